@@ -1,0 +1,88 @@
+"""Entry point: picks the command's module by name and imports only that one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+EXIT_ERROR = 3
+
+# command → (module, help). Static, so that `assay --help` imports none of them.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("assay.cli.init", "make the data directory, keys and trust file"),
+    "scan": ("assay.cli.scan", "inspect files without loading them; no server, no model library"),
+    "vet": ("assay.cli.vet", "the whole admission: fetch, inspect, decide, sign, publish"),
+    "serve": ("assay.cli.serve", "the registry for unmodified Hugging Face clients"),
+    "verify": ("assay.cli.verify", "check a folder against its signed statements before it is loaded"),
+    "attest": ("assay.cli.attest", "list, show, verify or export the signed statements"),
+    "log": ("assay.cli.log", "check that the append-only log is whole"),
+    "policy": ("assay.cli.policy", "show the policy that decides"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a usage error is one line and exit status 3."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"assay: error: {message} (see `{self.prog} --help`)\n")
+        raise SystemExit(EXIT_ERROR)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status (`interface.md`)."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = _Parser(
+        prog="assay",
+        description="Vet, sign, serve and gate machine-learning models.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="commands:\n" + "\n".join(f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()),
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument("command", nargs="?", choices=[*COMMANDS], metavar="COMMAND", help="one of the commands below")
+    head = parser.parse_args(argv[:1])
+    if head.version:
+        from assay import __version__  # noqa: PLC0415
+
+        sys.stdout.write(f"assay {__version__}\n")
+        return 0
+    if head.command is None:
+        parser.print_help()
+        return 0
+    return _run(head.command, argv[1:])
+
+
+def _run(name: str, argv: list[str]) -> int:
+    module_name, text = COMMANDS[name]
+    module = import_module(module_name)
+    parser = _Parser(prog=f"assay {name}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.configure(parser)
+    args = parser.parse_args(argv)
+    from assay.core.errors import AssayError  # noqa: PLC0415
+    from assay.core.escape import printable  # noqa: PLC0415
+
+    try:
+        status: int = module.run(args)
+    except AssayError as error:
+        sys.stderr.write(f"assay: error: {printable(str(error), limit=2000)}\n")
+        return EXIT_ERROR
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("assay: error: interrupted (run the command again; finished steps are kept)\n")
+        return EXIT_ERROR
+    except OSError as error:
+        sys.stderr.write(f"assay: error: {printable(_describe(error), limit=2000)}\n")
+        return EXIT_ERROR
+    return status
+
+
+def _describe(error: OSError) -> str:
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or type(error).__name__}{where} (check disk space and permissions)"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,102 @@
+"""Where things are. From flags, then `ASSAY_*`, then `assay.toml`, then defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assay.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+SETTINGS_KEYS = ("data", "database_url", "workflow_url", "blobs_url", "hub_url", "trust", "policy")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Resolved settings.
+
+    Attributes:
+        data: data directory (may not exist yet).
+        database_url: SQLAlchemy URL of the index.
+        workflow_url: SQLAlchemy URL of the workflow system database.
+        blobs_url: directory or `s3://bucket/prefix`.
+        hub_url: upstream hub of `hf://` references; None when not configured.
+        trust: trust file.
+        policy: policy file; None for the built-in policy.
+    """
+
+    data: Path
+    database_url: str
+    workflow_url: str
+    blobs_url: str
+    hub_url: str | None
+    trust: Path
+    policy: Path | None
+
+    @property
+    def keys(self) -> Path:
+        """Directory of the private keys."""
+        return self.data / "keys"
+
+
+def add_data_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--data DIR`."""
+    parser.add_argument("--data", metavar="DIR", help="data directory (default: $ASSAY_DATA, else your own)")
+
+
+def load_settings(args: argparse.Namespace) -> Settings:
+    """Resolve settings for a command.
+
+    Raises:
+        UsageError: for an `assay.toml` that is not TOML or has an unknown key.
+    """
+    flag = getattr(args, "data", None) or os.environ.get("ASSAY_DATA")
+    here = _read(Path("assay.toml"))
+    if not flag:
+        flag = here.get("data") or _user_data()
+    data = Path(flag).expanduser().absolute()
+    values = _read(data / "assay.toml") | here
+    for key in SETTINGS_KEYS:
+        if value := os.environ.get(f"ASSAY_{key.upper()}"):
+            values[key] = value
+        if value := getattr(args, key, None):
+            values[key] = value
+    policy = values.get("policy") or (data / "policy.toml" if (data / "policy.toml").exists() else None)
+    database = values.get("database_url") or f"sqlite:///{data / 'index.sqlite'}"
+    workflow = f"sqlite:///{data / 'workflow.sqlite'}"
+    on_postgres = database.startswith("postgresql")
+    return Settings(
+        data=data,
+        database_url=database,
+        workflow_url=values.get("workflow_url")
+        or (database if on_postgres else f"sqlite:///{data / 'workflow.sqlite'}"),
+        blobs_url=values.get("blobs_url") or str(data / "blobs"),
+        hub_url=values.get("hub_url"),
+        trust=Path(values.get("trust") or data / "trust.toml"),
+        policy=Path(policy) if policy else None,
+    )
+
+
+def _user_data() -> str:
+    from platformdirs import user_data_dir  # noqa: PLC0415
+
+    return user_data_dir("assay")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path}: not TOML: {error}"
+        raise UsageError(msg, hint="mend the file or move it away") from error
+    if unknown := set(values) - set(SETTINGS_KEYS):
+        msg = f"{path}: unknown setting {min(unknown)!r}"
+        raise UsageError(msg, hint=f"known: {', '.join(SETTINGS_KEYS)}")
+    return values
