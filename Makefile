@@ -1,0 +1,77 @@
+# The commands people type. Everything is installed from exact, hash-checked constraints into .venv.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
+HASHED := --require-hashes --no-deps
+APT_TEST := postgresql bubblewrap
+APT_BENCH := nginx
+TORCH := torch==2.13.0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test test-all bench fuzz lint docs apt-test apt-bench clients clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: install  ## vet a real model and a poisoned look-alike, serve, pull with the stock client, verify (ends by itself)
+	@$(PY) scripts/demo.py
+
+install: $(VENV)/.installed  ## .venv with assay and the demo's model
+
+test: $(VENV)/.tested apt-test clients lint  ## everything: linters, types, contracts, tests (under 15 minutes on 2 cores)
+	$(PY) -m pytest -n 2 --dist loadgroup -m "not slow"
+
+test-all: $(VENV)/.tested apt-test clients lint  ## `make test` and the slow proofs
+	$(PY) -m pytest -n 2 --dist loadgroup
+
+bench: $(VENV)/.tested apt-bench  ## ratios against peers and the hardware, written into docs/benchmarks.md
+	$(PY) bench/run.py
+
+fuzz: $(VENV)/.tested  ## 1,000,000 inputs for each parser, result into docs/benchmarks.md
+	$(PY) bench/fuzz.py
+
+lint: $(VENV)/.tested  ## ruff, mypy, import contracts, generated pages
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+	$(PY) scripts/make_reference.py --check
+
+docs: $(VENV)/.tested  ## regenerate the reference pages
+	$(PY) scripts/make_reference.py
+
+clients: .venvs/hub-0.36/.installed .venvs/hub-1/.installed .venvs/hub-2/.installed
+
+apt-test:
+	@scripts/apt_install.sh $(APT_TEST)
+
+apt-bench:
+	@scripts/apt_install.sh $(APT_BENCH)
+
+clean:  ## remove environments and caches
+	rm -rf $(VENV) .venvs .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "assay needs Python 3.11 or newer" >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python constraints/runtime.txt constraints/model.txt pyproject.toml
+	@echo "installing assay into $(VENV) (hash-checked) …"
+	@$(PIP) $(HASHED) -r constraints/runtime.txt
+	@$(PIP) $(HASHED) -r constraints/model.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# torch stands alone: `torch==2.13.0` takes a CPU build where one is offered, and its hash depends on which build that is.
+$(VENV)/.tested: $(VENV)/.installed constraints/test.txt
+	@echo "installing what the tests need …"
+	@$(PIP) $(HASHED) -r constraints/test.txt
+	@$(PIP) $(TORCH)
+	@touch $@
+
+.venvs/hub-%/.installed: constraints/clients/hub-%.txt
+	@$(PYTHON) -m venv .venvs/hub-$*
+	@.venvs/hub-$*/bin/python -m pip install --quiet --disable-pip-version-check $(HASHED) -r $<
+	@touch $@

