@@ -1,0 +1,54 @@
+"""`make bench`: every ratio in one run, written into docs/benchmarks.md; losses included."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from limits import bench_scan, bench_start, bench_vet
+from serving import bench_serving
+from yardstick import Row, replace_section
+
+GB = 1_000_000_000
+HEAD = "| what | ours | yardstick, same run | its figure | ratio | asked | met |\n|---|---|---|---|---|---|---|\n"
+
+
+def main() -> None:
+    """Run what was asked for and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="fraction of the full sizes (for a quick look; not written)"
+    )
+    parser.add_argument("--only", choices=("scan", "start", "vet", "serve"), help="one part (not written)")
+    args = parser.parse_args()
+    parts = {
+        "start": lambda _: bench_start(),
+        "scan": lambda work: bench_scan(work, int(3 * GB * args.scale)),
+        "vet": lambda work: bench_vet(work, int(GB * args.scale)),
+        "serve": lambda work: bench_serving(work, int(GB * args.scale)),
+    }
+    rows: list[Row] = []
+    for name, part in parts.items():
+        if args.only in {None, name}:
+            with tempfile.TemporaryDirectory(prefix="assay-bench-") as work:
+                rows += part(Path(work))
+                print(rows[-1].markdown(), flush=True)
+    table = HEAD + "\n".join(row.markdown() for row in rows)
+    print(table)
+    if args.only is None and args.scale == 1.0:
+        made = datetime.now(UTC).strftime("%Y-%m-%d")
+        machine = (
+            f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        )
+        replace_section("core", f"Measured {made} on {machine}; medians.\n\n{table}")
+
+
+if __name__ == "__main__":
+    main()
