@@ -1,0 +1,185 @@
+"""Whether bytes can be read as a pickle: a bounded walk over opcodes with a stack depth, without values.
+
+A raw pickle of protocol 0 or 1 has no magic number, and the C unpickler runs what comes before the first broken opcode,
+so the question is not "is this a good pickle" but "would a loader do something with it".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+_NUMBER = re.compile(rb"[ \t]*[-+0-9.][0-9a-zA-Z_+\-.]*[ \t\r]*|[-+]?(?:inf|nan|infinity)", re.IGNORECASE)
+_MODULE = re.compile(rb"[\w.\-\x80-\xff]{1,500}\r?")
+_NAME = re.compile(rb"[\w.<>\-\x80-\xff]{1,500}\r?")
+_MIN_OPS_WITHOUT_END = 6  # an open-ended run of this many valid opcodes is no accident of text
+_MIN_OPS_BEFORE_TRAILER = 4  # data-only pickle followed by other bytes
+_ENOUGH_OPS = 4096
+_PROTO, _HIGHEST_PROTOCOL = 0x80, 5
+
+# opcode → (argument, values needed, net change of depth). Argument: number of bytes, or `lN` length prefix of N bytes,
+# `line`, `num` (line with a number), `two` (two lines). Depth None: back to the last mark, then `after`.
+_FIXED: dict[int, tuple[int | str, int, int]] = {
+    ord("2"): (0, 1, 1), ord("F"): ("num", 0, 1), ord("I"): ("num", 0, 1), ord("J"): (4, 0, 1), ord("K"): (1, 0, 1),
+    ord("L"): ("num", 0, 1), ord("M"): (2, 0, 1), ord("N"): (0, 0, 1), ord("P"): ("line", 0, 1), ord("Q"): (0, 1, 0),
+    ord("R"): (0, 2, -1), ord("S"): ("quoted", 0, 1), ord("T"): ("l4", 0, 1), ord("U"): ("l1", 0, 1),
+    ord("V"): ("line", 0, 1), ord("X"): ("l4", 0, 1), ord("a"): (0, 2, -1), ord("b"): (0, 2, -1),
+    ord("c"): ("two", 0, 1), ord("}"): (0, 0, 1), ord("g"): ("num", 0, 1), ord("h"): (1, 0, 1), ord("j"): (4, 0, 1),
+    ord("]"): (0, 0, 1), ord("p"): ("num", 1, 0), ord("q"): (1, 1, 0), ord("r"): (4, 1, 0), ord("s"): (0, 3, -2),
+    ord(")"): (0, 0, 1), ord("G"): (8, 0, 1), ord("B"): ("l4", 0, 1), ord("C"): ("l1", 0, 1),
+    0x80: (1, 0, 0), 0x81: (0, 2, -1), 0x82: (1, 0, 1), 0x83: (2, 0, 1), 0x84: (4, 0, 1), 0x85: (0, 1, 0),
+    0x86: (0, 2, -1), 0x87: (0, 3, -2), 0x88: (0, 0, 1), 0x89: (0, 0, 1), 0x8A: ("l1", 0, 1), 0x8B: ("l4", 0, 1),
+    0x8C: ("l1", 0, 1), 0x8D: ("l8", 0, 1), 0x8E: ("l8", 0, 1), 0x8F: (0, 0, 1), 0x92: (0, 3, -2), 0x93: (0, 2, -1),
+    0x94: (0, 1, 0), 0x95: (8, 0, 0), 0x96: ("l8", 0, 1), 0x97: (0, 0, 1), 0x98: (0, 1, 0),
+}  # fmt: skip
+# opcodes that take everything above the last mark: change of depth below it, values needed below it
+_MARKED: dict[int, tuple[int, int]] = {
+    ord("1"): (0, 0), ord("d"): (1, 0), ord("e"): (0, 1), ord("l"): (1, 0), ord("o"): (1, 0), ord("t"): (1, 0),
+    ord("u"): (0, 1), ord("i"): (1, 0), 0x90: (0, 1), 0x91: (1, 0),
+}  # fmt: skip
+_CALLS = frozenset((ord("R"), ord("o"), ord("i"), ord("b"), 0x81, 0x92))
+_IMPORTS = frozenset((ord("c"), ord("i"), 0x93, 0x82, 0x83, 0x84))
+
+
+@dataclass
+class _Walk:
+    data: bytes
+    position: int = 0
+    depth: int = 0
+    marks: list[int] = field(default_factory=list)
+    ops: int = 0
+    imports: int = 0
+    calls: int = 0
+    after_import: int = 0
+    stops: list[int] = field(default_factory=list)
+    end: str = ""  # "broken", "open" (ran past the head), "done"
+
+
+def pickle_plausible(head: bytes, size: int, *, claimed: bool = False) -> bool:
+    """Whether a loader would do something with these bytes as a pickle.
+
+    Args:
+        head: first bytes of the stream (64 KiB are enough in practice).
+        size: bytes in the whole stream.
+        claimed: the name promises a pickle: then one valid opcode is enough.
+    """
+    if not head:
+        return False
+    first = head[0]
+    if first not in _FIXED and first not in _MARKED and first not in b"(.0":
+        return False
+    walk = _Walk(head)
+    _walk(walk, len(head) < size)
+    marked = first == _PROTO and len(head) > 1 and head[1] <= _HIGHEST_PROTOCOL
+    return (
+        (marked and (walk.ops > 1 or walk.end == "open"))
+        or (walk.imports > 0 and bool(walk.calls or walk.stops or walk.after_import))
+        or (walk.end == "open" and (walk.ops >= _MIN_OPS_WITHOUT_END or walk.ops == 0))
+        or _stops_well(walk, size)
+        or (claimed and walk.ops > 0)
+    )
+
+
+def _stops_well(walk: _Walk, size: int) -> bool:
+    """A data-only pickle: it ends the stream, or is long enough not to be the start of some text."""
+    if not walk.stops:
+        return False
+    return walk.stops[-1] == size - 1 or (
+        walk.stops[0] + 1 >= _MIN_OPS_BEFORE_TRAILER and walk.ops > _MIN_OPS_BEFORE_TRAILER
+    )
+
+
+def _walk(walk: _Walk, more: bool) -> None:
+    """Run over the opcodes until something is broken, the data ends, or enough was seen."""
+    data = walk.data
+    while walk.position < len(data):
+        if walk.ops > _ENOUGH_OPS:
+            walk.end = "open"
+            return
+        code = data[walk.position]
+        if not _step(walk, code, more):
+            walk.end = walk.end or "broken"
+            return
+        walk.ops += 1
+        if walk.imports and code not in _IMPORTS:
+            walk.after_import += 1
+        walk.calls += code in _CALLS and walk.imports > 0
+        walk.imports += code in _IMPORTS
+    walk.end = "open" if more else "done"
+
+
+def _step(walk: _Walk, code: int, more: bool) -> bool:
+    """One opcode; False when the unpickler would stop here with an error or the argument runs past the head."""
+    floor = walk.marks[-1] if walk.marks else 0
+    if code == ord("("):
+        walk.marks.append(walk.depth)
+    elif code in b".0" and walk.depth <= floor and not (code == ord("0") and walk.marks):
+        return False
+    elif code == ord("."):
+        walk.stops.append(walk.position)
+        walk.depth = 0
+        walk.marks.clear()
+    elif code == ord("0"):
+        if walk.depth > floor:
+            walk.depth -= 1
+        else:
+            walk.marks.pop()
+    elif code in _MARKED:
+        return _marked(walk, code, more)
+    elif code in _FIXED:
+        argument, needed, change = _FIXED[code]
+        if walk.depth - floor < needed:
+            return False
+        walk.depth += change
+        return _skip(walk, argument, more)
+    else:
+        return False
+    walk.position += 1
+    return True
+
+
+def _marked(walk: _Walk, code: int, more: bool) -> bool:
+    if not walk.marks:
+        return False
+    walk.depth = walk.marks.pop()
+    push, needed = _MARKED[code]
+    floor = walk.marks[-1] if walk.marks else 0
+    if walk.depth - floor < needed:
+        return False
+    walk.depth += push
+    return _skip(walk, "two" if code == ord("i") else 0, more)
+
+
+def _skip(walk: _Walk, argument: int | str, more: bool) -> bool:
+    """Move past an opcode and its argument."""
+    data, start = walk.data, walk.position + 1
+    if isinstance(argument, int):
+        end = start + argument
+    elif argument[0] == "l" and argument != "line":
+        width = int(argument[1])
+        end = start + width + int.from_bytes(data[start : start + width], "little")
+    else:
+        return _skip_lines(walk, argument, start, more)
+    if end > len(data):
+        walk.end = "open" if more else "broken"
+        return False
+    walk.position = end
+    return True
+
+
+def _skip_lines(walk: _Walk, kind: str, start: int, more: bool) -> bool:
+    data = walk.data
+    patterns = {"num": (_NUMBER,), "two": (_MODULE, _NAME)}.get(kind, (None,))
+    for pattern in patterns:
+        end = data.find(b"\n", start)
+        if end < 0:
+            walk.end = "open" if more and pattern is None else "broken"
+            return False
+        line = data[start:end]
+        if pattern is not None and not pattern.fullmatch(line):
+            return False
+        if kind == "quoted" and not (len(line.rstrip()) > 1 and line[:1] in b"'\"" and line.rstrip()[-1:] == line[:1]):
+            return False
+        start = end + 1
+    walk.position = start
+    return True

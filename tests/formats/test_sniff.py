@@ -1,0 +1,133 @@
+"""Content decides what a file is; the name only adds."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import tarfile
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+
+from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, extension, sniff
+
+
+def formats(data: bytes, name: str = "x.bin") -> tuple[str, ...]:
+    return sniff(data[:HEAD_BYTES], data[-TAIL_BYTES:], len(data), name).formats
+
+
+class _Calls:
+    def __reduce__(self):
+        return (print, ("hello",))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("value", [_Calls(), {"a": [1, 2.5, "x"], "b": (None, True)}, None, "text", 10**40])
+def test_every_pickle_protocol_is_a_pickle(protocol, value):
+    assert "pickle" in formats(pickle.dumps(value, protocol), "evil.weights")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"I0x10\n0cos\nsystem\n(S'x'\ntR.",
+        b"N.cos\nsystem\n(S'x'\ntR.",
+        b"N0" * 50_000 + b"cos\nsystem\n(S'x'\ntR.",
+        b"V" + b"a" * 200_000 + b"\n0cos\nsystem\n(S'x'\ntR.",
+        b"(S'x'\nios\nsystem\n.",
+        b"(cos\nsystem\nS'x'\no.",
+        b"cos\nsystem\n(S'x'\ntR\xff broken afterwards",
+        b"(0cos\nsystem\n(S'x'\ntR.",
+    ],
+)
+def test_disguised_pickles_are_pickles(data):
+    assert "pickle" in formats(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"cat\ndog\nelephant\n",
+        b"V1.0 of this\nis a text\n",
+        b"(in-package :foo)\n(defun x)\n",
+        b"import os\nprint(1)\n",
+        b"N.B. this is a note\n",
+        b"# heading\n",
+        b"[1, 2, 3]",
+    ],
+)
+def test_text_is_no_pickle(data):
+    assert "pickle" not in formats(data, "notes.txt")
+
+
+def test_archives_and_streams():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.txt", "a")
+    assert formats(buffer.getvalue()) == ("zip",)
+    assert "zip" in formats(b"prepended bytes" * 10 + buffer.getvalue())
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("a"), io.BytesIO())
+    assert formats(tar.getvalue()) == ("tar",)
+    old = bytearray(tar.getvalue())
+    old[257:265] = bytes(8)  # no ustar magic: the old format, known by its checksum alone
+    old[148:156] = b"%06o\0 " % sum(old[:148] + b" " * 8 + old[156:512])
+    assert formats(bytes(old)) == ("tar",)
+    text = b"hello " * 100
+    assert formats(gzip.compress(text)) == ("gzip",)
+    assert formats(bz2.compress(text)) == ("bzip2",)
+    assert formats(lzma.compress(text)) == ("xz",)
+    assert formats(lzma.compress(text, format=lzma.FORMAT_ALONE)) == ("lzma",)
+    assert formats(zlib.compress(text)) == ("zlib",)
+
+
+def test_numpy():
+    one, many = io.BytesIO(), io.BytesIO()
+    np.save(one, np.zeros(3))
+    np.savez(many, a=np.zeros(3))
+    assert formats(one.getvalue()) == ("npy",)
+    assert formats(many.getvalue()) == ("npz", "zip")
+
+
+def test_polyglot_has_both_readings():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.txt", "a")
+    assert set(formats(pickle.dumps(_Calls(), 0) + buffer.getvalue())) >= {"pickle", "zip"}
+
+
+def test_safetensors_and_text_kinds():
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    assert formats(len(header).to_bytes(8, "little") + header + bytes(4)) == ("safetensors",)
+    assert formats(b'{"a": 1}', "config.json") == ("json", "text")
+    assert formats(b"import os\n", "x.txt") == ("python", "text")
+    assert formats(b"x = 1\n", "x.py") == ("python", "text")
+    assert formats(b"#!/bin/sh\nls\n", "run") == ("shell", "text")
+    assert formats(b"{% if x %}{{ x }}{% endif %}", "chat_template.jinja") == ("jinja", "text")
+    assert formats(b'{"cells": [], "nbformat": 4}', "x.ipynb") == ("notebook", "json", "text")
+    assert formats(b"<PMML xmlns='x'></PMML>", "x.pmml") == ("pmml", "xml", "text")
+    assert formats("grüße\n".encode(), "README.md") == ("markdown", "text")
+    assert formats(b"") == ("empty",)
+    assert formats(bytes(range(256)) * 4) == ()
+
+
+def test_disagreement_with_the_extension():
+    data = pickle.dumps(_Calls(), 2)
+    assert sniff(data, data, len(data), "model.safetensors").disagrees
+    assert not sniff(data, data, len(data), "model.bin").disagrees
+    assert not sniff(data, data, len(data), "model.pkl").disagrees
+
+
+def test_extension():
+    assert [extension(n) for n in ("a/b.TAR.gz", "Makefile", ".gitattributes", "x.")] == [
+        ".gz",
+        "makefile",
+        ".gitattributes",
+        ".",
+    ]
