@@ -1,0 +1,158 @@
+"""Connections to the index: SQLite or PostgreSQL by URL, one writer at a time, errors as one clear line."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import event, exc, text
+from sqlalchemy.engine import make_url
+
+from assay.core.errors import AssayError, EnvironmentFault, UsageError
+from assay.store import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+BUSY_TIMEOUT = 15.0  # seconds that a writer waits for another one before it gives up with a hint
+_WRITER_LOCK = 0x61737361795F6978  # PostgreSQL advisory lock: "assay_ix"
+_WRITING = "assay_writing"
+
+
+def connect(url: str, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
+    """An engine for a SQLAlchemy URL (`sqlite:///path` or `postgresql://…`); opens no connection yet.
+
+    Raises:
+        UsageError: for another kind of URL.
+        EnvironmentFault: when the directory of a SQLite file can't be made.
+    """
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except exc.ArgumentError as error:
+        raise UsageError(
+            "not a database URL", hint="give sqlite:///path or postgresql://… in ASSAY_DATABASE_URL"
+        ) from error
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise UsageError("the index needs a file", hint="give sqlite:///path")
+        return _sqlite(parsed, busy_timeout)
+    if backend == "postgresql":
+        milliseconds = int(busy_timeout * 1000)
+        return sqlalchemy.create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"options": f"-c lock_timeout={milliseconds}", "connect_timeout": int(busy_timeout) or 1},
+        )
+    raise UsageError(f"no such kind of index: {backend}", hint="SQLite and PostgreSQL are known")
+
+
+def _sqlite(url: sqlalchemy.URL, busy_timeout: float) -> Engine:
+    folder = Path(str(url.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"can't make {folder}: {error.strerror}", hint="check the path and permissions"
+        ) from error
+    engine = sqlalchemy.create_engine(url, connect_args={"timeout": busy_timeout})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver's guess
+        cursor = connection.cursor()
+        # WAL: readers never wait for a writer. FULL: a commit that returned survives a power cut.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get(_WRITING)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that excludes every other writer on every machine. Commits, or rolls back on an exception."""
+    with translated(), engine.connect().execution_options(**{_WRITING: True}) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One consistent view of the database."""
+    options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+    with translated(), engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the database's errors into `EnvironmentFault` with a hint."""
+    try:
+        yield
+    except exc.SQLAlchemyError as error:
+        raise _fault(error) from error
+
+
+def _fault(error: exc.SQLAlchemyError) -> AssayError:
+    original = getattr(error, "orig", None) or error
+    line = " ".join(str(original).split())[:300]
+    known = (
+        ("database is locked", "the index is locked by another process", "wait for it to finish and run this again"),
+        ("lock timeout", "the index is locked by another process", "wait for it to finish and run this again"),
+        ("disk is full", "disk full while writing the index", "free some space and run this again"),
+        ("no space left", "disk full while writing the index", "free some space and run this again"),
+        ("readonly database", "the index can't be written", "check the permissions of the data directory"),
+        ("unable to open", "the index can't be opened", "check the permissions of the data directory"),
+        ("not a database", "the index is not a SQLite file", "restore it from a backup"),
+        ("malformed", "the index is damaged", "restore it from a backup"),
+        ("append-only", "the log is append-only", "add an entry instead"),
+    )
+    lower = line.lower()
+    for needle, message, hint in known:
+        if needle in lower:
+            return EnvironmentFault(message, hint=hint)
+    return EnvironmentFault(f"index: {line}", hint="check ASSAY_DATABASE_URL and that the database is running")
+
+
+def migrate(engine: Engine) -> None:
+    """Make or upgrade the tables. Two processes that start at once do it once.
+
+    Raises:
+        EnvironmentFault: when a newer version of assay made the database.
+    """
+    with reading(engine) as connection:
+        if _version(connection) == schema.HEAD:
+            return
+    with writing(engine) as connection:
+        version = _version(connection)
+        if version == schema.HEAD:
+            return
+        from alembic import command, config, util  # noqa: PLC0415  (0.2 s that only the first start pays)
+
+        settings = config.Config()
+        settings.set_main_option("script_location", "assay.store:migrations")
+        settings.set_main_option("path_separator", "os")
+        settings.attributes["connection"] = connection
+        try:
+            command.upgrade(settings, "head")
+        except util.CommandError as error:
+            hint = "use that version, or another data directory"
+            raise EnvironmentFault(f"the index was made by a newer assay (version {version})", hint=hint) from error
+
+
+def _version(connection: Connection) -> str | None:
+    if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+        return None
+    value: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return value

@@ -1,0 +1,10 @@
+"""Alembic's entry point: runs on the connection that `store.index` passes, inside its transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from assay.store.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

@@ -1,0 +1,248 @@
+"""Blobs in an S3 bucket, through obstore. The same layout as the local directory, under the URL's prefix."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, BinaryIO
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import S3Store
+
+from assay.core.digest import Digest
+from assay.core.errors import AssayError
+from assay.core.limits import GIB
+from assay.store.incoming import CHUNK
+from assay.store.layout import STREAM_CHUNK, check_expected, damaged, key, missing, store_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from _typeshed import WriteableBuffer
+
+_STALE_AFTER = timedelta(hours=24)  # no lock tells whether an uploader on another machine lives
+_COPY_LIMIT = 5 * GIB  # S3's limit for a copy on its own side (UploadPartCopy)
+_PART = 2 * CHUNK  # bytes of one part of an upload
+
+
+class RemoteStorage:
+    """The objects below one `s3://bucket/prefix`."""
+
+    def __init__(self, url: str) -> None:
+        endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT", "")
+        try:
+            self._store = S3Store.from_url(
+                url,
+                copy_if_not_exists="multipart",
+                client_options={"allow_http": endpoint.startswith("http://")},
+            )
+        except (BaseError, ValueError) as error:
+            raise store_fault(error) from error
+        self._prepared = False
+
+    def put(self, chunks: Iterable[bytes], expect: Digest | None) -> tuple[Digest, int]:
+        """As `Blobs.put`: uploaded under a temporary name while it is hashed, then copied on the server's side."""
+        self._remove_stale()
+        temporary = f"tmp/{uuid.uuid4().hex}"
+        try:
+            digest, size = self._upload(temporary, chunks)
+            check_expected(digest, expect)
+            there = self.size(digest)
+            if there is None and size > _COPY_LIMIT:
+                self._upload_again(temporary, digest)
+            elif there is None:
+                there = self._copy(temporary, digest)
+            if there is not None and there != size:
+                raise damaged(digest, "has another size than it had")
+        except BaseError as error:
+            raise store_fault(error) from error
+        finally:
+            self._forget(temporary)
+        return digest, size
+
+    def _upload(self, name: str, chunks: Iterable[bytes]) -> tuple[Digest, int]:
+        source = _Hashed(chunks)
+        try:
+            obstore.put(self._store, name, source, use_multipart=True, chunk_size=_PART)
+        except BaseError:
+            if source.failed is not None:
+                raise source.failed from None
+            raise
+        return Digest(source.hash.hexdigest()), source.size
+
+    def _copy(self, temporary: str, digest: Digest) -> int | None:
+        try:
+            obstore.copy(self._store, temporary, key(digest), overwrite=False)
+        except AlreadyExistsError:
+            return self.size(digest)
+        return None
+
+    def _upload_again(self, temporary: str, digest: Digest) -> None:
+        """Above S3's limit for a copy the bytes pass through this machine once more, and are checked once more.
+
+        S3 has no create-only form of this; between two writers of one blob it makes no difference, the bytes are equal.
+        """
+        stream = (bytes(chunk) for chunk in obstore.get(self._store, temporary).stream(CHUNK))
+        checked, _ = self._upload(key(digest), _stop_when_wrong(stream, digest))
+        check_expected(checked, digest)
+
+    def _forget(self, name: str) -> None:
+        with suppress(FileNotFoundError, BaseError):  # best effort: what stays is removed as stale later
+            obstore.delete(self._store, name)
+
+    def _remove_stale(self) -> None:
+        if self._prepared:
+            return
+        try:
+            limit = datetime.now(UTC) - _STALE_AFTER
+            for batch in obstore.list(self._store, "tmp"):
+                for meta in batch:
+                    if meta["last_modified"] < limit:
+                        self._forget(meta["path"])
+        except BaseError as error:
+            raise store_fault(error) from error
+        self._prepared = True
+
+    def size(self, digest: Digest) -> int | None:
+        """Bytes, or None when there is no such object."""
+        try:
+            return obstore.head(self._store, key(digest))["size"]
+        except FileNotFoundError:
+            return None
+        except BaseError as error:
+            raise store_fault(error) from error
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open for reading: seekable, fetched by ranges, without `fileno()`."""
+        size = self.size(digest)
+        if size is None:
+            raise missing(digest)
+        return io.BufferedReader(_Ranged(self, digest, size), buffer_size=STREAM_CHUNK)
+
+    def read_range(self, digest: Digest, start: int, stop: int) -> bytes:
+        """The bytes from `start` to `stop`."""
+        try:
+            return bytes(obstore.get_range(self._store, key(digest), start=start, end=stop))
+        except FileNotFoundError:
+            raise missing(digest) from None
+        except BaseError as error:
+            raise store_fault(error) from error
+
+    def chunks(self, digest: Digest, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` to `stop`, 1 MiB at a time."""
+        if start >= stop:
+            return
+        try:
+            answer = obstore.get(self._store, key(digest), options={"range": (start, stop)})
+            held = b""
+            for part in answer.stream(STREAM_CHUNK):
+                held += part
+                while len(held) >= STREAM_CHUNK:
+                    yield held[:STREAM_CHUNK]
+                    held = held[STREAM_CHUNK:]
+            if held:
+                yield held
+        except FileNotFoundError:
+            raise missing(digest) from None
+        except BaseError as error:
+            raise store_fault(error) from error
+
+    def presigned_url(self, digest: Digest, seconds: int) -> str | None:
+        """A URL that reads the object for `seconds`."""
+        try:
+            return obstore.sign(self._store, "GET", key(digest), timedelta(seconds=seconds))
+        except BaseError as error:
+            raise store_fault(error) from error
+
+    def objects(self) -> Iterator[tuple[str, int]]:
+        """Key and size of everything under `sha256/`."""
+        try:
+            for batch in obstore.list(self._store, "sha256"):
+                for meta in batch:
+                    yield meta["path"], meta["size"]
+        except BaseError as error:
+            raise store_fault(error) from error
+
+    def delete(self, digest: Digest) -> None:
+        """Remove, no error when absent."""
+        try:
+            obstore.delete(self._store, key(digest))
+        except FileNotFoundError:
+            return
+        except BaseError as error:
+            raise store_fault(error) from error
+
+
+class _Hashed:
+    """Chunks on their way, hashed and counted. Keeps what the source raised: obstore would show only its text."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.hash = hashlib.sha256()
+        self.size = 0
+        self.failed: AssayError | None = None
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._chunks:
+                self.hash.update(chunk)
+                self.size += len(chunk)
+                yield chunk
+        except AssayError as error:
+            self.failed = error
+            raise
+
+
+def _stop_when_wrong(chunks: Iterable[bytes], digest: Digest) -> Iterator[bytes]:
+    """Withhold the last chunk when the bytes are not `digest`: the upload then never completes."""
+    check = hashlib.sha256()
+    held = b""
+    for chunk in chunks:
+        check.update(chunk)
+        if held:
+            yield held
+        held = chunk
+    if check.hexdigest() != digest.hex:
+        raise damaged(digest, "changed between two reads")
+    yield held
+
+
+class _Ranged(io.RawIOBase):
+    """A remote object as a seekable raw stream."""
+
+    def __init__(self, storage: RemoteStorage, digest: Digest, size: int) -> None:
+        self._storage = storage
+        self._digest = digest
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError("negative seek position")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        stop = min(self._position + len(view), self._size)
+        if self._position >= stop:
+            return 0
+        data = self._storage.read_range(self._digest, self._position, stop)
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)

@@ -1,0 +1,146 @@
+"""Tables of the index (SQLAlchemy Core): portable between SQLite and PostgreSQL.
+
+Digests are 64 hex digits, times RFC 3339 text in UTC to the second, documents canonical JSON text: what was signed can
+be read back byte for byte. Text sorts by code point on both databases.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import postgresql
+
+HEAD = "0001"  # the newest migration; a test compares it with store/migrations/versions
+
+metadata = MetaData()
+
+_Text = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+_Hex = String(64).with_variant(postgresql.VARCHAR(64, collation="C"), "postgresql")
+# SQLite numbers rows by itself only for INTEGER; PostgreSQL needs 64 bits said.
+_Seq = BigInteger().with_variant(Integer(), "sqlite")
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", _Hex, primary_key=True),
+    Column("manifest", _Text, nullable=False),
+)
+
+# One snapshot may be claimed to come from several places: an origin is a claim, kept beside it, in order of arrival.
+origins = Table(
+    "origins",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("origin", _Text, nullable=False),
+    UniqueConstraint("snapshot_id", "origin", name="origins_once"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("digest", _Hex, nullable=False, unique=True),
+    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("inspector", _Text, nullable=False),
+    Column("body", _Text, nullable=False),
+    Index("evidence_by_snapshot", "snapshot_id"),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("digest", _Hex, nullable=False, unique=True),
+    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("decision", _Text, nullable=False),
+    Column("body", _Text, nullable=False),
+    Index("verdicts_by_snapshot", "snapshot_id"),
+)
+
+statements = Table(
+    "statements",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("kind", _Text, nullable=False),
+    Column("role", _Text, nullable=False),
+    Column("digest", _Hex, nullable=False),
+    Column("envelope", _Text, nullable=False),
+    Column("bundle", _Text),
+    Column("stored_at", _Text, nullable=False),
+    UniqueConstraint("snapshot_id", "kind", "digest", name="statements_once"),
+)
+
+# What the registry serves. `parent` is the revision published before it under the same name, or empty.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("name", _Text, nullable=False),
+    Column("revision", _Text, nullable=False),
+    Column("parent", _Text, nullable=False),
+    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("published_at", _Text, nullable=False),
+    UniqueConstraint("name", "revision", name="revisions_once"),
+    UniqueConstraint("name", "snapshot_id", name="revisions_snapshot_once"),
+)
+
+# Every verdict that was given for a name, in order; the last one for (name, snapshot) holds.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("name", _Text, nullable=False),
+    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("verdict", _Hex, ForeignKey("verdicts.digest"), nullable=False),
+    Column("decided_at", _Text, nullable=False),
+    Index("decisions_by_name", "name", "snapshot_id"),
+)
+
+# Where each ref pointed, in order; the last row of (name, ref) holds. `statement` is the envelope that moved it.
+ref_moves = Table(
+    "ref_moves",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("name", _Text, nullable=False),
+    Column("ref", _Text, nullable=False),
+    Column("revision", _Text, nullable=False),
+    Column("statement", _Hex, nullable=False),
+    Column("moved_at", _Text, nullable=False),
+    Index("ref_moves_by_name", "name", "ref"),
+)
+
+# Sticky: a row stays. (Lifting one is a signed statement of another role; it comes with the incident room.)
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("reason", _Text, nullable=False),
+    Column("statement", _Hex, nullable=False),
+    Column("revoked_at", _Text, nullable=False),
+    Index("revocations_by_snapshot", "snapshot_id"),
+)
+
+# Hash-chained (store/log.py). Triggers refuse UPDATE and DELETE on both databases.
+log = Table(
+    "log",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=False),
+    Column("previous", _Hex, nullable=False),
+    Column("hash", _Hex, nullable=False, unique=True),
+    Column("at", _Text, nullable=False),
+    Column("kind", _Text, nullable=False),
+    Column("body", _Text, nullable=False),
+)
