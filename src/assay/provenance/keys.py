@@ -1,0 +1,228 @@
+"""Keys: one ECDSA P-256 key for each role, made by `assay init`, kept in files that only their owner reads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from assay.core.errors import EnvironmentFault, TrustError
+from assay.provenance import dsse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from assay.core.statement import Envelope, Statement
+
+ROLES = ("importer", "scanner", "approver", "registry")
+# The curves of the OpenSSF model signature, each with its hash (sigstore protobuf specs, PublicKeyDetails).
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "secp256r1": hashes.SHA256(),
+    "secp384r1": hashes.SHA384(),
+    "secp521r1": hashes.SHA512(),
+}
+_OTHERS = 0o007  # permission bits of everybody else
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """A public key, known by its bytes.
+
+    Attributes:
+        pem: SubjectPublicKeyInfo in PEM, normalised.
+    """
+
+    pem: str
+
+    @classmethod
+    def parse(cls, pem: str | bytes) -> Self:
+        """Read a PEM public key.
+
+        Raises:
+            TrustError: when it is none, or not on the curve P-256, P-384 or P-521.
+        """
+        data = pem.encode("utf-8", "replace") if isinstance(pem, str) else pem
+        try:
+            key = serialization.load_pem_public_key(data)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise TrustError("not a public key in PEM form", hint="expected -----BEGIN PUBLIC KEY-----") from error
+        return cls.of(key)
+
+    @classmethod
+    def of(cls, key: object) -> Self:
+        """Wrap a key object of `cryptography` (TrustError when its kind or curve is not supported)."""
+        if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _HASHES:
+            raise TrustError("not an ECDSA key on P-256, P-384 or P-521")
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return cls(key.public_bytes(serialization.Encoding.PEM, form).decode("ascii"))
+
+    @cached_property
+    def id(self) -> str:
+        """SHA-256 of the DER SubjectPublicKeyInfo, in hex."""
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return hashlib.sha256(self._key.public_bytes(serialization.Encoding.DER, form)).hexdigest()
+
+    def verify(self, signature: bytes, message: bytes) -> bool:
+        """Whether `signature` (ASN.1 DER) over `message` was made by this key."""
+        try:
+            self._key.verify(signature, message, ec.ECDSA(_HASHES[self._key.curve.name]))
+        except InvalidSignature:
+            return False
+        return True
+
+    @cached_property
+    def _key(self) -> ec.EllipticCurvePublicKey:
+        key = serialization.load_pem_public_key(self.pem.encode("ascii"))
+        assert isinstance(key, ec.EllipticCurvePublicKey)  # noqa: S101 - `of` made sure
+        return key
+
+
+class SigningKey:
+    """A private key in memory. Never printed, never serialised again.
+
+    Attributes:
+        role: what it may sign.
+        public: its public half.
+    """
+
+    def __init__(self, role: str, private: ec.EllipticCurvePrivateKey) -> None:
+        self.role = role
+        self.public = PublicKey.of(private.public_key())
+        self._private = private
+
+    def sign(self, message: bytes) -> bytes:
+        """ECDSA with SHA-256, deterministic (RFC 6979), ASN.1 DER.
+
+        Raises:
+            EnvironmentFault: when the installed OpenSSL is older than 3.2.
+        """
+        try:
+            scheme = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+        except UnsupportedAlgorithm as error:
+            msg = "this build of cryptography can't sign deterministically"
+            raise EnvironmentFault(
+                msg, hint="install the wheel of cryptography, it brings OpenSSL 3.2 or later"
+            ) from error
+        return self._private.sign(message, scheme)
+
+
+class KeyRing:
+    """The private keys of some roles."""
+
+    def __init__(self, keys: Iterable[SigningKey]) -> None:
+        self._keys = {key.role: key for key in keys}
+
+    @classmethod
+    def create(cls, directory: Path, passphrase: str | None = None) -> Self:
+        """Make a key for every role in `directory`: `<role>.pem` (PKCS#8, mode 0600) and `<role>.pub`.
+
+        All or nothing: the directory appears under its name when it is complete.
+
+        Args:
+            directory: must not exist, or be empty.
+            passphrase: encrypts the private keys; None or empty leaves them readable to whoever can read the file.
+
+        Raises:
+            TrustError: when the directory holds something already.
+        """
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        if directory.exists() and any(directory.iterdir()):
+            raise TrustError(
+                f"there are keys in {directory} already", hint="they are never overwritten; move them away"
+            )
+        ring = cls(SigningKey(role, ec.generate_private_key(ec.SECP256R1())) for role in ROLES)
+        with tempfile.TemporaryDirectory(prefix=".keys-", dir=directory.parent, ignore_cleanup_errors=True) as scratch:
+            complete = Path(scratch) / "keys"
+            complete.mkdir(mode=0o700)
+            for key in ring._keys.values():
+                _write(complete / f"{key.role}.pem", _private_pem(key, passphrase), 0o600)
+                _write(complete / f"{key.role}.pub", key.public.pem.encode("ascii"), 0o644)
+            complete.rename(directory)
+        return ring
+
+    @classmethod
+    def load(cls, directory: Path, passphrase: str | None = None, *, roles: Iterable[str] = ROLES) -> Self:
+        """Read the keys of `roles`; ask for no more than is needed.
+
+        Raises:
+            TrustError: when a key is missing, broken, open to everybody, or the passphrase is wrong.
+        """
+        return cls(SigningKey(role, _read_private(directory / f"{role}.pem", passphrase)) for role in roles)
+
+    @staticmethod
+    def encrypted(directory: Path) -> bool:
+        """Whether the keys in `directory` need a passphrase (False when there are none)."""
+        path = directory / f"{ROLES[0]}.pem"
+        return path.exists() and _is_encrypted(path.read_bytes())
+
+    def key(self, role: str) -> SigningKey:
+        """The key of a role (TrustError when the ring does not hold it)."""
+        if role not in self._keys:
+            raise TrustError(
+                f"no key for the role {role!r}", hint=f"this ring holds: {', '.join(self._keys) or 'none'}"
+            )
+        return self._keys[role]
+
+    def public(self, role: str) -> PublicKey:
+        """The public key of a role."""
+        return self.key(role).public
+
+    def sign(self, role: str, statement: Statement) -> Envelope:
+        """Sign a statement with the key of `role`."""
+        return dsse.sign(statement, self.key(role))
+
+
+def read_public_keys(directory: Path) -> dict[str, PublicKey]:
+    """The public keys that `KeyRing.create` wrote, by role; no passphrase needed (TrustError when one is missing)."""
+    try:
+        return {role: PublicKey.parse((directory / f"{role}.pub").read_bytes()) for role in ROLES}
+    except FileNotFoundError as error:
+        raise TrustError(f"no public key {error.filename}", hint="run `assay init`") from error
+
+
+def _private_pem(key: SigningKey, passphrase: str | None) -> bytes:
+    scheme: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase:
+        scheme = serialization.BestAvailableEncryption(passphrase.encode("utf-8"))
+    return key._private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, scheme)  # noqa: SLF001 - the one place that writes it
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _is_encrypted(pem: bytes) -> bool:
+    return b"BEGIN ENCRYPTED PRIVATE KEY" in pem
+
+
+def _read_private(path: Path, passphrase: str | None) -> ec.EllipticCurvePrivateKey:
+    try:
+        pem = path.read_bytes()
+    except FileNotFoundError as error:
+        raise TrustError(f"no key {path}", hint="run `assay init`") from error
+    encrypted = _is_encrypted(pem)
+    if not encrypted and path.stat().st_mode & _OTHERS:
+        raise TrustError(f"everybody can read or change the private key {path}", hint=f"chmod 600 {path}")
+    if encrypted and not passphrase:
+        raise TrustError(f"the key {path} needs its passphrase", hint="set ASSAY_KEY_PASSPHRASE")
+    secret = passphrase.encode("utf-8") if passphrase and encrypted else None
+    try:
+        key = serialization.load_pem_private_key(pem, secret)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        what = "wrong passphrase for" if encrypted else "not a private key:"
+        raise TrustError(f"{what} {path}", hint="check ASSAY_KEY_PASSPHRASE" if encrypted else "restore it") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+        raise TrustError(f"{path} is not an ECDSA key on P-256", hint="keys are made by `assay init`")
+    return key
