@@ -1,0 +1,218 @@
+"""The trust file: which key may sign what, and when. It is the verifier's own, never taken from what is verified."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from assay.core.digest import Digest
+from assay.core.errors import TrustError, UsageError
+from assay.core.verdict import format_time
+from assay.provenance import dsse
+from assay.provenance.keys import ROLES, PublicKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from assay.core.statement import Envelope
+
+TRUST_SCHEMA = "assay.trust/v1"
+KEY_LIFETIME = timedelta(days=1096)  # three years, the upper end of NIST SP 800-57 part 1, 5.3.6 for signing keys
+MAX_AGE_DAYS = 30  # default of a new trust file
+MAX_SKEW = timedelta(minutes=5)  # a statement may be ahead of our clock by so much
+MAX_TRUST_BYTES = 1 << 20  # a trust file is read by people
+
+_TOP = {"schema", "max_age_days", "accepted_policies", "keys"}
+_KEY = {"id", "roles", "not_before", "not_after", "revoked", "pem"}
+_OPTIONAL = {"accepted_policies", "revoked"}
+_HEAD = f"""\
+# Whose signatures this verifier believes. Keep it with the verifier; never take it from a model's folder.
+schema = "{TRUST_SCHEMA}"
+# A view of the registry older than this can't tell whether a model was revoked: `assay verify` could not tell then.
+max_age_days = {{days}}
+# Policies whose verdicts count, by digest (`assay policy show`). Without this line: any policy of a trusted approver.
+# accepted_policies = ["sha256:…"]
+"""
+_ENTRY = '''
+[[keys]]
+id = "{id}"  # SHA-256 of the public key (SPKI, DER)
+roles = ["{role}"]
+not_before = {not_before}
+not_after = {not_after}
+revoked = false  # true: nothing it ever signed counts
+pem = """
+{pem}"""
+'''
+
+
+@dataclass(frozen=True)
+class TrustedKey:
+    """A key of the trust file.
+
+    Attributes:
+        public: the key.
+        roles: what it may sign.
+        not_before: statements made earlier do not count.
+        not_after: statements made later do not count. A signer claims its own time: a leaked key must be `revoked`.
+        revoked: nothing that it ever signed counts.
+    """
+
+    public: PublicKey
+    roles: frozenset[str]
+    not_before: datetime
+    not_after: datetime
+    revoked: bool = False
+
+    def check(self, roles: Iterable[str], at: datetime) -> None:
+        """Make sure that the key may sign as one of `roles` at `at`.
+
+        Raises:
+            TrustError: with the reason.
+        """
+        name = f"key {self.public.id[:12]}"
+        if self.revoked:
+            raise TrustError(f"{name} is revoked in the trust file")
+        if not self.roles & set(roles):
+            held = ", ".join(sorted(self.roles))
+            raise TrustError(f"{name} is trusted as {held}, not as {' or '.join(sorted(roles))}")
+        if at < self.not_before:
+            raise TrustError(f"{name} was not valid yet at {format_time(at)}")
+        if at >= self.not_after:
+            raise TrustError(f"{name} expired on {format_time(self.not_after)}")
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a verifier believes.
+
+    Attributes:
+        keys: never empty.
+        max_age: how old a view of the registry may be.
+        accepted_policies: digests of policies; None accepts the policy of any trusted approver.
+    """
+
+    keys: tuple[TrustedKey, ...]
+    max_age: timedelta
+    accepted_policies: frozenset[Digest] | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a trust file.
+
+        Raises:
+            TrustError: when it is missing or not exactly a trust file of this schema.
+        """
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(MAX_TRUST_BYTES + 1)
+        except FileNotFoundError as error:
+            raise TrustError(f"no trust file {path}", hint="run `assay init`, or give --trust FILE") from error
+        if len(data) > MAX_TRUST_BYTES:
+            raise TrustError(f"{path}: larger than {MAX_TRUST_BYTES} bytes", hint="is this the right file?")
+        try:
+            return cls.parse(data.decode("utf-8"))
+        except (TrustError, UnicodeDecodeError) as error:
+            raise TrustError(f"{path}: {error}") from error
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the text of a trust file (TrustError as in `load`)."""
+        try:
+            document = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise TrustError(f"not TOML: {error}") from error
+        _check_keys("the trust file", document, _TOP)
+        if document["schema"] != TRUST_SCHEMA:
+            raise TrustError(f"schema is not {TRUST_SCHEMA!r}")
+        days = document["max_age_days"]
+        if not isinstance(days, int) or isinstance(days, bool) or days < 1:
+            raise TrustError(f"max_age_days must be a number of days from 1: {days!r}")
+        entries = document["keys"]
+        if not isinstance(entries, list) or not entries:
+            raise TrustError("it trusts no key, so it can verify nothing")
+        keys = tuple(_trusted_key(entry) for entry in entries)
+        if len({key.public.id for key in keys}) != len(keys):
+            raise TrustError("a key is in it twice", hint="give one entry all its roles")
+        return cls(keys, timedelta(days=days), _policies(document.get("accepted_policies")))
+
+    def signer(self, envelope: Envelope, roles: Iterable[str], at: datetime) -> TrustedKey:
+        """The trusted key that signed an envelope as one of `roles` at `at`.
+
+        The key id in the envelope is not read: every key of the file is tried.
+
+        Raises:
+            TrustError: when no key of the file signed it, or none that did may have done so.
+        """
+        by_id = {key.public.id: key for key in self.keys}
+        try:
+            signers = dsse.verify(envelope, [key.public for key in self.keys])
+        except TrustError as error:
+            raise TrustError("the signature is of no key in the trust file, or the content was changed") from error
+        refusal = TrustError("unsigned")
+        for public in signers:
+            try:
+                by_id[public.id].check(roles, at)
+            except TrustError as error:
+                refusal = error
+            else:
+                return by_id[public.id]
+        raise refusal
+
+
+def trust_text(keys: Mapping[str, PublicKey], *, now: datetime) -> str:
+    """A trust file for the keys of one key ring, by role, valid from `now` on for `KEY_LIFETIME`."""
+    validity = {"not_before": format_time(now), "not_after": format_time(now + KEY_LIFETIME)}
+    entries = [_ENTRY.format(id=key.id, role=role, pem=key.pem, **validity) for role, key in keys.items()]
+    return _HEAD.format(days=MAX_AGE_DAYS) + "".join(entries)
+
+
+def _check_keys(what: str, table: Any, known: set[str]) -> None:
+    if not isinstance(table, dict):
+        raise TrustError(f"{what} must be a table")
+    if unknown := set(table) - known:
+        raise TrustError(f"{what} has an unknown key {min(unknown)!r}", hint=f"known: {', '.join(sorted(known))}")
+    if missing := known - _OPTIONAL - set(table):
+        raise TrustError(f"{what} lacks {min(missing)!r}")
+
+
+def _trusted_key(entry: Any) -> TrustedKey:
+    _check_keys("an entry of keys", entry, _KEY)
+    public = PublicKey.parse(_text(entry["pem"], "pem"))
+    if _text(entry["id"], "id") != public.id:
+        raise TrustError(f"id {entry['id'][:16]!r} is not the id of its key, {public.id}")
+    roles = entry["roles"]
+    if not isinstance(roles, list) or not roles or any(role not in ROLES for role in roles):
+        raise TrustError(f"roles must be a list out of {', '.join(ROLES)}: {roles!r}")
+    revoked = entry.get("revoked", False)
+    if not isinstance(revoked, bool):
+        raise TrustError(f"revoked must be true or false: {revoked!r}")
+    not_before, not_after = _time(entry["not_before"]), _time(entry["not_after"])
+    if not_before >= not_after:
+        raise TrustError(f"key {public.id[:12]} ends before it begins")
+    return TrustedKey(public, frozenset(roles), not_before, not_after, revoked)
+
+
+def _text(value: Any, key: str) -> str:
+    if not isinstance(value, str):
+        raise TrustError(f"{key} must be text")
+    return value
+
+
+def _time(value: Any) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise TrustError(f"not a time with its zone: {value!s}", hint="for example 2026-01-31T12:00:00Z")
+    return value.astimezone(UTC)
+
+
+def _policies(value: Any) -> frozenset[Digest] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value:
+        raise TrustError("accepted_policies must be a list of digests, and not an empty one")
+    try:
+        return frozenset(Digest.parse(_text(one, "a policy digest")) for one in value)
+    except UsageError as error:
+        raise TrustError(f"accepted_policies: {error}") from error
