@@ -1,0 +1,1 @@
+"""The spine of an admission: fetch, inspect, decide, sign, publish, as one durable workflow."""
