@@ -1,0 +1,322 @@
+"""The catalogue: what is published under which name, and what a request for it resolves to.
+
+Every change is one transaction with its log entry and its signed statements. A verdict is held per name and snapshot:
+the same bytes may be refused under a name that imitates another.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select
+
+from assay.core.canonical import json_digest
+from assay.core.digest import Digest
+from assay.core.errors import IntegrityError, UsageError
+from assay.core.name import check_name
+from assay.core.verdict import Decision, Verdict, format_time, parse_time
+from assay.registry import checks, rows
+from assay.registry.records import MAIN, Model, Page, Ref, Refused, Resolved, Revision
+from assay.store import log
+from assay.store.schema import decisions, ref_moves, revisions, revocations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from assay.store.blobs import Blobs
+    from assay.store.index import Index, StoredStatement
+
+REVISION_LENGTH = 40  # hex digits, as a git commit: hub clients pin by it
+_REVISION = re.compile(r"[0-9a-fA-F]{40}")
+_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+
+
+def revision_id(name: str, snapshot_id: Digest, parent: str) -> str:
+    """Public revision id: ours, so that a commit cached from a public hub never equals one that was vetted."""
+    return json_digest({"manifest": str(snapshot_id), "parent": parent, "name": name}).hex[:REVISION_LENGTH]
+
+
+class Catalog:
+    """Names, revisions and refs over one index; thread-safe."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+
+    # Changes
+
+    def next_revision(self, name: str, snapshot_id: Digest) -> str:
+        """The id of the revision that holds the snapshot under this name, or that `publish` would give it now."""
+        with self.index.reading() as tx:
+            row = rows.published(tx, name, snapshot_id)
+            return row.revision if row else revision_id(name, snapshot_id, rows.newest(tx, name))
+
+    def publish(
+        self,
+        name: str,
+        snapshot_id: Digest,
+        verdict: Verdict,
+        statements: Sequence[StoredStatement],
+        now: datetime | None = None,
+        *,
+        blobs: Blobs,
+    ) -> Revision:
+        """Serve a snapshot under a name: verdict, statements, revision, `main` if it is the first, log; all or nothing.
+
+        Repeating it changes nothing. A later publication leaves `main` where it is. For the first one, a `ref`
+        statement about `main` may be among the statements; without one, `main` rests on the approval.
+
+        Raises:
+            UsageError: not a live ADMIT about this snapshot, evidence not stored, or a newer verdict exists.
+            TrustError: no signed approval of this very verdict and name among the statements.
+            IntegrityError: a blob of the snapshot is missing or has another size.
+            Refused: the snapshot was revoked.
+        """
+        now = now or datetime.now(UTC)
+        check_name(name)
+        if verdict.subject != snapshot_id or not verdict.live(now):
+            raise UsageError(f"only a live ADMIT of {snapshot_id} publishes it", hint="vet it again")
+        approval = checks.approval(statements, name, verdict)
+        self._check_blobs(snapshot_id, blobs)
+        with self.index.transaction() as tx:
+            rows.refuse_revoked(tx, name, snapshot_id)
+            self._check_evidence(verdict, tx)
+            self._decide(tx, name, verdict, now)
+            for one in statements:
+                if one.kind != "ref":
+                    self.index.put_statement(snapshot_id, one.kind, one.role, one.envelope, one.bundle, at=now, tx=tx)
+            row = rows.published(tx, name, snapshot_id) or self._add_revision(tx, name, snapshot_id, now)
+            revision = rows.revision_of(row)
+            if rows.target(tx, name, MAIN) is None:
+                signed = next((one for one in statements if one.kind == "ref"), None)
+                if signed is None:
+                    rows.record_move(tx, revision, MAIN, approval.envelope.digest, now)
+                else:
+                    self._move(tx, revision, MAIN, signed, now)
+        return revision
+
+    def move_ref(
+        self, name: str, ref: str, revision: str, statement: StoredStatement, now: datetime | None = None
+    ) -> Ref:
+        """Point `main` or an alias to a published revision, by a signed `ref` statement that says exactly that.
+
+        Repeating the last move changes nothing. The signature must have been checked by the caller.
+
+        Raises:
+            UsageError: when `ref` is no name for a ref.
+            TrustError: when the statement says something else, or another place to move from.
+            Refused: when the revision is not served (unknown, revoked, expired, rejected).
+        """
+        now = now or datetime.now(UTC)
+        check_name(name)
+        if not _REF.fullmatch(ref) or _REVISION.fullmatch(ref):
+            hint = "letters, digits, '-', '_' and '.', at most 96; nothing that looks like a revision id"
+            raise UsageError(f"not a name for a ref: {ref[:100]!r}", hint=hint)
+        with self.index.transaction() as tx:
+            row = rows.by_revision(tx, name, revision)
+            if row is None:
+                raise rows.revision_unknown(name, revision)
+            self._standing(tx, row, now)
+            last = rows.target(tx, name, ref)
+            if last is None or (last.revision, last.statement) != (revision, statement.envelope.digest.hex):
+                self._move(tx, rows.revision_of(row), ref, statement, now)
+                last = rows.target(tx, name, ref)
+        if last is None:
+            raise IntegrityError(f"ref {ref!r} of {name!r} did not move")
+        return rows.ref_of(last)
+
+    def record_refusal(self, name: str, verdict: Verdict, now: datetime | None = None) -> None:
+        """Keep a REJECT or HOLD under the name, so that whoever asks for it gets the reasons; idempotent.
+
+        A revision that was served from this snapshot under this name is not served any more.
+
+        Raises:
+            UsageError: for an ADMIT, or a name that no client can ask for.
+        """
+        if verdict.decision is Decision.ADMIT:
+            raise UsageError("an ADMIT is published, not recorded as a refusal")
+        check_name(name)
+        with self.index.transaction() as tx:
+            self._decide(tx, name, verdict, now or datetime.now(UTC))
+
+    def revoke(self, snapshot_id: Digest, reason: str, statement: StoredStatement, now: datetime | None = None) -> None:
+        """Never serve this snapshot again, under any name, by a signed `revoked` statement; idempotent.
+
+        Raises:
+            TrustError: when the statement is of another kind or about another snapshot.
+        """
+        now = now or datetime.now(UTC)
+        checks.about(statement, "revoked", snapshot_id)
+        digest = statement.envelope.digest.hex
+        with self.index.transaction() as tx:
+            query = select(revocations.c.seq).where(
+                revocations.c.snapshot_id == snapshot_id.hex, revocations.c.statement == digest
+            )
+            if tx.execute(query).first() is not None:
+                return
+            self.index.put_statement(
+                snapshot_id, "revoked", statement.role, statement.envelope, statement.bundle, at=now, tx=tx
+            )
+            values = {"snapshot_id": snapshot_id.hex, "reason": reason, "statement": digest}
+            tx.execute(insert(revocations).values(**values, revoked_at=format_time(now)))
+            log.append(tx, "revoked", {"snapshot": snapshot_id.hex, "reason": reason, "statement": digest}, now)
+
+    def _check_blobs(self, snapshot_id: Digest, blobs: Blobs) -> None:
+        snapshot = self.index.get_snapshot(snapshot_id)
+        if snapshot is None:
+            raise UsageError(f"snapshot {snapshot_id} is not in the index", hint="put it there first")
+        for entry in snapshot.files:
+            if blobs.size(entry.digest) != entry.size:
+                raise IntegrityError(f"blob {entry.digest} has another size than {entry.path!r} of the snapshot")
+
+    def _check_evidence(self, verdict: Verdict, tx: Connection) -> None:
+        for digest in verdict.evidence:
+            found = self.index.get_evidence(digest, tx)
+            if found is None or found.subject != verdict.subject:
+                raise UsageError(f"evidence {digest} of the verdict is not in the index", hint="put it there first")
+
+    def _decide(self, tx: Connection, name: str, verdict: Verdict, now: datetime) -> None:
+        """Record that this verdict holds for the name from now on; once."""
+        self.index.put_verdict(verdict, tx)
+        mine = (decisions.c.name == name, decisions.c.snapshot_id == verdict.subject.hex)
+        if tx.execute(select(1).where(*mine, decisions.c.verdict == verdict.digest.hex)).first() is not None:
+            return
+        decided = format_time(verdict.decided_at)
+        newer = tx.execute(select(decisions.c.decided_at).where(*mine, decisions.c.decided_at > decided)).first()
+        if newer is not None and verdict.decision is Decision.ADMIT:
+            raise UsageError(f"a newer verdict about {name!r} was given at {newer.decided_at}", hint="vet it again")
+        row = {"name": name, "snapshot_id": verdict.subject.hex, "verdict": verdict.digest.hex}
+        tx.execute(insert(decisions).values(**row, decided_at=decided))
+        kind = "admitted" if verdict.decision is Decision.ADMIT else "refused"
+        body = {"name": name, "snapshot": verdict.subject.hex, "verdict": verdict.digest.hex}
+        log.append(tx, kind, {**body, "decision": verdict.decision.value}, now)
+
+    def _add_revision(self, tx: Connection, name: str, snapshot_id: Digest, now: datetime) -> Row[Any]:
+        parent = rows.newest(tx, name)
+        revision = revision_id(name, snapshot_id, parent)
+        values = {"name": name, "revision": revision, "parent": parent}
+        tx.execute(insert(revisions).values(**values, snapshot_id=snapshot_id.hex, published_at=format_time(now)))
+        log.append(tx, "published", {**values, "snapshot": snapshot_id.hex}, now)
+        row = rows.by_revision(tx, name, revision)
+        if row is None:
+            raise IntegrityError(f"revision {revision} of {name!r} vanished while it was published")
+        return row
+
+    def _move(self, tx: Connection, revision: Revision, ref: str, statement: StoredStatement, now: datetime) -> None:
+        last = rows.target(tx, revision.name, ref)
+        expected = {
+            "name": revision.name,
+            "ref": ref,
+            "revision": revision.revision,
+            "previousRevision": last.revision if last else "",
+        }
+        checks.ref_move(statement, revision.snapshot_id, expected)
+        digest = self.index.put_statement(
+            revision.snapshot_id, "ref", statement.role, statement.envelope, statement.bundle, at=now, tx=tx
+        )
+        rows.record_move(tx, revision, ref, digest, now)
+
+    # Questions
+
+    def resolve(self, name: str, revision: str = MAIN, now: datetime | None = None) -> Resolved:
+        """What is served for a name and a ref or revision id.
+
+        Raises:
+            Refused: when nothing is: only a live ADMIT that was not revoked is served.
+            IntegrityError: when the index was changed behind assay's back.
+        """
+        now = now or datetime.now(UTC)
+        with self.index.reading() as tx:
+            row, moved_at = self._find(tx, name, revision)
+            verdict = self._standing(tx, row, now)
+            snapshot = self.index.get_snapshot(verdict.subject, name=name, tx=tx)
+        if snapshot is None:
+            raise IntegrityError(f"the snapshot of {name!r} revision {row.revision} is not in the index")
+        return Resolved(name, row.revision, snapshot, verdict, parse_time(moved_at))
+
+    def refs(self, name: str) -> tuple[Ref, ...]:
+        """Where the refs of a name point, sorted; empty for a name that was never published."""
+        newest = select(func.max(ref_moves.c.seq)).where(ref_moves.c.name == name).group_by(ref_moves.c.ref)
+        with self.index.reading() as tx:
+            moves = tx.execute(select(ref_moves).where(ref_moves.c.seq.in_(newest)).order_by(ref_moves.c.ref)).all()
+        return tuple(rows.ref_of(row) for row in moves)
+
+    def revisions(self, name: str) -> tuple[Revision, ...]:
+        """All revisions ever published under a name, newest first, served or not."""
+        query = select(revisions).where(revisions.c.name == name).order_by(revisions.c.seq.desc())
+        with self.index.reading() as tx:
+            return tuple(rows.revision_of(row) for row in tx.execute(query))
+
+    def models(
+        self, search: str = "", limit: int = 100, cursor: str | None = None, now: datetime | None = None
+    ) -> Page:
+        """Models whose `main` is served now, by name; `search` is a part of the name, case ignored.
+
+        Raises:
+            UsageError: for a limit below 1.
+        """
+        now = now or datetime.now(UTC)
+        if limit < 1:
+            raise UsageError("a page needs at least one entry")
+        found: list[Model] = []
+        with self.index.reading() as tx:
+            while True:
+                names = rows.names_after(tx, search, cursor or "", limit + 1)
+                for name in names:
+                    if len(found) == limit:
+                        return Page(tuple(found), cursor)
+                    cursor = name
+                    if (model := self._model(tx, name, now)) is not None:
+                        found.append(model)
+                if len(names) <= limit:
+                    return Page(tuple(found), None)
+
+    def _model(self, tx: Connection, name: str, now: datetime) -> Model | None:
+        try:
+            row, moved_at = self._find(tx, name, MAIN)
+            self._standing(tx, row, now)
+        except Refused:
+            return None
+        first = tx.execute(select(func.min(revisions.c.published_at)).where(revisions.c.name == name)).scalar_one()
+        return Model(name, row.revision, Digest(row.snapshot_id), parse_time(first), parse_time(moved_at))
+
+    def _find(self, tx: Connection, name: str, revision: str) -> tuple[Row[Any], str]:
+        """The row of the revision, and when it came to be what was asked for."""
+        target = None if _REVISION.fullmatch(revision) else rows.target(tx, name, revision)
+        row = rows.by_revision(tx, name, target.revision if target else revision)
+        if row is not None:
+            return row, target.moved_at if target else row.published_at
+        if rows.newest(tx, name):
+            raise rows.revision_unknown(name, revision)
+        self._refuse_by_last_verdict(tx, name)
+        raise rows.unknown(tx, name)
+
+    def _refuse_by_last_verdict(self, tx: Connection, name: str) -> None:
+        query = select(decisions.c.verdict).where(decisions.c.name == name).order_by(*rows.NEWEST).limit(1)
+        digest = tx.execute(query).scalar()
+        verdict = self.index.get_verdict(Digest(digest), tx) if digest else None
+        if verdict is not None:
+            raise rows.refused(name, verdict)
+
+    def _standing(self, tx: Connection, row: Row[Any], now: datetime) -> Verdict:
+        """The live ADMIT by which a revision is served; Refused otherwise."""
+        snapshot_id = Digest(row.snapshot_id)
+        rows.refuse_revoked(tx, row.name, snapshot_id)
+        query = (
+            select(decisions.c.verdict)
+            .where(decisions.c.name == row.name, decisions.c.snapshot_id == row.snapshot_id)
+            .order_by(*rows.NEWEST)
+            .limit(1)
+        )
+        digest = tx.execute(query).scalar()
+        verdict = self.index.get_verdict(Digest(digest), tx) if digest else None
+        if verdict is None or verdict.subject != snapshot_id:
+            raise IntegrityError(
+                f"revision {row.revision} of {row.name!r} has no verdict", hint="run `assay log verify`"
+            )
+        if verdict.live(now):
+            return verdict
+        raise rows.refused(row.name, verdict)

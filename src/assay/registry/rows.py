@@ -1,0 +1,106 @@
+"""Rows of the registry's tables: small queries, and the refusals that follow from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select
+
+from assay.core.digest import Digest
+from assay.core.verdict import Decision, Verdict, format_time, parse_time
+from assay.registry.records import Ref, Refused, Revision
+from assay.registry.similar import closest
+from assay.store import log
+from assay.store.schema import decisions, ref_moves, revisions, revocations
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Row
+
+_NAMES_COMPARED = 5000  # names looked at for a hint; keeps a miss cheap
+
+# The verdict that holds: the one given last.
+NEWEST = (decisions.c.decided_at.desc(), decisions.c.seq.desc())
+
+
+def published(tx: Connection, name: str, snapshot_id: Digest) -> Row[Any] | None:
+    """The revision that holds the snapshot under a name, or None."""
+    where = (revisions.c.name == name, revisions.c.snapshot_id == snapshot_id.hex)
+    return tx.execute(select(revisions).where(*where)).first()
+
+
+def by_revision(tx: Connection, name: str, revision: str) -> Row[Any] | None:
+    """The revision of that id under a name, or None."""
+    where = (revisions.c.name == name, revisions.c.revision == revision)
+    return tx.execute(select(revisions).where(*where)).first()
+
+
+def newest(tx: Connection, name: str) -> str:
+    """The revision published last under a name, or empty."""
+    query = select(revisions.c.revision).where(revisions.c.name == name).order_by(revisions.c.seq.desc()).limit(1)
+    return tx.execute(query).scalar() or ""
+
+
+def target(tx: Connection, name: str, ref: str) -> Row[Any] | None:
+    """The last move of a ref, or None."""
+    where = (ref_moves.c.name == name, ref_moves.c.ref == ref)
+    return tx.execute(select(ref_moves).where(*where).order_by(ref_moves.c.seq.desc()).limit(1)).first()
+
+
+def names_after(tx: Connection, search: str, after: str, limit: int) -> list[str]:
+    """Published names above `after` that contain `search` (case ignored), sorted."""
+    query = select(revisions.c.name).where(revisions.c.name > after)
+    if search:
+        query = query.where(func.lower(revisions.c.name).contains(search.lower(), autoescape=True))
+    return list(tx.execute(query.distinct().order_by(revisions.c.name).limit(limit)).scalars())
+
+
+def record_move(tx: Connection, revision: Revision, ref: str, statement: Digest, now: datetime) -> None:
+    """Point a ref to a revision and log it."""
+    values = {"name": revision.name, "ref": ref, "revision": revision.revision, "statement": statement.hex}
+    tx.execute(insert(ref_moves).values(**values, moved_at=format_time(now)))
+    log.append(tx, "ref-moved", values, now)
+
+
+def refuse_revoked(tx: Connection, name: str, snapshot_id: Digest) -> None:
+    """Raise Refused when the snapshot was revoked."""
+    query = select(revocations).where(revocations.c.snapshot_id == snapshot_id.hex).order_by(revocations.c.seq).limit(1)
+    row = tx.execute(query).first()
+    if row is not None:
+        message = f"{name} was revoked at {row.revoked_at}: {row.reason}"
+        raise Refused("revoked", message, name=name, snapshot_id=snapshot_id)
+
+
+def refused(name: str, verdict: Verdict) -> Refused:
+    """Why a verdict that is not a live ADMIT does not serve."""
+    why = "; ".join(reason.text for reason in verdict.reasons)
+    at = format_time(verdict.decided_at)
+    if verdict.decision is Decision.REJECT:
+        return Refused("rejected", f"{name} was rejected at {at}: {why}", name=name, snapshot_id=verdict.subject)
+    if verdict.decision is Decision.HOLD:
+        return Refused("held", f"{name} is on hold since {at}: {why}", name=name, snapshot_id=verdict.subject)
+    message = f"the admission of {name} is valid from {at} to {format_time(verdict.expires_at)}: vet it again"
+    return Refused("expired", message, name=name, snapshot_id=verdict.subject)
+
+
+def revision_unknown(name: str, revision: str) -> Refused:
+    """The name is served, that revision is not."""
+    return Refused("revision-unknown", f"{name} has no revision {revision[:100]!r} here", name=name)
+
+
+def unknown(tx: Connection, name: str) -> Refused:
+    """Nothing is known about the name; names the nearest one that is served."""
+    near = closest(name, names_after(tx, "", "", _NAMES_COMPARED))
+    hint = f"; did you mean {near}?" if near else ""
+    return Refused("unknown", f"{name[:200]!r} was never vetted here{hint}", name=name)
+
+
+def revision_of(row: Row[Any]) -> Revision:
+    """A row of `revisions` as a value."""
+    return Revision(row.name, row.revision, row.parent, Digest(row.snapshot_id), parse_time(row.published_at))
+
+
+def ref_of(row: Row[Any]) -> Ref:
+    """A row of `ref_moves` as a value."""
+    return Ref(row.name, row.ref, row.revision, parse_time(row.moved_at), Digest(row.statement))
