@@ -4,12 +4,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 compile=(uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet
          --custom-compile-command scripts/lock.sh)
-override=$(mktemp)
-trap 'rm -f "$override"' EXIT
-echo "torch ; sys_platform == 'never'" > "$override"   # installed apart, see Makefile
 "${compile[@]}" "$@" constraints/runtime.in -o constraints/runtime.txt
 "${compile[@]}" "$@" --no-deps constraints/model.in -o constraints/model.txt
-"${compile[@]}" "$@" --override "$override" -c constraints/runtime.txt constraints/test.in -o constraints/test.txt
+"${compile[@]}" "$@" --override constraints/override.in -c constraints/runtime.txt constraints/test.in -o constraints/test.txt
 for client in constraints/clients/*.in; do
   "${compile[@]}" "$@" "$client" -o "${client%.in}.txt"
 done
