@@ -96,7 +96,7 @@ def _identity(stream: BinaryIO) -> tuple[int, int, int, int]:
 def _read(
     stream: BinaryIO, file: TreeFile, done: int, total: int, progress: Callable[[str, int, int], None]
 ) -> Iterator[bytes]:
-    """Chunks of the file; stops with an error as soon as there is more than was listed (a file that is still growing)."""
+    """Chunks of the file; an error as soon as there is more than was listed (a file that is still growing)."""
     progress(file.path, done, total)
     descriptor = stream.fileno()
     left = file.size

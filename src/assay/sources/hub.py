@@ -1,0 +1,138 @@
+"""A model on a hub (`hf://org/name@revision`) as a snapshot in the store."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from assay.core.errors import ContentError, SourceError, UsageError
+from assay.core.name import check_name
+from assay.core.snapshot import FileEntry, Origin, Snapshot
+from assay.sources.hub_client import HubClient, HubFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from assay.core.limits import Limits
+    from assay.store.blobs import Blobs
+
+SCHEME = "hf://"
+
+
+@dataclass(frozen=True, slots=True)
+class HubRef:
+    """A model on a hub.
+
+    Attributes:
+        name: `org/name`, or one part alone.
+        revision: branch, tag or commit.
+    """
+
+    name: str
+    revision: str = "main"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `hf://org/name[@revision]`.
+
+        Raises:
+            UsageError: when it is none.
+        """
+        if not text.startswith(SCHEME):
+            raise UsageError(f"not a hub reference: {text[:200]!r}", hint="like hf://org/name@revision")
+        name, _, revision = text.removeprefix(SCHEME).partition("@")
+        revision = revision or "main"
+        if len(revision) > 255 or not revision.isprintable() or ".." in revision:  # noqa: PLR2004
+            raise UsageError(f"not a revision: {revision[:200]!r}", hint="a branch, tag or commit")
+        return cls(check_name(name), revision)
+
+    def __str__(self) -> str:
+        """`hf://org/name@revision`."""
+        return f"{SCHEME}{self.name}@{self.revision}"
+
+
+def fetch_hub(
+    ref: HubRef,
+    hub_url: str,
+    blobs: Blobs,
+    progress: Callable[[str, int, int], None] | None = None,
+    *,
+    token: str | None = None,
+    hosts: tuple[str, ...] = (),
+    allow_private: bool = False,
+    limits: Limits | None = None,
+    timeout: float = 30.0,
+) -> Snapshot:
+    """Store every file of the commit that `ref` resolves to, and return the snapshot.
+
+    The revision is resolved once; listing and files are read at that commit. Files in large-file storage are checked
+    against the SHA-256 of the listing, and not fetched again when the store has them; the others against their Git
+    blob id, a SHA-1 that catches accidents. Sizes must be exactly those of the listing.
+
+    Args:
+        ref: what to fetch.
+        hub_url: base URL of the hub.
+        blobs: where the bytes go.
+        progress: called with (path, bytes done, bytes in total).
+        token: for the hub alone, see `HubClient`.
+        hosts: further hosts that redirects may name.
+        allow_private: see `guarded.Reach`.
+        limits: how many files are too many.
+        timeout: seconds without any byte.
+
+    Raises:
+        UsageError: `hub_url` is not a URL.
+        SourceError: the hub can't be reached, refuses, or its bytes are not what its listing says.
+        EnvironmentFault: disk full.
+    """
+    report = progress or (lambda _what, _done, _total: None)
+    with HubClient(
+        hub_url, token=token, hosts=hosts, allow_private=allow_private, limits=limits, timeout=timeout
+    ) as hub:
+        known_as, commit = hub.resolve(ref.name, ref.revision)
+        files = sorted(hub.tree(ref.name, commit), key=lambda file: file.path)
+        done, total = 0, sum(file.size for file in files)
+        entries = []
+        for file in files:
+            counted = _counted(hub.read(ref.name, commit, file), file.path, done, total, report)
+            entries.append(_store(file, counted, blobs, hub.url))
+            done += file.size
+            report(file.path, done, total)
+        uri = f"{hub.url}/{known_as}"
+    try:
+        return Snapshot.of(entries, Origin("hub", uri, ref.name, ref.revision, commit))
+    except ContentError as error:
+        raise SourceError(f"{ref} at {hub_url}: {error}") from error
+
+
+def _store(file: HubFile, chunks: Iterable[bytes], blobs: Blobs, hub: str) -> FileEntry:
+    if file.sha256 is not None and blobs.has(file.sha256) and blobs.size(file.sha256) == file.size:
+        return FileEntry(file.path, file.size, file.sha256)
+    git = hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
+    try:
+        digest, size = blobs.put(_also(chunks, git.update) if file.git_oid else chunks, expect=file.sha256)
+    except ContentError as error:
+        raise _lie(file, hub) from error
+    if file.git_oid not in {None, git.hexdigest()}:
+        raise _lie(file, hub)
+    return FileEntry(file.path, size, digest)
+
+
+def _lie(file: HubFile, hub: str) -> SourceError:
+    return SourceError(f"{file.path[:200]!r}: the bytes are not what the listing of {hub} says")
+
+
+def _also(chunks: Iterable[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        update(chunk)
+        yield chunk
+
+
+def _counted(
+    chunks: Iterable[bytes], path: str, done: int, total: int, report: Callable[[str, int, int], None]
+) -> Iterator[bytes]:
+    for chunk in chunks:
+        done += len(chunk)
+        report(path, done, total)
+        yield chunk
