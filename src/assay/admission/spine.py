@@ -1,0 +1,293 @@
+"""The spine: fetch → inspect → decide → sign → publish, each a recorded step of a durable workflow (ADR 3).
+
+What passes between steps is digests and times; the things themselves are in the store, under their digests. A step may
+run twice (a crash between doing and recording), and doing it twice is doing it once: blobs and rows are put under their
+digest, signatures are deterministic, and the clock of a decision is read in a step of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from assay import __version__
+from assay.admission.engine import Engine, Json, step
+from assay.admission.request import HubAccess, Request
+from assay.admission.signing import sign_admission, sign_first_ref
+from assay.core.digest import Digest
+from assay.core.errors import AssayError, IntegrityError, PolicyError
+from assay.core.inspector import Subject
+from assay.core.limits import Limits
+from assay.core.snapshot import Origin, Snapshot
+from assay.core.verdict import Decision, Verdict, format_time, parse_time
+from assay.inspections.runner import inspect
+from assay.policy.decide import decide
+from assay.registry.catalog import Catalog
+from assay.registry.records import MAIN
+from assay.sources.directory import fetch_directory
+from assay.sources.hub import HubRef, fetch_hub
+from assay.store.index import BlobFiles
+
+if TYPE_CHECKING:
+    from assay.core.evidence import Evidence
+    from assay.policy.model import Policy
+    from assay.provenance.keys import KeyRing
+    from assay.store.blobs import Blobs
+    from assay.store.index import Index
+
+VERSION = f"assay-{__version__}"
+STEPS = ("fetch", "inspect", "decide", "sign", "publish")
+
+Progress = Callable[[str, int, int], None]
+Notice = Callable[[str], None]
+Thing = TypeVar("Thing")
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """No progress is shown."""
+
+
+def _unheard(_text: str) -> None:
+    """No notice is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vetted:
+    """What came of an admission.
+
+    Attributes:
+        name: `org/name` under which it was judged.
+        snapshot: what was judged; its origin is this admission's.
+        verdict: ADMIT, HOLD or REJECT.
+        evidence: what the verdict rests on, in the order of the inspectors.
+        statements: kind and digest of every signed envelope, in the order of the chain.
+        revision: public revision id; None when nothing is published.
+        main: revision that `main` of the name points to now; None when the name has none.
+    """
+
+    name: str
+    snapshot: Snapshot
+    verdict: Verdict
+    evidence: tuple[Evidence, ...]
+    statements: tuple[tuple[str, Digest], ...]
+    revision: str | None
+    main: str | None
+
+
+class Admission:
+    """Runs admissions in this process. A context manager; only one may be open in a process."""
+
+    def __init__(
+        self,
+        workflow_url: str,
+        *,
+        index: Index,
+        blobs: Blobs,
+        ring: KeyRing,
+        policy: Policy,
+        access: HubAccess = HubAccess(),  # noqa: B008 - frozen
+        inspectors: Iterable[Any] | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
+        """Open the workflow database.
+
+        Args:
+            workflow_url: SQLAlchemy URL of the workflow database. Keys and passphrases never go there.
+            index: where snapshots, evidence, verdicts and statements are kept.
+            blobs: where bytes are kept.
+            ring: keys of the roles importer, scanner, approver and registry.
+            policy: decides.
+            access: how hubs may be reached.
+            inspectors: look at the snapshot; all of them (`inspectors.INSPECTORS`) by default.
+            limits: of the inspection.
+
+        Raises:
+            EnvironmentFault: the workflow database is locked, unreachable or full.
+        """
+        self._index = index
+        self._blobs = blobs
+        self._ring = ring
+        self._policy = policy
+        self._access = access
+        self._inspectors = tuple(_all_inspectors() if inspectors is None else inspectors)
+        self._limits = limits
+        self._catalog = Catalog(index)
+        self._progress: Progress = _silent
+        self._engine = Engine(workflow_url, VERSION, self._run)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop; what is unfinished is carried on by the next process."""
+        self._engine.close()
+
+    def vet(self, request: Request, *, progress: Progress = _silent, notice: Notice = _unheard) -> Vetted:
+        """Admit a model, or carry on an admission of it that was interrupted.
+
+        Args:
+            request: what to admit.
+            progress: called with (step and file, bytes done, bytes in total).
+            notice: told in one sentence when this is not simply a new run.
+
+        Raises:
+            AssayError: nothing was decided; what is finished is kept.
+        """
+        self._progress = progress
+        context = request.context(str(self._policy.digest), VERSION, *self._inspector_versions())
+        result = self._engine.run(
+            request.subject, context, request.to_json() | {"policy": str(self._policy.digest)}, notice
+        )
+        return self._vetted(result)
+
+    def carry_on_all(self, *, progress: Progress = _silent, notice: Notice = _unheard) -> list[Vetted | AssayError]:
+        """Carry on every admission that a dead process left behind."""
+        self._progress = progress
+        results = self._engine.carry_on_all(notice)
+        return [self._vetted(result) if isinstance(result, dict) else result for result in results]
+
+    def _inspector_versions(self) -> list[str]:
+        made = (item() if isinstance(item, type) else item for item in self._inspectors)
+        return [f"{item.name} {item.version}" for item in made]
+
+    # --- the workflow ---------------------------------------------------------------------------------------------
+
+    def _run(self, request: Json) -> Json:
+        fetched = step("fetch", self._fetch, request)
+        inspected = step("inspect", self._inspect, fetched)
+        clock = step("clock", _now)
+        decided = step("decide", self._decide, request, fetched, inspected, clock)
+        signed = step("sign", self._sign, request, fetched, inspected, decided)
+        published = step("publish", self._publish, request, fetched, decided, signed)
+        return {"name": request["name"], **fetched, **inspected, **decided, **signed, **published}
+
+    def _fetch(self, request: Json) -> Json:
+        """1. Bytes into the store, each read and hashed once."""
+        wanted = Request.from_json(request)
+        started = _now()["now"]
+        if wanted.kind == "hub":
+            snapshot = fetch_hub(
+                HubRef(wanted.source, wanted.state),
+                wanted.hub_url,
+                self._blobs,
+                self._advance("fetch"),
+                token=self._access.token,
+                hosts=self._access.hosts,
+                allow_private=self._access.allow_private,
+                limits=self._limits,
+            )
+        else:
+            path = Path(wanted.source)
+            snapshot = fetch_directory(path, wanted.name, self._blobs, self._advance("fetch"), limits=self._limits)
+        origin = replace(snapshot.origin, name=wanted.name, requested=wanted.requested)
+        self._index.put_snapshot(replace(snapshot, origin=origin))
+        return {
+            "snapshot": str(snapshot.id),
+            "origin": origin.to_json(),
+            "started": started,
+            "fetched": _now()["now"],
+        }
+
+    def _inspect(self, fetched: Json) -> Json:
+        """2. Evidence, stored whatever its outcome."""
+        snapshot = self._snapshot(fetched)
+        subject = Subject(snapshot, BlobFiles(snapshot, self._blobs), self._limits)
+        evidence = inspect(subject, self._inspectors, self._advance("inspect"))
+        with self._index.transaction() as tx:
+            digests = [str(self._index.put_evidence(one, tx)) for one in evidence]
+        return {"evidence": digests, "inspected": _now()["now"]}
+
+    def _decide(self, request: Json, fetched: Json, inspected: Json, clock: Json) -> Json:
+        """3. The verdict, by the policy that the run began with."""
+        if request["policy"] != str(self._policy.digest):
+            raise PolicyError("the policy changed since this admission began", hint="vet it again")
+        now = parse_time(clock["now"])
+        verdict = decide(self._snapshot(fetched), self._evidence(inspected), self._policy, now)
+        return {"verdict": str(self._index.put_verdict(verdict)), "decision": verdict.decision.value}
+
+    def _sign(self, request: Json, fetched: Json, inspected: Json, decided: Json) -> Json:
+        """4. Signed statements, by a signer that has decided again itself."""
+        verdict = self._verdict(decided)
+        statements = sign_admission(
+            self._snapshot(fetched),
+            self._evidence(inspected),
+            verdict,
+            ring=self._ring,
+            policy=self._policy,
+            name=request["name"],
+            times=(parse_time(fetched["started"]), parse_time(fetched["fetched"]), parse_time(inspected["inspected"])),
+        )
+        with self._index.transaction() as tx:
+            for one in statements:
+                self._index.put_statement(verdict.subject, one.kind, one.role, one.envelope, one.bundle, tx=tx)
+        return {"statements": [[one.kind, str(one.envelope.digest)] for one in statements]}
+
+    def _publish(self, request: Json, fetched: Json, decided: Json, signed: Json) -> Json:
+        """5. One transaction: served from now on, or refused by name from now on."""
+        name, verdict = request["name"], self._verdict(decided)
+        if verdict.decision is not Decision.ADMIT:
+            self._catalog.record_refusal(name, verdict)
+            return {"revision": None}
+        ours = {digest for _, digest in signed["statements"]}
+        statements = [one for one in self._index.statements_for(verdict.subject) if str(one.envelope.digest) in ours]
+        if all(ref.ref != MAIN for ref in self._catalog.refs(name)):
+            revision = self._catalog.next_revision(name, verdict.subject)
+            approval = next(one.envelope for one in statements if one.kind == "approved")
+            first = sign_first_ref(
+                self._snapshot(fetched), approval, self._ring, name=name, revision=revision, at=verdict.decided_at
+            )
+            statements.append(first)
+        published = self._catalog.publish(name, verdict.subject, verdict, statements, blobs=self._blobs)
+        return {"revision": published.revision}
+
+    # --- what the steps refer to ----------------------------------------------------------------------------------
+
+    def _snapshot(self, fetched: Json) -> Snapshot:
+        snapshot_id, origin = Digest.parse(fetched["snapshot"]), Origin.from_json(fetched["origin"])
+        return replace(_present(self._index.get_snapshot(snapshot_id), snapshot_id), origin=origin)
+
+    def _evidence(self, inspected: Json) -> tuple[Evidence, ...]:
+        digests = [Digest.parse(text) for text in inspected["evidence"]]
+        return tuple(_present(self._index.get_evidence(digest), digest) for digest in digests)
+
+    def _verdict(self, decided: Json) -> Verdict:
+        digest = Digest.parse(decided["verdict"])
+        return _present(self._index.get_verdict(digest), digest)
+
+    def _vetted(self, result: Json) -> Vetted:
+        name = result["name"]
+        return Vetted(
+            name=name,
+            snapshot=self._snapshot(result),
+            verdict=self._verdict(result),
+            evidence=self._evidence(result),
+            statements=tuple((kind, Digest.parse(digest)) for kind, digest in result["statements"]),
+            revision=result["revision"],
+            main=next((ref.revision for ref in self._catalog.refs(name) if ref.ref == MAIN), None),
+        )
+
+    def _advance(self, doing: str) -> Progress:
+        def advance(what: str, done: int, total: int) -> None:
+            self._progress(f"{doing} {what}", done, total)
+
+        return advance
+
+
+def _all_inspectors() -> Iterable[Any]:
+    from assay.admission.inspectors import INSPECTORS  # noqa: PLC0415 - every reader of every format: only when needed
+
+    return INSPECTORS
+
+
+def _present(thing: Thing | None, digest: Digest) -> Thing:
+    if thing is None:
+        raise IntegrityError(f"{digest} is not in the index any more", hint="vet the model again")
+    return thing
+
+
+def _now() -> Json:
+    return {"now": format_time(datetime.now(UTC))}
