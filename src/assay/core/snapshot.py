@@ -159,7 +159,7 @@ class Snapshot:
             raise ContentError(msg)
         try:
             files = tuple(FileEntry(f["path"], int(f["size"]), Digest(f["sha256"])) for f in manifest["files"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             msg = f"broken manifest: {error!r}"
             raise ContentError(msg) from error
         return cls(files, origin)
