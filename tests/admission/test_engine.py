@@ -61,6 +61,36 @@ def toys(tmp_path):
     return Toys(tmp_path, f"sqlite:///{tmp_path / 'w.sqlite'}")
 
 
+@pytest.fixture
+def toys_on_postgres(tmp_path, postgres):
+    return Toys(tmp_path, postgres.new_database())
+
+
+@pytest.mark.postgres
+def test_on_postgresql_a_killed_run_is_carried_on(toys_on_postgres):
+    toys = toys_on_postgres
+    toys.run("kill:two")
+    answer = toys.run()
+    assert answer["result"] == {"total": 13}
+    assert answer["notices"][-1] == "the process that was at it ended: carrying on here"
+    assert toys.steps() == ["one", "two", "two", "three"]
+    assert toys.run() == {"result": {"total": 13}, "notices": []}
+
+
+@pytest.mark.postgres
+def test_on_postgresql_the_living_are_waited_for(toys_on_postgres):
+    toys = toys_on_postgres
+    first = toys.start("pause:two")
+    toys.until("two")
+    second = toys.start()
+    time.sleep(4)
+    assert second.poll() is None
+    (toys.folder / "go").touch()
+    for process in (first, second):
+        assert json.loads(process.communicate(timeout=30)[0])["result"] == {"total": 13}
+    assert toys.steps() == list(STEPS)
+
+
 def test_a_run_is_made_and_a_finished_one_is_made_anew(toys):
     assert toys.run() == {"result": {"total": 13}, "notices": []}
     assert toys.run() == {"result": {"total": 13}, "notices": []}

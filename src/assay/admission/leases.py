@@ -121,11 +121,9 @@ class FileLeases:
 class RowLeases:
     """Leases as rows of a database that processes on many machines share; renewed by a thread."""
 
-    def __init__(self, url: str, *, renew: float = RENEW_SECONDS, lapse: float = LAPSE_SECONDS) -> None:
+    def __init__(self, url: str) -> None:
         self.holder = new_holder()
         self.lost = False
-        self._renew = renew
-        self._lapse = f"{lapse} seconds"
         self._engine = sa.create_engine(url, pool_size=2, pool_pre_ping=True)
         self._stop = threading.Event()
         try:
@@ -152,7 +150,7 @@ class RowLeases:
                     " ON CONFLICT (holder) DO UPDATE SET renewed_at = clock_timestamp()"
                     " WHERE assay_leases.renewed_at < clock_timestamp() - CAST(:lapse AS interval)"
                 ),
-                {"holder": holder, "lapse": self._lapse},
+                {"holder": holder, "lapse": f"{LAPSE_SECONDS} seconds"},
             ).rowcount
         if not ours:
             yield False
@@ -177,7 +175,7 @@ class RowLeases:
     def _keep(self) -> None:
         """Renew until closed. A row that somebody took away means: taken for dead; so does losing the database."""
         failed_for = 0.0
-        while not self._stop.wait(self._renew):
+        while not self._stop.wait(RENEW_SECONDS):
             try:
                 with self._engine.begin() as connection:
                     renewed = connection.execute(
@@ -186,7 +184,7 @@ class RowLeases:
                         .values(renewed_at=sa.func.clock_timestamp())
                     ).rowcount
             except sa.exc.SQLAlchemyError:
-                failed_for += self._renew
+                failed_for += RENEW_SECONDS
                 renewed = int(failed_for < LAPSE_SECONDS)
             else:
                 failed_for = 0.0

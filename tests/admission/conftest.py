@@ -1,0 +1,5 @@
+"""Fixtures of the admission tests."""
+
+from tests.support.databases import postgres
+
+__all__ = ["postgres"]
