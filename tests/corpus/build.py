@@ -1,0 +1,89 @@
+"""Write the corpus: `python -m tests.corpus.build OUT [--marker-directory DIR] [--frameworks DIR]`.
+
+The same arguments give the same bytes, except for the files that real frameworks write (zip and gzip times).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from . import (
+    pickle_direct,
+    pickle_files,
+    pickle_frameworks,
+    pickle_indirect,
+    pickle_opcodes,
+    pickle_streams,
+    pickle_tools,
+)
+from .sample import Kit, Sample
+
+MARKERS = "/tmp/assay-markers"  # noqa: S108  the path stands in every payload; the oracle binds a private folder there
+HOSTILE = (
+    pickle_direct,
+    pickle_files,
+    pickle_frameworks,
+    pickle_indirect,
+    pickle_opcodes,
+    pickle_streams,
+    pickle_tools,
+)
+
+
+def hostile_samples() -> list[Sample]:
+    """Every hostile or broken sample, checked for unique paths."""
+    samples = [sample for module in HOSTILE for sample in module.samples()]
+    paths = [sample.path for sample in samples]
+    twice = {path for path in paths if paths.count(path) > 1}
+    if twice:
+        msg = f"two samples share a path: {sorted(twice)}"
+        raise ValueError(msg)
+    return samples
+
+
+def write(samples: list[Sample], out: Path, markers: str = MARKERS) -> list[dict[str, Any]]:
+    """Write files and return the manifest's entries."""
+    entries = []
+    for sample in samples:
+        kit = Kit(f"{markers}/{sample.name}")
+        target = out / sample.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(sample.make(kit))
+        for name, make in sample.extra.items():
+            (target.parent / name).write_bytes(make(kit))
+        entries.append(entry(sample, kit.path))
+    return entries
+
+
+def entry(sample: Sample, marker: str) -> dict[str, Any]:
+    """One line of the manifest."""
+    return {
+        "path": sample.path,
+        "technique": sample.technique,
+        "reference": sample.reference,
+        "expected": sample.expected,
+        "calls": list(sample.calls),
+        "loader": sample.loader,
+        "needs": list(sample.needs),
+        "unloaded": sample.unloaded,
+        "listens": sample.listens,
+        "marker": marker,
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description="Write the attack corpus.")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--marker-directory", default=MARKERS)
+    args = parser.parse_args()
+    entries = write(hostile_samples(), args.out, args.marker_directory)
+    (args.out / "manifest.json").write_text(json.dumps(entries, indent=1) + "\n")
+    print(f"{len(entries)} files in {args.out}")
+
+
+if __name__ == "__main__":
+    main()

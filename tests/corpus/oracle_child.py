@@ -1,0 +1,273 @@
+"""Run in a child process (best: under bubblewrap, without network): load corpus files with their real loaders.
+
+`python oracle_child.py JOBS.json`: a list of {"file", "loader", "marker", "listens"}. Each file is loaded in a fork of
+its own, so that no file can help or hinder another; the loader's framework is imported once, before the forks. Prints
+one JSON object: file → {"executed": bool, "ended": how the load ended}.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+LOOPBACK_PORT = 47811
+LIMIT_SECONDS = 60
+
+
+def _pickle(path: Path) -> None:
+    import pickle
+
+    with path.open("rb") as stream:
+        pickle.load(stream)
+
+
+def _pickle_pure(path: Path) -> None:
+    import pickle
+
+    with path.open("rb") as stream:
+        pickle._Unpickler(stream).load()
+
+
+def _pickle_all(path: Path) -> None:
+    """Several pickles in a row, as `pandas`, loggers and many training scripts read them."""
+    import pickle
+
+    with path.open("rb") as stream:
+        while True:
+            pickle.load(stream)
+
+
+def _pickle_unpickler(path: Path) -> None:
+    """One Unpickler object for several pickles: its memo lives on."""
+    import pickle
+
+    with path.open("rb") as stream:
+        unpickler = pickle.Unpickler(stream)
+        while True:
+            unpickler.load()
+
+
+def _torch(path: Path) -> None:
+    import torch
+
+    torch.load(path, map_location="cpu", weights_only=False)
+
+
+def _torch_jit(path: Path) -> None:
+    import torch
+
+    torch.jit.load(str(path), map_location="cpu")
+
+
+def _torch_jit_call(path: Path) -> None:
+    import torch
+
+    torch.jit.load(str(path), map_location="cpu")(torch.zeros(1))
+
+
+def _torch_package(path: Path) -> None:
+    import torch
+
+    torch.package.PackageImporter(str(path)).load_pickle("model", "model.pkl")
+
+
+def _joblib(path: Path) -> None:
+    import joblib
+
+    joblib.load(path)
+
+
+def _numpy(path: Path) -> None:
+    import numpy
+
+    loaded = numpy.load(path, allow_pickle=True)
+    if isinstance(loaded, numpy.lib.npyio.NpzFile):
+        for name in loaded.files:
+            loaded[name]
+
+
+def _pandas(path: Path) -> None:
+    import pandas
+
+    pandas.read_pickle(path)
+
+
+def _gzip_pickle(path: Path) -> None:
+    import gzip
+    import pickle
+
+    with gzip.open(path) as stream:
+        pickle.load(stream)
+
+
+def _dill(path: Path) -> None:
+    import dill
+
+    with path.open("rb") as stream:
+        dill.load(stream)
+
+
+def _shelve(path: Path) -> None:
+    import shelve
+
+    with shelve.open(str(path.with_suffix("")), "r") as shelf:
+        for key in shelf:
+            shelf[key]
+
+
+def _keras(path: Path) -> None:
+    import keras
+
+    model = keras.models.load_model(path, safe_mode=False)
+    if not model.built:
+        model.build()
+
+
+def _keras_safe(path: Path) -> None:
+    import keras
+
+    keras.models.load_model(path, safe_mode=True)
+
+
+def _marshal(path: Path) -> None:
+    import importlib.machinery
+
+    importlib.machinery.SourcelessFileLoader("payload", str(path)).load_module()
+
+
+def _yaml(path: Path) -> None:
+    import yaml
+
+    yaml.unsafe_load(path.read_text())
+
+
+def _python(path: Path) -> None:
+    import runpy
+
+    runpy.run_path(str(path))
+
+
+def _jinja(path: Path) -> None:
+    import jinja2
+
+    document = json.loads(path.read_text())
+    jinja2.Environment().from_string(document["chat_template"]).render(messages=[])
+
+
+def _transformers(path: Path) -> None:
+    import transformers
+
+    transformers.AutoConfig.from_pretrained(str(path.parent), trust_remote_code=True)
+
+
+def _skops(path: Path) -> None:
+    import skops.io
+
+    skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
+
+
+def _shell(path: Path) -> None:
+    import subprocess
+
+    subprocess.run(["/bin/sh", str(path)], check=False)
+
+
+# loader → (function, module imported before the forks)
+LOADERS = {
+    "pickle": (_pickle, ""),
+    "pickle-pure": (_pickle_pure, ""),
+    "pickle-all": (_pickle_all, ""),
+    "pickle-unpickler": (_pickle_unpickler, ""),
+    "gzip-pickle": (_gzip_pickle, ""),
+    "shelve": (_shelve, ""),
+    "pyc": (_marshal, ""),
+    "python": (_python, ""),
+    "shell": (_shell, ""),
+    "torch": (_torch, "torch"),
+    "torch-jit": (_torch_jit, "torch"),
+    "torch-jit-call": (_torch_jit_call, "torch"),
+    "torch-package": (_torch_package, "torch.package"),
+    "joblib": (_joblib, "joblib"),
+    "numpy": (_numpy, "numpy"),
+    "pandas": (_pandas, "pandas"),
+    "dill": (_dill, "dill"),
+    "keras": (_keras, "keras"),
+    "keras-safe": (_keras_safe, "keras"),
+    "yaml": (_yaml, "yaml"),
+    "jinja": (_jinja, "jinja2"),
+    "transformers": (_transformers, "transformers"),
+    "skops": (_skops, "skops.io"),
+}
+
+
+def _listen(marker: str) -> None:
+    server = socket.create_server(("127.0.0.1", LOOPBACK_PORT), reuse_port=False)
+
+    def accept() -> None:
+        connection, _ = server.accept()
+        Path(marker).touch()
+        connection.close()
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def _load(job: dict[str, str], report: int) -> None:
+    """In the fork: load, say how it ended, leave as an ordinary program would (so that exit handlers run)."""
+    os.chdir(tempfile.mkdtemp())
+    sys.path.insert(0, "")
+    quiet = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(quiet, descriptor)
+    if job.get("listens"):
+        _listen(job["marker"])
+    try:
+        LOADERS[job["loader"]][0](Path(job["file"]))
+        ended = "loaded"
+    except BaseException as error:  # noqa: BLE001  whatever the file raises is its result
+        ended = f"{type(error).__name__}: {error}"[:300]
+    os.write(report, ended.encode("utf-8", "replace"))
+    time.sleep(0.05 if job.get("listens") else 0)
+    sys.exit(0)
+
+
+def _run(job: dict[str, str]) -> dict[str, object]:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        os.setsid()
+        signal.alarm(LIMIT_SECONDS)
+        _load(job, writer)
+    os.close(writer)
+    _, status = os.waitpid(child, 0)
+    os.set_blocking(reader, False)
+    try:
+        ended = os.read(reader, 4096).decode("utf-8", "replace")
+    except BlockingIOError:
+        ended = ""
+    os.close(reader)
+    deadline = time.monotonic() + 2  # a started process may still be on its way
+    marker = Path(job["marker"])
+    while not marker.exists() and job.get("expected") == "executes" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return {"executed": marker.exists(), "ended": ended or f"process ended with status {status}"}
+
+
+def main() -> None:
+    """Entry point."""
+    jobs = json.loads(Path(sys.argv[1]).read_text())
+    for module in sorted({LOADERS[job["loader"]][1] for job in jobs} - {""}):
+        importlib.import_module(module)
+    sys.stdout.write(json.dumps({job["file"]: _run(job) for job in jobs}))
+
+
+if __name__ == "__main__":
+    main()
