@@ -1,0 +1,1 @@
+"""The pickle machine: what loading a pickle would do, without doing it."""

@@ -1,0 +1,103 @@
+"""What a pickle does when it is loaded, as data: the same types from the tracer and from our own reader.
+
+A *term* is a bounded, JSON-compatible picture of a value. Plain values stand for themselves; everything else is a list
+whose first item is a tag:
+
+| term | means |
+|---|---|
+| `None`, `True`, `12`, `1.5`, `"text"` | itself (integers below 2**53, text up to `TEXT_LIMIT` characters) |
+| `["int", "123…"]`, `["float", "inf"]` | a number that JSON can't hold |
+| `["str", head, characters]` | longer text, cut |
+| `["bytes", head in Latin-1, bytes, offset or None]` | bytes; the offset is that of their content in the stream |
+| `["tuple"/"list"/"set"/"frozenset", [terms], items]` | a container, maybe cut; -1: unknown |
+| `["dict", [[key, value]], items]` | a dictionary |
+| `["global", module, name]` | something imported |
+| `["result", n, callable term]` | what call number n returned |
+| `["persistent", id term]` | what the loader gives for a persistent id |
+| `["extension", code]` | what an unregistered extension code stands for |
+| `["buffer"]` | an out-of-band buffer |
+| `["array"]` | an array whose bytes follow in the stream (joblib) |
+| `["unknown"]` | something the reading lost track of |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Term = Any
+
+TEXT_LIMIT = 4096  # characters of one string
+BYTES_LIMIT = 512  # bytes of one bytes literal
+ITEM_LIMIT = 32  # items of one container
+DEPTH_LIMIT = 6  # nesting of one term
+TERM_LIMIT = 400  # parts of one term
+
+IMPORT = "import"
+CALL = "call"
+BUILD = "build"
+SET_ITEM = "set-item"
+APPEND = "append"
+PERSISTENT = "persistent-id"
+EXTENSION = "extension"
+BUFFER = "buffer"
+ARRAY = "array"
+ERROR = "error"
+STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that loading does.
+
+    Attributes:
+        kind: one of the constants above.
+        offset: byte offset of the opcode in the stream; None when the reading does not know it.
+        target: import: the `global` (or `["computed", module, name]`); call: what is called; build, set-item, append:
+            what is changed; persistent-id, extension: the id or code; array: None.
+        arguments: call: the arguments as a `tuple` term (another term when they are no plain tuple); build: the state;
+            array: `[dtype term, shape term]`; error: the message.
+        result: number of the call, from 1, for `["result", n, …]`.
+        how: opcode family: `reduce`, `newobj`, `newobj_ex`, `inst`, `obj`.
+    """
+
+    kind: str
+    offset: int | None
+    target: Term = None
+    arguments: Term = None
+    result: int = 0
+    how: str = ""
+
+    def to_json(self) -> list[Any]:
+        """As a JSON array, in the order of the attributes."""
+        return [self.kind, self.offset, self.target, self.arguments, self.result, self.how]
+
+
+@dataclass
+class Trace:
+    """One reading of one pickle.
+
+    Attributes:
+        start: offset of its first byte in the stream.
+        end: offset behind its STOP, or of the opcode that could not be read.
+        events: in order. Repeated harmless calls may be counted instead of listed.
+        counts: `module name` → calls, for callables with more calls than are listed.
+        protocol: highest protocol marker seen.
+        complete: it was followed to STOP.
+        error: why not, empty when complete.
+        limit: the reading gave up by a limit of ours (not by the pickle's fault).
+    """
+
+    start: int = 0
+    end: int = 0
+    events: list[Event] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    protocol: int = 0
+    complete: bool = False
+    error: str = ""
+    limit: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything but plain data happened."""
+        return any(e.kind not in {ERROR, STOP} for e in self.events)

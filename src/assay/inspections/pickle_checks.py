@@ -1,0 +1,100 @@
+"""Argument checks: callables that are acceptable only with some arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assay.core.finding import Severity
+from assay.formats.pickle.show import show
+
+if TYPE_CHECKING:
+    from assay.formats.pickle import events as ev
+
+Resolve = Callable[[str, str], tuple[str, str, Any, Any]]
+
+_TEXT_CODECS = {
+    "latin1", "latin-1", "iso-8859-1", "ascii", "utf-8", "utf8", "utf-16", "utf-32", "raw_unicode_escape",
+    "unicode_escape",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why arguments are not acceptable."""
+
+    rule: str
+    severity: Severity
+    why: str
+    acceptable_if: str = ""
+
+
+@dataclass(frozen=True)
+class Nested:
+    """The arguments hold another pickle: bytes of this stream."""
+
+    offset: int
+    size: int
+
+
+def items(term: ev.Term) -> list[ev.Term]:
+    """Terms inside a container term."""
+    if isinstance(term, list) and len(term) > 1 and term[0] in {"tuple", "list"}:
+        inside: list[ev.Term] = term[1]
+        return inside
+    return []
+
+
+def callee(target: ev.Term) -> tuple[str, str] | None:
+    """Module and name of what is called, when it is a global or `getattr(global, "name")`; None when it is computed."""
+    if isinstance(target, list) and target and target[0] == "global":
+        return target[1], target[2]
+    return None
+
+
+def torch_storage_id(term: ev.Term) -> bool:
+    """Whether a persistent id has the shape that torch gives to storages and modules."""
+    inside = items(term)
+    return bool(inside) and inside[0] in {"storage", "module"}
+
+
+def _nested(event: ev.Event, _resolve: Resolve) -> Refused | Nested | None:
+    inside = items(event.arguments)
+    first = inside[0] if inside else None
+    if isinstance(first, list) and first[0] == "bytes" and isinstance(first[3], int):
+        return Nested(first[3], first[2])
+    return Refused("pickle-dangerous-call", Severity.HIGH, "it unpickles bytes that are computed while loading")
+
+
+def _codec(event: ev.Event, _resolve: Resolve) -> Refused | None:
+    inside = items(event.arguments)
+    if len(inside) >= 1 and isinstance(inside[0], str | list) and (len(inside) < 2 or inside[1] in _TEXT_CODECS):  # noqa: PLR2004
+        return None
+    return Refused("pickle-unknown-code", Severity.MEDIUM, "this codec is none that picklers use")
+
+
+def _getattr(event: ev.Event, resolve: Resolve) -> Refused | None:
+    inside = items(event.arguments)
+    if len(inside) >= 2 and isinstance(inside[0], list) and inside[0][0] == "global" and isinstance(inside[1], str):  # noqa: PLR2004
+        entry = resolve(inside[0][1], f"{inside[0][2]}.{inside[1]}")[2]
+        if entry is not None:
+            return None
+    what = show(event.arguments, 200)
+    return Refused("pickle-dangerous-call", Severity.HIGH, f"it reaches an attribute by name {what}")
+
+
+def _reconstructor(event: ev.Event, _resolve: Resolve) -> Refused | None:
+    """`copyreg._reconstructor(class, base, state)` calls `base.__new__` and `base.__init__`."""
+    _class, base = (*items(event.arguments), None, None)[:2]
+    if isinstance(base, list) and base[0] == "global" and base[1] in {"builtins", "__builtin__"}:
+        return None
+    return Refused("pickle-unknown-code", Severity.MEDIUM, "the base class is no built-in type")
+
+
+CHECKS: dict[str, Callable[[Any, Resolve], Refused | Nested | None]] = {
+    "nested": _nested,
+    "codec": _codec,
+    "getattr": _getattr,
+    "reconstructor": _reconstructor,
+}

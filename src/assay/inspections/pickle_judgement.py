@@ -1,0 +1,199 @@
+"""From what a pickle does to what is to be thought of it. No bytes here, only traces; no thresholds of policy either.
+
+Verdicts: data only (no finding) · known framework code (no finding) · unknown code (medium, reviewable) · dangerous
+(high or critical) · incomplete. Whatever is on no allow-list is at least unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from assay.core.finding import Confidence, Severity
+from assay.formats.pickle import events as ev
+from assay.formats.pickle.show import show, show_call
+from assay.inspections import pickle_checks as checks
+from assay.inspections.pickle_names import Danger, Known, danger, known, python3_name
+
+_PYTHON3_PROTOCOL = 3
+_LISTED = 20  # findings of one kind about one name; the rest is counted
+
+
+@dataclass
+class Observation:
+    """A finding before it has a place in a snapshot.
+
+    Attributes:
+        rule: see `data/rules-pickle.toml`.
+        offset: in the stream of the pickle.
+        facts: `call`, `module`, `name`, `count`, `acceptable_if`, …
+    """
+
+    rule: str
+    severity: Severity
+    confidence: Confidence
+    message: str
+    offset: int | None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Judge:
+    """Judges the traces of one stream.
+
+    Args:
+        protocol: highest protocol marker of the pickle (names of protocols 0 to 2 are translated from Python 2).
+    """
+
+    def __init__(self) -> None:
+        self.observations: list[Observation] = []
+        self.nested: list[tuple[int, int, str]] = []  # offset, bytes, what loads them
+        self.globals: set[str] = set()
+        self._by_key: dict[tuple[str, str], Observation] = {}
+        self._called: set[str] = set()
+        self._protocol = 5
+
+    def judge(self, trace: ev.Trace) -> None:
+        """Add what one trace shows."""
+        self._protocol = trace.protocol
+        self._called = {
+            f"{e.target[1]} {e.target[2]}" for e in trace.events if e.kind == ev.CALL and _tag(e.target) == "global"
+        }
+        for event in trace.events:
+            handler = _HANDLERS.get(event.kind)
+            if handler is not None:
+                handler(self, event)
+
+    # -- names
+
+    def _resolve(self, module: str, name: str) -> tuple[str, str, Known | None, Danger | None]:
+        """Name as the loader resolves it, what is known of it, and its danger when it is not acceptable."""
+        entry = known(module, name)
+        if entry is None and self._protocol < _PYTHON3_PROTOCOL:
+            new_module, new_name = python3_name(module, name)
+            if (new_module, new_name) != (module, name):
+                module, name = new_module, new_name
+                entry = known(module, name)
+        return module, name, entry, None if entry else danger(module, name)
+
+    def _import(self, event: ev.Event) -> None:
+        if _tag(event.target) == "computed":
+            self._add(
+                "pickle-computed-name", Severity.HIGH, event,
+                f"a name to import is computed while loading: {show(event.target, 300)}", key=str(event.offset),
+            )  # fmt: skip
+            return
+        _, raw_module, raw_name = event.target
+        module, name, entry, risk = self._resolve(raw_module, raw_name)
+        self.globals.add(f"{module}.{name}")
+        if entry is not None or f"{raw_module} {raw_name}" in self._called:
+            return
+        if risk is not None:
+            self._add(
+                "pickle-dangerous-import", Severity.HIGH, event,
+                f"imports {show(event.target, 300)}, which {risk.says}", key=f"{module} {name}", module=module,
+                name=name,
+            )  # fmt: skip
+        else:
+            self._unknown(event, module, name, f"imports {show(event.target, 300)}, which is on no allow-list")
+
+    def _unknown(self, event: ev.Event, module: str, name: str, message: str, **facts: Any) -> None:
+        self._add(
+            "pickle-unknown-code", Severity.MEDIUM, event, message, key=f"{module} {name}", module=module, name=name,
+            acceptable_if="the code behind this name is reviewed and waived, or the model is saved without it", **facts,
+        )  # fmt: skip
+
+    # -- calls
+
+    def _call(self, event: ev.Event) -> None:
+        shown = show_call(event.target, event.arguments)
+        target = checks.callee(event.target)
+        if target is None:
+            if _tag(event.target) == "extension":
+                return  # the extension code itself is reported
+            self._add(
+                "pickle-computed-name", Severity.HIGH, event, f"calls what an earlier call returned: {shown}",
+                key=shown, call=shown,
+            )  # fmt: skip
+            return
+        module, name, entry, risk = self._resolve(*target)
+        if entry is not None:
+            self._known_call(event, entry, shown, module, name)
+        elif risk is not None:
+            self._add(
+                "pickle-dangerous-call", risk.severity, event, f"calls {shown}, which {risk.says}",
+                key=f"{shown}", call=shown, module=module, name=name, danger=risk.group,
+                acceptable_if="never by itself; get the weights in a format that holds no code",
+            )  # fmt: skip
+        else:
+            self._unknown(event, module, name, f"calls {shown}, which is on no allow-list", call=shown)
+
+    def _known_call(self, event: ev.Event, entry: Known, shown: str, module: str, name: str) -> None:
+        if entry.use == "refer":
+            self._unknown(event, module, name, f"calls {shown}; this name is only known as a reference", call=shown)
+            return
+        if not entry.check:
+            return
+        verdict = checks.CHECKS[entry.check](event, self._resolve)
+        if isinstance(verdict, checks.Nested):
+            self.nested.append((verdict.offset, verdict.size, f"{module}.{name}"))
+        elif verdict is not None:
+            self._add(
+                verdict.rule, verdict.severity, event, f"calls {shown}: {verdict.why}", key=shown, call=shown,
+                module=module, name=name, acceptable_if=verdict.acceptable_if,
+            )  # fmt: skip
+
+    # -- the rest
+
+    def _build(self, event: ev.Event) -> None:
+        if _tag(event.target) == "global":
+            shown = f"{show(event.target, 300)}.__setstate__({show(event.arguments, 500)})"
+            self._add(
+                "pickle-dangerous-call", Severity.HIGH, event,
+                f"changes {show(event.target, 300)} itself instead of an object: {shown}", key=shown, call=shown,
+            )  # fmt: skip
+
+    def _set_item(self, event: ev.Event) -> None:
+        if _tag(event.target) == "global":
+            self._add(
+                "pickle-dangerous-call", Severity.HIGH, event,
+                f"changes {show(event.target, 300)} itself: {show(event.arguments, 500)}",
+                key=f"set {show(event.target, 300)}", call=f"{show(event.target, 300)}[…] = …",
+            )  # fmt: skip
+
+    def _extension(self, event: ev.Event) -> None:
+        self._add(
+            "pickle-extension-code", Severity.MEDIUM, event,
+            f"extension code {event.target} stands for whatever the loading process has registered",
+            key=str(event.target), code=event.target,
+        )  # fmt: skip
+
+    def _persistent(self, event: ev.Event) -> None:
+        if not checks.torch_storage_id(event.target):
+            self._add(
+                "pickle-persistent-id", Severity.LOW, event,
+                f"persistent id {show(event.target, 200)} is resolved by the loader", key="",
+            )  # fmt: skip
+
+    def _add(self, rule: str, severity: Severity, event: ev.Event, message: str, *, key: str, **facts: Any) -> None:
+        earlier = self._by_key.get((rule, key))
+        if earlier is not None:
+            earlier.facts["count"] = earlier.facts.get("count", 1) + 1
+            return
+        found = Observation(rule, severity, Confidence.HIGH, message, event.offset, dict(facts))
+        self._by_key[rule, key] = found
+        self.observations.append(found)
+
+
+def _tag(term: ev.Term) -> str:
+    return term[0] if isinstance(term, list) and term else ""
+
+
+_HANDLERS = {
+    ev.IMPORT: Judge._import,  # noqa: SLF001
+    ev.CALL: Judge._call,  # noqa: SLF001
+    ev.BUILD: Judge._build,  # noqa: SLF001
+    ev.SET_ITEM: Judge._set_item,  # noqa: SLF001
+    ev.APPEND: Judge._set_item,  # noqa: SLF001
+    ev.EXTENSION: Judge._extension,  # noqa: SLF001
+    ev.PERSISTENT: Judge._persistent,  # noqa: SLF001
+}

@@ -1,0 +1,1 @@
+"""Programs started inside the sandbox. They import core and formats alone, and nobody imports them."""

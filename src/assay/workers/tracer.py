@@ -1,0 +1,365 @@
+"""The tracer: drives CPython's own C unpickler with inert stand-ins and tells what it would have done.
+
+Every name resolves to a stand-in class: nothing is imported, called or built. Runs confined (`assay.sandbox.confine`),
+one process for each snapshot; gets pickles over a socket on descriptor 0 and answers with events.
+"""
+
+from __future__ import annotations
+
+import _pickle
+import copyreg
+import gc
+import io
+import os
+import re
+import resource
+import socket
+from typing import Any
+
+from assay.formats.pickle import events as ev
+from assay.formats.pickle import wire
+from assay.workers.terms import term
+
+LISTED_CALLS = 4  # calls of one harmless callable that are listed; the rest is counted
+_RESTARTS = 8  # unregistered extension codes that are given a stand-in
+_EXTENSION_MODULE = "\0extension"
+_UNREGISTERED = re.compile(r"unregistered extension code (-?\d+)")
+_COLLECT_BYTES = 1 << 20  # above this a pickle's cycles are worth collecting at once
+_TRACE_ERRORS = (
+    _pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, ImportError,
+    MemoryError, RuntimeError, BufferError, OSError, SystemError, AssertionError,
+)  # fmt: skip
+
+
+class Limit(Exception):
+    """A limit of ours was reached."""
+
+
+class Log:
+    """Events of one pickle; sent at once when they matter, else in batches."""
+
+    def __init__(self, channel: socket.socket | None, quiet: frozenset[str], max_events: int) -> None:
+        self.channel = channel
+        self.quiet = quiet
+        self.max_events = max_events
+        self.stubs: dict[tuple[str, str], type] = {}
+        self.tell: Any = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin a new pickle."""
+        self.events: list[list[Any]] = []
+        self.counts: dict[str, int] = {}
+        self.total = 0
+        self.calls = 0
+        self.stubs.clear()
+
+    def add(
+        self, kind: str, target: Any, arguments: Any = None, result: int = 0, how: str = "", *, urgent: bool = True
+    ) -> None:
+        """Record one event."""
+        self.total += 1
+        if self.total > self.max_events:
+            raise Limit(f"more than {self.max_events} events in one pickle")
+        self.events.append([kind, self.tell() if self.tell else None, target, arguments, result, how])
+        if urgent and self.channel is not None:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is recorded: it survives the end of this process."""
+        if self.events and self.channel is not None:
+            wire.send(self.channel, {"events": self.events})
+            self.events = []
+
+    def listed(self, key: str, name: str) -> bool:
+        """Count, and say whether this one is still listed."""
+        seen = self.counts.get(key, 0) + 1
+        self.counts[key] = seen
+        return seen <= LISTED_CALLS or name not in self.quiet
+
+
+LOG = Log(None, frozenset(), 100_000)
+
+
+class Recorder(type):
+    """Metaclass of stand-ins: what is done to the class itself is recorded too."""
+
+    assay_name: str
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """REDUCE, INST, OBJ."""
+        return _called(cls, args, kwargs, "reduce")
+
+    @property
+    def __setstate__(cls) -> Any:  # noqa: PLE0302 - a property of the metaclass
+        """BUILD on the class."""
+        return lambda state: _built(cls, state)
+
+    @__setstate__.setter
+    def __setstate__(cls, value: Any) -> None:
+        """Make it a data descriptor: it must win over the method of the same name for instances."""
+
+    def __setitem__(cls, key: Any, value: Any) -> None:
+        """SETITEM on the class, or on what the name stands for."""
+        _set_item(cls, key, value)
+
+    def extend(cls, items: Any) -> None:
+        """APPENDS on the class."""
+        LOG.add(ev.APPEND, term(cls), term(items))
+
+    def append(cls, item: Any) -> None:
+        """APPEND on the class."""
+        LOG.add(ev.APPEND, term(cls), term([item]))
+
+    def add(cls, item: Any) -> None:
+        """ADDITEMS on the class."""
+        LOG.add(ev.APPEND, term(cls), term([item]))
+
+
+class Result:
+    """Stand-in for what a call returned."""
+
+    __slots__ = ("assay_number", "assay_target")
+
+    assay_number: int
+    assay_target: Any
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """NEWOBJ, and INST or OBJ without arguments."""
+        return _called(cls, args, kwargs, "newobj")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """A call of a result."""
+        return _called(self, args, kwargs, "reduce")
+
+    def __setstate__(self, state: Any) -> None:
+        """BUILD."""
+        _built(self, state)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """SETITEM(S)."""
+        _set_item(self, key, value)
+
+    def extend(self, items: Any) -> None:
+        """APPENDS."""
+        LOG.add(ev.APPEND, term(self), term(items), urgent=False)
+
+    def append(self, item: Any) -> None:
+        """APPEND."""
+        LOG.add(ev.APPEND, term(self), term([item]), urgent=False)
+
+    def add(self, item: Any) -> None:
+        """ADDITEMS."""
+        LOG.add(ev.APPEND, term(self), term([item]), urgent=False)
+
+
+def _name(target: Any) -> str:
+    """`module name` of what is called, empty when it is no plain global."""
+    return target.assay_name if isinstance(target, Recorder) else ""
+
+
+def _result(target: Any) -> Result:
+    LOG.calls += 1
+    made = object.__new__(Result)
+    made.assay_number = LOG.calls
+    made.assay_target = target
+    return made
+
+
+def _called(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], how: str) -> Result:
+    made = _result(target)
+    name = _name(target)
+    if name in {"copyreg add_extension", "copy_reg add_extension"}:
+        _add_extension(args)
+    if not name or LOG.listed(name, name):
+        shown = (*args, kwargs) if kwargs else args
+        LOG.add(ev.CALL, term(target), term(shown), LOG.calls, how, urgent=name not in LOG.quiet)
+    return made
+
+
+def _built(target: Any, state: Any) -> None:
+    made_by = _name(getattr(target, "assay_target", None))
+    if not made_by or LOG.listed(f"build {made_by}", made_by):
+        LOG.add(ev.BUILD, term(target), term(state), urgent=made_by not in LOG.quiet)
+
+
+def _set_item(target: Any, key: Any, value: Any) -> None:
+    name = _name(target)
+    if name.endswith(" _inverted_registry") and isinstance(value, tuple) and isinstance(key, int):
+        _add_extension((*value, key))
+    elif name.endswith(" _extension_cache") and isinstance(key, int):
+        copyreg._extension_cache[key] = value  # type: ignore[attr-defined]  # noqa: SLF001
+    LOG.add(ev.SET_ITEM, term(target), term({_Key(key): value}), urgent=bool(name))
+
+
+class _Key:
+    """Wraps a key that may not be hashable."""
+
+    __slots__ = ("assay_value",)
+
+    def __init__(self, value: Any) -> None:
+        self.assay_value = value
+
+
+def _add_extension(args: tuple[Any, ...]) -> None:
+    if len(args) == 3 and isinstance(args[0], str) and isinstance(args[1], str) and isinstance(args[2], int):  # noqa: PLR2004
+        copyreg._inverted_registry[args[2]] = (args[0], args[1])  # type: ignore[attr-defined]  # noqa: SLF001
+        copyreg._extension_cache.pop(args[2], None)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+class Tracer(_pickle.Unpickler):
+    """The C unpickler; every way out of it leads to a stand-in."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """GLOBAL, STACK_GLOBAL, INST and registered extension codes."""
+        if module == _EXTENSION_MODULE:
+            LOG.add(ev.EXTENSION, int(name))
+            return _stub(module, name)
+        key = f"{module} {name}"
+        if LOG.listed(f"import {key}", key):
+            LOG.add(ev.IMPORT, ["global", module, name], urgent=key not in LOG.quiet)
+        return _stub(module, name)
+
+    def persistent_load(self, pid: Any) -> Any:
+        """PERSID and BINPERSID."""
+        shown = term(pid)
+        LOG.add(ev.PERSISTENT, shown, urgent=False)
+        made = object.__new__(Result)
+        made.assay_number = 0
+        made.assay_target = ["persistent", shown]
+        return made
+
+
+def _stub(module: str, name: str) -> type:
+    made = LOG.stubs.get((module, name))
+    if made is None:
+        made = Recorder("stub", (Result,), {"__slots__": (), "assay_name": f"{module} {name}"})
+        LOG.stubs[module, name] = made
+    return made
+
+
+class _Buffers:
+    """Endless out-of-band buffers."""
+
+    def __iter__(self) -> _Buffers:
+        return self
+
+    def __next__(self) -> bytearray:
+        LOG.add(ev.BUFFER, None, urgent=False)
+        return bytearray()
+
+
+class Region(io.RawIOBase):
+    """Regions of a descriptor, one after the other, as one readable file."""
+
+    def __init__(self, descriptor: int, regions: list[list[int]]) -> None:
+        self._descriptor = descriptor
+        self._regions = [(int(offset), int(length)) for offset, length in regions]
+        self._index = 0
+        self._inside = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill from the present region."""
+        view = memoryview(buffer).cast("B")
+        while self._index < len(self._regions):
+            offset, length = self._regions[self._index]
+            count = min(len(view), length - self._inside)
+            if count > 0:
+                got = os.preadv(self._descriptor, [view[:count]], offset + self._inside)
+                if got > 0:
+                    self._inside += got
+                    return got
+            self._index += 1
+            self._inside = 0
+        return 0
+
+
+def _trace_once(stream: Any) -> tuple[bool, str, bool]:
+    """Run the unpickler. Returns whether it got to STOP, else the error, and whether a limit of ours did it."""
+    unpickler = Tracer(stream, encoding="latin1", buffers=_Buffers())
+    try:
+        unpickler.load()
+    except Limit as limit:
+        return False, str(limit), True
+    except MemoryError:
+        return False, "memory limit of the tracing child", True
+    except _TRACE_ERRORS as error:
+        return False, f"{type(error).__name__}: {str(error)[:300]}", False
+    return True, "", False
+
+
+def _clear_registry() -> None:
+    copyreg._inverted_registry.clear()  # type: ignore[attr-defined]  # noqa: SLF001
+    copyreg._extension_cache.clear()  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _stream(body: bytes, descriptor: int | None, regions: list[list[int]]) -> Any:
+    return io.BytesIO(body) if descriptor is None else io.BufferedReader(Region(descriptor, regions), 1 << 16)
+
+
+def trace(body: bytes, descriptor: int | None, regions: list[list[int]]) -> dict[str, Any]:
+    """Trace one pickle and return the closing message."""
+    unregistered: list[int] = []
+    while True:
+        LOG.clear()
+        _clear_registry()
+        for code in unregistered:
+            copyreg._inverted_registry[code] = (_EXTENSION_MODULE, str(code))  # type: ignore[attr-defined]  # noqa: SLF001
+        stream: Any = (
+            io.BytesIO(body) if descriptor is None else io.BufferedReader(Region(descriptor, regions), 1 << 16)
+        )
+        LOG.tell = stream.tell if descriptor is None else None
+        complete, error, limit = _trace_once(stream)
+        missing = _UNREGISTERED.search(error)
+        if missing and len(unregistered) < _RESTARTS and int(missing[1]) not in unregistered:
+            unregistered.append(int(missing[1]))
+            if LOG.channel is not None:
+                wire.send(LOG.channel, {"restart": True})
+            continue
+        break
+    end = stream.tell() if descriptor is None else None
+    closing = {"events": LOG.events, "counts": _many(LOG.counts), "complete": complete, "error": error, "limit": limit,
+               "end": end, "done": True}  # fmt: skip
+    LOG.events = []
+    return closing
+
+
+def _many(counts: dict[str, int]) -> dict[str, int]:
+    return {key: n for key, n in counts.items() if n > LISTED_CALLS}
+
+
+def _limit(header: dict[str, Any]) -> None:
+    """Soft limits for the next pickle: CPU seconds from now."""
+    seconds = header.get("cpu_seconds")
+    if seconds:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        soft = int(used.ru_utime + used.ru_stime) + int(seconds) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (min(soft, hard) if hard >= 0 else soft, hard))
+
+
+def main(layers: dict[str, Any]) -> int:
+    """Serve traces over the socket on descriptor 0 until the peer closes it."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=0)
+    gc.disable()
+    LOG.channel = channel
+    wire.send(channel, {"layers": layers})
+    while (message := wire.receive(channel)) is not None:
+        header, body, descriptors = message
+        if "quiet" in header:
+            LOG.quiet = frozenset(header["quiet"])
+            LOG.max_events = int(header.get("max_events", LOG.max_events))
+            continue
+        _limit(header)
+        descriptor = descriptors[0] if descriptors else None
+        closing = trace(body, descriptor, header.get("regions", []))
+        wire.send(channel, closing)
+        for opened in descriptors:
+            os.close(opened)
+        if len(body) > _COLLECT_BYTES or descriptors:
+            gc.collect()
+    return 0
