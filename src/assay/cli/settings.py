@@ -13,7 +13,17 @@ from assay.core.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-SETTINGS_KEYS = ("data", "database_url", "workflow_url", "blobs_url", "hub_url", "trust", "policy")
+SETTINGS_KEYS = (
+    "data",
+    "database_url",
+    "workflow_url",
+    "blobs_url",
+    "hub_url",
+    "hub_hosts",
+    "hub_allow_private",
+    "trust",
+    "policy",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,8 @@ class Settings:
         workflow_url: SQLAlchemy URL of the workflow system database.
         blobs_url: directory or `s3://bucket/prefix`.
         hub_url: upstream hub of `hf://` references; None when not configured.
+        hub_hosts: further hosts that the hub's redirects may name; in `ASSAY_HUB_HOSTS` separated by commas.
+        hub_allow_private: whether the hub may send us to addresses that are not public.
         trust: trust file.
         policy: policy file; None for the built-in policy.
     """
@@ -37,6 +49,8 @@ class Settings:
     hub_url: str | None
     trust: Path
     policy: Path | None
+    hub_hosts: tuple[str, ...] = ()
+    hub_allow_private: bool = False
 
     @property
     def keys(self) -> Path:
@@ -68,7 +82,6 @@ def load_settings(args: argparse.Namespace) -> Settings:
             values[key] = value
     policy = values.get("policy") or (data / "policy.toml" if (data / "policy.toml").exists() else None)
     database = values.get("database_url") or f"sqlite:///{data / 'index.sqlite'}"
-    workflow = f"sqlite:///{data / 'workflow.sqlite'}"
     on_postgres = database.startswith("postgresql")
     return Settings(
         data=data,
@@ -79,7 +92,25 @@ def load_settings(args: argparse.Namespace) -> Settings:
         hub_url=values.get("hub_url"),
         trust=Path(values.get("trust") or data / "trust.toml"),
         policy=Path(policy) if policy else None,
+        hub_hosts=_list("hub_hosts", values.get("hub_hosts", ())),
+        hub_allow_private=_switch("hub_allow_private", values.get("hub_allow_private", False)),
     )
+
+
+def _list(key: str, value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise UsageError(f"setting {key} is not a list of text: {value!r}", hint='like ["one.example", "two.example"]')
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _switch(key: str, value: Any) -> bool:
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in known:
+        raise UsageError(f"setting {key} is neither true nor false: {value!r}")
+    return known[str(value).lower()]
 
 
 def _user_data() -> str:

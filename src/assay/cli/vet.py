@@ -1,0 +1,115 @@
+"""`assay vet`: the whole admission of one model."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from assay.cli.output import add_output_arguments, progress_bar
+from assay.cli.settings import add_data_argument, load_settings
+from assay.core.errors import AssayError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from assay.admission.request import HubAccess
+    from assay.admission.spine import Admission, Vetted
+    from assay.cli.settings import Settings
+
+EXIT_CODES = {"ADMIT": 0, "REJECT": 1, "HOLD": 2}
+EXIT_ERROR = 3
+HUB_TOKEN = "ASSAY_HUB_TOKEN"  # noqa: S105 - the name of a variable
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = (
+        "exit status: 0 ADMIT, 1 REJECT, 2 HOLD, 3 error. An interrupted run is carried on by the same command.\n"
+        f"A token for the hub is taken from ${HUB_TOKEN}."
+    )
+    parser.add_argument("ref", nargs="?", metavar="REF|PATH", help="hf://org/name@revision, a directory or a file")
+    parser.add_argument("--as", dest="name", metavar="ORG/NAME", help="judge and publish it under this name")
+    parser.add_argument("--hub-url", metavar="URL", help="hub that hf:// references are fetched from")
+    parser.add_argument("--resume", action="store_true", help="carry on every admission that was interrupted")
+    add_data_argument(parser)
+    add_output_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Vet; a worker thread can't be interrupted, so an interrupt ends the process: what is finished is recorded."""
+    if bool(args.ref) is bool(args.resume):
+        raise UsageError("what is to be vetted?", hint="give a REF, a PATH or --resume")
+    try:
+        return _vet(args)
+    except KeyboardInterrupt:
+        sys.stdout.flush()
+        sys.stderr.write("assay: error: interrupted (run the command again: it carries on where it was)\n")
+        sys.stderr.flush()
+        os._exit(EXIT_ERROR)
+
+
+def _vet(args: argparse.Namespace) -> int:
+    from assay.admission.request import Request  # noqa: PLC0415
+
+    settings = load_settings(args)
+    access = _access(settings)
+    with progress_bar(args) as progress, _admission(settings, access) as admission:
+        advance = {"progress": progress} if progress else {}
+        notice = _notices(quiet=args.quiet)
+        if args.resume:
+            results = admission.carry_on_all(notice=notice, **advance)
+        else:
+            request = Request.of(args.ref, args.name, settings.hub_url, access)
+            results = [admission.vet(request, notice=notice, **advance)]
+    return _show(args, results)
+
+
+def _access(settings: Settings) -> HubAccess:
+    from assay.admission.request import HubAccess  # noqa: PLC0415
+
+    return HubAccess(os.environ.get(HUB_TOKEN) or None, settings.hub_hosts, settings.hub_allow_private)
+
+
+def _admission(settings: Settings, access: HubAccess) -> Admission:
+    from assay.admission.spine import Admission  # noqa: PLC0415
+    from assay.cli.resources import open_policy, open_ring  # noqa: PLC0415
+    from assay.store.blobs import open_blobs  # noqa: PLC0415
+    from assay.store.index import Index  # noqa: PLC0415
+
+    ring, policy = open_ring(settings), open_policy(settings)
+    index = Index.open(settings.database_url)
+    blobs = open_blobs(settings.blobs_url)
+    return Admission(settings.workflow_url, index=index, blobs=blobs, ring=ring, policy=policy, access=access)
+
+
+def _notices(*, quiet: bool) -> Callable[[str], None]:
+    def notice(text: str) -> None:
+        if not quiet:
+            sys.stderr.write(f"assay: {text}\n")
+
+    return notice
+
+
+def _show(args: argparse.Namespace, results: list[Vetted | AssayError]) -> int:
+    from assay.cli.vetted import document, show  # noqa: PLC0415
+    from assay.core.escape import printable  # noqa: PLC0415
+
+    status = 0
+    documents = []
+    for result in results:
+        if isinstance(result, AssayError):
+            sys.stderr.write(f"assay: error: {printable(str(result), limit=2000)}\n")
+            status = EXIT_ERROR
+            continue
+        status = max(status, EXIT_CODES[result.verdict.decision.value])
+        if args.format == "json":
+            documents.append(document(result))
+        else:
+            show(result, quiet=args.quiet)
+    if args.format == "json":
+        from assay.cli.output import print_json  # noqa: PLC0415
+
+        print_json({"schema": "assay.vet-all/v1", "results": documents} if args.resume else documents[0])
+    return status
