@@ -15,6 +15,8 @@ from assay.core.errors import PolicyError
 from assay.core.finding import Severity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from assay.core.digest import Digest
 
 POLICY_SCHEMA = "assay.policy/v1"
@@ -93,6 +95,20 @@ class Policy:
 def builtin_text() -> str:
     """The built-in policy as it stands in the package."""
     return files("assay.policy").joinpath("builtin.toml").read_text("utf-8")
+
+
+def read_policy(path: Path) -> str:
+    """The text of a policy file, or of a file of its tests.
+
+    Raises:
+        PolicyError: when it is missing or not text.
+    """
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise PolicyError(f"no policy file {path}", hint="without one the built-in policy decides") from error
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path} is not UTF-8 text", hint="is this the right file?") from error
 
 
 def load_policy(text: str | None) -> Policy:

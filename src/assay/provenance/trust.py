@@ -11,10 +11,10 @@ from assay.core.digest import Digest
 from assay.core.errors import TrustError, UsageError
 from assay.core.verdict import format_time
 from assay.provenance import dsse
-from assay.provenance.keys import ROLES, PublicKey
+from assay.provenance.keys import ROLES, KeyRing, PublicKey, read_public_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from assay.core.statement import Envelope
@@ -167,6 +167,35 @@ def trust_text(keys: Mapping[str, PublicKey], *, now: datetime) -> str:
     validity = {"not_before": format_time(now), "not_after": format_time(now + KEY_LIFETIME)}
     entries = [_ENTRY.format(id=key.id, role=role, pem=key.pem, **validity) for role, key in keys.items()]
     return _HEAD.format(days=MAX_AGE_DAYS) + "".join(entries)
+
+
+def init_trust(keys: Path, trust: Path, passphrase: Callable[[], str | None], *, now: datetime) -> dict[str, PublicKey]:
+    """Make a key ring and the trust file that believes it; nothing is overwritten.
+
+    Keys without a trust file (an interrupted run) get theirs; a complete pair is refused.
+
+    Args:
+        keys: directory of the key ring.
+        trust: the trust file.
+        passphrase: asked for only when keys are made.
+        now: from when on the keys are believed.
+
+    Raises:
+        TrustError: when both are there already, or a trust file for other keys is.
+    """
+    complete = keys.exists() and any(keys.iterdir())
+    if trust.exists():
+        what = f"keys in {keys} and a trust file" if complete else "a trust file"
+        raise TrustError(f"there is {what} {trust} already", hint="they are never overwritten; move them away")
+    if not complete:
+        keys.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        KeyRing.create(keys, passphrase())
+    public = read_public_keys(keys)
+    trust.parent.mkdir(parents=True, exist_ok=True)
+    scratch = trust.with_name(f".{trust.name}.new")
+    scratch.write_text(trust_text(public, now=now), encoding="utf-8")
+    scratch.rename(trust)
+    return public
 
 
 def _check_keys(what: str, table: Any, known: set[str]) -> None:
