@@ -7,7 +7,7 @@ transaction of its own.
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -69,7 +69,10 @@ class Index:
             EnvironmentFault: unreachable, locked for longer than `busy_timeout` seconds, no permission, too new.
         """
         engine = database.connect(url, busy_timeout)
-        database.migrate(engine)
+        with ExitStack() as undo:
+            undo.callback(engine.dispose)
+            database.migrate(engine)
+            undo.pop_all()
         return cls(engine)
 
     def close(self) -> None:

@@ -15,7 +15,6 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
 from assay.core.digest import Digest
-from assay.core.errors import AssayError
 from assay.core.limits import GIB
 from assay.store.incoming import CHUNK
 from assay.store.layout import STREAM_CHUNK, check_expected, damaged, key, missing, store_fault
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 
 _STALE_AFTER = timedelta(hours=24)  # no lock tells whether an uploader on another machine lives
 _COPY_LIMIT = 5 * GIB  # S3's limit for a copy on its own side (UploadPartCopy)
-_PART = 2 * CHUNK  # bytes of one part of an upload
+_PART = 4 * CHUNK  # bytes of one part of an upload; S3 allows 10,000 parts, so 160 GB in one blob
+_AT_ONCE = 4  # parts under way at a time; bounds the memory
 
 
 class RemoteStorage:
@@ -66,14 +66,14 @@ class RemoteStorage:
         return digest, size
 
     def _upload(self, name: str, chunks: Iterable[bytes]) -> tuple[Digest, int]:
-        source = _Hashed(chunks)
-        try:
-            obstore.put(self._store, name, source, use_multipart=True, chunk_size=_PART)
-        except BaseError:
-            if source.failed is not None:
-                raise source.failed from None
-            raise
-        return Digest(source.hash.hexdigest()), source.size
+        """Upload in parts, hashed on the way. An error of the source breaks it off: the object never appears."""
+        check, size = hashlib.sha256(), 0
+        with obstore.open_writer(self._store, name, buffer_size=_PART, max_concurrency=_AT_ONCE) as writer:
+            for chunk in chunks:
+                writer.write(chunk)
+                check.update(chunk)
+                size += len(chunk)
+        return Digest(check.hexdigest()), size
 
     def _copy(self, temporary: str, digest: Digest) -> int | None:
         try:
@@ -178,26 +178,6 @@ class RemoteStorage:
             raise store_fault(error) from error
 
 
-class _Hashed:
-    """Chunks on their way, hashed and counted. Keeps what the source raised: obstore would show only its text."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self.hash = hashlib.sha256()
-        self.size = 0
-        self.failed: AssayError | None = None
-        self._chunks = chunks
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            for chunk in self._chunks:
-                self.hash.update(chunk)
-                self.size += len(chunk)
-                yield chunk
-        except AssayError as error:
-            self.failed = error
-            raise
-
-
 def _stop_when_wrong(chunks: Iterable[bytes], digest: Digest) -> Iterator[bytes]:
     """Withhold the last chunk when the bytes are not `digest`: the upload then never completes."""
     check = hashlib.sha256()
@@ -236,6 +216,12 @@ class _Ranged(io.RawIOBase):
             raise ValueError("negative seek position")
         self._position = base + offset
         return self._position
+
+    def readall(self) -> bytes:
+        parts = []
+        while part := self.read(_PART):  # the default reads 8 KiB at a time, a request each
+            parts.append(part)
+        return b"".join(parts)
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")

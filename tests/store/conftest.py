@@ -1,0 +1,5 @@
+"""Fixtures of the store's tests."""
+
+from tests.support.databases import index, index_url, postgres
+
+__all__ = ["index", "index_url", "postgres"]
