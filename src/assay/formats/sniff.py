@@ -42,7 +42,7 @@ class Sniff:
         return bool(self.expected) and bool(self.formats) and not self.expected.intersection(self.formats)
 
 
-def sniff(head: bytes, tail: bytes, size: int, name: str) -> Sniff:
+def sniff(head: bytes, tail: bytes, size: int, name: str, *, strict: bool = False) -> Sniff:
     """Every plausible reading of a stream.
 
     Args:
@@ -50,6 +50,7 @@ def sniff(head: bytes, tail: bytes, size: int, name: str) -> Sniff:
         tail: its last `TAIL_BYTES` bytes (all, when shorter).
         size: its length in bytes.
         name: its file name; adds readings and promises, never removes one.
+        strict: the bytes are known to be raw data (tensor storage): a pickle among them must import something.
     """
     suffix = extension(name)
     expected = EXPECTED.get(suffix, frozenset())
@@ -60,7 +61,7 @@ def sniff(head: bytes, tail: bytes, size: int, name: str) -> Sniff:
     _archives(head, tail, found)
     if head.startswith(_TORCH_LEGACY):
         found += ["torch-legacy", "pickle"]
-    elif pickle_plausible(head, size, claimed="pickle" in expected):
+    elif pickle_plausible(head, size, claimed="pickle" in expected, strict=strict):
         found.append("pickle")
     found += protobuf_readings(head, size, suffix)
     if not found or found == ["pickle"] or "elf" in found or "pe" in found or "shell" in found:

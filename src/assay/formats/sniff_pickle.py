@@ -55,13 +55,14 @@ class _Walk:
     end: str = ""  # "broken", "open" (ran past the head), "done"
 
 
-def pickle_plausible(head: bytes, size: int, *, claimed: bool = False) -> bool:
+def pickle_plausible(head: bytes, size: int, *, claimed: bool = False, strict: bool = False) -> bool:
     """Whether a loader would do something with these bytes as a pickle.
 
     Args:
         head: first bytes of the stream (64 KiB are enough in practice).
         size: bytes in the whole stream.
         claimed: the name promises a pickle: then one valid opcode is enough.
+        strict: only a pickle that imports something and goes on counts.
     """
     if not head:
         return False
@@ -70,10 +71,13 @@ def pickle_plausible(head: bytes, size: int, *, claimed: bool = False) -> bool:
         return False
     walk = _Walk(head)
     _walk(walk, len(head) < size)
+    imports = walk.imports > 0 and bool(walk.calls or walk.stops or walk.after_import)
+    if strict:
+        return imports
     marked = first == _PROTO and len(head) > 1 and head[1] <= _HIGHEST_PROTOCOL
     return (
         (marked and (walk.ops > 1 or walk.end == "open"))
-        or (walk.imports > 0 and bool(walk.calls or walk.stops or walk.after_import))
+        or imports
         or (walk.end == "open" and (walk.ops >= _MIN_OPS_WITHOUT_END or walk.ops == 0))
         or _stops_well(walk, size)
         or (claimed and walk.ops > 0)

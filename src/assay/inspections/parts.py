@@ -6,6 +6,8 @@ sniffs each part by content, and offers it to every part inspector that wants on
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
@@ -15,8 +17,12 @@ from assay.core.limits import Limits
 
 if TYPE_CHECKING:
     from assay.core.inspector import Subject
+    from assay.formats.anomaly import Anomaly
+    from assay.formats.containers.members import Container
 
 INNER_SEPARATOR = "!/"
+MAX_SAME = 50  # findings of one rule and severity in one file; the rest is counted
+_MAX_INTEGER = 1 << 53  # RFC 8785 numbers are doubles
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +38,9 @@ class Part:
         limits: when to stop.
         within: readings of the enclosing container (`("torch-zip", "zip")`); empty for a file.
         siblings: names beside this part in the same container (itself included); empty for a file.
+        notes: where the enclosing container lies about this part (wrong CRC, two names, …).
+        containers: this part read as a container, once for each such reading.
+        expected: readings that the extension promises; empty when it promises nothing.
     """
 
     path: str
@@ -42,6 +51,9 @@ class Part:
     limits: Limits = field(default_factory=Limits)
     within: tuple[str, ...] = ()
     siblings: frozenset[str] = frozenset()
+    notes: tuple[Anomaly, ...] = ()
+    containers: tuple[Container, ...] = ()
+    expected: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -72,6 +84,11 @@ class Collector:
         self._path = path
         self._inner = inner
 
+    @property
+    def path(self) -> str:
+        """File of the snapshot; empty for the snapshot as a whole."""
+        return self._path
+
     def at(self, path: str, inner: tuple[str, ...] = ()) -> Collector:
         """The same evidence, another place; an empty path is the snapshot as a whole."""
         return Collector(self._ledger, path, inner)
@@ -88,12 +105,13 @@ class Collector:
         **facts: Any,
     ) -> None:
         """Report an observation. `facts` must be JSON-compatible, integers below 2**53."""
-        where = Where(self._path, self._inner, offset, line)
-        self._ledger.findings.append(Finding(rule, severity, confidence, message, where, facts))
+        inner = tuple(plain(name) for name in self._inner)
+        where = Where(self._path, inner, offset, line)
+        self._ledger.add(Finding(rule, severity, confidence, plain(message), where, plain(facts)))
 
     def unread(self, reason: str) -> None:
         """Say that this place was not looked at (limit, encryption, unknown layout)."""
-        self._ledger.unread.append(Unread(INNER_SEPARATOR.join((self._path, *self._inner)), reason))
+        self._ledger.leave_out(Unread(plain(INNER_SEPARATOR.join((self._path, *self._inner))), plain(reason)))
 
     def incomplete(self, reason: str) -> None:
         """Say that looking broke off: what was found stands, what was not found means nothing."""
@@ -101,23 +119,74 @@ class Collector:
 
     def fact(self, key: str, value: Any) -> None:
         """Record a JSON-compatible measurement of the whole inspection; a second value for a key replaces the first."""
-        self._ledger.facts[key] = value
+        self._ledger.facts[key] = plain(value)
 
     def fact_here(self, key: str, value: Any) -> None:
         """Record a measurement of this place: `facts[key][shown path] = value`."""
-        place = INNER_SEPARATOR.join((self._path, *self._inner))
-        self._ledger.facts.setdefault(key, {})[place] = value
+        place = plain(INNER_SEPARATOR.join((self._path, *self._inner)))
+        self._ledger.facts.setdefault(key, {})[place] = plain(value)
 
 
 @dataclass
 class Ledger:
-    """Everything one inspector has said so far; the runner turns it into `Evidence`."""
+    """Everything one inspector has said so far; the runner turns it into `Evidence`.
+
+    Attributes:
+        findings: in order, without repetition.
+        unread: in order.
+        facts: measurements.
+        wanted: files of the snapshot of which it wanted a part.
+        errors: what went wrong inside the inspector itself.
+        failed: files of the snapshot at which it went wrong.
+        held_back: findings of one rule in one file beyond `MAX_SAME`: counted, not kept.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
-    covered: set[str] = field(default_factory=set)
-    error: str = ""
+    wanted: set[str] = field(default_factory=set)
+    errors: list[str] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
+    held_back: dict[str, int] = field(default_factory=dict)
+    _same: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    _seen: set[tuple[Any, ...]] = field(default_factory=set)
+    _seen_unread: set[Unread] = field(default_factory=set)
+
+    def add(self, finding: Finding) -> None:
+        """Keep a finding, unless it was made before or there are `MAX_SAME` of its kind in this file already."""
+        exact = (finding.rule, finding.severity, finding.where, finding.message)
+        if exact in self._seen:
+            return
+        kind = (finding.rule, int(finding.severity), finding.where.file)
+        self._same[kind] += 1
+        if self._same[kind] > MAX_SAME:
+            self.held_back[finding.rule] = self.held_back.get(finding.rule, 0) + 1
+            return
+        self._seen.add(exact)
+        self.findings.append(finding)
+
+    def leave_out(self, unread: Unread) -> None:
+        """Keep an unread place, unless it was named before."""
+        if unread not in self._seen_unread:
+            self._seen_unread.add(unread)
+            self.unread.append(unread)
+
+
+def plain(value: Any) -> Any:
+    """A value that has a canonical JSON form: no lone surrogates, no integers beyond 2**53, no NaN."""
+    if isinstance(value, dict):
+        return {plain(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    harmless = (
+        value is None
+        or isinstance(value, bool)
+        or (isinstance(value, int) and abs(value) < _MAX_INTEGER)
+        or (isinstance(value, float) and math.isfinite(value))
+    )
+    return value if harmless else plain(str(value))
 
 
 class PartInspector(Protocol):
@@ -152,7 +221,7 @@ class Begins(Protocol):
     """A part inspector that wants to see the subject before the first part (listing, claimed name)."""
 
     def begin(self, subject: Subject, out: Collector) -> None:
-        """Called once, before the first part."""
+        """Called once, before the first part; `out` is the snapshot as a whole."""
         ...
 
 
@@ -162,4 +231,17 @@ class Finishes(Protocol):
 
     def finish(self, out: Collector) -> None:
         """Called once, after the last part; `out` is the snapshot as a whole, `out.at(...)` any place."""
+        ...
+
+
+@runtime_checkable
+class Watches(Protocol):
+    """A part inspector that is told how the walk itself went (the coverage inspector)."""
+
+    def walked(self, part: Part, unclaimed: tuple[str, ...], out: Collector) -> None:
+        """A part was offered to all; `unclaimed` are its readings that nobody wanted (`""`: no reading at all)."""
+        ...
+
+    def unreachable(self, reason: str, limit: str, out: Collector) -> None:
+        """A part could not be opened; `limit` names the limit that stopped it, if one did."""
         ...

@@ -1,0 +1,26 @@
+"""The static inspectors, in order. A new one is a file, a line here, a rule in `data/`, and a corpus folder."""
+
+from __future__ import annotations
+
+from assay.inspections.archive import Archive
+from assay.inspections.config import Config
+from assay.inspections.coverage import Coverage
+from assay.inspections.licence import Licence
+from assay.inspections.lookalike import LookAlike
+from assay.inspections.native import NativeCode
+from assay.inspections.pickle import Pickle
+from assay.inspections.safetensors import SafetensorsHeader
+from assay.inspections.sourcecode import SourceCode
+
+# Classes: each run makes its own, so that nothing passes from one snapshot to the next.
+BUILTIN: tuple[type, ...] = (
+    Coverage,
+    Archive,
+    Pickle,
+    SafetensorsHeader,
+    Config,
+    SourceCode,
+    NativeCode,
+    Licence,
+    LookAlike,
+)

@@ -1,0 +1,119 @@
+"""Where configuration files name code: the keys that make a loader import something. Facts, no judgement."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TARGET_KEYS = frozenset(("_target_", "_partial_target_"))  # Hydra / OmegaConf `instantiate`
+_DOTTED = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_][\w]*)+")
+_MAX_NODES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CodeReference:
+    """A place in a configuration that names code.
+
+    Attributes:
+        kind: `auto-map`, `pipeline`, `module-path`, `target`, `trust`, `library`.
+        key: path of keys in the document.
+        value: as stated.
+        repository: the other repository it points to, empty for this one.
+        module: module file (without `.py`) or dotted path.
+    """
+
+    kind: str
+    key: str
+    value: str
+    repository: str = ""
+    module: str = ""
+
+
+def references(document: Any, name: str) -> Iterator[CodeReference]:
+    """Every reference to code in a parsed configuration.
+
+    Args:
+        document: parsed JSON.
+        name: base name of the file; some keys mean something only in some files.
+    """
+    if name == "modules.json" and isinstance(document, list):
+        yield from _sentence_transformers(document)
+    if name == "model_index.json" and isinstance(document, dict):
+        yield from _diffusers(document)
+    if name == "adapter_config.json" and isinstance(document, dict):
+        yield from _adapter(document)
+    stack: list[tuple[str, Any]] = [("", document)]
+    seen = 0
+    while stack and seen < _MAX_NODES:
+        path, node = stack.pop()
+        seen += 1
+        if isinstance(node, list):
+            stack += [(f"{path}[]", item) for item in node if isinstance(item, (dict, list))]
+        elif isinstance(node, dict):
+            for key, value in node.items():
+                here = f"{path}.{key}" if path else key
+                yield from _known_key(key, here, value)
+                if isinstance(value, (dict, list)):
+                    stack.append((here, value))
+
+
+def _known_key(key: str, here: str, value: Any) -> Iterator[CodeReference]:
+    if key == "auto_map":
+        targets = value if isinstance(value, dict) else {"": value}
+        for auto_class, target in targets.items():
+            where = f"{here}.{auto_class}" if auto_class else here
+            items = target if isinstance(target, list) else [target]
+            yield from (split_reference("auto-map", where, item) for item in items if isinstance(item, str))
+    elif key == "custom_pipelines" and isinstance(value, dict):
+        for task, pipeline in value.items():
+            impl = pipeline.get("impl") if isinstance(pipeline, dict) else None
+            if isinstance(impl, str):
+                yield split_reference("pipeline", f"{here}.{task}", impl)
+    elif key in _TARGET_KEYS and isinstance(value, str):
+        yield CodeReference("target", here, value, module=value)
+    elif key == "trust_remote_code" and value is True:
+        yield CodeReference("trust", here, "true")
+
+
+def split_reference(kind: str, key: str, value: str) -> CodeReference:
+    """`owner/repo--module.Class` or `module.Class` (transformers `dynamic_module_utils`)."""
+    repository, _, rest = value.rpartition("--")
+    return CodeReference(kind, key, value, repository, rest.rsplit(".", 1)[0])
+
+
+def _sentence_transformers(document: list[Any]) -> Iterator[CodeReference]:
+    """`modules.json`: `type` is imported; outside the package it is code of the repository."""
+    for index, module in enumerate(document):
+        kind = module.get("type") if isinstance(module, dict) else None
+        if isinstance(kind, str) and not kind.startswith("sentence_transformers."):
+            repository, _, rest = kind.rpartition("--")
+            yield CodeReference("module-path", f"[{index}].type", kind, repository, rest.rsplit(".", 1)[0])
+
+
+def _diffusers(document: dict[str, Any]) -> Iterator[CodeReference]:
+    """`model_index.json`: a pipeline class in a file of the repository, and component libraries."""
+    for key, value in document.items():
+        pair = value if isinstance(value, list) and len(value) == 2 else None  # noqa: PLR2004
+        if pair is None or not all(isinstance(item, str) for item in pair):
+            continue
+        if key == "_class_name":
+            yield CodeReference("pipeline", key, str(pair), module=pair[0])
+        elif pair[0] not in {"diffusers", "transformers", "onnxruntime"} and not key.startswith("_"):
+            yield CodeReference("library", key, str(pair), module=pair[0])
+
+
+def _adapter(document: dict[str, Any]) -> Iterator[CodeReference]:
+    """PEFT `adapter_config.json`: `auto_mapping.parent_library` is imported."""
+    mapping = document.get("auto_mapping")
+    library = mapping.get("parent_library") if isinstance(mapping, dict) else None
+    if isinstance(library, str) and not library.startswith("transformers"):
+        yield CodeReference("library", "auto_mapping.parent_library", library, module=library)
+
+
+def dotted(text: str) -> bool:
+    """Whether text is a dotted Python path."""
+    return _DOTTED.fullmatch(text) is not None

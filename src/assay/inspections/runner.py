@@ -1,0 +1,184 @@
+"""Run inspectors over a snapshot.
+
+The one broad `except` of assay lives here: what failed is an error, what was found stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from assay.core.errors import ContentError
+from assay.core.evidence import Evidence, Outcome
+from assay.inspections.parts import Begins, Collector, Finishes, Ledger, Part, Watches, plain
+from assay.inspections.walk import Walker
+
+if TYPE_CHECKING:
+    from assay.core.inspector import Inspector, Subject
+    from assay.core.snapshot import FileEntry
+
+Progress = Callable[[str, int, int], None]
+AnyInspector = Any  # a PartInspector or an Inspector, or a class of one (made fresh for each run)
+
+
+def inspect(
+    subject: Subject,
+    inspectors: Iterable[AnyInspector] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Evidence, ...]:
+    """Run every inspector over the snapshot; one `Evidence` each, in their order.
+
+    Args:
+        subject: snapshot, bytes and limits.
+        inspectors: instances or classes of `PartInspector` or `core.inspector.Inspector`; the built-in ones by default.
+            Classes are made fresh for this run, so that no state passes from one snapshot to another.
+        progress: called as `(file, done bytes, total bytes)` after each file.
+    """
+    if inspectors is None:
+        from assay.inspections.builtin import BUILTIN  # noqa: PLC0415
+
+        inspectors = BUILTIN
+    made = [item() if isinstance(item, type) else item for item in inspectors]
+    runs = [_Run(item) for item in made if hasattr(item, "inspect_part")]
+    _walk(subject, runs, progress)
+    by_item = {id(run.inspector): run.evidence(subject) for run in runs}
+    return tuple(by_item.get(id(item)) or _whole(item, subject) for item in made)
+
+
+class _Run:
+    """One inspector and what it has said."""
+
+    def __init__(self, inspector: Any) -> None:
+        self.inspector = inspector
+        self.ledger = Ledger()
+        self.whole = Collector(self.ledger, "")
+
+    def wants(self, part: Part) -> bool:
+        with self.keep(self.whole.at(part.path, part.inner)):
+            return bool(self.inspector.wants(part))
+        return False
+
+    @contextmanager
+    def keep(self, out: Collector) -> Iterator[None]:
+        """Turn whatever goes wrong into evidence and go on."""
+        try:
+            yield
+        except ContentError as error:
+            out.unread(str(error))
+        except Exception as error:  # noqa: BLE001 - the one: no fault hides what others see
+            self.ledger.errors.append(f"{type(error).__name__}: {error}"[:500])
+            self.ledger.failed.add(out.path)
+            out.unread(f"the inspector {self.inspector.name!r} failed here: {type(error).__name__}")
+
+    def evidence(self, subject: Subject) -> Evidence:
+        """Close the books. Outcome: ERROR before INCONCLUSIVE before FOUND before CLEAN."""
+        ledger = self.ledger
+        outside = {item.path.split("!/", 1)[0] for item in ledger.unread}
+        facts = dict(ledger.facts)
+        if ledger.errors:
+            facts["errors"] = plain(ledger.errors[:20])
+            facts["failed"] = plain(sorted(ledger.failed))
+        if ledger.held_back:
+            facts["held_back"] = ledger.held_back
+        if ledger.errors:
+            outcome = Outcome.ERROR
+        elif ledger.unread:
+            outcome = Outcome.INCONCLUSIVE
+        elif any(finding.severity > 0 for finding in ledger.findings):
+            outcome = Outcome.FOUND
+        elif ledger.wanted or ledger.findings:
+            outcome = Outcome.CLEAN
+        else:
+            outcome = Outcome.NOT_APPLICABLE
+        return Evidence(
+            subject=subject.snapshot.id,
+            inspector=self.inspector.name,
+            version=self.inspector.version,
+            settings={"limits": subject.limits.to_json()},
+            outcome=outcome,
+            covered=tuple(sorted(ledger.wanted - outside)),
+            unread=tuple(sorted(ledger.unread)),
+            findings=tuple(ledger.findings),
+            facts=facts,
+        )
+
+
+def _walk(subject: Subject, runs: list[_Run], progress: Progress | None) -> None:
+    for run in runs:
+        if isinstance(run.inspector, Begins):
+            with run.keep(run.whole):
+                run.inspector.begin(subject, run.whole)
+    watchers = [run for run in runs if isinstance(run.inspector, Watches)]
+
+    def visit(part: Part) -> bool:
+        return _offer(part, runs, watchers)
+
+    def unreachable(path: str, inner: tuple[str, ...], reason: str, limit: str) -> None:
+        for run in watchers:
+            cast("Watches", run.inspector).unreachable(reason, limit, run.whole.at(path, inner))
+
+    walker = Walker(visit, unreachable, subject.limits)
+    done, total = 0, subject.snapshot.size
+    for entry in subject.snapshot.files:
+        _file(subject, entry, walker, unreachable)
+        done += entry.size
+        if progress:
+            progress(entry.path, done, total)
+    for run in runs:
+        if isinstance(run.inspector, Finishes):
+            with run.keep(run.whole):
+                run.inspector.finish(run.whole)
+
+
+def _file(
+    subject: Subject, entry: FileEntry, walker: Walker, unreachable: Callable[[str, tuple[str, ...], str, str], None]
+) -> None:
+    try:
+        with subject.files.open(entry.path) as stream:
+            walker.file(entry.path, stream, entry.size)
+    except ContentError as error:
+        unreachable(entry.path, (), str(error), getattr(error, "limit", ""))
+    except OSError as error:
+        unreachable(entry.path, (), f"can't be read: {error.strerror or error}", "")
+
+
+def _offer(part: Part, runs: list[_Run], watchers: list[_Run]) -> bool:
+    """Show a part to everybody who wants it, then tell the watchers which readings nobody wanted."""
+    takers: list[_Run] = []
+    for run in runs:
+        if not run.wants(part):
+            continue
+        run.ledger.wanted.add(part.path)
+        out = run.whole.at(part.path, part.inner)
+        with run.keep(out):
+            part.stream.seek(0)
+            run.inspector.inspect_part(part, out)
+        if not isinstance(run.inspector, Watches):
+            takers.append(run)
+    unclaimed = _unclaimed(part, takers)
+    for run in watchers:
+        out = run.whole.at(part.path, part.inner)
+        with run.keep(out):
+            cast("Watches", run.inspector).walked(part, unclaimed, out)
+    return bool(takers)
+
+
+def _unclaimed(part: Part, takers: list[_Run]) -> tuple[str, ...]:
+    """Readings that no taker would have wanted alone, for the reading's own sake."""
+    if len(part.formats) == 1 and not part.notes:
+        return () if takers else part.formats
+    return tuple(
+        reading
+        for reading in part.formats or ("",)
+        if not any(run.wants(replace(part, formats=(reading,) if reading else (), notes=())) for run in takers)
+    )
+
+
+def _whole(inspector: Inspector, subject: Subject) -> Evidence:
+    """Run an inspector that looks at the snapshot as a whole."""
+    run = _Run(inspector)
+    with run.keep(run.whole):
+        return inspector.inspect(subject)
+    return run.evidence(subject)

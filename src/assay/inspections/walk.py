@@ -1,0 +1,197 @@
+"""One walk over a file and everything nested in it: sniff, open containers under a budget, hand out parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, BinaryIO
+
+from assay.core.errors import ContentError, LimitExceeded
+from assay.formats.anomaly import Anomaly
+from assay.formats.containers.members import Budget, ChecksContent, Container, Member, size_of
+from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, sniff
+from assay.inspections.parts import Part
+
+if TYPE_CHECKING:
+    from assay.core.limits import Limits
+
+Visit = Callable[[Part], bool]
+Unreachable = Callable[[str, tuple[str, ...], str, str], None]
+
+STREAMS = frozenset(("gzip", "bzip2", "xz", "lzma", "zlib"))
+CONTAINERS = STREAMS | {"zip", "tar", "npy"}
+_TORCH = frozenset(("torch-zip", "torchscript", "torch-export"))
+# torch/serialization.py and caffe2/serialize: raw storages and the small records beside them
+_STORAGE = re.compile(r"(?:^|/)(?:data|constants)/[^/]*\d$")
+_RECORD = re.compile(
+    r"(?:^|/)(?:version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id|archive_(?:format|version))$"
+)
+_CRC_MAX_BYTES = 64 << 20  # larger members are tensors: their CRC proves nothing that the file's digest doesn't
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a stream lies, and what its container says of it."""
+
+    path: str
+    budget: Budget
+    inner: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
+    siblings: frozenset[str] = frozenset()
+    notes: tuple[Anomaly, ...] = ()
+    known: tuple[str, ...] = ()  # readings already followed at the same bytes
+
+    @property
+    def name(self) -> str:
+        return self.inner[-1] if self.inner else self.path
+
+    @property
+    def in_torch(self) -> bool:
+        return bool(_TORCH.intersection(self.within))
+
+    @property
+    def is_storage(self) -> bool:
+        return self.in_torch and _STORAGE.search(self.name) is not None
+
+
+class Walker:
+    """Walks files one after the other and calls back for each part.
+
+    Args:
+        visit: called with each part; says whether any inspector read it.
+        unreachable: called with path, inner names, reason and the limit's name for what could not be opened.
+        limits: when to stop.
+    """
+
+    def __init__(self, visit: Visit, unreachable: Unreachable, limits: Limits) -> None:
+        self._visit = visit
+        self._unreachable = unreachable
+        self._limits = limits
+
+    def file(self, path: str, stream: BinaryIO, size: int) -> None:
+        """Walk one file of the snapshot."""
+        self._part(_Place(path, Budget(self._limits, size)), stream, size)
+
+    def _part(self, place: _Place, stream: BinaryIO, size: int) -> None:
+        formats, expected = _formats(place, stream, size)
+        containers = self._containers(place, stream, size, formats)
+        stream.seek(0)
+        part = Part(
+            place.path, place.inner, formats, stream, size, self._limits,
+            within=place.within, siblings=place.siblings, notes=place.notes, containers=containers, expected=expected,
+        )  # fmt: skip
+        self._visit(part)
+        for container in containers:
+            self._members(place, part, container)
+
+    def _containers(
+        self, place: _Place, stream: BinaryIO, size: int, formats: tuple[str, ...]
+    ) -> tuple[Container, ...]:
+        found: list[Container] = []
+        for reading in formats:
+            if reading not in CONTAINERS:
+                continue
+            if len(place.inner) >= self._limits.depth:
+                reason = f"nested deeper than {self._limits.depth} levels"
+                self._unreachable(place.path, place.inner, reason, "depth")
+                break
+            try:
+                found.append(open_container(reading, stream, size, self._limits, place.name))
+            except LimitExceeded as error:
+                self._unreachable(place.path, place.inner, str(error), error.limit)
+            except ContentError as error:
+                if len(formats) == 1 or reading != "zip":  # a stray end record in another format is no zip
+                    self._unreachable(place.path, place.inner, f"as {reading}: {error}", "")
+        return tuple(found)
+
+    def _members(self, place: _Place, part: Part, container: Container) -> None:
+        inside = replace(
+            place,
+            within=(container.format, *(r for r in part.formats if r != container.format)),
+            siblings=frozenset(member.name for member in container.members),
+        )
+        try:
+            place.budget.count(len(container.members))
+        except LimitExceeded as error:
+            self._unreachable(place.path, place.inner, str(error), error.limit)
+            return
+        for member in container.members:
+            if member.kind not in {"file", "stray"}:
+                continue
+            if not self._member(inside, part, container, member):
+                return
+        if (trailing := getattr(container, "trailing", None)) is not None:
+            self._member(inside, part, container, trailing)
+
+    def _member(self, place: _Place, part: Part, container: Container, member: Member) -> bool:
+        """Walk one member; False when the budget of the whole file is used up."""
+        inner = (*place.inner, member.name)
+        known = part.formats if member.kind == "stray" and member.offset == 0 else ()
+        inside = replace(place, inner=inner, known=known, notes=member.anomalies)
+        try:
+            with container.open(member, place.budget) as stream:
+                size = size_of(stream)
+                late = getattr(container, "late", ()) if member.kind == "file" else ()
+                notes = member.anomalies + late + _content_notes(inside, container, member, stream, size)
+                self._part(replace(inside, notes=notes), stream, size)
+        except LimitExceeded as error:
+            self._unreachable(place.path, inner, str(error), error.limit)
+            return error.limit != "expansion_ratio"
+        except ContentError as error:
+            self._unreachable(place.path, inner, str(error), "")
+        return True
+
+
+def _formats(place: _Place, stream: BinaryIO, size: int) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Readings of a stream, and what its extension promises."""
+    stream.seek(0)
+    head = tail = stream.read(HEAD_BYTES)
+    if size > HEAD_BYTES:
+        stream.seek(max(0, size - TAIL_BYTES))
+        tail = stream.read(TAIL_BYTES)
+    result = sniff(head, tail, size, place.name, strict=place.is_storage or bool(place.known))
+    formats = tuple(reading for reading in result.formats if reading not in place.known)
+    if place.is_storage:
+        formats = (*(r for r in formats if r not in {"text", "empty"}), "tensor-storage")
+    elif place.in_torch and _RECORD.search(place.name):
+        formats = formats or ("torch-record",)
+    return formats, result.expected
+
+
+def _content_notes(
+    place: _Place, container: Container, member: Member, stream: BinaryIO, size: int
+) -> tuple[Anomaly, ...]:
+    """What only the content shows: another size, another CRC."""
+    if not isinstance(container, ChecksContent) or member.kind != "file" or member.crc is None:
+        return ()
+    notes: list[Anomaly] = []
+    if member.method != "stored" and size != member.size:
+        notes.append(Anomaly("size-mismatch", f"expands to {size} bytes, {member.size} stated", member.offset))
+    if not place.is_storage and size <= _CRC_MAX_BYTES and not container.crc_matches(member, stream):
+        notes.append(Anomaly("crc-mismatch", "the content has another CRC than stated", member.offset))
+    return tuple(notes)
+
+
+def open_container(reading: str, stream: BinaryIO, size: int, limits: Limits, name: str) -> Container:
+    """Read the directory of a container.
+
+    Raises:
+        ContentError: when it is none.
+        LimitExceeded: past a limit.
+    """
+    if reading == "zip":
+        from assay.formats.containers.zip_archive import read_zip  # noqa: PLC0415
+
+        return read_zip(stream, size, limits)
+    if reading == "tar":
+        from assay.formats.containers.tar_archive import read_tar  # noqa: PLC0415
+
+        return read_tar(stream, size, limits)
+    if reading == "npy":
+        from assay.formats.containers.npy_array import read_npy  # noqa: PLC0415
+
+        return read_npy(stream, size, limits)
+    from assay.formats.containers.streams import read_stream  # noqa: PLC0415
+
+    return read_stream(stream, size, reading, name)
