@@ -141,9 +141,12 @@ def pull_all(model: Path, revision: str, url: str, work: Path, env: dict[str, st
 
 
 def verify_all(pulled: Path, work: Path, env: dict[str, str]) -> None:
-    """`assay verify` on the pulled folder, and again after one byte was changed."""
-    title("4 · verify before loading")
-    check("the pulled folder verifies", ok=assay("verify", str(pulled), env=env) == 0)
+    """`assay verify` on the pulled folder with its exported statements, and again after one bit was changed."""
+    title("4 · verify before loading: the folder, its exported statements, the verifier's own trust file; no server")
+    statements = work / "statements"
+    check("statements exported", ok=assay("attest", "export", REAL_NAME, "--out", str(statements), env=env) == 0)
+    options = ("--statements", str(statements), "--trust", str(work / "data" / "trust.toml"))
+    check("the pulled folder verifies", ok=assay("verify", str(pulled), *options, env=env) == 0)
     copy = work / "copy"
     shutil.copytree(pulled, copy)
     weights = copy / "model.safetensors"
@@ -151,7 +154,11 @@ def verify_all(pulled: Path, work: Path, env: dict[str, str]) -> None:
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
     console.print("one bit of model.safetensors is flipped …", style="dim")
-    check("the changed folder is refused", ok=assay("verify", str(copy), env=env) == 1)
+    check("the changed folder is refused", ok=assay("verify", str(copy), *options, env=env) == 1)
+    command = [*ASSAY, "verify", str(copy), *options, "--format", "json"]
+    steps = json.loads(subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout)["steps"]
+    refused = next(step for step in steps if step["ok"] is False)
+    check("because of that file's digest", ok="model.safetensors" in refused["detail"] and "digest" in refused["step"])
 
 
 def main() -> int:
