@@ -54,6 +54,12 @@ class Admission:
     edit: dict = field(default_factory=dict)
     rings: dict = field(default_factory=dict)
     envelopes: dict = field(default_factory=dict)
+    move: dict = field(default_factory=lambda: {"revision": "b" * 40, "previous_revision": "", "reason": "first"})
+
+    @property
+    def evidence(self):
+        paths = tuple(entry.path for entry in self.snapshot.files)
+        return Evidence(self.snapshot.id, "pickle", "1", {}, Outcome.CLEAN, paths)
 
     def sign(self, kind, statement):
         statement = self.edit.get(kind, lambda one: one)(statement)
@@ -77,7 +83,7 @@ class Admission:
     def run(self, *, revoked=False):
         at = [self.start + timedelta(seconds=s) for s in range(7)]
         snapshot = self.snapshot
-        evidence = Evidence(snapshot.id, "pickle", "1", {}, Outcome.CLEAN, tuple(e.path for e in snapshot.files))
+        evidence = self.evidence
         fetched = self.sign("fetched", st.fetched(snapshot, started=at[0], finished=at[1]))
         scanned = self.sign("scanned", st.scanned(snapshot, [evidence], previous=fetched, at=at[2]))
         approval = st.approved(
@@ -85,8 +91,7 @@ class Admission:
         )
         approved = self.sign("approved", approval)
         self.sign("oms", oms_statement(snapshot, self.name))
-        move = {"revision": "b" * 40, "previous_revision": "", "reason": "first"}
-        self.sign("ref", st.ref(snapshot, name=self.name, ref="main", previous=approved, at=at[4], **move))
+        self.sign("ref", st.ref(snapshot, name=self.name, ref="main", previous=approved, at=at[4], **self.move))
         if revoked:
             self.sign("revoked", st.revoked(snapshot, name=self.name, reason="bad", previous=approved, at=at[5]))
         return self
@@ -94,7 +99,7 @@ class Admission:
     def view(self, at):
         approved = self.envelopes["approved"][0]
         statement = st.view(
-            self.snapshot, name=self.name, revision="b" * 40, log_head="0" * 64, previous=approved, at=at
+            self.snapshot, name=self.name, revision=self.move["revision"], log_head="0" * 64, previous=approved, at=at
         )
         self.sign("view", statement)
         return self

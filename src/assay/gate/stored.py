@@ -1,23 +1,63 @@
-"""A model in the store: found by name, with the statements that belong to that name."""
+"""A model in the store: found by name, with the statements that belong to that name, verified and exported."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.core.errors import UsageError
 from assay.core.name import check_name
+from assay.gate.files import stored_files
 from assay.gate.statements import Signed, Statements
+from assay.gate.verify import verify
 from assay.provenance.statements import inputs_of
+from assay.provenance.trust import Trust
+from assay.registry.catalog import Catalog
 from assay.registry.records import MAIN, Refused
+from assay.store.blobs import Blobs, open_blobs
+from assay.store.index import BlobFiles, Index
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from assay.core.digest import Digest
     from assay.core.snapshot import Snapshot
-    from assay.registry.catalog import Catalog
+    from assay.gate.report import Report
     from assay.store.index import StoredStatement
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open index with its blobs.
+
+    Attributes:
+        catalog: what is published.
+        blobs: the bytes.
+    """
+
+    catalog: Catalog
+    blobs: Blobs
+
+
+@contextmanager
+def open_store(database_url: str, blobs_url: str) -> Iterator[Store]:
+    """Open index and blobs that are there, and close them.
+
+    Raises:
+        UsageError: when there is no SQLite file: looking something up makes no empty store.
+        EnvironmentFault: when either can't be reached.
+    """
+    scheme, _, file = database_url.partition(":///")
+    if scheme.startswith("sqlite") and not Path(file).exists():
+        raise UsageError(f"there is no store at {file}", hint="check --data, or vet a model first")
+    index = Index.open(database_url)
+    try:
+        yield Store(Catalog(index), open_blobs(blobs_url))
+    finally:
+        index.close()
 
 
 @dataclass(frozen=True)
@@ -78,6 +118,29 @@ def find(catalog: Catalog, reference: str) -> Stored:
     else:
         snapshot, served = resolved.snapshot, resolved.revision
     return Stored(name, served, snapshot, _of_name(catalog.index.statements_for(snapshot.id), name), refused)
+
+
+def verify_stored(
+    store: Store, reference: str, trust: Path, *, progress: Callable[[str, int, int], None] | None = None
+) -> Report:
+    """Verify a stored model, its bytes included. The index is read directly: the view of the registry is of now.
+
+    Raises:
+        UsageError: when nothing of that name was ever judged here.
+        TrustError: when the trust file can't be used.
+    """
+    now = datetime.now(UTC)
+    found = find(store.catalog, reference)
+    return verify(
+        lambda: stored_files(found.snapshot, BlobFiles(found.snapshot, store.blobs)),
+        found.given,
+        Trust.load(trust),
+        now=now,
+        name=found.name,
+        seen_at=now,
+        refused=found.refused,
+        progress=progress,
+    )
 
 
 def _of_name(statements: Sequence[StoredStatement], name: str) -> tuple[StoredStatement, ...]:

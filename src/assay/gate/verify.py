@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from assay.core.errors import UsageError
+from assay.core.errors import AssayError, TrustError, UsageError
 from assay.gate import steps
 from assay.gate.files import Files, folder_files, hash_files
 from assay.gate.report import Recorder, Report
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def verify_folder(
     path: Path,
     trust: Trust | Path,
-    statements: Statements | Path | None = None,
+    statements: Statements | Path | Callable[[], Statements] | None = None,
     *,
     now: datetime | None = None,
     name: str | None = None,
@@ -49,27 +49,37 @@ def verify_folder(
     Args:
         path: the folder that will be loaded; a snapshot folder of a hub client's cache as well.
         trust: the verifier's own trust file, or what was read from it.
-        statements: where the exported statements lie, or the statements; default is `<path>/.assay`.
+        statements: where the exported statements lie, the statements, or what gets them; default is `<path>/.assay`.
         now: aware reference time, taken once; default is the clock.
         name: `org/name` that the model must have been approved as; default accepts any single name.
         progress: called with (path, bytes done, bytes in all) while files are hashed.
 
     Raises:
         UsageError: when `path` is not a directory.
-        TrustError: when the trust file can't be used.
+        TrustError: when the trust file can't be used, or lies in the folder: a folder does not vouch for itself.
     """
     if not path.is_dir():
         raise UsageError(f"not a directory: {path}", hint="give the folder that the model is loaded from")
+    if isinstance(trust, Path):
+        if trust.resolve().is_relative_to(path.resolve()):
+            raise TrustError(f"the trust file {trust} lies in the folder being verified", hint="use one of your own")
+        trust = Trust.load(trust)
     given = path / STATEMENTS_DIRECTORY if statements is None else statements
     inside = given if isinstance(given, Path) else None
     return verify(
         lambda: folder_files(path, inside),
-        lambda: Statements.read(given) if isinstance(given, Path) else given,
-        trust if isinstance(trust, Trust) else Trust.load(trust),
+        partial(_statements, given),
+        trust,
         now=now or datetime.now(UTC),
         name=name,
         progress=progress,
     )
+
+
+def _statements(given: Statements | Path | Callable[[], Statements]) -> Statements:
+    if isinstance(given, Path):
+        return Statements.read(given)
+    return given if isinstance(given, Statements) else given()
 
 
 def verify(
@@ -80,6 +90,7 @@ def verify(
     now: datetime,
     name: str | None = None,
     seen_at: datetime | None = None,
+    refused: AssayError | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Verify files against statements.
@@ -90,11 +101,12 @@ def verify(
         trust: the verifier's own.
         now: aware reference time.
         name: as in `verify_folder`.
-        seen_at: when the verifier looked into the registry's own index and saw no revocation.
+        seen_at: when the verifier looked into the registry's own index.
+        refused: why that index does not serve the model, if so; the result of step 8.
         progress: as in `verify_folder`.
     """
     run = _Verification(files, statements, trust, now)
-    run.name, run.seen_at, run.progress = name, seen_at, progress
+    run.name, run.seen_at, run.refused, run.progress = name, seen_at, refused, progress
     recorder = Recorder()
     for title, check, needs in _STEPS:
         recorder.run(title, partial(check, run), needs=needs)
@@ -106,6 +118,7 @@ class _Verification:
 
     name: str | None = None
     seen_at: datetime | None = None
+    refused: AssayError | None = None
     progress: Progress | None = None
 
     def __init__(
@@ -128,6 +141,8 @@ class _Verification:
 
     @cached_property
     def live_verdict(self) -> Verdict:
+        if self.refused is not None:
+            raise self.refused
         return steps.live(self.parsed, self.approved_as, self.now)
 
     def parse(self) -> str:

@@ -1,0 +1,125 @@
+"""`assay attest list|show|verify|export`: the signed statements about a stored model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from assay.cli.output import add_output_arguments, print_json, progress_bar
+from assay.cli.settings import add_data_argument, load_settings
+
+if TYPE_CHECKING:
+    import argparse
+
+    from assay.cli.settings import Settings
+    from assay.gate.stored import Store, Stored
+    from assay.store.index import StoredStatement
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("action", choices=("list", "show", "verify", "export"), help="what to do")
+    parser.add_argument("reference", metavar="REF", help="ORG/NAME[@REV] in the store")
+    parser.add_argument("--kind", metavar="KIND", help="show: only statements of this kind (fetched, approved, …)")
+    parser.add_argument("--out", metavar="DIR", default=".assay", help="export: where to (default: .assay)")
+    parser.add_argument("--trust", metavar="FILE", help="trust file (default: trust.toml in the data directory)")
+    add_data_argument(parser)
+    add_output_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Find the model and do one thing with its statements."""
+    from assay.gate.stored import find, open_store  # noqa: PLC0415
+
+    settings = load_settings(args)
+    actions = {"list": _list, "show": _show, "export": _export}
+    with open_store(settings.database_url, settings.blobs_url) as store:
+        if args.action == "verify":
+            return _verify(args, settings, store)
+        return actions[args.action](args, settings, store, find(store.catalog, args.reference))
+
+
+def _verify(args: argparse.Namespace, settings: Settings, store: Store) -> int:
+    from assay.cli.verify import show  # noqa: PLC0415
+    from assay.gate.stored import verify_stored  # noqa: PLC0415
+
+    with progress_bar(args) as progress:
+        report = verify_stored(store, args.reference, settings.trust, progress=progress)
+    if args.format == "json":
+        print_json(report.to_json())
+    else:
+        show(report, args.reference, quiet=args.quiet)
+    return report.exit_code
+
+
+def _described(one: StoredStatement) -> dict[str, Any]:
+    statement = one.envelope.statement()
+    return {
+        "kind": one.kind,
+        "role": one.role,
+        "digest": str(one.envelope.digest),
+        "predicate_type": statement.predicate_type,
+        "key_ids": [signature.keyid for signature in one.envelope.signatures],
+        "subjects": len(statement.subjects),
+    }
+
+
+def _document(found: Stored, statements: list[dict[str, Any]]) -> dict[str, Any]:
+    subject = {"id": str(found.snapshot.id), "origin": found.snapshot.origin.uri, "name": found.name}
+    return {"schema": "assay.attest/v1", "subject": subject, "revision": found.revision, "statements": statements}
+
+
+def _list(args: argparse.Namespace, _settings: Settings, _store: Store, found: Stored) -> int:
+    from assay.core.escape import printable  # noqa: PLC0415
+
+    statements = [_described(one) for one in found.statements]
+    if args.format == "json":
+        print_json(_document(found, statements))
+        return 0
+    for one in statements:
+        print(f"{one['kind']:<10} {one['role']:<10} {one['digest']}  {printable(one['predicate_type'])}")
+    if not args.quiet:
+        print(f"{len(statements)} statements about {printable(found.name)} {found.snapshot.id}")
+    return 0
+
+
+def _show(args: argparse.Namespace, _settings: Settings, _store: Store, found: Stored) -> int:
+    from assay.core.errors import UsageError  # noqa: PLC0415
+
+    wanted = [one for one in found.statements if args.kind in {None, one.kind}]
+    if not wanted:
+        raise UsageError(f"no {args.kind or ''} statement about {found.name}", hint="see `assay attest list`")
+    # JSON in both formats, ASCII only: a statement may quote the model.
+    print_json(
+        _document(found, [_described(one) | {"statement": one.envelope.statement().to_json()} for one in wanted])
+    )
+    return 0
+
+
+def _export(args: argparse.Namespace, settings: Settings, store: Store, found: Stored) -> int:
+    from datetime import UTC, datetime  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    from assay.cli.passphrase import read_passphrase  # noqa: PLC0415
+    from assay.core.errors import TrustError  # noqa: PLC0415
+    from assay.gate.export import export, sign_view  # noqa: PLC0415
+    from assay.provenance.keys import KeyRing, read_public_keys  # noqa: PLC0415
+
+    note = "signed now by the registry" if found.refused is None else f"not served: {found.refused}"
+    further = []
+    try:
+        ring = KeyRing.load(settings.keys, read_passphrase(settings.keys), roles=["registry"])
+        if view := sign_view(store, found, ring, now=datetime.now(UTC)):
+            further.append(view)
+    except TrustError as error:
+        note = f"none of today: {error}"
+    files = export(found, further, read_public_keys(settings.keys), Path(args.out))
+    if args.format == "json":
+        described = [_described(one) for one in (*found.statements, *further)]
+        print_json(_document(found, described) | {"out": args.out, "files": files, "view": note})
+        return 0
+    from assay.core.escape import printable  # noqa: PLC0415
+
+    print(f"{len(files)} files about {printable(found.name)} in {args.out}")
+    if not args.quiet:
+        print(f"view of the registry: {printable(note)}")
+    return 0
