@@ -22,6 +22,10 @@ _PATH_CHANGES: Final = frozenset(
     ["write_text", "write_bytes", "unlink", "rmdir", "symlink_to", "hardlink_to", "rename", "replace", "chmod"]
 )
 _SECRET: Final = re.compile(r"TOKEN|SECRET|PASS|CRED|API_?KEY|PRIVATE", re.IGNORECASE)
+_SECRET_FILE: Final = re.compile(
+    r"\.ssh/|\.aws/|\.netrc|/etc/(?:shadow|passwd)|\.git-credentials|\.kube/config|\.docker/config|huggingface/token|\.pypirc"
+    r"|\.npmrc|wallet\.dat|/proc/(?:self|1)/environ|Login Data|\.gnupg|id_rsa|id_ed25519|cookies\.sqlite"
+)
 _WHOLE: Final = frozenset(("items", "copy", "values"))
 _SAFE_LOADERS: Final = ("SafeLoader", "CSafeLoader", "BaseLoader")
 
@@ -90,7 +94,10 @@ def _special(name: str, node: ast.Call, evaluator: Evaluator) -> str:
     tail = name.rpartition(".")[2]
     first = evaluator.value(node.args[0]) if node.args else NOTHING
     if name in _OPENERS or (tail == "open" and "Path()" in name):
-        return "write" if _writes(name, node, evaluator) else ""
+        if _writes(name, node, evaluator):
+            return "write"
+        opened = first.constant if "Path()" not in name else " ".join(first.tags)
+        return "secrets" if isinstance(opened, str) and _SECRET_FILE.search(opened) else ""
     if "pathlib." in name and tail in _PATH_CHANGES:
         return "write"
     if tail in {"__import__", "import_module"} and "import" in name:
@@ -133,6 +140,8 @@ def _shown(constant: Any) -> str:
 def reference_kinds(value: Value) -> Iterator[tuple[str, str]]:
     """(kind, name) for a dangerous function that is handed on rather than called."""
     for name in sorted(value.names):
+        if name.startswith("types."):
+            continue  # isinstance(x, types.FunctionType)
         for kind in sorted(kinds_of(name) & {"process", "code", "deserialise", "native"}):
             yield kind, canonical(name).removeprefix("builtins.")
 

@@ -183,7 +183,7 @@ class Evaluator:
         operator = type(node.op).__name__
         if left.known and right.known:
             constant = fold_binary(operator, left.constant, right.constant)
-            assembled = isinstance(constant, str | bytes) and operator != "Mod"
+            assembled = isinstance(constant, str | bytes) and operator not in {"Mod", "Div"}
             return Value(constant, left.names, tags | ({"assembled"} if assembled else set()))
         if operator == "Add":
             for known, parts in ((left, ("{}", _GENERIC)), (right, (_GENERIC, "{}"))):
@@ -344,7 +344,7 @@ def _source(name: str) -> frozenset[str]:
     kinds = kinds_of(name)
     tags = {
         tag
-        for kind, tag in (("decode", "decoded"), ("network", "network"), ("hub", "network"), ("secrets", "environment"))
+        for kind, tag in (("decode", "decoded"), ("network", "network"), ("hub", "hub"), ("secrets", "environment"))
         if kind in kinds
     }
     tail = name.rpartition(".")[2]

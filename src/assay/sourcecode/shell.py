@@ -137,6 +137,10 @@ def _command(piece: str) -> tuple[str, str]:
         words = words[1:]
     if not words:
         return "", ""
+    if re.fullmatch(r"-\w*c", words[1] if len(words) > 1 else "") and words[0].rpartition("/")[2].endswith("sh"):
+        inner = " ".join(words[2:]).strip("\"'")
+        if inner:
+            return _command(inner)  # sh -c 'command'
     word = words[0].strip("\"'").rpartition("/")[2].lower() or words[0]
     return re.sub(r"(?<=python)[\d.]+$", "3", word), " ".join(words[1:])
 

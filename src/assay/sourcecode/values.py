@@ -80,12 +80,20 @@ def fold_binary(operator: str, left: Any, right: Any) -> Any:
             return bounded(left + right)
         if operator == "Mult":
             return _repeat(left, right)
-        if operator == "Mod" and isinstance(left, str):
-            return bounded(left % right) if _PERCENT.fullmatch(left) else UNKNOWN
+        if isinstance(left, str):
+            return _text_operation(operator, left, right)
         if isinstance(left, int) and isinstance(right, int):
             return _arithmetic(operator, left, right)
     except (TypeError, ValueError, ArithmeticError, MemoryError):
         return UNKNOWN
+    return UNKNOWN
+
+
+def _text_operation(operator: str, left: str, right: Any) -> Any:
+    if operator == "Mod":
+        return bounded(left % right) if _PERCENT.fullmatch(left) else UNKNOWN
+    if operator == "Div" and isinstance(right, str):
+        return bounded(f"{left}/{right}")  # pathlib
     return UNKNOWN
 
 
@@ -253,4 +261,8 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "bz2.decompress": lambda data: bz2.BZ2Decompressor().decompress(data, MAX_CONSTANT),
     "lzma.decompress": lambda data: lzma.LZMADecompressor(memlimit=64 << 20).decompress(data, MAX_CONSTANT),
     "urllib.parse.unquote": unquote,
+    "os.path.expanduser": lambda path: path if isinstance(path, str) else UNKNOWN,
+    "os.path.abspath": lambda path: path if isinstance(path, str) else UNKNOWN,
+    "os.path.join": lambda *parts: "/".join(parts),
+    "pathlib.Path": lambda *parts: "/".join(parts),
 }
