@@ -7,29 +7,36 @@ from __future__ import annotations
 
 import argparse
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from . import (
+    archives_torch,
     pickle_direct,
     pickle_files,
     pickle_frameworks,
     pickle_indirect,
+    pickle_names,
     pickle_opcodes,
     pickle_streams,
     pickle_tools,
+    pickle_torch,
 )
 from .sample import Kit, Sample
 
-MARKERS = "/tmp/assay-markers"  # noqa: S108  the path stands in every payload; the oracle binds a private folder there
+MARKERS = "/tmp/assay-markers"
 HOSTILE = (
     pickle_direct,
+    pickle_tools,
     pickle_files,
-    pickle_frameworks,
     pickle_indirect,
     pickle_opcodes,
+    pickle_names,
     pickle_streams,
-    pickle_tools,
+    pickle_torch,
+    pickle_frameworks,
+    archives_torch,
 )
 
 
@@ -48,6 +55,9 @@ def write(samples: list[Sample], out: Path, markers: str = MARKERS) -> list[dict
     """Write files and return the manifest's entries."""
     entries = []
     for sample in samples:
+        if sample.builder and find_spec(sample.builder) is None:
+            entries.append({**entry(sample, ""), "absent": f"{sample.builder} is not installed"})
+            continue
         kit = Kit(f"{markers}/{sample.name}")
         target = out / sample.path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -34,11 +34,37 @@ def run(
     command = [python, str(CHILD), str(listing)]
     if bubblewrap := shutil.which("bwrap"):
         command = [
-            bubblewrap, "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--dev", "/dev",
-            "--proc", "/proc", "--tmpfs", "/tmp", "--ro-bind", str(work), str(work), "--ro-bind", str(corpus), str(corpus),
-            "--bind", str(markers), MARKERS, "--setenv", "HOME", "/tmp", "--setenv", "KERAS_BACKEND", "torch",
-            *_bind(python), *command,
-        ]  # fmt: skip
+            bubblewrap,
+            "--unshare-all",
+            "--die-with-parent",
+            "--new-session",
+            "--ro-bind",
+            "/",
+            "/",
+            "--dev",
+            "/dev",
+            "--proc",
+            "/proc",
+            "--tmpfs",
+            "/tmp",
+            "--ro-bind",
+            str(work),
+            str(work),
+            "--ro-bind",
+            str(corpus),
+            str(corpus),
+            "--bind",
+            str(markers),
+            MARKERS,
+            "--setenv",
+            "HOME",
+            "/tmp",
+            "--setenv",
+            "KERAS_BACKEND",
+            "torch",
+            *_bind(python),
+            *command,
+        ]
     else:
         Path(MARKERS).mkdir(exist_ok=True)
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
@@ -52,4 +78,4 @@ def run(
 def _bind(python: str) -> list[str]:
     """The interpreter's environment, when it lies under the folder that the sandbox hides."""
     home = Path(python).parent.parent
-    return ["--ro-bind", str(home), str(home)] if home.is_relative_to("/tmp") else []  # noqa: S108
+    return ["--ro-bind", str(home), str(home)] if home.is_relative_to("/tmp") else []

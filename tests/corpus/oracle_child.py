@@ -79,6 +79,12 @@ def _torch_package(path: Path) -> None:
     torch.package.PackageImporter(str(path)).load_pickle("model", "model.pkl")
 
 
+def _torch_export(path: Path) -> None:
+    import torch
+
+    torch.export.load(str(path))
+
+
 def _joblib(path: Path) -> None:
     import joblib
 
@@ -195,6 +201,7 @@ LOADERS = {
     "torch-jit": (_torch_jit, "torch"),
     "torch-jit-call": (_torch_jit_call, "torch"),
     "torch-package": (_torch_package, "torch.package"),
+    "torch-export": (_torch_export, "torch.export"),
     "joblib": (_joblib, "joblib"),
     "numpy": (_numpy, "numpy"),
     "pandas": (_pandas, "pandas"),

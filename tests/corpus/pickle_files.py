@@ -124,7 +124,7 @@ def _network() -> list[Sample]:
         "requests-api": lambda k: C(G("requests.api.post"), f"http://{host}:{k.port}/"),
         "httpx": lambda k: C(G("httpx.get"), f"http://{host}:{k.port}/"),
         "urllib3": lambda k: C(G("urllib3.request"), "GET", f"http://{host}:{k.port}/"),
-    }  # fmt: skip
+    }
     needs = {"requests": ("requests",), "requests-api": ("requests",), "httpx": ("httpx",), "urllib3": ("urllib3",)}
     return [
         gadget(f"network-{name}", "connects to a host", build, listens=True, needs=needs.get(name, ()))

@@ -130,13 +130,21 @@ def _bound() -> list[Sample]:
         "call-slot": lambda k: C(G("types", "BuiltinFunctionType.__call__"), SYSTEM, k.shell),
         "weak-method-finalize": lambda k: C(C(G("weakref.finalize"), G("collections.OrderedDict"), SYSTEM, k.shell)),
     }
-    named = (*_NAMED, "operator.methodcaller", "operator.attrgetter", "operator.itemgetter", "os.__dict__", "importlib.import_module",
-             "os.__class__.__getattribute__", "builtins.__import__")  # fmt: skip
+    named = (
+        *_NAMED,
+        "operator.methodcaller",
+        "operator.attrgetter",
+        "operator.itemgetter",
+        "os.__dict__",
+        "importlib.import_module",
+        "os.__class__.__getattribute__",
+        "builtins.__import__",
+    )
     return _all("the dangerous callable is wrapped or looked up by a string first", entries, calls=named)
 
 
 def _lazy() -> list[Sample]:
-    mapped = lambda k: C(G("builtins.map"), SYSTEM, [k.shell])  # noqa: E731
+    mapped = lambda k: C(G("builtins.map"), SYSTEM, [k.shell])
     entries: dict[str, Callable[[Kit], Any]] = {
         "map-list": lambda k: C(G("builtins.list"), mapped(k)),
         "map-tuple-newobj": lambda k: New(G("builtins.tuple"), mapped(k)),

