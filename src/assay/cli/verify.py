@@ -70,7 +70,7 @@ def _folder(args: argparse.Namespace, settings: Settings, path: Path, progress: 
 
 def _named(args: argparse.Namespace, path: Path) -> tuple[str | None, str]:
     """Name and revision asked for with --as; with --registry alone, those in the path of a hub client's cache."""
-    from assay.gate.stored import split_reference  # noqa: PLC0415
+    from assay.gate.reference import split_reference  # noqa: PLC0415
 
     if args.name:
         return split_reference(args.name)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.core.errors import UsageError
-from assay.core.name import check_name
 from assay.gate.files import stored_files
+from assay.gate.reference import split_reference
 from assay.gate.statements import Signed, Statements
 from assay.gate.verify import verify
 from assay.provenance.statements import inputs_of
 from assay.provenance.trust import Trust
 from assay.registry.catalog import Catalog
-from assay.registry.records import MAIN, Refused
+from assay.registry.records import Refused
 from assay.store.blobs import Blobs, open_blobs
 from assay.store.index import BlobFiles, Index
 
@@ -84,16 +84,6 @@ class Stored:
             Signed(one.kind, f"{n:02}-{one.kind}", one.envelope) for n, one in enumerate(self.statements, start=1)
         )
         return Statements(self.snapshot.manifest_bytes(), signed)
-
-
-def split_reference(reference: str) -> tuple[str, str]:
-    """`org/name[@revision]` as (name, revision); the revision is `main` when none is given.
-
-    Raises:
-        UsageError: when it is no name of a model.
-    """
-    name, _, revision = reference.partition("@")
-    return check_name(name), revision or MAIN
 
 
 def find(catalog: Catalog, reference: str) -> Stored:

@@ -1,0 +1,19 @@
+{
+ "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+ "verificationMaterial": {
+  "publicKey": {
+   "hint": "9f3ed62c8c58bb0465a4d79135f3e2f04bff9015f8cdd3a2f957b26ee1e7e4f1"
+  },
+  "tlogEntries": []
+ },
+ "dsseEnvelope": {
+  "payload": "eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEiLCJwcmVkaWNhdGUiOnsicmVzb3VyY2VzIjpbeyJhbGdvcml0aG0iOiJzaGEyNTYiLCJkaWdlc3QiOiI3YmU1NTNhOWFmYjhkMGVlYmRiZDhjZjlhMTVlNzc3MzY1NjIyODViNTlkNTYzZGE0NjliOTgxM2NjNzAzYzMwIiwibmFtZSI6Ii5oaWRkZW4ifSx7ImFsZ29yaXRobSI6InNoYTI1NiIsImRpZ2VzdCI6IjliYmNiZjczNTYxZjZiYzVkMGExN2VhNmEyMDgxZmVlZDJkMTMwNGU4NzYwMmQ4YzUwMmQ5YTVjNGJkODU1NzYiLCJuYW1lIjoiYS9tb2RlbC5zYWZldGVuc29ycyJ9LHsiYWxnb3JpdGhtIjoic2hhMjU2IiwiZGlnZXN0IjoiY2EzZDE2M2JhYjA1NTM4MTgyNzIyNjE0MDU2OGYzYmVmN2VhYWMxODdjZWJkNzY4NzhlMGI2M2U5ZTQ0MjM1NiIsIm5hbWUiOiJhLWIvdG9rZW5pemVyLmpzb24ifSx7ImFsZ29yaXRobSI6InNoYTI1NiIsImRpZ2VzdCI6IjY2NTkzOWUwZGE1YWEyMTFlYzk4MzJmZmU1ZGNiYTE3NmQxYmJhYzhhOTVjODk5YzI3MGVjMjkwODI4NTNjNTEiLCJuYW1lIjoiY29uZmlnLmpzb24ifV0sInNlcmlhbGl6YXRpb24iOnsiYWxsb3dfc3ltbGlua3MiOmZhbHNlLCJoYXNoX3R5cGUiOiJzaGEyNTYiLCJpZ25vcmVfcGF0aHMiOlsiLmFzc2F5IiwiLmdpdCIsIi5naXRhdHRyaWJ1dGVzIiwiLmdpdGh1YiIsIi5naXRpZ25vcmUiXSwibWV0aG9kIjoiZmlsZXMifX0sInByZWRpY2F0ZVR5cGUiOiJodHRwczovL21vZGVsX3NpZ25pbmcvc2lnbmF0dXJlL3YxLjAiLCJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiOGYwYjljNzVhY2U2YTNmNmQxZjhlM2RhMWQ1MmYyYmE4ZWM2NTQ4M2MzZGQ3MjNjNzk3MWRhYmUxNGJkMDIxYyJ9LCJuYW1lIjoib3JnL25hbWUifV19",
+  "payloadType": "application/vnd.in-toto+json",
+  "signatures": [
+   {
+    "keyid": "76423a36c58e81be41d93b6b600357cc3db99c0de7f827eb51a223b2068448f2",
+    "sig": "MEQCIBEIsPntpOU+jZc80Xfl/3PQ0MraX0Bk0ZeVfU6A1ZHLAiBxmmZnSoDfZxTaAj1a+zDiBvgwRd1wjU2aaYs6IYx8JA=="
+   }
+  ]
+ }
+}
