@@ -146,6 +146,23 @@ def test_what_a_hub_client_leaves_in_a_local_folder_is_passed_over(folder, trust
     assert "bookkeeping" in report.steps[3].detail
 
 
+def test_bookkeeping_that_was_vetted_is_part_of_the_model(ring, trust, tmp_path):
+    files = FILES | {".cache/huggingface/download/model.safetensors.metadata": b"abc\n"}
+    folder = Admission(ring, snapshot=snapshot_of(files)).run().write(tmp_path / "model", files=files)
+    assert verify_folder(folder, trust, now=NOW).verified
+    put(folder, {".cache/huggingface/download/model.safetensors.metadata": b"abd\n"})
+    assert outcome(verify_folder(folder, trust, now=NOW)) == (5, False)
+    (folder / ".cache/huggingface/download/model.safetensors.metadata").unlink()
+    assert outcome(verify_folder(folder, trust, now=NOW)) == (4, False)
+
+
+def test_a_flood_of_statements_is_not_read(folder, trust, monkeypatch):
+    for name in ("MAX_FILE_BYTES", "MAX_BYTES", "MAX_STATEMENTS"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"assay.gate.statements.{name}", 4)
+            assert outcome(verify_folder(folder, trust, now=NOW)) == (1, False)
+
+
 def test_the_layout_of_a_hub_client_s_cache_is_followed(admission, trust, tmp_path):
     model = tmp_path / "models--org--name"
     snapshot = model / "snapshots" / ("b" * 40)

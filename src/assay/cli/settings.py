@@ -63,12 +63,20 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", help="data directory (default: $ASSAY_DATA, else your own)")
 
 
-def load_settings(args: argparse.Namespace) -> Settings:
+def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Settings:
     """Resolve settings for a command.
 
+    Args:
+        args: of the command.
+        judged: what the command passes judgement on. A model does not bring its own policy or trust file: an
+            `assay.toml` in the working directory is refused when it lies inside.
+
     Raises:
-        UsageError: for an `assay.toml` that is not TOML or has an unknown key.
+        UsageError: for an `assay.toml` that is not TOML, has an unknown key, or is part of what is judged.
     """
+    own = Path("assay.toml")
+    if judged is not None and own.exists() and own.resolve().is_relative_to(judged.resolve()):
+        raise UsageError(f"there is an assay.toml inside {judged}", hint="run the command from another directory")
     flag = getattr(args, "data", None) or os.environ.get("ASSAY_DATA")
     here = _read(Path("assay.toml"))
     if not flag:

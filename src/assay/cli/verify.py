@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     """Verify and show the steps."""
     from assay.core.errors import UsageError  # noqa: PLC0415
 
-    settings, path = load_settings(args), Path(args.target)
+    path = Path(args.target)
+    settings = load_settings(args, judged=path)
     with progress_bar(args) as progress:
         if path.is_dir():
             report = _folder(args, settings, path, progress)
@@ -55,12 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _folder(args: argparse.Namespace, settings: Settings, path: Path, progress: Progress | None) -> Report:
-    from assay.core.errors import TrustError  # noqa: PLC0415
     from assay.gate.verify import verify_folder  # noqa: PLC0415
 
-    if not args.trust and Path("assay.toml").exists() and Path.cwd().is_relative_to(path.resolve()):
-        hint = "run it from elsewhere, or give --trust FILE"
-        raise TrustError("there is an assay.toml inside the folder that is being verified", hint=hint)
     name, revision = _named(args, path)
     given: Statements | Path | Callable[[], Statements] | None = Path(args.statements) if args.statements else None
     if args.registry:

@@ -37,22 +37,22 @@ class Files:
     """Files as they lie there.
 
     Attributes:
-        sizes: bytes by path; statements and a hub client's bookkeeping left out.
+        sizes: bytes by path.
         skipped: what can't be part of a model (links to the outside, sockets, unreadable directories, …).
         access: how to read them.
-        ignored: number of bookkeeping files left out.
+        beside: those that need not be in the manifest: exported statements, and a hub client's bookkeeping.
     """
 
     sizes: Mapping[str, int]
     skipped: tuple[Skipped, ...]
     access: FileAccess
-    ignored: int = 0
+    beside: frozenset[str] = frozenset()
 
 
 def folder_files(root: Path, statements: Path | None = None) -> Files:
     """List a folder.
 
-    Left out are the files with the names of an export, in `.assay/` and in `statements` when that lies inside the
+    Beside the model may lie files with the names of an export, in `.assay/` and in `statements` when that is inside the
     folder, and what a hub client keeps beside its downloads. Anything else in those places counts as an extra file.
 
     Raises:
@@ -64,9 +64,8 @@ def folder_files(root: Path, statements: Path | None = None) -> Files:
         inside = statements.resolve().relative_to(root.resolve()).as_posix()
         prefixes.add("" if inside == "." else f"{inside}/")
     tree = list_tree(root)
-    sizes = {file.path: file.size for file in tree.files}
-    kept = {path: size for path, size in sizes.items() if not _bookkeeping(path, size, prefixes)}
-    return Files(kept, tree.skipped, DirectoryFiles(tree), len(sizes) - len(kept))
+    beside = frozenset(file.path for file in tree.files if _bookkeeping(file.path, file.size, prefixes))
+    return Files({file.path: file.size for file in tree.files}, tree.skipped, DirectoryFiles(tree), beside)
 
 
 def stored_files(snapshot: Snapshot, access: FileAccess) -> Files:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from assay.core.errors import EnvironmentFault, TrustError, UsageError
-from assay.gate.statements import MAX_FILE_BYTES, Statements
+from assay.gate.statements import MAX_BYTES, Statements
 
 ATTESTATIONS_PATH = "/api/assay/v1/attestations"
 TIMEOUT_SECONDS = 30.0
@@ -45,8 +45,8 @@ def _read(response: httpx.Response) -> bytes:
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
-        if len(body) > MAX_FILE_BYTES:
-            raise TrustError(f"the registry's answer is larger than {MAX_FILE_BYTES} bytes")
+        if len(body) > MAX_BYTES:
+            raise TrustError(f"the registry's answer is larger than {MAX_BYTES} bytes")
     return bytes(body)
 
 

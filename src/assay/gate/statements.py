@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 MANIFEST_FILE = "manifest.json"
 MODEL_SIGNATURE_FILE = "model.sig"
-MAX_STATEMENTS = 1000  # of one model
-MAX_FILE_BYTES = 256 * MIB  # the manifest of 200,000 files with long names is 60 MiB
+MAX_STATEMENTS = 10_000  # of one model; vetting it again adds four
+MAX_FILE_BYTES = 64 * MIB  # the manifest of 200,000 files is 30 MiB
+MAX_BYTES = 512 * MIB  # of all statements together: they are held in memory
 
 _STATEMENT_FILE = re.compile(r"(?P<stem>(?:[0-9]+-)?(?P<kind>[a-z]+))\.(?P<form>dsse|sigstore)\.json")
 _KEY_FILE = re.compile(r"keys/[a-z]+\.pub")
@@ -143,6 +144,8 @@ def _files(directory: Path) -> dict[str, bytes]:
     wanted = [file for file in tree.files if is_statement_file(file.path) and not _KEY_FILE.fullmatch(file.path)]
     if len(wanted) > 2 * MAX_STATEMENTS or any(file.size > MAX_FILE_BYTES for file in wanted):
         raise TrustError(f"more than {MAX_STATEMENTS} statements, or one larger than {MAX_FILE_BYTES} bytes")
+    if sum(file.size for file in wanted) > MAX_BYTES:
+        raise TrustError(f"more than {MAX_BYTES} bytes of statements")
     access = DirectoryFiles(tree)
     contents = {}
     for file in wanted:

@@ -164,14 +164,15 @@ def complete(snapshot: Snapshot, files: Files) -> str:
     if files.skipped:
         raise TrustError(_more(f"{files.skipped[0].path}: {files.skipped[0].reason}", len(files.skipped)))
     listed = {entry.path: entry.size for entry in snapshot.files}
-    if extra := sorted(set(files.sizes) - set(listed)):
+    if extra := sorted(set(files.sizes) - set(listed) - files.beside):
         raise TrustError(_more(f"not in the manifest: {extra[0]}", len(extra)))
     if missing := sorted(set(listed) - set(files.sizes)):
         raise TrustError(_more(f"missing: {missing[0]}", len(missing)))
     if wrong := [path for path, size in listed.items() if files.sizes[path] != size]:
         raise TrustError(_more(f"other size than in the manifest: {wrong[0]}", len(wrong)))
-    ignored = f" ({files.ignored} files of statements or of the hub client's bookkeeping beside them)"
-    return f"{len(listed)} files, {snapshot.size} bytes{ignored if files.ignored else ''}"
+    beside = len(files.beside - set(listed))
+    text = f" (beside them {beside} files of statements or of a hub client's bookkeeping)" if beside else ""
+    return f"{len(listed)} files, {snapshot.size} bytes{text}"
 
 
 def same_bytes(snapshot: Snapshot, digests: Mapping[str, Digest]) -> str:
