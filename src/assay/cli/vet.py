@@ -74,11 +74,16 @@ def _access(settings: Settings) -> HubAccess:
 
 def _admission(settings: Settings, access: HubAccess) -> Admission:
     from assay.admission.spine import Admission  # noqa: PLC0415
-    from assay.cli.resources import open_policy, open_ring  # noqa: PLC0415
+    from assay.cli.passphrase import read_passphrase  # noqa: PLC0415
+    from assay.policy.model import load_policy, read_policy  # noqa: PLC0415
+    from assay.provenance.keys import KeyRing  # noqa: PLC0415
     from assay.store.blobs import open_blobs  # noqa: PLC0415
     from assay.store.index import Index  # noqa: PLC0415
 
-    ring, policy = open_ring(settings), open_policy(settings)
+    if not settings.keys.is_dir():
+        raise UsageError(f"the data directory {settings.data} has no keys", hint="run `assay init` first")
+    ring = KeyRing.load(settings.keys, read_passphrase(settings.keys))
+    policy = load_policy(None if settings.policy is None else read_policy(settings.policy))
     index = Index.open(settings.database_url)
     blobs = open_blobs(settings.blobs_url)
     return Admission(settings.workflow_url, index=index, blobs=blobs, ring=ring, policy=policy, access=access)

@@ -85,6 +85,8 @@ def _findings(out: Console, evidence: tuple[Evidence, ...]) -> None:
     notes = len(found) - len(told)
     rest += [_plural(notes, "note")] if notes else []
     if rest:
+        if not told:
+            _title(out, "findings")
         out.print(f"  and {' and '.join(rest)}: see --format json")
     unsafe = sorted({f.where.file for f in told if f.severity >= Severity.MEDIUM and f.where.file})
     if unsafe:
@@ -145,8 +147,7 @@ def _end(out: Console, vetted: Vetted, *, quiet: bool) -> None:
         return
     signed = ", ".join(kind for kind, _ in vetted.statements)
     out.print(f"signed: {signed}; valid until {format_time(vetted.verdict.expires_at)}")
-    out.print("next: `assay serve`, then in the client:")
-    out.print("  export HF_ENDPOINT=http://127.0.0.1:8321 HF_HOME=~/.cache/assay-vetted")
+    out.print("next: `assay serve` (it prints the settings of a client), then")
     out.print(f'  from_pretrained("{vetted.name}", revision="{vetted.revision}")')
 
 
