@@ -1,0 +1,79 @@
+"""Answers that a stock hub client understands, and shows.
+
+A client hides the reason of a plain 403 ("check your connection") and falls back to its cache on most errors. What it
+does with a status, measured:
+
+- 403 + `X-Error-Code: GatedRepo` shows `X-Error-Message`: for a name that was never served.
+- 404 + `RevisionNotFound` is the only answer that keeps it from falling back to a cached copy of `main`: for whatever
+  was served once and is not any more.
+- `X-HF-Warning: topic; text` is printed in any case, once for each topic.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+
+from assay.core.errors import AssayError, EnvironmentFault, IntegrityError, UsageError
+from assay.core.escape import printable
+from assay.server.state import registry_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from assay.registry.records import Refused
+
+logger = logging.getLogger("assay.server")
+
+REPO_NOT_FOUND = "RepoNotFound"
+REVISION_NOT_FOUND = "RevisionNotFound"
+ENTRY_NOT_FOUND = "EntryNotFound"
+GATED = "GatedRepo"
+_HEADER_LIMIT = 1500  # characters; common servers take 8 KiB of headers in all
+
+
+def header_text(text: str) -> str:
+    """`text` as it may stand in a header: printable ASCII; anything else as an escape."""
+    return printable(text, limit=_HEADER_LIMIT).encode("ascii", "backslashreplace").decode()
+
+
+def error(
+    status: int, message: str, code: str = "", headers: dict[str, str] | None = None, *, warn: str = ""
+) -> JSONResponse:
+    """An error in the hub's form; `warn` is the topic under which the client also prints it as a warning."""
+    said = header_text(message)
+    extra = {"X-Error-Message": said, "Cache-Control": "no-store", **(headers or {})}
+    if code:
+        extra["X-Error-Code"] = code
+    if warn:
+        extra["X-HF-Warning"] = f"{header_text(warn).replace(';', ',')}; {said}"
+    return JSONResponse({"error": printable(message, limit=5000)}, status, extra)
+
+
+def refused(request: Request, refusal: Refused) -> Response:
+    """Why a name or revision is not served."""
+    topic = f"assay {refusal.kind} {refusal.name}"
+    said = f"assay: {refusal}"
+    if refusal.kind == "unknown":
+        said += f". To have it vetted: assay vet hf://{refusal.name}"
+        return error(404, said, REPO_NOT_FOUND, warn=topic)
+    if refusal.kind == "revision-unknown":
+        return error(404, said, REVISION_NOT_FOUND)
+    if refusal.kind == "revoked" or registry_of(request).catalog.revisions(refusal.name):
+        return error(404, f"{said}. Do not use copies of it", REVISION_NOT_FOUND, warn=topic)
+    return error(403, said, GATED, warn=topic)
+
+
+def failed(_request: Request, problem: AssayError) -> Response:
+    """An error of ours or of the caller; environment and integrity problems are logged."""
+    if isinstance(problem, UsageError):
+        return error(400, f"assay: {problem}")
+    logger.error("%s", printable(str(problem), limit=2000))
+    if isinstance(problem, IntegrityError):
+        return error(500, f"assay: {problem}", warn=f"assay integrity {problem}")
+    if isinstance(problem, EnvironmentFault):
+        return error(503, f"assay: {problem}", headers={"Retry-After": "2"})
+    return error(500, f"assay: {problem}")

@@ -1,0 +1,107 @@
+"""The application: routes, guards and error answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Match, request_response
+
+from assay.core.errors import AssayError
+from assay.registry.records import Refused
+from assay.server import answers, hub_api, own_api, transfer
+from assay.server.guards import Guards
+from assay.server.page import page
+from assay.server.state import Registry, ServerSettings, utc_now
+from assay.server.target import parse_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
+
+    from assay.registry.catalog import Catalog
+    from assay.store.blobs import Blobs
+
+_READ = ("GET", "HEAD")
+# kind of target → (handler, methods)
+ROUTES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    "page": (page, _READ),
+    "health": (own_api.health, _READ),
+    "attestations": (own_api.attestations, _READ),
+    "whoami": (hub_api.whoami, _READ),
+    "models": (hub_api.models, _READ),
+    "info": (hub_api.info, _READ),
+    "tree": (hub_api.tree, _READ),
+    "paths-info": (hub_api.paths_info, ("POST",)),
+    "commits": (hub_api.commits, _READ),
+    "refs": (hub_api.refs, _READ),
+    "auth-check": (hub_api.auth_check, _READ),
+    "other-kind": (hub_api.other_kind, (*_READ, "POST")),
+    "file": (transfer.file, _READ),
+}
+
+
+class TargetRoute(BaseRoute):
+    """A route by `parse_target`, which sees the raw path: Starlette's own see it decoded, and stop at a newline."""
+
+    def __init__(self, kind: str, endpoint: Callable[..., Any], methods: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.methods = methods
+        self._app = request_response(endpoint)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """By the kind of target; PARTIAL when only the method is wrong."""
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        if "assay.target" not in scope:
+            scope["assay.target"] = parse_target(scope["raw_path"])
+        target = scope["assay.target"]
+        if target is None or target.kind != self.kind:
+            return Match.NONE, {}
+        return (Match.FULL if scope["method"] in self.methods else Match.PARTIAL), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the handler, or 405."""
+        if scope["method"] not in self.methods:
+            raise HTTPException(405, headers={"Allow": ", ".join(self.methods)})
+        await self._app(scope, receive, send)
+
+
+def create_app(
+    catalog: Catalog,
+    blobs: Blobs,
+    settings: ServerSettings | None = None,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> Starlette:
+    """The registry as an ASGI application. Anyone who reaches it may read: bind it to loopback (`run`).
+
+    Args:
+        catalog: what is served.
+        blobs: the bytes.
+        settings: how to answer.
+        clock: the time, for tests.
+    """
+    settings = settings or ServerSettings()
+    app = Starlette(
+        routes=[TargetRoute(kind, endpoint, methods) for kind, (endpoint, methods) in ROUTES.items()],
+        middleware=[Middleware(Guards, hosts=settings.hosts)],
+        exception_handlers=_handlers(),
+    )
+    app.state.registry = Registry(catalog, blobs, settings, clock)
+    return app
+
+
+def _handlers() -> Mapping[Any, Any]:
+    return {Refused: answers.refused, AssayError: answers.failed, HTTPException: _plain}
+
+
+def _plain(_request: Request, problem: HTTPException) -> Response:
+    said = "no such page" if problem.status_code == 404 else problem.detail  # noqa: PLR2004
+    return answers.error(problem.status_code, f"assay: {said}", headers=dict(problem.headers or {}))

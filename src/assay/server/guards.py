@@ -1,0 +1,74 @@
+"""What every request passes: the Host header (against DNS rebinding), and headers that keep a browser in check."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers, MutableHeaders
+
+from assay.server.answers import error
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_BAD_REQUEST = 400
+_SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+}
+
+
+class Guards:
+    """Pure ASGI. Refuses a request that names another host, and adds the security headers to every answer.
+
+    Args:
+        app: what is guarded.
+        hosts: names that requests may use besides `localhost` and loopback addresses; ports are not looked at.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...] = ()) -> None:
+        self._app = app
+        self._hosts = {host.lower().rstrip(".") for host in hosts} | {"localhost"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check, then pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        asked = Headers(scope=scope)
+        has_body = "transfer-encoding" in asked or asked.get("content-length", "0") != "0"
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY.items():
+                    headers.setdefault(name, value)
+                if has_body and (scope["method"] != "POST" or message["status"] >= _BAD_REQUEST):
+                    headers["Connection"] = "close"  # the body was not read to its end, and it may have none
+            await send(message)
+
+        named = asked.getlist("host")
+        if len(named) == 1 and self._ours(named[0]):
+            await self._app(scope, receive, guarded)
+            return
+        message = "assay: this server is not known by the host name of the request; start it with --allow-host NAME"
+        await error(421, message)(scope, receive, guarded)
+
+    def _ours(self, host: str) -> bool:
+        name = host.lower()
+        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0].rstrip(".")
+        return name in self._hosts or is_loopback(name)
+
+
+def is_loopback(text: str) -> bool:
+    """Whether it is a loopback address, written as one."""
+    try:
+        return ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        return False

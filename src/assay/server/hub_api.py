@@ -1,0 +1,190 @@
+"""The hub's read API: models, revisions, listings, refs. Files are in `transfer`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from assay.core.errors import UsageError
+from assay.core.name import check_name
+from assay.server import listing
+from assay.server.answers import ENTRY_NOT_FOUND, REPO_NOT_FOUND, error
+from assay.server.state import registry_of, target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from assay.core.snapshot import FileEntry
+    from assay.registry.records import Resolved
+
+TREE_PAGE = 1000  # entries; the public hub's page
+MODELS_PAGE = 1000  # most models of one page
+_MAX_BODY = 1 << 20  # bytes of a paths-info request
+_MAX_PATHS = 10_000
+# Query parameters of the public hub's search that we have no data for: an unfiltered list would be a wrong answer.
+_UNKNOWN_FILTERS = ("filter", "apps", "gated", "inference", "inference_provider", "pipeline_tag", "num_parameters")
+
+
+def resolve(request: Request) -> Resolved:
+    """What the request's name and revision stand for (UsageError or Refused otherwise)."""
+    registry, target = registry_of(request), target_of(request)
+    return registry.catalog.resolve(check_name(target.name), target.revision, registry.clock())
+
+
+def info(request: Request) -> Response:
+    """`/api/models/{name}[/revision/{rev}]`."""
+    resolved = resolve(request)
+    registry, query = registry_of(request), request.query_params
+    history = registry.catalog.revisions(resolved.name)
+    wanted = set(query.getlist("expand")) | set(query.getlist("expand[]"))
+    security = _flag(query, "securityStatus") or "securityRepoStatus" in wanted
+    body = listing.info_json(resolved, history[-1].published_at, blobs=_flag(query, "blobs"), security=security)
+    if wanted:
+        body = {key: value for key, value in body.items() if key in wanted | {"id"}}
+    return JSONResponse(body, headers={"X-Repo-Commit": resolved.revision})
+
+
+def tree(request: Request) -> Response:
+    """`/api/models/{name}/tree/{rev}[/{path}]`; folders are listed too, as clients expect."""
+    resolved, target, query = resolve(request), target_of(request), request.query_params
+    expand, recursive = _flag(query, "expand"), _flag(query, "recursive")
+    found = listing.children(resolved.snapshot, target.path.rstrip("/"), recursive=recursive)
+    commit = {"X-Repo-Commit": resolved.revision}
+    if found is None:
+        message = f"assay: {target.name} has no folder {target.path[:300]!r} at {resolved.revision}"
+        return error(404, message, ENTRY_NOT_FOUND, commit)
+    folders, files = found
+    start, size = _number(query, "cursor", 0), _number(query, "limit", TREE_PAGE, least=1, most=TREE_PAGE)
+    entries: list[str | FileEntry] = [*folders, *files]
+    page = [
+        listing.folder_json(resolved, item, expand=expand)
+        if isinstance(item, str)
+        else listing.file_json(resolved, item, expand=expand)
+        for item in entries[start : start + size]
+    ]
+    if start + size < len(entries):
+        folder = f"/{quote(target.path)}" if target.path else ""
+        pinned = f"/api/models/{target.name}/tree/{resolved.revision}{folder}"
+        parameters = {"recursive": recursive, "expand": expand, "limit": size, "cursor": start + size}
+        commit["Link"] = _next(request, pinned, parameters)
+    return JSONResponse(page, headers=commit)
+
+
+async def paths_info(request: Request) -> Response:
+    """`POST /api/models/{name}/paths-info/{rev}`: the paths that exist, by form (stock clients) or JSON."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            return error(413, f"assay: more than {_MAX_BODY} bytes of paths")
+    paths, expand = _paths(bytes(body), request.headers.get("content-type", ""))
+    resolved = await run_in_threadpool(resolve, request)
+    answer = await run_in_threadpool(_known_paths, resolved, paths, expand)
+    return JSONResponse(answer, headers={"X-Repo-Commit": resolved.revision})
+
+
+def _known_paths(resolved: Resolved, paths: list[str], expand: bool) -> list[dict[str, Any]]:
+    folders, _ = listing.children(resolved.snapshot, "", recursive=True) or ([], [])
+    known, answer = set(folders), []
+    for path in dict.fromkeys(path.strip("/") for path in paths):
+        entry = resolved.snapshot.entry(path)
+        if entry is not None:
+            answer.append(listing.file_json(resolved, entry, expand=expand))
+        elif path in known:
+            answer.append(listing.folder_json(resolved, path, expand=expand))
+    return answer
+
+
+def _paths(body: bytes, content_type: str) -> tuple[list[str], bool]:
+    try:
+        if content_type.partition(";")[0].strip().lower() == "application/json":
+            fields = json.loads(body)
+            paths, expand = fields["paths"], fields.get("expand", False)
+            paths = [paths] if isinstance(paths, str) else paths
+        else:
+            form = parse_qs(body.decode(), max_num_fields=_MAX_PATHS, keep_blank_values=True)
+            paths, expand = form["paths"], form.get("expand", ["false"])[-1]
+        if not isinstance(paths, list) or len(paths) > _MAX_PATHS or not all(isinstance(path, str) for path in paths):
+            raise UsageError(f"`paths` is a list of at most {_MAX_PATHS} names")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise UsageError("the body of paths-info is a form or a JSON object with `paths`") from problem
+    return paths, str(expand).lower() in {"true", "1"}
+
+
+def commits(request: Request) -> Response:
+    """`/api/models/{name}/commits/{rev}`: the revision and those before it, newest first."""
+    resolved = resolve(request)
+    known = {revision.revision: revision for revision in registry_of(request).catalog.revisions(resolved.name)}
+    chain, at = [], known.get(resolved.revision)
+    while at is not None:
+        chain.append(listing.commit_json(at))
+        at = known.get(at.parent)
+    return JSONResponse(chain, headers={"X-Total-Count": str(len(chain)), "X-Repo-Commit": resolved.revision})
+
+
+def refs(request: Request) -> Response:
+    """`/api/models/{name}/refs`: `main` and the aliases are branches."""
+    resolved = resolve(request)
+    branches = [
+        {"name": ref.ref, "ref": f"refs/heads/{ref.ref}", "targetCommit": ref.revision}
+        for ref in registry_of(request).catalog.refs(resolved.name)
+    ]
+    return JSONResponse({"branches": branches, "converts": [], "tags": [], "pullRequests": []})
+
+
+def auth_check(request: Request) -> Response:
+    """`/api/models/{name}/auth-check`: whether it can be pulled."""
+    resolve(request)
+    return JSONResponse({})
+
+
+def models(request: Request) -> Response:
+    """`/api/models`: served models by name; `search`, `author`, `limit`, `cursor`."""
+    query, registry = request.query_params, registry_of(request)
+    if unknown := [name for name in _UNKNOWN_FILTERS if query.get(name)]:
+        raise UsageError(f"this registry can't filter by {unknown[0]}", hint="search and author work")
+    limit = _number(query, "limit", 100, least=1, most=MODELS_PAGE)
+    author = query.get("author", "")
+    search = query.get("search", "") or (f"{author}/" if author else "")
+    page = registry.catalog.models(search[:200], limit, query.get("cursor") or None, registry.clock())
+    found = [listing.model_json(model) for model in page.models if not author or model.name.startswith(f"{author}/")]
+    headers = {}
+    if page.cursor is not None:
+        kept = {key: query[key] for key in ("search", "author") if key in query}
+        headers["Link"] = _next(request, "/api/models", {**kept, "limit": limit, "cursor": page.cursor})
+    return JSONResponse(found, headers=headers)
+
+
+def whoami(_request: Request) -> Response:
+    """`/api/whoami-v2`: there are no accounts yet."""
+    return error(401, "assay: this registry is read without an account; no token is needed")
+
+
+def other_kind(_request: Request) -> Response:
+    """Datasets, spaces and the like."""
+    return error(404, "assay: this registry serves models only", REPO_NOT_FOUND)
+
+
+def _next(request: Request, path: str, parameters: dict[str, Any]) -> str:
+    """A Link header (RFC 8288) to the next page, at the host that the request named."""
+    return f'<{request.url.scheme}://{request.url.netloc}{path}?{urlencode(parameters)}>; rel="next"'
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    return query.get(name, "").lower() in {"true", "1"}
+
+
+def _number(query: Mapping[str, str], name: str, default: int, *, least: int = 0, most: int = 10**9) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not least <= int(text):
+        raise UsageError(f"{name} is a number from {least}")
+    return min(int(text), most)

@@ -1,0 +1,157 @@
+"""Snapshots in the hub's JSON. Pure.
+
+Every file is listed as `lfs`, so that its SHA-256 is in the listing and `verify_repo_checksums` checks it. `oid` is
+then the Git id of the LFS pointer, as at the public hub. Nothing of `xet` is mentioned: clients then use plain HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from assay.core.verdict import format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from assay.core.snapshot import FileEntry, Snapshot
+    from assay.registry.records import Model, Resolved, Revision
+
+
+def hub_time(moment: datetime) -> str:
+    """RFC 3339 with milliseconds: what every client version parses."""
+    return f"{format_time(moment).removesuffix('Z')}.000Z"
+
+
+def _pointer(entry: FileEntry) -> bytes:
+    """The Git LFS pointer file (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{entry.digest.hex}\nsize {entry.size}\n"
+    return text.encode()
+
+
+def _git_oid(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def file_json(resolved: Resolved, entry: FileEntry, *, expand: bool) -> dict[str, Any]:
+    """One file of a listing; `expand` adds the commit and what our verdict says."""
+    pointer = _pointer(entry)
+    lfs = {"oid": entry.digest.hex, "size": entry.size, "pointerSize": len(pointer)}
+    item = {"type": "file", "oid": _git_oid(pointer), "size": entry.size, "path": entry.path, "lfs": lfs}
+    if expand:
+        item["lastCommit"] = _last_commit(resolved)
+        item["securityFileStatus"] = security_json(resolved)
+    return item
+
+
+def folder_json(resolved: Resolved, path: str, *, expand: bool) -> dict[str, Any]:
+    """One folder of a listing. Snapshots know no folders: its id is derived from the snapshot and the path."""
+    oid = hashlib.sha256(f"{resolved.snapshot.id}/{path}".encode()).hexdigest()[:40]
+    item = {"type": "directory", "oid": oid, "size": 0, "path": path}
+    return item | {"lastCommit": _last_commit(resolved)} if expand else item
+
+
+def security_json(resolved: Resolved) -> dict[str, Any]:
+    """Our verdict where the client's API has a place for it. The two scans it names are not ours: they say nothing."""
+    verdict = resolved.verdict
+    return {
+        "status": "safe",
+        "avScan": None,
+        "pickleImportScan": None,
+        "assay": {
+            "decision": verdict.decision.value,
+            "verdict": str(verdict.digest),
+            "policy": str(verdict.policy),
+            "decidedAt": format_time(verdict.decided_at),
+            "expiresAt": format_time(verdict.expires_at),
+        },
+    }
+
+
+def _last_commit(resolved: Resolved) -> dict[str, str]:
+    return {"id": resolved.revision, "title": _title(resolved.snapshot), "date": hub_time(resolved.moved_at)}
+
+
+def _title(snapshot: Snapshot) -> str:
+    return f"Admitted {snapshot.id}"
+
+
+def info_json(resolved: Resolved, created_at: datetime, *, blobs: bool, security: bool) -> dict[str, Any]:
+    """A model: what `HfApi.model_info` reads. Fields that a registry can't know (downloads, likes) are left out."""
+    snapshot = resolved.snapshot
+    info: dict[str, Any] = {
+        "id": resolved.name,
+        "modelId": resolved.name,
+        "author": resolved.name.rpartition("/")[0] or None,
+        "sha": resolved.revision,
+        "createdAt": hub_time(created_at),
+        "lastModified": hub_time(resolved.moved_at),
+        "private": False,
+        "gated": False,
+        "disabled": False,
+        "tags": ["assay:admitted"],
+        "usedStorage": snapshot.size,
+        "siblings": [_sibling(entry, blobs=blobs) for entry in snapshot.files],
+    }
+    if security:
+        info["securityRepoStatus"] = {"scansDone": True, "filesWithIssues": [], **security_json(resolved)}
+    return info
+
+
+def _sibling(entry: FileEntry, *, blobs: bool) -> dict[str, Any]:
+    if not blobs:
+        return {"rfilename": entry.path}
+    pointer = _pointer(entry)
+    return {
+        "rfilename": entry.path,
+        "size": entry.size,
+        "blobId": _git_oid(pointer),
+        "lfs": {"sha256": entry.digest.hex, "size": entry.size, "pointerSize": len(pointer)},
+    }
+
+
+def model_json(model: Model) -> dict[str, Any]:
+    """A model in a list."""
+    return {
+        "id": model.name,
+        "modelId": model.name,
+        "author": model.name.rpartition("/")[0] or None,
+        "sha": model.revision,
+        "createdAt": hub_time(model.created_at),
+        "lastModified": hub_time(model.moved_at),
+        "private": False,
+        "gated": False,
+        "disabled": False,
+        "tags": ["assay:admitted"],
+    }
+
+
+def commit_json(revision: Revision) -> dict[str, Any]:
+    """A revision as a commit."""
+    return {
+        "id": revision.revision,
+        "title": f"Admitted {revision.snapshot_id}",
+        "message": "",
+        "authors": [{"user": "assay"}],
+        "date": hub_time(revision.published_at),
+    }
+
+
+def children(snapshot: Snapshot, folder: str, *, recursive: bool) -> tuple[list[str], list[FileEntry]] | None:
+    """Folders (sorted) and files below `folder` (empty for the root); None when there is no such folder."""
+    prefix = f"{folder}/" if folder else ""
+    below = [entry for entry in snapshot.files if entry.path.startswith(prefix)]
+    if not below:
+        return None
+    folders = set(_folders(below, len(prefix), recursive=recursive))
+    files = [entry for entry in below if recursive or "/" not in entry.path[len(prefix) :]]
+    return sorted(folders), files
+
+
+def _folders(entries: Iterable[FileEntry], start: int, *, recursive: bool) -> Iterable[str]:
+    for entry in entries:
+        cut = entry.path.find("/", start)
+        while cut >= 0:
+            yield entry.path[:cut]
+            cut = entry.path.find("/", cut + 1) if recursive else -1

@@ -1,0 +1,37 @@
+"""Our own API: the signed statements of a served revision, and whether the server lives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+
+from assay.server.hub_api import resolve
+from assay.server.state import registry_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+def attestations(request: Request) -> Response:
+    """`/api/assay/v1/attestations/{name}/{rev}`: manifest, statements (oldest first) and the verdict it is served by.
+
+    A verifier trusts none of this: it checks signatures against its own trust file and digests against its own files.
+    """
+    resolved, registry = resolve(request), registry_of(request)
+    statements = registry.catalog.index.statements_for(resolved.snapshot.id)
+    body = {
+        "name": resolved.name,
+        "revision": resolved.revision,
+        "manifest": resolved.snapshot.manifest(),
+        "statements": [statement.to_json() for statement in statements],
+        "verdict": resolved.verdict.to_json(),
+    }
+    return JSONResponse(body, headers={"X-Repo-Commit": resolved.revision, "Cache-Control": "no-store"})
+
+
+def health(request: Request) -> Response:
+    """`/healthz`: the index answers."""
+    registry_of(request).catalog.models(limit=1)
+    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})

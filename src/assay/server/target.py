@@ -1,0 +1,83 @@
+"""What a request path asks for. Pure; works on the raw path, so that an encoded slash is not a separator.
+
+A name has one part or two (`gpt2`, `org/name`), which only the words after it tell apart:
+
+    /api/models/{name}                              info of main
+    /api/models/{name}/revision/{rev}               info
+    /api/models/{name}/tree/{rev}[/{path}]          tree
+    /api/models/{name}/paths-info/{rev}             paths-info
+    /api/models/{name}/commits/{rev}                commits
+    /api/models/{name}/refs                         refs
+    /api/models/{name}/auth-check                   auth-check
+    /{name}/resolve/{rev}/{path}                    file
+    /api/assay/v1/attestations/{name}/{rev}         attestations
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+_FIXED = {
+    "/": "page",
+    "/healthz": "health",
+    "/api/models": "models",
+    "/api/whoami-v2": "whoami",
+}
+_WITH_REVISION = {"revision": "info", "tree": "tree", "paths-info": "paths-info", "commits": "commits"}
+_ALONE = {"refs": "refs", "auth-check": "auth-check"}
+_OTHER_KINDS = {"datasets", "spaces", "kernels", "buckets"}
+_PARTS = 2  # most that a name has
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request is about.
+
+    Attributes:
+        kind: which handler.
+        name: as it stands in the path, unchecked.
+        revision: ref or revision id, unchecked.
+        path: path inside the model; may be empty.
+    """
+
+    kind: str
+    name: str = ""
+    revision: str = "main"
+    path: str = ""
+
+
+def parse_target(raw_path: bytes) -> Target | None:
+    """The target of a raw request path (percent-encoded, without query); None when there is no such thing."""
+    try:
+        text = raw_path.decode("ascii")
+        parts = [unquote(part, errors="strict") for part in text.removeprefix("/").split("/")]
+    except UnicodeDecodeError:
+        return None
+    if text in _FIXED:
+        return Target(_FIXED[text])
+    if parts[:2] == ["api", "models"]:
+        return _of_model(parts[2:])
+    if parts[:4] == ["api", "assay", "v1", "attestations"] and 2 <= len(parts[4:]) <= 1 + _PARTS:  # noqa: PLR2004
+        return Target("attestations", "/".join(parts[4:-1]), parts[-1])
+    if parts[0] in _OTHER_KINDS or (parts[0] == "api" and parts[1:] and parts[1] in _OTHER_KINDS):
+        return Target("other-kind")
+    return _of_file(parts)
+
+
+def _of_model(parts: list[str]) -> Target | None:
+    for length in range(1, min(_PARTS, len(parts)) + 1):
+        name, rest = "/".join(parts[:length]), parts[length:]
+        if rest and rest[0] in _WITH_REVISION and len(rest) > 1:
+            kind, path = _WITH_REVISION[rest[0]], "/".join(rest[2:])
+            return Target(kind, name, rest[1], path) if kind == "tree" or not path else None
+        if len(rest) == 1 and rest[0] in _ALONE:
+            return Target(_ALONE[rest[0]], name)
+    return Target("info", "/".join(parts)) if len(parts) <= _PARTS else None
+
+
+def _of_file(parts: list[str]) -> Target | None:
+    for length in range(1, _PARTS + 1):
+        if parts[length : length + 1] == ["resolve"] and len(parts) > length + 2:
+            return Target("file", "/".join(parts[:length]), parts[length + 1], "/".join(parts[length + 2 :]))
+    return None

@@ -1,0 +1,233 @@
+"""The hub's JSON, as stock clients ask for it."""
+
+import hashlib
+import time
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from assay.server.app import create_app
+from tests.server.conftest import FILES, NAME
+from tests.simulators.serving import serving
+
+FOLDERS = ["odd", "onnx", "onnx/fp16"]
+
+
+def test_model_info(http, published):
+    for path in (
+        f"/api/models/{NAME}",
+        f"/api/models/{NAME}/revision/main",
+        f"/api/models/{NAME}/revision/{published.revision}",
+    ):
+        info = http.get(path).json()
+        assert (info["id"], info["sha"], info["author"]) == (NAME, published.revision, "org")
+        assert {item["rfilename"] for item in info["siblings"]} == set(FILES)
+        assert (info["private"], info["gated"], info["disabled"]) == (False, False, False)
+        assert "securityRepoStatus" not in info
+        assert info["usedStorage"] == sum(map(len, FILES.values()))
+
+
+def test_model_info_with_more(http):
+    info = http.get(f"/api/models/{NAME}", params={"blobs": "true", "securityStatus": "true"}).json()
+    assert info["securityRepoStatus"]["scansDone"] is True
+    assert info["securityRepoStatus"]["assay"]["decision"] == "ADMIT"
+    for item in info["siblings"]:
+        content = FILES[item["rfilename"]]
+        assert item["lfs"]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert item["size"] == item["lfs"]["size"] == len(content)
+    few = http.get(f"/api/models/{NAME}", params={"expand": ["sha", "siblings"]}).json()
+    assert set(few) == {"id", "sha", "siblings"}
+
+
+def test_a_whole_listing(http, published):
+    items = http.get(f"/api/models/{NAME}/tree/{published.revision}?recursive=true&expand=false").json()
+    files = {item["path"]: item for item in items if item["type"] == "file"}
+    assert set(files) == set(FILES)
+    assert [item["path"] for item in items if item["type"] == "directory"] == FOLDERS
+    for path, item in files.items():
+        pointer = (
+            "version https://git-lfs.github.com/spec/v1\n"
+            f"oid sha256:{hashlib.sha256(FILES[path]).hexdigest()}\nsize {len(FILES[path])}\n"
+        ).encode()
+        assert item["lfs"] == {
+            "oid": hashlib.sha256(FILES[path]).hexdigest(),
+            "size": len(FILES[path]),
+            "pointerSize": len(pointer),
+        }
+        assert item["oid"] == hashlib.sha1(b"blob %d\0" % len(pointer) + pointer).hexdigest()
+        assert "xetHash" not in item
+        assert "securityFileStatus" not in item
+
+
+def test_listings_of_folders(http):
+    def paths(where, **query):
+        return [item["path"] for item in http.get(f"/api/models/{NAME}/tree/main{where}", params=query).json()]
+
+    top = paths("")
+    assert set(top) == {"odd", "onnx"} | {path for path in FILES if "/" not in path}
+    assert paths("/onnx") == paths("/onnx/") == ["onnx/fp16", "onnx/model.onnx"]
+    assert paths("/onnx", recursive="true") == ["onnx/fp16", "onnx/fp16/model.onnx", "onnx/model.onnx"]
+    assert paths("/onnx%2Ffp16") == ["onnx/fp16/model.onnx"]
+
+
+@pytest.mark.parametrize("folder", ["additional_chat_templates", "config.json", "on", "onnx/none", "..", "%0A"])
+def test_listings_of_folders_that_are_not_there(http, published, folder):
+    got = http.get(f"/api/models/{NAME}/tree/main/{folder.replace('..', '%2E%2E')}")
+    assert got.status_code == 404
+    assert got.headers["X-Error-Code"] == "EntryNotFound"
+    assert got.headers["X-Repo-Commit"] == published.revision
+
+
+def test_expanded_listings_carry_our_verdict(http, published):
+    for item in http.get(f"/api/models/{NAME}/tree/main", params={"recursive": "true", "expand": "true"}).json():
+        assert item["lastCommit"]["id"] == published.revision
+        if item["type"] == "file":
+            assert item["securityFileStatus"]["status"] == "safe"
+            assert item["securityFileStatus"]["assay"]["decision"] == "ADMIT"
+
+
+def test_pages_of_a_listing(http, published):
+    url, seen = f"/api/models/{NAME}/tree/main?recursive=true&limit=3", []
+    while url:
+        answer = http.get(url)
+        seen += [item["path"] for item in answer.json()]
+        url = answer.links.get("next", {}).get("url")
+        if url:
+            assert f"/tree/{published.revision}?" in url  # pinned: main may move between two pages
+            assert url.startswith(str(http.base_url).rstrip("/"))
+    assert sorted(seen) == sorted([*FILES, *FOLDERS])
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=-1", "limit=x", "limit=٣", "cursor=-1", "limit=" + "9" * 5000])
+def test_numbers_that_are_none(http, query):
+    got = http.get(f"/api/models/{NAME}/tree/main?{query}")
+    assert got.status_code == 400
+    assert "number" in got.json()["error"]
+
+
+def test_paths_info_by_form_and_by_json(http):
+    wanted = ["config.json", "onnx", "none", "odd/🤗 100%2F\nname.txt", "config.json"]
+    url = f"/api/models/{NAME}/paths-info/main"
+    form = http.post(url, data={"paths": wanted, "expand": "true"})
+    body = http.post(url, json={"paths": wanted, "expand": True})
+    assert form.json() == body.json()
+    assert [item["path"] for item in form.json()] == ["config.json", "onnx", "odd/🤗 100%2F\nname.txt"]
+    assert [item["type"] for item in form.json()] == ["file", "directory", "file"]
+    assert form.json()[0]["securityFileStatus"]["status"] == "safe"
+    assert "lastCommit" not in http.post(url, data={"paths": "config.json", "expand": "False"}).json()[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"{", "application/json"),
+        (b"[]", "application/json"),
+        (b"null", "application/json"),
+        (b'{"paths": 7}', "application/json"),
+        (b'{"paths": [7]}', "application/json"),
+        (b"[" * 100_000, "application/json"),
+        (b"", "application/x-www-form-urlencoded"),
+        (b"expand=true", "application/x-www-form-urlencoded"),
+        (b"\xff\xfe", "application/x-www-form-urlencoded"),
+        (b"paths=a&" * 20_000, "application/x-www-form-urlencoded"),
+    ],
+)
+def test_bodies_that_are_none(http, content, kind):
+    got = http.post(f"/api/models/{NAME}/paths-info/main", content=content, headers={"Content-Type": kind})
+    assert got.status_code == 400
+
+
+def test_a_body_without_end(http):
+    def endless():
+        while True:
+            yield b"x" * 65536
+
+    for method, url in (("POST", f"/api/models/{NAME}/paths-info/main"), ("PUT", "/x"), ("GET", f"/api/models/{NAME}")):
+        # The server may close the connection while we are still sending.
+        with suppress(httpx.WriteError, httpx.ReadError):
+            assert http.request(method, url, content=endless()).status_code in {200, 404, 413}
+    assert http.get("/healthz").json() == {"status": "ok"}
+
+
+def test_commits_and_refs(live, publisher):
+    second = publisher.admit(NAME, {"config.json": b"{}"})
+    publisher.move(NAME, second, "staging")
+    commits = live.get(f"/api/models/{NAME}/commits/{second}").json()
+    assert [item["id"] for item in commits] == [second, publisher.revision]
+    assert [item["id"] for item in live.get(f"/api/models/{NAME}/commits/main").json()] == [publisher.revision]
+    refs = live.get(f"/api/models/{NAME}/refs", params={"include_prs": 1}).json()
+    assert {item["name"]: item["targetCommit"] for item in refs["branches"]} == {
+        "main": publisher.revision,
+        "staging": second,
+    }
+    assert refs["converts"] == refs["tags"] == refs["pullRequests"] == []
+    assert live.get(f"/{NAME}/resolve/staging/config.json").content == b"{}"
+    assert live.get(f"/{NAME}/resolve/main/config.json").content == FILES["config.json"]
+
+
+def test_a_list_of_models(live, publisher):
+    names = sorted([NAME, "gpt2", *(f"org/m{number}" for number in range(6)), "other/m1"])
+    for name in names:
+        if name != NAME:
+            publisher.admit(name, {"config.json": name.encode()})
+    publisher.refuse("org/m9", {"x": b"bad"}, "bad")
+    url, seen = "/api/models?limit=2", []
+    while url:
+        answer = live.get(url)
+        assert len(answer.json()) <= 2
+        seen += [item["id"] for item in answer.json()]
+        url = answer.links.get("next", {}).get("url")
+    assert sorted(seen) == names
+    assert [item["id"] for item in live.get("/api/models", params={"search": "M1"}).json()] == ["org/m1", "other/m1"]
+    assert [item["id"] for item in live.get("/api/models", params={"author": "other"}).json()] == ["other/m1"]
+    assert live.get("/api/models", params={"search": "%"}).json() == []
+    assert live.get("/api/models", params={"filter": "bert"}).status_code == 400
+
+
+def test_the_rest_of_the_api(http):
+    assert http.get(f"/api/models/{NAME}/auth-check").status_code == 200
+    assert http.get("/api/models/org/none/auth-check").status_code == 404
+    assert http.get("/api/whoami-v2").status_code == 401
+    assert http.get("/api/datasets/org/name").headers["X-Error-Code"] == "RepoNotFound"
+    assert http.get("/nothing/here").status_code == 404
+    got = http.post(f"/api/models/{NAME}")
+    assert (got.status_code, got.headers["Allow"]) == (405, "GET, HEAD")
+    assert http.put(f"/{NAME}/resolve/main/config.json", content=b"x").status_code == 405
+
+
+def test_attestations(http, published):
+    for revision in ("main", published.revision):
+        got = http.get(f"/api/assay/v1/attestations/{NAME}/{revision}").json()
+        assert [item["kind"] for item in got["statements"]] == ["fetched", "scanned", "approved"]
+        assert all(item["envelope"]["signatures"] and item["bundle"] for item in got["statements"])
+        assert {item["path"] for item in got["manifest"]["files"]} == set(FILES)
+        assert (got["verdict"]["decision"], got["revision"]) == ("ADMIT", published.revision)
+
+
+def test_models_with_one_part(live, publisher):
+    revision = publisher.admit("gpt2", {"config.json": b"one part"})
+    assert live.get("/api/models/gpt2").json()["sha"] == revision
+    assert live.get("/api/models/gpt2").json()["author"] is None
+    assert live.get("/gpt2/resolve/main/config.json").content == b"one part"
+    assert [item["path"] for item in live.get("/api/models/gpt2/tree/main").json()] == ["config.json"]
+    assert live.get("/api/assay/v1/attestations/gpt2/main").json()["name"] == "gpt2"
+
+
+def test_a_model_of_many_files_answers_quickly(publisher):
+    """A request must not cost time that grows with the files of the model, or a pull costs their square."""
+    publisher.admit("org/many", {f"shards/{number:05}.json": b"%d" % number for number in range(3000)})
+    with (
+        serving(create_app(publisher.catalog, publisher.blobs)) as url,
+        httpx.Client(base_url=url, trust_env=False) as client,
+    ):
+
+        def seconds(name, path):
+            best = 9.0
+            for _ in range(5):
+                start = time.perf_counter()
+                assert client.head(f"/{name}/resolve/main/{path}").status_code == 200
+                best = min(best, time.perf_counter() - start)
+            return best
+
+        assert seconds("org/many", "shards/02999.json") < 3 * seconds(NAME, "config.json") + 0.002

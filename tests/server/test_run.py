@@ -1,0 +1,124 @@
+"""Binding, and the command `assay serve` as a process."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+from assay.core.errors import EnvironmentFault, UsageError
+from assay.server.run import bind, url_of
+from tests.server.conftest import FILES, NAME
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
+def test_loopback_can_be_bound(host):
+    with bind(host, 0) as sock:
+        assert url_of(sock).startswith("http://127.0.0.") or url_of(sock).startswith("http://[::1]")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "8.8.8.8", "", "0", "192.168.1.1"])
+def test_nothing_else_can_be_bound(host):
+    with pytest.raises(UsageError, match="not a loopback address"):
+        bind(host, 0)
+
+
+def test_a_port_in_use_and_a_host_that_is_none():
+    with bind("127.0.0.1", 0) as sock, pytest.raises(EnvironmentFault, match=r"it is in use.*--port"):
+        bind("127.0.0.1", sock.getsockname()[1])
+    with pytest.raises(EnvironmentFault, match="can't listen on no such host"):
+        bind("no such host", 0)
+
+
+def start(data, *arguments):
+    env = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
+    command = [sys.executable, "-m", "assay.cli.main", "serve", "--port", "0", "--data", str(data), *arguments]
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_a_signal(publisher, number):
+    process = start(publisher.root)
+    try:
+        line = process.stdout.readline()
+        url = line.split()[1]
+        assert httpx.get(f"{url}/{NAME}/resolve/main/config.json").content == FILES["config.json"]
+        assert "server" not in httpx.get(f"{url}/healthz").headers
+    finally:
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert f"HF_ENDPOINT={url}" in out
+    assert "HF_HOME=" in out
+    assert "DISABLE_SAFETENSORS_CONVERSION=1" in out
+    assert err == ""
+
+
+def test_a_running_transfer_ends_before_the_server_does(publisher):
+    process = start(publisher.root, "--quiet")
+    url = process.stdout.readline().split()[1]
+    got = bytearray()
+    with httpx.stream("GET", f"{url}/{NAME}/resolve/main/weights.safetensors") as answer:
+        for chunk in answer.iter_raw():
+            if not got:
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.3)
+            got += chunk
+    out, err = process.communicate(timeout=20)
+    assert bytes(got) == FILES["weights.safetensors"]
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_json_and_quiet(publisher):
+    process = start(publisher.root, "--format", "json")
+    lines = []
+    reader = threading.Thread(target=lambda: lines.extend(process.stdout))
+    reader.start()
+    deadline = time.monotonic() + 20
+    while "}\n" not in lines and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    process.wait(20)
+    reader.join(5)
+    process.stdout.close()
+    process.stderr.close()
+    document = json.loads("".join(lines))
+    assert document["schema"] == "assay.serve/v1"
+    assert document["url"].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--host", "0.0.0.0"), "not a loopback address"),
+        (("--port", "70000"), "not a port"),
+        (("--port", "x"), "not a port"),
+        (("--accel-prefix", "no slash"), "not a location"),
+        (("--allow-host", "http://x"), "not a host name"),
+        (("--data", "/nonexistent/data"), "run `assay init`"),
+    ],
+)
+def test_what_it_can_not_do_is_one_line_and_exit_3(publisher, arguments, said):
+    process = start(publisher.root, *arguments)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert out == ""
+    assert err.startswith("assay: error: ")
+    assert err.count("\n") == 1
+    assert said in err
+
+
+def test_a_port_in_use_is_one_line_and_exit_3(publisher):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        process = start(publisher.root, "--port", str(sock.getsockname()[1]))
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err.count("\n")) == (3, 1)
+    assert "in use" in err
