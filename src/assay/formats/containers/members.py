@@ -182,19 +182,29 @@ def expand(chunks: Iterable[bytes], budget: Budget) -> BinaryIO:
         LimitExceeded: past the budget.
         EnvironmentFault: when the temporary directory is full.
     """
-    spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115
+    target: BinaryIO = io.BytesIO()
+    size = 0
     try:
         for chunk in chunks:
             budget.grow(len(chunk))
-            spool.write(chunk)
+            size += len(chunk)
+            if size > _IN_MEMORY_BYTES and isinstance(target, io.BytesIO):
+                target = _on_disk(target)
+            target.write(chunk)
     except OSError as error:
-        spool.close()
+        target.close()
         raise EnvironmentFault(f"can't expand an archive: {error}", hint="make room in $TMPDIR") from error
     except BaseException:
-        spool.close()
+        target.close()
         raise
-    spool.seek(0)
-    return cast("BinaryIO", spool)
+    target.seek(0)
+    return target
+
+
+def _on_disk(target: io.BytesIO) -> BinaryIO:
+    file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed by whoever reads it
+    file.write(target.getbuffer())
+    return file
 
 
 def size_of(stream: BinaryIO) -> int:

@@ -100,6 +100,8 @@ def read_zip(stream: BinaryIO, size: int, limits: Limits) -> ZipArchive:
     members: list[Member] = []
     claimed: list[tuple[int, int]] = []
     for number, end in enumerate(ends):
+        if any(start <= end.offset < stop for start, stop in claimed):
+            continue  # the end of a zip that is stored as a member
         entries, broken = read_central(stream, size, end, limits)
         if number and (broken or not entries):
             continue  # bytes that look like an end record by accident
@@ -124,7 +126,7 @@ def read_zip(stream: BinaryIO, size: int, limits: Limits) -> ZipArchive:
 def _without_directory(stream: BinaryIO, size: int, limits: Limits) -> ZipArchive:
     """A cut zip: no loader that uses the directory opens it, streaming readers do."""
     anomalies = [Anomaly("no-directory", "no end record: the archive is cut off, or only looks like a zip", 0)]
-    members = _strays(stream, size, [], limits, anomalies)
+    members = _strays(stream, size, [], limits, [])
     if not any(member.kind == "file" for member in members):
         raise ContentError("not a zip: neither an end record nor a local entry")
     return ZipArchive(tuple(members), tuple(anomalies), 0, stream)
