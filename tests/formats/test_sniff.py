@@ -59,6 +59,7 @@ def test_disguised_pickles_are_pickles(data):
         b"N.B. this is a note\n",
         b"# heading\n",
         b"[1, 2, 3]",
+        b"PK\x03\x04\x14\0\xce\xfb\n\x80\x04}.",  # `P` is an opcode too, but takes ASCII only
     ],
 )
 def test_text_is_no_pickle(data):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-_NUMBER = re.compile(rb"[ \t]*[-+0-9.][0-9a-zA-Z_+\-.]*[ \t\r]*|[-+]?(?:inf|nan|infinity)", re.IGNORECASE)
+_NUMBER = re.compile(rb"[ \t\x0b\x0c\r]*[-+0-9.][0-9a-zA-Z_+\-.]*[ \t\r]*|[-+]?(?:inf|nan|infinity)", re.IGNORECASE)
 _MODULE = re.compile(rb"[\w.\-\x80-\xff]{1,500}\r?")
 _NAME = re.compile(rb"[\w.<>\-\x80-\xff]{1,500}\r?")
 _MIN_OPS_WITHOUT_END = 6  # an open-ended run of this many valid opcodes is no accident of text
@@ -21,7 +21,7 @@ _PROTO, _HIGHEST_PROTOCOL = 0x80, 5
 # `line`, `num` (line with a number), `two` (two lines). Depth None: back to the last mark, then `after`.
 _FIXED: dict[int, tuple[int | str, int, int]] = {
     ord("2"): (0, 1, 1), ord("F"): ("num", 0, 1), ord("I"): ("num", 0, 1), ord("J"): (4, 0, 1), ord("K"): (1, 0, 1),
-    ord("L"): ("num", 0, 1), ord("M"): (2, 0, 1), ord("N"): (0, 0, 1), ord("P"): ("line", 0, 1), ord("Q"): (0, 1, 0),
+    ord("L"): ("num", 0, 1), ord("M"): (2, 0, 1), ord("N"): (0, 0, 1), ord("P"): ("ascii", 0, 1), ord("Q"): (0, 1, 0),
     ord("R"): (0, 2, -1), ord("S"): ("quoted", 0, 1), ord("T"): ("l4", 0, 1), ord("U"): ("l1", 0, 1),
     ord("V"): ("line", 0, 1), ord("X"): ("l4", 0, 1), ord("a"): (0, 2, -1), ord("b"): (0, 2, -1),
     ord("c"): ("two", 0, 1), ord("}"): (0, 0, 1), ord("g"): ("num", 0, 1), ord("h"): (1, 0, 1), ord("j"): (4, 0, 1),
@@ -181,6 +181,8 @@ def _skip_lines(walk: _Walk, kind: str, start: int, more: bool) -> bool:
             return False
         line = data[start:end]
         if pattern is not None and not pattern.fullmatch(line):
+            return False
+        if kind == "ascii" and not line.isascii():
             return False
         if kind == "quoted" and not (len(line.rstrip()) > 1 and line[:1] in b"'\"" and line.rstrip()[-1:] == line[:1]):
             return False

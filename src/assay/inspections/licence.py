@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from assay.core.finding import Confidence, Severity
 
 if TYPE_CHECKING:
+    from assay.core.inspector import Subject
     from assay.inspections.parts import Collector, Part
 
 _NAMES = re.compile(r"(?:licen[cs]e|copying|notice)(?:[.\-_][\w.\-]*)?$", re.IGNORECASE)
@@ -30,6 +31,12 @@ class Licence:
     def __init__(self) -> None:
         self._declared: list[str] = []
         self._files: list[str] = []
+        self._whole = True
+
+    def begin(self, subject: Subject, out: Collector) -> None:
+        """Single files have no card to declare anything in."""
+        del out
+        self._whole = subject.snapshot.origin.kind != "file"
 
     def wants(self, part: Part) -> bool:
         """Cards and licence files at any level of the snapshot, not inside containers."""
@@ -50,7 +57,7 @@ class Licence:
     def finish(self, out: Collector) -> None:
         """Report that nothing is declared."""
         out.fact("files", self._files)
-        if not self._declared and not self._files:
+        if self._whole and not self._declared and not self._files:
             out.finding(
                 "licence-missing",
                 Severity.NOTE,
