@@ -1,5 +1,3 @@
 """Fixtures of the store's tests."""
 
-from tests.support.databases import index, index_url, postgres
-
-__all__ = ["index", "index_url", "postgres"]
+from tests.support.databases import *  # noqa: F403

@@ -133,9 +133,11 @@ def test_blob_files_opens_what_the_snapshot_lists(tmp_path: Path) -> None:
         files.open("model.safetensors")
 
 
-def test_migrations_make_what_the_schema_says(index: Index) -> None:
+def test_migrations_make_what_the_schema_says(empty_url: str) -> None:
+    index = Index.open(empty_url)
     with index.reading() as tx:
         assert compare_metadata(MigrationContext.configure(tx), schema.metadata) == []
+    index.close()
 
 
 def test_head_is_the_newest_migration() -> None:
@@ -152,9 +154,9 @@ def test_an_index_of_a_newer_version_is_refused(index: Index, index_url: str) ->
         Index.open(index_url)
 
 
-def test_two_processes_may_make_the_index_at_once(index_url: str) -> None:
+def test_two_processes_may_make_the_index_at_once(empty_url: str) -> None:
     script = "import sys; from assay.store.index import Index; Index.open(sys.argv[1]).close()"
-    starts = [subprocess.Popen([sys.executable, "-c", script, index_url]) for _ in range(3)]
+    starts = [subprocess.Popen([sys.executable, "-c", script, empty_url]) for _ in range(3)]
     assert [start.wait(timeout=120) for start in starts] == [0, 0, 0]
 
 
@@ -166,7 +168,7 @@ def test_another_kind_of_url_is_a_usage_error(url: str) -> None:
 
 def test_a_locked_index_is_one_clear_error(index_url: str) -> None:
     holder, waiter = Index.open(index_url), Index.open(index_url, busy_timeout=0.3)
-    with holder.transaction(), pytest.raises(EnvironmentFault, match="locked by another process .*again"):
+    with holder.transaction(), pytest.raises(EnvironmentFault, match=r"locked by another process .*again"):
         waiter.put_snapshot(admitted.snapshot(FILES))
     waiter.put_snapshot(admitted.snapshot(FILES))
     holder.close()

@@ -1,4 +1,4 @@
-"""Snapshots, verdicts and statements in one line each. Signatures are dummies: the store and registry don't check them."""
+"""Snapshots, verdicts and statements in one line each. Signatures are dummies: store and registry don't check them."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ class Catalog:
         row = {"name": name, "snapshot_id": verdict.subject.hex, "verdict": verdict.digest.hex}
         tx.execute(insert(decisions).values(**row, decided_at=decided))
         kind = "admitted" if verdict.decision is Decision.ADMIT else "refused"
-        body = {"name": name, "snapshot": verdict.subject.hex, "verdict": verdict.digest.hex}
+        body = {"name": name, "snapshot": verdict.subject.hex, "verdict": verdict.digest.hex, "decided_at": decided}
         log.append(tx, kind, {**body, "decision": verdict.decision.value}, now)
 
     def _add_revision(self, tx: Connection, name: str, snapshot_id: Digest, now: datetime) -> Row[Any]:

@@ -70,7 +70,7 @@ class LogEntry:
         previous: hash of the entry before.
         hash: of this entry.
         at: RFC 3339 time, UTC.
-        kind: `verdict`, `statement`, `published`, `refused`, `ref-moved`, `revoked`.
+        kind: `verdict`, `statement`, `admitted`, `refused`, `published`, `ref-moved`, `revoked`.
         body: what was recorded, JSON-compatible.
     """
 
