@@ -106,6 +106,9 @@ def test_killed_in_a_step_it_is_carried_on_at_that_step(toys, step):
     before = STEPS[: STEPS.index(step)]
     assert toys.steps() == [*before, step, *STEPS[len(before) :]]
     assert toys.run()["notices"] == []
+    with sqlite3.connect(toys.folder / "w.sqlite") as database:
+        assert database.execute("SELECT name FROM queues").fetchall() == []
+    assert list((toys.folder / "w.sqlite.leases").iterdir()) == []
 
 
 def test_killed_again_while_carrying_on(toys):
@@ -181,6 +184,16 @@ def test_what_is_left_in_another_context_is_cancelled_not_carried_on(toys):
     assert toys.run(context="newpolicy") == {"result": {"total": 13}, "notices": []}
     assert toys.run("all")["result"] == []
     assert toys.steps() == ["one", "two", *STEPS]
+
+
+def test_what_another_version_began_is_not_carried_on(toys):
+    toys.run("kill:two")
+    with sqlite3.connect(toys.folder / "w.sqlite") as database:
+        database.execute("UPDATE workflow_status SET application_version = 'toy-0'")
+    answer = toys.run("all")
+    assert answer["result"] == []
+    assert "another version of assay" in answer["notices"][0]
+    assert toys.run("all") == {"result": [], "notices": []}
 
 
 def test_an_old_run_is_begun_afresh(toys):

@@ -59,6 +59,7 @@ class Engine:
         if Engine._open:
             raise UsageError("a process can open one workflow engine")
         forbid_unpickling()
+        self._version = version
         self._failures = _Failures()
         self._leases = _open_leases(url)
         self._queue: str | None = None
@@ -123,7 +124,13 @@ class Engine:
         results: list[Json | AssayError] = []
         with _faults():
             for run in self._runs(""):
-                if run.status not in _UNFINISHED or not self._adopt(run):
+                if run.status not in _UNFINISHED:
+                    continue
+                if run.app_version != self._version:
+                    self._supersede([run])
+                    notice("an admission that another version of assay began can't be carried on: vet it again")
+                    continue
+                if not self._adopt(run):
                     continue
                 try:
                     results.append(self._wait(run.workflow_id, notice))
@@ -133,12 +140,14 @@ class Engine:
 
     def close(self) -> None:
         """Stop. What is unfinished stays so, for the next call."""
-        with _faults():
-            if self._queue is not None:
-                DBOS.delete_queue(self._queue)
+        try:
+            with _faults():
+                if self._queue is not None:
+                    DBOS.delete_queue(self._queue)
+        finally:
             DBOS.destroy(destroy_registry=True)
-        self._leases.close()
-        Engine._open = False
+            self._leases.close()
+            Engine._open = False
 
     # --- runs -----------------------------------------------------------------------------------------------------
 
@@ -187,6 +196,7 @@ class Engine:
             if not dead or not self._still(run):
                 return False
             DBOS.resume_workflow(run.workflow_id, queue_name=self._own_queue())
+            DBOS.delete_queue(_queue(_owner(run)))
             return True
 
     def _still(self, run: WorkflowStatus) -> bool:

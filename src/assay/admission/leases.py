@@ -34,6 +34,8 @@ _LEASES = sa.Table(
     sa.Column("holder", sa.Text, primary_key=True),
     sa.Column("renewed_at", sa.DateTime(timezone=True), nullable=False),
 )
+# A missing row says the same as one that lapsed.
+_SWEEP = "DELETE FROM assay_leases WHERE renewed_at < clock_timestamp() - CAST(:lapse AS interval)"
 
 
 class Leases(Protocol):
@@ -90,8 +92,11 @@ class FileLeases:
             self._release(holder, descriptor)
 
     def close(self) -> None:
-        """Give the lease up."""
+        """Give the lease up, and clear away the files of the dead: a missing file says the same."""
         self._release(self.holder, self._descriptor)
+        for path in self._directory.iterdir():
+            with self.take_over(path.name):
+                pass
 
     def _lock(self, holder: str) -> int | None:
         """Lock the file of `holder`, made when missing (its process ended); None when somebody holds it."""
@@ -130,6 +135,7 @@ class RowLeases:
             with self._engine.begin() as connection:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('assay_leases'))"))
                 _METADATA.create_all(connection)
+                connection.execute(sa.text(_SWEEP), {"lapse": f"{10 * LAPSE_SECONDS} seconds"})
                 connection.execute(sa.insert(_LEASES).values(holder=self.holder, renewed_at=sa.func.clock_timestamp()))
         except sa.exc.SQLAlchemyError as error:
             self._engine.dispose()
