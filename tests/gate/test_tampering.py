@@ -206,6 +206,12 @@ def at(statement_time):
     return {"runDetails": {"builder": {}, "metadata": {"finishedOn": statement_time}}}
 
 
+def rests_on_something_else(statement):
+    inputs = statement.predicate["inputAttestations"]
+    absent = {"uri": "urn:x", "digest": {"sha256": "0" * 64}}
+    return replace(statement, predicate={**statement.predicate, "inputAttestations": [absent, *inputs]})
+
+
 OTHER = snapshot_of({**FILES, "model.safetensors": bytes(1001)})
 
 
@@ -227,6 +233,7 @@ OTHER = snapshot_of({**FILES, "model.safetensors": bytes(1001)})
         ({"edit": {"scanned": other_predicate(previous="sha256:" + "0" * 64)}}, 7, "nothing here"),
         ({"edit": {"scanned": other_predicate(previous=None)}}, 7, "does not name"),
         ({"edit": {"approved": other_predicate(inputAttestations=[])}}, 7, "does not name"),
+        ({"edit": {"approved": rests_on_something_else}}, 7, "which is not here"),
         ({"edit": {"scanned": other_predicate(scannedAt="2026-03-01T12:00:00Z")}}, 7, "dated before"),
         ({"edit": {"ref": other_predicate(previous="sha256:" + "0" * 64)}}, 7, "04-ref must follow"),
         ({"decision": Decision.HOLD}, 8, "the verdict is HOLD"),

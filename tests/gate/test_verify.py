@@ -16,7 +16,8 @@ from assay.gate.report import Recorder, Report
 from assay.gate.statements import Statements, export_files
 from assay.gate.verify import verify, verify_folder
 from assay.provenance.bundle import to_bundle
-from assay.provenance.keys import KeyRing
+from assay.provenance.keys import ROLES, KeyRing
+from assay.provenance.trust import trust_text
 from assay.store.tree import DirectoryFiles, list_tree
 from tests.gate.admitted import FILES, NAME, NOW, START, Admission, outcome, put, snapshot_of
 
@@ -36,9 +37,10 @@ def test_an_untouched_folder_is_verified(folder, trust):
     assert document["steps"][4] == {"n": 5, "step": report.steps[4].step, "ok": True, "detail": report.steps[4].detail}
 
 
-def test_a_later_refusal_outweighs_an_admission(ring, trust, tmp_path):
+@pytest.mark.parametrize("later", [timedelta(hours=1), timedelta(0)])
+def test_a_refusal_later_or_at_the_same_second_outweighs_an_admission(ring, trust, tmp_path, later):
     early = Admission(ring).run()
-    late = Admission(ring, start=START + timedelta(hours=1), decision=Decision.REJECT).run()
+    late = Admission(ring, start=START + later, decision=Decision.REJECT).run()
     both_chains = [(kind, *forms) for one in (early, late) for kind, forms in one.envelopes.items()]
     manifest = early.snapshot.manifest_bytes()
     for order in (both_chains, both_chains[::-1]):
@@ -179,6 +181,17 @@ def test_the_layout_of_a_hub_client_s_cache_is_followed(admission, trust, tmp_pa
 def test_no_folder_is_a_usage_error(trust, tmp_path):
     with pytest.raises(UsageError, match="not a directory"):
         verify_folder(tmp_path / "nothing", trust)
+
+
+def test_a_folder_does_not_vouch_for_itself(folder, ring, tmp_path):
+    text = trust_text({role: ring.public(role) for role in ROLES}, now=START)
+    (tmp_path / "trust.toml").write_text(text)
+    assert verify_folder(folder, tmp_path / "trust.toml", now=NOW).verified
+    put(folder / ".assay", {"trust.toml": text.encode()})
+    (tmp_path / "linked.toml").symlink_to(folder / ".assay" / "trust.toml")
+    for path in (folder / ".assay" / "trust.toml", tmp_path / "linked.toml"):
+        with pytest.raises(TrustError, match="lies in the folder"):
+            verify_folder(folder, path, now=NOW)
 
 
 def test_the_trust_file_is_read_and_missed_by_path(folder, tmp_path):
