@@ -267,6 +267,18 @@ def test_a_hub_that_fails_in_the_middle_is_asked_again_where_it_stopped(world, m
     assert world.notices == ["carrying on at the step that failed last time"]
 
 
+@pytest.mark.postgres
+def test_index_and_workflows_in_one_postgresql(tmp_path, postgres, model):
+    (tmp_path / "data").mkdir()
+    world = World(tmp_path / "data", postgres.new_database())
+    first, second = world.vet(model), world.vet(model)
+    assert first.verdict.decision is Decision.ADMIT
+    assert first.revision == second.revision == world.catalog.resolve("org/model").revision
+    assert world.index.verify_log().ok
+    assert {path.name for path in world.data.iterdir()} == {"blobs", "keys"}
+    world.index.close()
+
+
 def test_a_path_that_can_not_be_taken_whole_is_refused(world, model):
     (model / "link").symlink_to("/etc/passwd")
     with pytest.raises(SourceError, match="can't be taken whole"):

@@ -60,14 +60,15 @@ class Reader:
 class World:
     """One data directory."""
 
-    def __init__(self, data: Path, workflow_url: str | None = None) -> None:
+    def __init__(self, data: Path, url: str | None = None) -> None:
+        """`url`: a PostgreSQL for both the index and the workflows, instead of two SQLite files."""
         self.data = data
-        self.workflow_url = workflow_url or f"sqlite:///{data / 'workflow.sqlite'}"
+        self.workflow_url = url or f"sqlite:///{data / 'workflow.sqlite'}"
         if not (data / "keys").exists():
             KeyRing.create(data / "keys")
         self.policy = load_policy(POLICY)
         self.ring = KeyRing.load(data / "keys")
-        self.index = Index.open(f"sqlite:///{data / 'index.sqlite'}")
+        self.index = Index.open(url or f"sqlite:///{data / 'index.sqlite'}")
         self.blobs = open_blobs(data / "blobs")
         self.catalog = Catalog(self.index)
         self.notices: list[str] = []

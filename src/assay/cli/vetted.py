@@ -23,6 +23,7 @@ _SEVERITY = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "
 _SHOWN_FINDINGS = 30
 _SHOWN_UNREAD = 20
 _SHOWN_FACTS = 6
+_SHOWN_ERRORS = 3
 _WIDE = 300  # characters of one fact
 
 
@@ -134,6 +135,8 @@ def _inspectors(out: Console, evidence: tuple[Evidence, ...]) -> None:
         parts += [_plural(count, "finding")] if count else []
         parts += [f"{len(one.unread)} unread"] if one.unread else []
         out.print(", ".join(parts))
+        for error in one.facts.get("errors", [])[:_SHOWN_ERRORS]:
+            out.print(f"    {printable(str(error), limit=_WIDE)}", style="red")
 
 
 def _end(out: Console, vetted: Vetted, *, quiet: bool) -> None:
