@@ -14,7 +14,8 @@ _MODULE = re.compile(rb"[\w.\-\x80-\xff]{1,500}\r?")
 _NAME = re.compile(rb"[\w.<>\-\x80-\xff]{1,500}\r?")
 _MIN_OPS_WITHOUT_END = 6  # an open-ended run of this many valid opcodes is no accident of text
 _MIN_OPS_BEFORE_TRAILER = 4  # data-only pickle followed by other bytes
-_ENOUGH_OPS = 4096
+_ENOUGH_OPS = 64
+_ENOUGH_OPS_STRICT = 4096
 _PROTO, _HIGHEST_PROTOCOL = 0x80, 5
 
 # opcode → (argument, values needed, net change of depth). Argument: number of bytes, or `lN` length prefix of N bytes,
@@ -70,7 +71,7 @@ def pickle_plausible(head: bytes, size: int, *, claimed: bool = False, strict: b
     if first not in _FIXED and first not in _MARKED and first not in b"(.0":
         return False
     walk = _Walk(head)
-    _walk(walk, len(head) < size)
+    _walk(walk, len(head) < size, _ENOUGH_OPS_STRICT if strict else _ENOUGH_OPS)
     imports = walk.imports > 0 and bool(walk.calls or walk.stops or walk.after_import)
     if strict:
         return imports
@@ -93,11 +94,11 @@ def _stops_well(walk: _Walk, size: int) -> bool:
     )
 
 
-def _walk(walk: _Walk, more: bool) -> None:
+def _walk(walk: _Walk, more: bool, most: int) -> None:
     """Run over the opcodes until something is broken, the data ends, or enough was seen."""
     data = walk.data
     while walk.position < len(data):
-        if walk.ops > _ENOUGH_OPS:
+        if walk.ops >= most:
             walk.end = "open"
             return
         code = data[walk.position]

@@ -10,9 +10,7 @@ nothing: one well-known name in twelve has a legitimate neighbour one letter awa
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from assay.core.evidence import Evidence, Outcome
@@ -85,6 +83,9 @@ class LookAlike:
 
 
 def _load() -> tuple[str, tuple[_Known, ...]]:
+    import tomllib  # noqa: PLC0415 - only needed when a name is claimed
+    from importlib.resources import files  # noqa: PLC0415
+
     text = (files("assay.inspections") / "data" / "known_models.toml").read_text("utf-8")
     data = tomllib.loads(text)
     known = tuple(_Known(owner, model) for owner, models in data["models"].items() for model in models)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from functools import cache
-from importlib.resources import files
 
 _LEET = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "|": "l", "$": "s", "@": "a"})
 _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"), ("nn", "m"))
@@ -17,6 +15,9 @@ _MIN_WORD = 4  # letters; shorter words are neighbours of everything
 
 @cache
 def _confusable() -> dict[int, str]:
+    import tomllib  # noqa: PLC0415 - only needed for names outside ASCII
+    from importlib.resources import files  # noqa: PLC0415
+
     text = (files("assay.inspections") / "data" / "confusables.toml").read_text("utf-8")
     letters: dict[str, str] = tomllib.loads(text)["letters"]
     return {ord(character): letter for letter, characters in letters.items() for character in characters}

@@ -54,6 +54,7 @@ class _Run:
         self.inspector = inspector
         self.ledger = Ledger()
         self.whole = Collector(self.ledger, "")
+        self.watches = isinstance(inspector, Watches)
 
     def wants(self, part: Part) -> bool:
         with self.keep(self.whole.at(part.path, part.inner)):
@@ -110,7 +111,7 @@ def _walk(subject: Subject, runs: list[_Run], progress: Progress | None) -> None
         if isinstance(run.inspector, Begins):
             with run.keep(run.whole):
                 run.inspector.begin(subject, run.whole)
-    watchers = [run for run in runs if isinstance(run.inspector, Watches)]
+    watchers = [run for run in runs if run.watches]
 
     def visit(part: Part) -> bool:
         return _offer(part, runs, watchers)
@@ -155,7 +156,7 @@ def _offer(part: Part, runs: list[_Run], watchers: list[_Run]) -> bool:
         with run.keep(out):
             part.stream.seek(0)
             run.inspector.inspect_part(part, out)
-        if not isinstance(run.inspector, Watches):
+        if not run.watches:
             takers.append(run)
     unclaimed = _unclaimed(part, takers)
     for run in watchers:

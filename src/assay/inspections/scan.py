@@ -10,7 +10,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -276,6 +275,8 @@ def _hash(
 
     large = [file for file in files if file.size > _SMALL_BYTES]
     if large:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
         with ThreadPoolExecutor(min(len(large), os.cpu_count() or 1)) as pool:
             for result in pool.map(one, sorted(large, key=lambda file: -file.size)):
                 keep(*result)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from assay.core.errors import ContentError, LimitExceeded
 from assay.formats.anomaly import Anomaly
-from assay.formats.containers.members import Budget, ChecksContent, Container, Member, size_of
+from assay.formats.containers.members import Budget, Container, Member, size_of
 from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, sniff
 from assay.inspections.parts import Part
 
@@ -163,12 +163,13 @@ def _content_notes(
     place: _Place, container: Container, member: Member, stream: BinaryIO, size: int
 ) -> tuple[Anomaly, ...]:
     """What only the content shows: another size, another CRC."""
-    if not isinstance(container, ChecksContent) or member.kind != "file" or member.crc is None:
+    checks = getattr(container, "crc_matches", None)
+    if checks is None or member.kind != "file" or member.crc is None:
         return ()
     notes: list[Anomaly] = []
     if member.method != "stored" and size != member.size:
         notes.append(Anomaly("size-mismatch", f"expands to {size} bytes, {member.size} stated", member.offset))
-    if not place.is_storage and size <= _CRC_MAX_BYTES and not container.crc_matches(member, stream):
+    if not place.is_storage and size <= _CRC_MAX_BYTES and not checks(member, stream):
         notes.append(Anomaly("crc-mismatch", "the content has another CRC than stated", member.offset))
     return tuple(notes)
 

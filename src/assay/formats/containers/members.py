@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from assay.core.errors import EnvironmentFault, LimitExceeded
 
@@ -73,15 +73,6 @@ class Container(Protocol):
             ContentError: when it can't be expanded.
             LimitExceeded: when it would grow past the budget.
         """
-        ...
-
-
-@runtime_checkable
-class ChecksContent(Protocol):
-    """A container that states a checksum for each member."""
-
-    def crc_matches(self, member: Member, content: BinaryIO) -> bool:
-        """Whether the content has the stated checksum; leaves `content` at its start."""
         ...
 
 

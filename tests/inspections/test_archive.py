@@ -1,0 +1,83 @@
+"""The shape of archives is judged; what stands in them is left to others."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from assay.core.finding import Severity
+from assay.inspections.archive import Archive, escapes
+from tests.support.scan import found, scan
+
+
+def zipped(*names: str, data: bytes = b"payload") -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return buffer.getvalue()
+
+
+def tarred(**kinds: tuple[bytes, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, (kind, target) in kinds.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            archive.addfile(info)
+    return buffer.getvalue()
+
+
+def test_a_plain_archive_is_clean():
+    evidence = scan(Archive, {"a.zip": zipped("a", "b/c"), "b.tar": tarred(x=(tarfile.REGTYPE, ""))})
+    assert evidence.outcome.value == "clean"
+    assert evidence.covered == ("a.zip", "b.tar")
+
+
+@pytest.mark.parametrize(
+    ("data", "rule", "severity"),
+    [
+        (zipped("../evil"), "archive-path-escape", Severity.HIGH),
+        (zipped("/etc/passwd"), "archive-path-escape", Severity.HIGH),
+        (zipped("a/../../evil"), "archive-path-escape", Severity.HIGH),
+        (zipped("C:\\windows\\x"), "archive-path-escape", Severity.HIGH),
+        (tarred(link=(tarfile.SYMTYPE, "/etc/passwd")), "archive-path-escape", Severity.HIGH),
+        (tarred(link=(tarfile.LNKTYPE, "../x")), "archive-path-escape", Severity.HIGH),
+        (tarred(link=(tarfile.SYMTYPE, "other")), "archive-link", Severity.LOW),
+        (tarred(null=(tarfile.CHRTYPE, "")), "archive-device", Severity.HIGH),
+        (tarred(pipe=(tarfile.FIFOTYPE, "")), "archive-device", Severity.HIGH),
+        (b"prefix" + zipped("a"), "archive-extra-bytes", Severity.MEDIUM),
+        (zipped("a") + b"suffix", "archive-extra-bytes", Severity.MEDIUM),
+        (zipped("a") + zipped("b"), "archive-hidden-entry", Severity.HIGH),
+        (gzip.compress(b"x") + b"suffix", "archive-extra-bytes", Severity.MEDIUM),
+        (zipped("a").replace(b"payload", b"PAYLOAD"), "archive-crc-mismatch", Severity.MEDIUM),
+        (zipped("a").replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"),
+         "archive-encrypted", Severity.MEDIUM),
+        (zipped("a").replace(b"a", b"b", 1), "archive-header-mismatch", Severity.HIGH),
+    ],
+)  # fmt: skip
+def test_shapes_that_are_reported(data, rule, severity):
+    findings = found(Archive, {"file.bin": data})
+    assert rule in findings, findings
+    assert findings[rule].severity is severity
+
+
+def test_names_stay_inside_or_not():
+    assert not any(map(escapes, ("a", "a/b", "a/../b", "..a", "a..b/c", "archive/data.pkl")))
+    assert all(map(escapes, ("..", "../a", "a/../../b", "/a", "\\a", "a\\..\\..\\b", "C:x")))
+
+
+def test_what_a_nested_archive_is_shows_where():
+    (finding,) = scan(Archive, {"outer.zip": zipped("inner.zip", data=zipped("../evil"))}).findings
+    assert finding.where.file == "outer.zip"
+    assert finding.where.inner == ("inner.zip", "../evil")
+
+
+def test_cut_archives_are_incomplete():
+    evidence = scan(Archive, {"a.zip": zipped("a", "b")[:60]})
+    assert evidence.outcome.value == "inconclusive"
+    assert evidence.covered == ()
