@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.cli.output import add_output_arguments, progress_bar
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 def _vet(args: argparse.Namespace) -> int:
     from assay.admission.request import Request  # noqa: PLC0415
 
-    settings = load_settings(args)
+    settings = load_settings(args, judged=Path(args.ref) if args.ref else None)
     access = _access(settings)
     with progress_bar(args) as progress, _admission(settings, access) as admission:
         advance = {"progress": progress} if progress else {}
