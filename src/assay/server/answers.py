@@ -73,7 +73,8 @@ def failed(_request: Request, problem: AssayError) -> Response:
         return error(400, f"assay: {problem}")
     logger.error("%s", printable(str(problem), limit=2000))
     if isinstance(problem, IntegrityError):
-        return error(500, f"assay: {problem}", warn=f"assay integrity {problem}")
+        # A client retries a 500 for half a minute and then hides the reason; this one it shows at once.
+        return error(403, f"assay: {problem}", GATED, warn=f"assay integrity {problem}")
     if isinstance(problem, EnvironmentFault):
         return error(503, f"assay: {problem}", headers={"Retry-After": "2"})
     return error(500, f"assay: {problem}")

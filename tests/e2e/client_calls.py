@@ -1,0 +1,83 @@
+"""Run inside a client's own environment: one call of huggingface_hub, its result as JSON on standard output.
+
+Imports nothing of assay, and works with every version of the matrix.
+"""
+
+# ruff: noqa: PLC0415, BLE001 - each call imports what it needs, and every error of the client is a result
+
+import dataclasses
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+
+def sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def snapshot_download(**arguments):
+    from huggingface_hub import snapshot_download
+
+    folder = Path(snapshot_download(**arguments))
+    files = {str(path.relative_to(folder)): sha256(path) for path in folder.rglob("*") if path.is_file()}
+    return {"folder": str(folder), "files": files}
+
+
+def hf_hub_download(**arguments):
+    from huggingface_hub import hf_hub_download
+
+    path = hf_hub_download(**arguments)
+    return {"path": str(path), "sha256": sha256(path)}
+
+
+def api(method, **arguments):
+    from huggingface_hub import HfApi
+
+    found = getattr(HfApi(), method)(**arguments)
+    return found if isinstance(found, (bool, dict)) or found is None else shown(found)
+
+
+def shown(value):
+    """Client objects as JSON; iterators as lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {key: shown(item) for key, item in vars(value).items() if not key.startswith("_")}
+    if isinstance(value, dict):
+        return {key: shown(item) for key, item in value.items()}
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    if hasattr(value, "__iter__"):
+        return [shown(item) for item in value]
+    return str(value)
+
+
+def filesystem(model, path, start, end):
+    from huggingface_hub import HfFileSystem
+
+    fs = HfFileSystem()
+    with fs.open(f"{model}/{path}", "rb", block_size=4096) as stream:
+        stream.seek(start)
+        part = stream.read(end - start)
+    return {
+        "part": hashlib.sha256(part).hexdigest(),
+        "cat": hashlib.sha256(fs.cat_file(f"{model}/{path}", start=start, end=end)).hexdigest(),
+        "tail": hashlib.sha256(fs.cat_file(f"{model}/{path}", start=-10)).hexdigest(),
+        "whole": hashlib.sha256(fs.cat_file(f"{model}/{path}")).hexdigest(),
+        "size": fs.info(f"{model}/{path}")["size"],
+        "ls": sorted(fs.ls(model, detail=False)),
+        "glob": sorted(fs.glob(f"{model}/**/*.onnx")),
+        "exists": [fs.exists(f"{model}/{path}"), fs.exists(f"{model}/none")],
+    }
+
+
+def main():
+    calls = {"snapshot_download": snapshot_download, "hf_hub_download": hf_hub_download, "filesystem": filesystem}
+    name, arguments = sys.argv[1], json.loads(sys.argv[2])
+    try:
+        result = {"ok": calls[name](**arguments) if name in calls else api(name, **arguments)}
+    except Exception as error:
+        result = {"error": type(error).__name__, "message": str(error)}
+    print(json.dumps(result))
+
+
+main()
