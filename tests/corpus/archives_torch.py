@@ -189,7 +189,7 @@ def _legacy() -> list[Sample]:
     ]
     return [
         *found,
-        _sample("legacy-tar.tar", "tar file of before 0.1.10: hostile `pickle` member", _tar, loader="torch"),
+        _sample("legacy-tar.tar", "tar file of before 0.1.10: hostile `pickle` member", legacy_tar, loader="torch"),
         _sample("legacy-after-zip.pt", "a raw pickle with a zip behind it: torch takes the pickle, unzip takes the zip",
                 lambda k: hostile(k) + zipped([Entry("archive/data.pkl", BENIGN), Entry("archive/version", b"3\n")])),
         _sample("legacy-exception.pt", "the first pickle raises, after it has run", lambda k: hostile(k)[:-1] + b"\xff."),
@@ -207,7 +207,8 @@ def tarred(members: dict[str, bytes], mode: str = "w") -> bytes:
     return out.getvalue()
 
 
-def _tar(kit: Kit) -> bytes:
+def legacy_tar(kit: Kit) -> bytes:
+    """What torch wrote before 0.1.10."""
     return tarred({"sys_info": pickled({"protocol_version": 1000}, 2), "pickle": hostile(kit), "storages": hostile(kit),
                    "tensors": pickled(0, 2)})  # fmt: skip
 

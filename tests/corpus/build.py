@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from . import (
+    archives_joblib,
+    archives_other,
     archives_torch,
+    formats_code,
     pickle_direct,
     pickle_files,
     pickle_frameworks,
@@ -37,6 +40,9 @@ HOSTILE = (
     pickle_torch,
     pickle_frameworks,
     archives_torch,
+    archives_joblib,
+    archives_other,
+    formats_code,
 )
 
 

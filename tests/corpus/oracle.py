@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 900
 def run(
     entries: list[dict[str, Any]], corpus: Path, work: Path, python: str = sys.executable
 ) -> dict[str, dict[str, Any]]:
-    """Path in the corpus → {"executed", "ended"} for entries that name a loader.
+    """Path in the corpus → {"executed", "ended"}, or {"missing": module}, for entries that name a loader.
 
     Under bubblewrap without network when there is one; the marker folder inside is then a private one of `work`.
     Without bubblewrap the payloads touch files in `MARKERS` itself: they can do nothing else.
@@ -26,7 +26,7 @@ def run(
     markers = work / "markers"
     markers.mkdir(parents=True, exist_ok=True)
     jobs = [
-        {**{k: e[k] for k in ("loader", "marker", "listens", "expected")}, "file": str(corpus / e["path"])}
+        {**{k: e[k] for k in ("loader", "marker", "listens", "expected", "needs")}, "file": str(corpus / e["path"])}
         for e in entries
     ]
     listing = work / "jobs.json"

@@ -2,12 +2,13 @@
 
 `python oracle_child.py JOBS.json`: a list of {"file", "loader", "marker", "listens"}. Each file is loaded in a fork of
 its own, so that no file can help or hinder another; the loader's framework is imported once, before the forks. Prints
-one JSON object: file → {"executed": bool, "ended": how the load ended}.
+one JSON object: file → {"executed": bool, "ended": how the load ended}, or {"missing": module}.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 LOOPBACK_PORT = 47811
 LIMIT_SECONDS = 60
@@ -168,6 +170,13 @@ def _jinja(path: Path) -> None:
     jinja2.Environment().from_string(document["chat_template"]).render(messages=[])
 
 
+def _jinja_list(path: Path) -> None:
+    import jinja2
+
+    for named in json.loads(path.read_text())["chat_template"]:
+        jinja2.Environment().from_string(named["template"]).render(messages=[])
+
+
 def _transformers(path: Path) -> None:
     import transformers
 
@@ -210,6 +219,7 @@ LOADERS = {
     "keras-safe": (_keras_safe, "keras"),
     "yaml": (_yaml, "yaml"),
     "jinja": (_jinja, "jinja2"),
+    "jinja-list": (_jinja_list, "jinja2"),
     "transformers": (_transformers, "transformers"),
     "skops": (_skops, "skops.io"),
 }
@@ -226,7 +236,7 @@ def _listen(marker: str) -> None:
     threading.Thread(target=accept, daemon=True).start()
 
 
-def _load(job: dict[str, str], report: int) -> None:
+def _load(job: dict[str, Any], report: int) -> None:
     """In the fork: load, say how it ended, leave as an ordinary program would (so that exit handlers run)."""
     os.chdir(tempfile.mkdtemp())
     sys.path.insert(0, "")
@@ -245,7 +255,7 @@ def _load(job: dict[str, str], report: int) -> None:
     sys.exit(0)
 
 
-def _run(job: dict[str, str]) -> dict[str, object]:
+def _run(job: dict[str, Any]) -> dict[str, object]:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -268,12 +278,29 @@ def _run(job: dict[str, str]) -> dict[str, object]:
     return {"executed": marker.exists(), "ended": ended or f"process ended with status {status}"}
 
 
+def _missing(job: dict[str, Any]) -> str:
+    """The first module that this interpreter lacks for the job, or nothing."""
+    for module in (LOADERS[job["loader"]][1], *job.get("needs", ())):
+        if not module:
+            continue
+        try:
+            if importlib.util.find_spec(module.partition(".")[0]) is None:
+                return module
+        except ValueError:
+            return module
+    return ""
+
+
 def main() -> None:
     """Entry point."""
     jobs = json.loads(Path(sys.argv[1]).read_text())
-    for module in sorted({LOADERS[job["loader"]][1] for job in jobs} - {""}):
+    results: dict[str, Any] = {job["file"]: {"missing": _missing(job)} for job in jobs}
+    able = [job for job in jobs if not results[job["file"]]["missing"]]
+    for module in sorted({LOADERS[job["loader"]][1] for job in able} - {""}):
         importlib.import_module(module)
-    sys.stdout.write(json.dumps({job["file"]: _run(job) for job in jobs}))
+    for job in able:
+        results[job["file"]] = _run(job)
+    sys.stdout.write(json.dumps(results))
 
 
 if __name__ == "__main__":
