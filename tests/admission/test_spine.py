@@ -13,7 +13,15 @@ from assay.admission import spine
 from assay.admission.inspectors import INSPECTORS
 from assay.admission.request import HubAccess, Request
 from assay.core.digest import Digest
-from assay.core.errors import EnvironmentFault, IntegrityError, PolicyError, SourceError, TrustError, UsageError
+from assay.core.errors import (
+    AssayError,
+    EnvironmentFault,
+    IntegrityError,
+    PolicyError,
+    SourceError,
+    TrustError,
+    UsageError,
+)
 from assay.core.verdict import Decision
 from assay.policy.decide import decide
 from assay.policy.model import load_policy
@@ -26,6 +34,7 @@ from assay.registry.records import Refused
 from assay.store.index import Index
 from tests.admission.world import POLICY, Reader, World, make_model
 from tests.simulators.hub import HubSimulator
+from tests.support.admitted import revoked_statement
 
 
 @pytest.fixture
@@ -184,6 +193,19 @@ def test_the_policy_of_the_beginning_decides_or_nobody(world, model, monkeypatch
     assert world.notices == []
     with world.admission(policy=other) as admission, pytest.raises(PolicyError, match="changed"):
         admission._decide({"policy": str(world.policy.digest)}, {}, {}, {})
+
+
+def test_what_was_revoked_is_neither_signed_nor_published_again(world, model):
+    first = world.vet(model)
+    approval = world.index.statements_for(first.snapshot.id)[2].envelope
+    statement = revoked_statement(first.snapshot, approval, reason="it phones home")
+    world.catalog.revoke(first.snapshot.id, "it phones home", statement)
+    before = len(world.index.statements_for(first.snapshot.id))
+    with pytest.raises(AssayError, match=r"was revoked at .*: it phones home"):
+        world.vet(model)
+    assert len(world.index.statements_for(first.snapshot.id)) == before
+    with pytest.raises(Refused, match="revoked"):
+        world.catalog.resolve("org/model")
 
 
 def test_a_missing_blob_stops_the_publication(world, model, monkeypatch):

@@ -27,6 +27,7 @@ from assay.inspections.runner import inspect
 from assay.policy.decide import decide
 from assay.registry.catalog import Catalog
 from assay.registry.records import MAIN
+from assay.registry.rows import refuse_revoked
 from assay.sources.directory import fetch_directory
 from assay.sources.hub import HubRef, fetch_hub
 from assay.store.index import BlobFiles
@@ -212,6 +213,9 @@ class Admission:
     def _sign(self, request: Json, fetched: Json, inspected: Json, decided: Json) -> Json:
         """4. Signed statements, by a signer that has decided again itself."""
         verdict = self._verdict(decided)
+        if verdict.decision is Decision.ADMIT:
+            with self._index.reading() as tx:
+                refuse_revoked(tx, request["name"], verdict.subject)
         statements = sign_admission(
             self._snapshot(fetched),
             self._evidence(inspected),
