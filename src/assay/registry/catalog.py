@@ -18,6 +18,7 @@ from assay.core.errors import IntegrityError, UsageError
 from assay.core.name import check_name
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.registry import checks, rows
+from assay.registry.recent import RecentSnapshots
 from assay.registry.records import MAIN, Model, Page, Ref, Refused, Resolved, Revision
 from assay.store import log
 from assay.store.schema import decisions, ref_moves, revisions, revocations
@@ -45,6 +46,7 @@ class Catalog:
 
     def __init__(self, index: Index) -> None:
         self.index = index
+        self._recent = RecentSnapshots()
 
     # Changes
 
@@ -232,9 +234,12 @@ class Catalog:
         with self.index.reading() as tx:
             row, moved_at = self._find(tx, name, revision)
             verdict = self._standing(tx, row, now)
-            snapshot = self.index.get_snapshot(verdict.subject, name=name, tx=tx)
+            snapshot = self._recent.get(verdict.subject, name)
+            if snapshot is None:
+                snapshot = self.index.get_snapshot(verdict.subject, name=name, tx=tx)
         if snapshot is None:
             raise IntegrityError(f"the snapshot of {name!r} revision {row.revision} is not in the index")
+        self._recent.put(snapshot, name)
         return Resolved(name, row.revision, snapshot, verdict, parse_time(moved_at))
 
     def refs(self, name: str) -> tuple[Ref, ...]:
