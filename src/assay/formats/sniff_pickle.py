@@ -15,6 +15,7 @@ _NAME = re.compile(rb"[\w.<>\-\x80-\xff]{1,500}\r?")
 _MIN_OPS_WITHOUT_END = 6  # an open-ended run of this many valid opcodes is no accident of text
 _MIN_OPS_BEFORE_TRAILER = 4  # data-only pickle followed by other bytes
 _ENOUGH_OPS = 64
+_ENOUGH_OPS_MARKED = 4
 _ENOUGH_OPS_STRICT = 4096
 _PROTO, _HIGHEST_PROTOCOL = 0x80, 5
 
@@ -39,17 +40,20 @@ _MARKED: dict[int, tuple[int, int]] = {
     ord("u"): (0, 1), ord("i"): (1, 0), 0x90: (0, 1), 0x91: (1, 0),
 }  # fmt: skip
 _CALLS = frozenset((ord("R"), ord("o"), ord("i"), ord("b"), 0x81, 0x92))
-_IMPORTS = frozenset((ord("c"), ord("i"), 0x93, 0x82, 0x83, 0x84))
+_IMPORTS = frozenset((ord("c"), ord("i"), 0x93))
+_EXTENSIONS = frozenset((0x82, 0x83, 0x84))  # stand for an import only where the loading process has registered it
 
 
 @dataclass
 class _Walk:
     data: bytes
+    size: int
     position: int = 0
     depth: int = 0
     marks: list[int] = field(default_factory=list)
     ops: int = 0
     imports: int = 0
+    extensions: int = 0
     calls: int = 0
     after_import: int = 0
     stops: list[int] = field(default_factory=list)
@@ -63,22 +67,24 @@ def pickle_plausible(head: bytes, size: int, *, claimed: bool = False, strict: b
         head: first bytes of the stream (64 KiB are enough in practice).
         size: bytes in the whole stream.
         claimed: the name promises a pickle: then one valid opcode is enough.
-        strict: only a pickle that imports something and goes on counts.
+        strict: only a whole pickle that imports and calls something counts.
     """
     if not head:
         return False
     first = head[0]
     if first not in _FIXED and first not in _MARKED and first not in b"(.0":
         return False
-    walk = _Walk(head)
-    _walk(walk, len(head) < size, _ENOUGH_OPS_STRICT if strict else _ENOUGH_OPS)
-    imports = walk.imports > 0 and bool(walk.calls or walk.stops or walk.after_import)
-    if strict:
-        return imports
     marked = first == _PROTO and len(head) > 1 and head[1] <= _HIGHEST_PROTOCOL
+    walk = _Walk(head, size)
+    enough = _ENOUGH_OPS_MARKED if marked else _ENOUGH_OPS
+    _walk(walk, _ENOUGH_OPS_STRICT if strict else enough)
+    if strict:
+        return walk.imports > 0 and walk.calls > 0 and bool(walk.stops)
+    imports = walk.imports > 0 and bool(walk.calls or walk.stops or walk.after_import)
     return (
         (marked and (walk.ops > 1 or walk.end == "open"))
         or imports
+        or (walk.extensions > 0 and walk.calls > 0)
         or (walk.end == "open" and (walk.ops >= _MIN_OPS_WITHOUT_END or walk.ops == 0))
         or _stops_well(walk, size)
         or (claimed and walk.ops > 0)
@@ -94,9 +100,10 @@ def _stops_well(walk: _Walk, size: int) -> bool:
     )
 
 
-def _walk(walk: _Walk, more: bool, most: int) -> None:
+def _walk(walk: _Walk, most: int) -> None:
     """Run over the opcodes until something is broken, the data ends, or enough was seen."""
     data = walk.data
+    more = len(data) < walk.size
     while walk.position < len(data):
         if walk.ops >= most:
             walk.end = "open"
@@ -108,7 +115,8 @@ def _walk(walk: _Walk, more: bool, most: int) -> None:
         walk.ops += 1
         if walk.imports and code not in _IMPORTS:
             walk.after_import += 1
-        walk.calls += code in _CALLS and walk.imports > 0
+        walk.calls += code in _CALLS and walk.imports + walk.extensions > 0
+        walk.extensions += code in _EXTENSIONS
         walk.imports += code in _IMPORTS
     walk.end = "open" if more else "done"
 
@@ -166,7 +174,7 @@ def _skip(walk: _Walk, argument: int | str, more: bool) -> bool:
     else:
         return _skip_lines(walk, argument, start, more)
     if end > len(data):
-        walk.end = "open" if more else "broken"
+        walk.end = "open" if more and end <= walk.size else "broken"
         return False
     walk.position = end
     return True
