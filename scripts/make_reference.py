@@ -12,10 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from make_rule_docs import rule_pages
-
 from assay.cli.main import COMMANDS
 from assay.cli.settings import SETTINGS_KEYS, Settings
+from make_rule_docs import rule_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
