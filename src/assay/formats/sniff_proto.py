@@ -102,6 +102,8 @@ def _classify(head: bytes, size: int, seen: list[Field], suffix: str) -> list[st
         found.append("tf-saved-model")
     if _fits(seen, _GRAPH_DEF) and _nodes_like(head, size, seen):
         found.append("tf-graph")
+    if _fits(seen, {1: 2}) and _keras_like(head, size, seen[0]):
+        found.append("keras-metadata")
     if _fits(seen, _SENTENCEPIECE) and _pieces_like(head, size, seen):
         found.append("sentencepiece")
     if _fits(seen, _PADDLE) and suffix in {".pdmodel", "__model__"}:
@@ -150,6 +152,12 @@ def _nodes_like(head: bytes, size: int, seen: list[Field]) -> bool:
         return False
     node = {f.number: f for f in reversed(_inner(head, size, seen[0])) if f.wire == _BYTES}
     return 1 in node and 2 in node and _word(head, node[1]) and _word(head, node[2])  # noqa: PLR2004
+
+
+def _keras_like(head: bytes, size: int, first: Field) -> bool:
+    """The first node's identifier is one of Keras's (saved_metadata.proto)."""
+    texts = [item for item in _inner(head, size, first) if item.number == 4 and item.wire == _BYTES]  # noqa: PLR2004
+    return any(head.startswith(b"_tf_keras", item.start) for item in texts)
 
 
 def _pieces_like(head: bytes, size: int, seen: list[Field]) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from assay.inspections.archive import Archive
 from assay.inspections.config import Config
 from assay.inspections.coverage import Coverage
+from assay.inspections.keras import Keras
 from assay.inspections.licence import Licence
 from assay.inspections.lookalike import LookAlike
 from assay.inspections.native import NativeCode
 from assay.inspections.pickle import Pickle
 from assay.inspections.safetensors import SafetensorsHeader
 from assay.inspections.sourcecode import SourceCode
+from assay.inspections.tensorflow import TensorFlow
 
 # Classes: each run makes its own, so that nothing passes from one snapshot to the next.
 BUILTIN: tuple[type, ...] = (
@@ -20,6 +22,8 @@ BUILTIN: tuple[type, ...] = (
     SafetensorsHeader,
     Config,
     SourceCode,
+    Keras,
+    TensorFlow,
     NativeCode,
     Licence,
     LookAlike,

@@ -1,0 +1,79 @@
+"""HDF5: all that a file says in text, and all that leads out of it. Fixtures: tests/support/make_hdf5_fixtures.py."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from assay.core.errors import ContentError
+from assay.core.limits import Limits
+from assay.formats.hdf5.reader import Hdf5, read_hdf5
+from tests.support.mutate import mutated
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def read(name: str) -> Hdf5:
+    data = (FIXTURES / f"{name}.h5").read_bytes()
+    return read_hdf5(io.BytesIO(data), len(data), Limits())
+
+
+@pytest.mark.parametrize("name", ["earliest", "latest", "v110", "ordered", "userblock", "bytes"])
+def test_every_way_h5py_writes_a_model(name: str) -> None:
+    file = read(f"keras-{name}")
+    values = {(a.path, a.name): a.values for a in file.attributes}
+    assert json.loads(values["/", "model_config"][0])["class_name"] == "Sequential"
+    assert values["/model_weights", "layer_names"] == (b"dense", b"lambda")
+    assert values["/model_weights/dense", "weight_names"] == (b"dense/kernel:0", b"dense/bias:0")
+    assert file.anomalies == []
+    assert file.outside == []
+    assert set(file.names) == {"/", "/model_weights", "/model_weights/dense", "/model_weights/dense/kernel:0"}
+
+
+def test_dense_attributes_and_links() -> None:
+    file = read("dense")
+    values = {a.name: a.values[0] for a in file.attributes if a.path == "/"}
+    assert len(values) == 152
+    assert values["attribute-149"].startswith(b"value 149 x")
+    assert values["huge"] == b"y" * 66_000
+    assert len([a for a in file.attributes if a.path.startswith("/many/group-")]) == 100
+    assert file.anomalies == []
+
+
+def test_old_groups_with_many_members() -> None:
+    file = read("many-old")
+    assert len([a for a in file.attributes if a.path.startswith("/group-")]) == 40
+    assert file.anomalies == []
+
+
+def test_what_lies_in_other_files() -> None:
+    outside = {(o.kind, o.path): o for o in read("outside").outside}
+    assert outside["external-link", "/link"].file == "/etc/passwd"
+    assert outside["external-link", "/link"].target == "/x"
+    assert outside["external-storage", "/storage"].file == "/etc/hostname"
+    assert outside["virtual-dataset", "/virtual"].file == "../other.h5"
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n\x07" + b"\0" * 100, b"x" * 2000])
+def test_no_hdf5(data: bytes) -> None:
+    with pytest.raises(ContentError):
+        read_hdf5(io.BytesIO(data), len(data), Limits())
+
+
+def test_broken_structures_are_said() -> None:
+    data = bytearray((FIXTURES / "keras-latest.h5").read_bytes())
+    place = data.index(b"GCOL")
+    data[place : place + 4] = b"XXXX"
+    file = read_hdf5(io.BytesIO(bytes(data)), len(data), Limits())
+    assert any("GCOL" in anomaly.detail for anomaly in file.anomalies)
+
+
+def test_mutated_files_end_in_content_errors_only() -> None:
+    names = ["keras-earliest", "keras-latest", "outside", "keras-ordered"]
+    seeds = [(FIXTURES / f"{name}.h5").read_bytes() for name in names]
+    for data in mutated(seeds, 3000):
+        try:
+            read_hdf5(io.BytesIO(data), len(data), Limits())
+        except ContentError:
+            continue
