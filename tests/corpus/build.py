@@ -16,6 +16,8 @@ from . import (
     archives_other,
     archives_torch,
     formats_code,
+    formats_keras,
+    formats_weights,
     pickle_direct,
     pickle_files,
     pickle_frameworks,
@@ -43,6 +45,8 @@ HOSTILE = (
     archives_joblib,
     archives_other,
     formats_code,
+    formats_keras,
+    formats_weights,
 )
 
 

@@ -8,6 +8,7 @@ one JSON object: file → {"executed": bool, "ended": how the load ended}, or {"
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -134,9 +135,8 @@ def _shelve(path: Path) -> None:
 def _keras(path: Path) -> None:
     import keras
 
-    model = keras.models.load_model(path, safe_mode=False)
-    if not model.built:
-        model.build()
+    keras.config.enable_unsafe_deserialization()
+    keras.models.load_model(path, safe_mode=False)
 
 
 def _keras_safe(path: Path) -> None:
@@ -279,16 +279,20 @@ def _run(job: dict[str, Any]) -> dict[str, object]:
 
 
 def _missing(job: dict[str, Any]) -> str:
-    """The first module that this interpreter lacks for the job, or nothing."""
-    for module in (LOADERS[job["loader"]][1], *job.get("needs", ())):
+    """The first module that this interpreter lacks for the job, or nothing. A need may be `name` or `name<version`."""
+    for need in (LOADERS[job["loader"]][1], *job.get("needs", ())):
+        module, _, below = need.partition("<")
         if not module:
             continue
-        try:
-            if importlib.util.find_spec(module.partition(".")[0]) is None:
-                return module
-        except ValueError:
-            return module
+        if importlib.util.find_spec(module.partition(".")[0]) is None:
+            return need
+        if below and _numbers(importlib.metadata.version(module)) >= _numbers(below):
+            return need
     return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def main() -> None:
