@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
@@ -24,7 +25,6 @@ from tests.support.s3 import new_bucket, running_s3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NOWHERE = Digest.of(b"never stored")
 SIZES = [0, 1, MIB - 1, MIB, MIB + 1, 40 * MIB + 7]
@@ -151,7 +151,7 @@ def test_a_missing_blob(blobs: Blobs) -> None:
     blobs.delete(NOWHERE)
 
 
-@pytest.mark.parametrize("size", [5, MIB, 3 * MIB + 1])
+@pytest.mark.parametrize("size", [5, MIB, 3 * MIB + 1, 20 * MIB])
 def test_the_last_chunk_of_a_wrong_blob_is_withheld(blobs: Blobs, size: int) -> None:
     data = _bytes(size)
     digest, _ = blobs.put([data])
@@ -163,6 +163,17 @@ def test_the_last_chunk_of_a_wrong_blob_is_withheld(blobs: Blobs, size: int) -> 
     problems = [result.problem for result in blobs.scrub()]
     assert len(problems) == 1
     assert "not what its name says" in str(problems[0])
+
+
+def test_a_reader_that_goes_away_leaves_no_thread(root: Path) -> None:
+    blobs = open_blobs(root)
+    digest, _ = blobs.put([_bytes(20 * MIB)])
+    stream = blobs.stream(digest)
+    next(stream)
+    next(stream)
+    assert any(thread.name == "assay-blob-check" for thread in threading.enumerate())
+    del stream
+    assert not any(thread.name == "assay-blob-check" for thread in threading.enumerate())
 
 
 def test_a_blob_of_another_size_is_not_taken_for_stored(blobs: Blobs) -> None:
@@ -254,7 +265,8 @@ def test_an_unreachable_s3_is_one_clear_error(s3: str, monkeypatch: pytest.Monke
 
 def test_a_file_that_cannot_be_read_is_content(root: Path, tmp_path: Path) -> None:
     blobs = open_blobs(root)
-    for path in (tmp_path / "missing", tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "missing", tmp_path / "pipe", tmp_path, Path("/dev/zero")):
         with pytest.raises(ContentError, match="can't read"):
             blobs.put_file(path)
     assert _temporaries(root) == []

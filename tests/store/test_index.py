@@ -215,6 +215,17 @@ def test_an_unreachable_server_is_one_clear_error(tmp_path: Path) -> None:
         Index.open(f"postgresql://assay@/nothing?host={tmp_path}", busy_timeout=1)
 
 
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    """SQLite's own page limit makes it report what a full disk makes it report."""
+    index = Index.open(f"sqlite:///{tmp_path}/index.sqlite")
+    with pytest.raises(EnvironmentFault, match="disk full"), index.transaction() as tx:  # noqa: PT012
+        tx.exec_driver_sql("PRAGMA max_page_count = 10")
+        for number in range(200):
+            index.put_snapshot(admitted.snapshot({f"{number:04}" * 100: b""}), tx)
+    assert index.verify_log().ok
+    index.close()
+
+
 def test_a_directory_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "index.sqlite").mkdir()
     with pytest.raises(EnvironmentFault, match="can't be opened"):

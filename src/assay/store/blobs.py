@@ -6,15 +6,15 @@ a create-only rename. So a name stands for whole content, whenever the process i
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from assay.core.digest import Digest
 from assay.core.errors import IntegrityError, UsageError
-from assay.store.layout import damaged, key, missing
+from assay.store.layout import key, missing
 from assay.store.local import LocalStorage, read_file
+from assay.store.verified import verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -119,20 +119,7 @@ class Blobs:
         size = self.size(digest)
         stop = size if stop is None else min(stop, size)
         chunks = self._storage.chunks(digest, start, stop)
-        if start or stop < size:
-            yield from chunks
-            return
-        check = hashlib.sha256()
-        held = b""
-        for chunk in chunks:
-            if held:
-                yield held
-            check.update(chunk)
-            held = chunk
-        if check.hexdigest() != digest.hex:
-            raise damaged(digest, "is not what its name says")
-        if held:
-            yield held
+        yield from chunks if start or stop < size else verified(chunks, digest, size)
 
     def local_path(self, digest: Digest) -> Path | None:
         """Where the blob lies on this machine's disk (for X-Accel-Redirect); None when it does not."""

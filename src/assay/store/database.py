@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT = 15.0  # seconds that a writer waits for another one before it gives up with a hint
 _WRITER_LOCK = 0x61737361795F6978  # PostgreSQL advisory lock: "assay_ix"
 _WRITING = "assay_writing"
+_POOL = 40  # connections kept to a SQLite file: as many as the server has threads
 
 
 def connect(url: str, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
@@ -59,7 +60,7 @@ def _sqlite(url: sqlalchemy.URL, busy_timeout: float) -> Engine:
         raise EnvironmentFault(
             f"can't make {folder}: {error.strerror}", hint="check the path and permissions"
         ) from error
-    engine = sqlalchemy.create_engine(url, connect_args={"timeout": busy_timeout})
+    engine = sqlalchemy.create_engine(url, connect_args={"timeout": busy_timeout}, pool_size=_POOL)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -111,6 +112,7 @@ def _fault(error: exc.SQLAlchemyError) -> AssayError:
         ("database is locked", "the index is locked by another process", "wait for it to finish and run this again"),
         ("lock timeout", "the index is locked by another process", "wait for it to finish and run this again"),
         ("disk is full", "disk full while writing the index", "free some space and run this again"),
+        ("disk i/o error", "the disk failed while the index was used", "check the disk and the free space on it"),
         ("no space left", "disk full while writing the index", "free some space and run this again"),
         ("readonly database", "the index can't be written", "check the permissions of the data directory"),
         ("unable to open", "the index can't be opened", "check the permissions of the data directory"),

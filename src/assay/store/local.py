@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING, BinaryIO
 
 import obstore
@@ -131,6 +132,8 @@ def read_file(path: Path) -> Iterator[bytes]:
     except OSError as error:
         raise ContentError(f"can't read {path}: {error.strerror}") from error
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ContentError(f"can't read {path}: not a regular file")
         while chunk := os.read(descriptor, CHUNK):
             yield chunk
     except OSError as error:

@@ -18,6 +18,7 @@ from assay.core.digest import Digest
 from assay.core.limits import GIB
 from assay.store.incoming import CHUNK
 from assay.store.layout import STREAM_CHUNK, check_expected, damaged, key, missing, store_fault
+from assay.store.verified import verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,7 +89,7 @@ class RemoteStorage:
         S3 has no create-only form of this; between two writers of one blob it makes no difference, the bytes are equal.
         """
         stream = (bytes(chunk) for chunk in obstore.get(self._store, temporary).stream(CHUNK))
-        checked, _ = self._upload(key(digest), _stop_when_wrong(stream, digest))
+        checked, _ = self._upload(key(digest), verified(stream, digest, 0))
         check_expected(checked, digest)
 
     def _forget(self, name: str) -> None:
@@ -176,20 +177,6 @@ class RemoteStorage:
             return
         except BaseError as error:
             raise store_fault(error) from error
-
-
-def _stop_when_wrong(chunks: Iterable[bytes], digest: Digest) -> Iterator[bytes]:
-    """Withhold the last chunk when the bytes are not `digest`: the upload then never completes."""
-    check = hashlib.sha256()
-    held = b""
-    for chunk in chunks:
-        check.update(chunk)
-        if held:
-            yield held
-        held = chunk
-    if check.hexdigest() != digest.hex:
-        raise damaged(digest, "changed between two reads")
-    yield held
 
 
 class _Ranged(io.RawIOBase):
