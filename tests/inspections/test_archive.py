@@ -66,6 +66,26 @@ def test_shapes_that_are_reported(data, rule, severity):
     assert findings[rule].severity is severity
 
 
+def test_links_in_a_zip():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, target in (("out", "../../x"), ("in", "folder/y")):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o120777 << 16
+            archive.writestr(info, target)
+    findings = scan(Archive, {"a.zip": buffer.getvalue()}).findings
+    assert [(f.rule, f.facts["target"]) for f in findings] == [
+        ("archive-path-escape", "../../x"),
+        ("archive-link", "folder/y"),
+    ]
+
+
+def test_tens_of_thousands_of_empty_entries():
+    names = [str(number) for number in range(12_000)]
+    assert "archive-empty-entries" in found(Archive, {"a.zip": zipped(*names, data=b"")})
+    assert found(Archive, {"a.zip": zipped(*names, data=b"x")}) == {}
+
+
 def test_names_stay_inside_or_not():
     assert not any(map(escapes, ("a", "a/b", "a/../b", "..a", "a..b/c", "archive/data.pkl")))
     assert all(map(escapes, ("..", "../a", "a/../../b", "/a", "\\a", "a\\..\\..\\b", "C:x")))

@@ -36,7 +36,7 @@ def config(value, name: str = "config.json") -> dict[str, bytes]:
         (config(b"model:\n  _target_: subprocess.run\n", "c.yaml"), "config-target", "critical"),
         (config(b'{"a": 1, "a": 2}'), "config-duplicate-key", "low"),
         (config(b'{"a": '), "config-broken", "low"),
-        (config(b"[" * 500 + b"]" * 500), "config-broken", "low"),
+        (config(b"[" * 500 + b"]" * 500), "config-broken", "medium"),
     ],
 )  # fmt: skip
 def test_reported(files, rule, severity):

@@ -44,13 +44,18 @@ def test_licence(files, missing):
         ("model.safetensors", pickle.dumps({"a": print}), "medium"),
         ("model.safetensors", b"just text", "low"),
         ("photo.png", b"\x7fELF" + bytes(60), "medium"),
-        ("config.json", b"", "note"),
+        ("model.pt", b"", "note"),
+        ("__init__.py", b"", "clean"),
         ("model.bin", pickle.dumps({"a": 1}), "clean"),
         ("model.pkl", pickle.dumps({"a": 1}), "clean"),
     ],
 )
 def test_extensions(name, data, severity):
     assert worst(Coverage, {name: data}) == severity
+
+
+def test_an_empty_model_is_unread():
+    assert scan(Coverage, {"model.pt": b""}).outcome.value == "inconclusive"
 
 
 def test_lfs_pointers_are_unread():

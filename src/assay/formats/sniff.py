@@ -89,6 +89,8 @@ def _magic(head: bytes, size: int, found: list[str]) -> None:
         found.append("safetensors")
     if _is_zlib(head):
         found.append("zlib")
+    if head[2:4] == b"\r\n" and _is_bytecode(head):
+        found.append("python-bytecode")
     if head[:1] == b"\x5d" and _is_lzma_alone(head):
         found.append("lzma")
 
@@ -120,6 +122,12 @@ def _inflates(head: bytes) -> bool:
         return bool(zlib.decompressobj().decompress(head[:4096], 64)) or len(head) < 64  # noqa: PLR2004
     except zlib.error:
         return False
+
+
+def _is_bytecode(head: bytes) -> bool:
+    """A `.pyc`: magic number of a Python 3, known flags, then a marshalled code object (PEP 552)."""
+    magic, flags = int.from_bytes(head[:2], "little"), int.from_bytes(head[4:8], "little")
+    return 3000 <= magic <= 3999 and flags <= 3 and head[16:17] in b"\x63\xe3" and len(head) > 16  # noqa: PLR2004
 
 
 def _is_lzma_alone(head: bytes) -> bool:

@@ -91,6 +91,6 @@ def _markup(text: str) -> list[str]:
         return ["svg", "xml"]
     if re.search(r"<!doctype html|<html", start, re.IGNORECASE):
         return ["html"]
-    if "<net " in start and "<layers>" in start:
+    if re.search(r"<net\s[^>]*(?:version|name)=", start):
         return ["openvino", "xml"]
     return ["xml"]

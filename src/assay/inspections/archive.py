@@ -52,6 +52,7 @@ _JUDGED: dict[str, tuple[str, Severity]] = {
     "unknown-type": ("archive-broken", _LOW),
     "link-with-data": ("archive-header-mismatch", _MEDIUM),
 }
+_MANY = 10_000
 # Readings that are nothing but an archive of members, each of which is inspected by itself.
 _BY_MEMBERS = frozenset(("torch-zip", "torch-tar", "torchscript", "npz", "mar", "nemo", "docx", "jar"))
 _CUT = frozenset(
@@ -80,8 +81,18 @@ class Archive:
                 continue
             for anomaly in container.anomalies:
                 _judge(anomaly, out)
+            _many_empty(container.members, out)
             for member in container.members:
                 _member(member, out.at(part.path, (*part.inner, member.name)))
+
+
+def _many_empty(members: tuple[Member, ...], out: Collector) -> None:
+    if len(members) <= _MANY:
+        return
+    empty = sum(member.kind == "file" and not member.size for member in members)
+    if empty * 10 >= len(members) * 9:
+        message = f"{empty} of {len(members)} entries are empty"
+        out.finding("archive-empty-entries", _LOW, Confidence.MEDIUM, message, empty=empty)
 
 
 def _judge(anomaly: Anomaly, out: Collector) -> None:

@@ -68,7 +68,7 @@ def _json(part: Part, data: bytes, out: Collector) -> None:
     try:
         document = read_json(data, depth=part.limits.json_depth)
     except LimitExceeded as error:
-        out.finding("config-broken", Severity.LOW, Confidence.HIGH, str(error))
+        out.finding("config-broken", Severity.MEDIUM, Confidence.HIGH, str(error))
         out.unread(str(error))
         return
     except ContentError as error:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 Visit = Callable[[Part], bool]
 Unreachable = Callable[[str, tuple[str, ...], str, str], None]
 
+READ_KINDS = frozenset(("file", "stray"))
 STREAMS = frozenset(("gzip", "bzip2", "xz", "lzma", "zlib"))
-CONTAINERS = STREAMS | {"zip", "tar", "npy"}
+CONTAINERS = STREAMS | {"zip", "tar", "npy", "7z", "json"}
 _TORCH = frozenset(("torch-zip", "torchscript", "torch-export"))
 # torch/serialization.py and caffe2/serialize: raw storages and the small records beside them
 _STORAGE = re.compile(r"(?:^|/)(?:data|constants)/[^/]*\d$")
@@ -117,8 +118,8 @@ class Walker:
             self._unreachable(place.path, place.inner, str(error), error.limit)
             return
         for member in container.members:
-            if member.kind not in {"file", "stray"}:
-                continue
+            if member.kind not in READ_KINDS and not (member.kind == "symlink" and member.packed):
+                continue  # a link in a zip has content: PyTorch reads it as a file
             if not self._member(inside, part, container, member):
                 return
         if (trailing := getattr(container, "trailing", None)) is not None:
@@ -189,6 +190,14 @@ def open_container(reading: str, stream: BinaryIO, size: int, limits: Limits, na
         from assay.formats.containers.tar_archive import read_tar  # noqa: PLC0415
 
         return read_tar(stream, size, limits)
+    if reading == "7z":
+        from assay.formats.containers.sevenzip import read_7z  # noqa: PLC0415
+
+        return read_7z(stream, size, limits)
+    if reading == "json":
+        from assay.formats.containers.embedded import read_embedded  # noqa: PLC0415
+
+        return read_embedded(stream, size, limits)
     if reading == "npy":
         from assay.formats.containers.npy_array import read_npy  # noqa: PLC0415
 

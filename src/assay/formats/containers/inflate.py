@@ -5,7 +5,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.core.errors import ContentError
 from assay.formats.containers.members import CHUNK_BYTES
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _LZMA_MEMORY_BYTES = 512 << 20  # xz -9 needs 65 MiB to decompress; a larger dictionary is an attack on memory
+_LZMA_MIN_DICTIONARY = 4096  # liblzma's own lower bound
 _ERRORS = (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError)
 
 
@@ -97,30 +98,59 @@ def decompressor(method: str) -> Decompressor:
     raise ContentError(f"compression {method!r} is not read")
 
 
-def zip_lzma(stream: BinaryIO) -> Decompressor:
-    """The decompressor of ZIP method 14 (APPNOTE 5.8.8): version, property size, raw LZMA1 properties."""
+def zip_lzma(stream: BinaryIO, size: int) -> Decompressor:
+    """The decompressor of ZIP method 14 (APPNOTE 5.8.8): version, property size, raw LZMA1 properties.
+
+    Raises:
+        ContentError: when the properties are broken.
+    """
     head = stream.read(4)
     properties = stream.read(int.from_bytes(head[2:4], "little")) if len(head) == 4 else b""  # noqa: PLR2004
+    return raw_lzma([lzma1_filter(properties, size)])
+
+
+def lzma1_filter(properties: bytes, size: int) -> dict[str, Any]:
+    """Liblzma's filter for 5 bytes of LZMA1 properties; the dictionary is never larger than the plain size needs.
+
+    Raises:
+        ContentError: when the properties are broken.
+    """
     if len(properties) != 5:  # noqa: PLR2004
         raise ContentError("broken LZMA properties")
-    mode, size = properties[0], int.from_bytes(properties[1:5], "little")
-    rest, lc = divmod(mode, 9)
+    rest, lc = divmod(properties[0], 9)
     pb, lp = divmod(rest, 5)
-    filters = [{"id": lzma.FILTER_LZMA1, "dict_size": size, "lc": lc, "lp": lp, "pb": pb}]
+    dictionary = min(int.from_bytes(properties[1:], "little"), max(size, _LZMA_MIN_DICTIONARY))
+    return {"id": lzma.FILTER_LZMA1, "dict_size": max(dictionary, _LZMA_MIN_DICTIONARY), "lc": lc, "lp": lp, "pb": pb}
+
+
+def raw_lzma(filters: list[dict[str, Any]]) -> Decompressor:
+    """A raw decoder for a chain of filters, the one nearest the plain data first.
+
+    Raises:
+        ContentError: for a chain that liblzma refuses, or a dictionary above its limit.
+    """
+    if any(item.get("dict_size", 0) > _LZMA_MEMORY_BYTES for item in filters):
+        raise ContentError("the LZMA dictionary is too large")
     try:
         return _Limited(lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters))
     except (lzma.LZMAError, ValueError, OverflowError) as error:
         raise ContentError(f"broken LZMA properties: {error}") from error
 
 
-def inflate(stream: BinaryIO, inner: Decompressor) -> Iterator[bytes]:
+def inflate(stream: BinaryIO, inner: Decompressor, *, size: int = -1) -> Iterator[bytes]:
     """Expand one compressed stream to its end; afterwards `inner.unused_data` holds what was read beyond it.
+
+    Args:
+        stream: compressed bytes.
+        inner: fresh decompressor.
+        size: plain size, where the data has no end mark of its own (raw LZMA); -1 when it has.
 
     Raises:
         ContentError: when the data is broken or cut; what was expanded before has been yielded.
     """
     data = b""
-    while not inner.eof:
+    produced = 0
+    while not inner.eof and (size < 0 or produced < size):
         if inner.hungry:
             data = stream.read(CHUNK_BYTES)
             if not data:
@@ -133,4 +163,5 @@ def inflate(stream: BinaryIO, inner: Decompressor) -> Iterator[bytes]:
             raise ContentError("the compressed data asks for too much memory") from error
         data = b""
         if chunk:
+            produced += len(chunk)
             yield chunk

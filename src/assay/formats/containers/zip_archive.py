@@ -34,6 +34,7 @@ _METHODS = {0: "stored", 8: "deflate", 9: "deflate64", 12: "bzip2", 14: "lzma", 
 _ENCRYPTED, _DESCRIPTOR, _PATCH, _STRONG, _MASKED = 0x1, 0x8, 0x20, 0x40, 0x2000
 _S_IFMT, _S_IFLNK, _S_IFDIR = 0o170000, 0o120000, 0o040000
 _STRAY_MIN_BYTES = 4
+_MAX_TARGET_BYTES = 4096  # PATH_MAX
 _DESCRIPTOR_BYTES = (12, 16, 20, 24)  # with or without signature, 32 or 64 bit
 
 
@@ -75,7 +76,7 @@ class ZipArchive:
 
     def _chunks(self, member: Member) -> Iterator[bytes]:
         source = slice_of(self.stream, member.offset, member.packed)
-        inner = zip_lzma(source) if member.method == "lzma" else decompressor(member.method)
+        inner = zip_lzma(source, member.size) if member.method == "lzma" else decompressor(member.method)
         produced = False
         try:
             for chunk in inflate(source, inner):
@@ -148,13 +149,13 @@ def _entries(
         if local is None:
             anomalies.append(Anomaly("entry-without-header", f"{entry.name!r} points at no local header", at))
             continue
-        members += _member(entry, local, at, size)
+        members += _member(stream, entry, local, at, size)
         packed = max(members[-1].packed, 0)
         claimed.append((at, local.data + packed + (max(_DESCRIPTOR_BYTES) if entry.flags & _DESCRIPTOR else 0)))
     return members
 
 
-def _member(entry: Entry, local: Local, at: int, size: int) -> list[Member]:
+def _member(stream: BinaryIO, entry: Entry, local: Local, at: int, size: int) -> list[Member]:
     """The member by the central directory, and by its local header too where that says something else."""
     notes = list(_differences(entry, local, at))
     method = _METHODS.get(entry.method, f"method {entry.method}")
@@ -173,11 +174,15 @@ def _member(entry: Entry, local: Local, at: int, size: int) -> list[Member]:
         kind = "directory"
     elif entry.name.endswith("/"):
         notes.append(Anomaly("directory-with-data", f"a directory with {packed} bytes", at))
+    target = ""
+    if kind == "symlink" and method == "stored":
+        stream.seek(local.data)
+        target = stream.read(min(packed, _MAX_TARGET_BYTES)).decode("utf-8", "backslashreplace")
     encrypted = bool((entry.flags | local.flags) & (_ENCRYPTED | _STRONG | _MASKED))
     if encrypted:
         notes.append(Anomaly("encrypted", "marked as encrypted", at))
     member = Member(
-        entry.name, kind, local.data, packed, entry.size, method,
+        entry.name, kind, local.data, packed, entry.size, method, target,
         crc=entry.crc, encrypted=encrypted, anomalies=tuple(notes),
     )  # fmt: skip
     twin = _by_local_header(entry, local, member, size)
