@@ -67,14 +67,19 @@ class Blobs:
         """Store a blob, hashed as its bytes come in.
 
         Returns:
-            The digest and the size in bytes. A blob that is there already is left as it is.
+            The digest and the size in bytes. A blob that is there already is left as it is, and read once to make
+            sure that what will be inspected under this digest is what was given now.
 
         Raises:
             ContentError: when `expect` is given and the bytes are others; nothing is stored.
             IntegrityError: when the blob is there already and damaged.
             EnvironmentFault: disk full, no permission, store unreachable.
         """
-        return self._storage.put(chunks, expect)
+        digest, size, new = self._storage.put(chunks, expect)
+        if not new:
+            for _ in self.stream(digest):
+                pass
+        return digest, size
 
     def put_file(self, path: Path, *, expect: Digest | None = None) -> tuple[Digest, int]:
         """Store a local file: read once, hashed and written at the same time. As `put` otherwise.
@@ -82,7 +87,7 @@ class Blobs:
         Raises:
             ContentError: when the file can't be read, or is not what `expect` says.
         """
-        return self._storage.put(read_file(path), expect)
+        return self.put(read_file(path), expect=expect)
 
     def has(self, digest: Digest) -> bool:
         """Whether the blob is there (its content is not read)."""

@@ -28,30 +28,29 @@ class LocalStorage:
         self.root = root
         self._store: LocalStore | None = None
 
-    def put(self, chunks: Iterable[bytes], expect: Digest | None) -> tuple[Digest, int]:
-        """As `Blobs.put`."""
+    def put(self, chunks: Iterable[bytes], expect: Digest | None) -> tuple[Digest, int, bool]:
+        """As `Blobs.put`, and whether the object is new."""
         store = self._prepare()
         with Incoming(self.root / "tmp") as incoming:
             for chunk in chunks:
                 incoming.feed(chunk)
             digest = incoming.finish()
             check_expected(digest, expect)
-            self._name(store, incoming, digest)
-            return digest, incoming.size
+            return digest, incoming.size, self._name(store, incoming, digest)
 
-    def _name(self, store: LocalStore, incoming: Incoming, digest: Digest) -> None:
+    def _name(self, store: LocalStore, incoming: Incoming, digest: Digest) -> bool:
         final = self.path(digest)
         try:
             final.parent.mkdir(exist_ok=True)
             obstore.rename(store, f"tmp/{incoming.path.name}", key(digest), overwrite=False)
             sync_directory(final.parent)
         except AlreadyExistsError:
-            if final.stat().st_size != incoming.size:
-                raise damaged(digest, "has another size than it had") from None
+            return False
         except OSError as error:
             raise disk_fault(error, "storing a file") from error
         except BaseError as error:
             raise store_fault(error) from error
+        return True
 
     def _prepare(self) -> LocalStore:
         if self._store is None:

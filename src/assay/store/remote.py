@@ -17,7 +17,7 @@ from obstore.store import S3Store
 from assay.core.digest import Digest
 from assay.core.limits import GIB
 from assay.store.incoming import CHUNK
-from assay.store.layout import STREAM_CHUNK, check_expected, damaged, key, missing, store_fault
+from assay.store.layout import STREAM_CHUNK, check_expected, key, missing, store_fault
 from assay.store.verified import verified
 
 if TYPE_CHECKING:
@@ -46,25 +46,26 @@ class RemoteStorage:
             raise store_fault(error) from error
         self._prepared = False
 
-    def put(self, chunks: Iterable[bytes], expect: Digest | None) -> tuple[Digest, int]:
-        """As `Blobs.put`: uploaded under a temporary name while it is hashed, then copied on the server's side."""
+    def put(self, chunks: Iterable[bytes], expect: Digest | None) -> tuple[Digest, int, bool]:
+        """As `Blobs.put`, and whether the object is new.
+
+        It is uploaded under a temporary name while it is hashed, then copied on the server's side.
+        """
         self._remove_stale()
         temporary = f"tmp/{uuid.uuid4().hex}"
         try:
             digest, size = self._upload(temporary, chunks)
             check_expected(digest, expect)
-            there = self.size(digest)
-            if there is None and size > _COPY_LIMIT:
+            new = self.size(digest) is None
+            if new and size > _COPY_LIMIT:
                 self._upload_again(temporary, digest)
-            elif there is None:
-                there = self._copy(temporary, digest)
-            if there is not None and there != size:
-                raise damaged(digest, "has another size than it had")
+            elif new:
+                new = self._copy(temporary, digest)
         except BaseError as error:
             raise store_fault(error) from error
         finally:
             self._forget(temporary)
-        return digest, size
+        return digest, size, new
 
     def _upload(self, name: str, chunks: Iterable[bytes]) -> tuple[Digest, int]:
         """Upload in parts, hashed on the way. An error of the source breaks it off: the object never appears."""
@@ -76,12 +77,12 @@ class RemoteStorage:
                 size += len(chunk)
         return Digest(check.hexdigest()), size
 
-    def _copy(self, temporary: str, digest: Digest) -> int | None:
+    def _copy(self, temporary: str, digest: Digest) -> bool:
         try:
             obstore.copy(self._store, temporary, key(digest), overwrite=False)
         except AlreadyExistsError:
-            return self.size(digest)
-        return None
+            return False
+        return True
 
     def _upload_again(self, temporary: str, digest: Digest) -> None:
         """Above S3's limit for a copy the bytes pass through this machine once more, and are checked once more.
