@@ -5,6 +5,7 @@ from __future__ import annotations
 from assay.inspections.archive import Archive
 from assay.inspections.config import Config
 from assay.inspections.coverage import Coverage
+from assay.inspections.crossfile import CrossFile
 from assay.inspections.keras import Keras
 from assay.inspections.licence import Licence
 from assay.inspections.lookalike import LookAlike
@@ -25,6 +26,7 @@ BUILTIN: tuple[type, ...] = (
     Keras,
     TensorFlow,
     NativeCode,
+    CrossFile,
     Licence,
     LookAlike,
 )
