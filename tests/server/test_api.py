@@ -196,15 +196,6 @@ def test_the_rest_of_the_api(http):
     assert http.put(f"/{NAME}/resolve/main/config.json", content=b"x").status_code == 405
 
 
-def test_attestations(http, published):
-    for revision in ("main", published.revision):
-        got = http.get(f"/api/assay/v1/attestations/{NAME}/{revision}").json()
-        assert [item["kind"] for item in got["statements"]] == ["fetched", "scanned", "approved"]
-        assert all(item["envelope"]["signatures"] and item["bundle"] for item in got["statements"])
-        assert {item["path"] for item in got["manifest"]["files"]} == set(FILES)
-        assert (got["verdict"]["decision"], got["revision"]) == ("ADMIT", published.revision)
-
-
 def test_models_with_one_part(live, publisher):
     revision = publisher.admit("gpt2", {"config.json": b"one part"})
     assert live.get("/api/models/gpt2").json()["sha"] == revision

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from assay.core.errors import EnvironmentFault, UsageError
+from assay.provenance.keys import KeyRing
 from assay.server.run import bind, url_of
 from tests.server.conftest import FILES, NAME
 
@@ -37,10 +39,12 @@ def test_a_port_in_use_and_a_host_that_is_none():
         bind("no such host", 0)
 
 
-def start(data, *arguments):
+def start(data, *arguments, passphrase=None):
     env = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
+    env |= {"ASSAY_KEY_PASSPHRASE": passphrase} if passphrase else {}
     command = [sys.executable, "-m", "assay.cli.main", "serve", "--port", "0", "--data", str(data), *arguments]
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=env, text=True, **pipes)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -123,3 +127,28 @@ def test_a_port_in_use_is_one_line_and_exit_3(publisher):
         _, err = process.communicate(timeout=20)
     assert (process.returncode, err.count("\n")) == (3, 1)
     assert "in use" in err
+
+
+def test_encrypted_keys(publisher):
+    shutil.rmtree(publisher.root / "keys")
+    KeyRing.create(publisher.root / "keys", "correct horse")
+
+    def kinds(passphrase):
+        process = start(publisher.root, "--quiet", passphrase=passphrase)
+        line = process.stdout.readline()
+        try:
+            url = f"{line.split()[1]}/api/assay/v1/attestations/{NAME}/main" if line else ""
+            return [one["kind"] for one in httpx.get(url).json()["statements"]] if url else [], process
+        finally:
+            process.terminate()
+
+    found, process = kinds(None)
+    assert found[-1] == "approved"
+    assert "without a signed view" in process.communicate(timeout=20)[1]
+    found, process = kinds("correct horse")
+    assert found[-1] == "view"
+    assert process.communicate(timeout=20)[1] == ""
+    found, process = kinds("wrong")
+    _, err = process.communicate(timeout=20)
+    assert (found, err.count("\n")) == ([], 1)
+    assert "passphrase" in err

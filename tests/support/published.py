@@ -10,6 +10,7 @@ from assay.core.verdict import Decision
 from assay.provenance import statements as st
 from assay.provenance.bundle import to_bundle
 from assay.provenance.keys import KeyRing
+from assay.provenance.oms import oms_statement
 from assay.registry.catalog import Catalog
 from assay.store.blobs import Blobs, open_blobs
 from assay.store.index import Index, StoredStatement
@@ -89,4 +90,5 @@ class Publisher:
         scanned = self.sign("scanned", "scanner", st.scanned(snapshot, evidence, previous=fetched.envelope, at=at))
         inputs = [fetched.envelope, scanned.envelope]
         approved = st.approved(snapshot, verdict, policy_name="strict", inputs=inputs, name=name)
-        return [fetched, scanned, self.sign("approved", "approver", approved)]
+        signature = self.sign("oms", "registry", oms_statement(snapshot, name))
+        return [signature, fetched, scanned, self.sign("approved", "approver", approved)]

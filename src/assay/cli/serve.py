@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from typing import TYPE_CHECKING
 
 from assay.cli.output import add_output_arguments, print_json
 from assay.cli.settings import add_data_argument, load_settings
 from assay.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from assay.provenance.keys import KeyRing
 
 _LAST_PORT = 65535
 _PREFIX = re.compile(r"(/[A-Za-z0-9._-]+)+/?")
@@ -53,13 +59,27 @@ def run(args: argparse.Namespace) -> int:
         index = Index.open(settings.database_url)
         try:
             answer = ServerSettings(tuple(args.allow_host), args.accel_prefix)
-            app = create_app(Catalog(index), open_blobs(settings.blobs_url), answer)
+            app = create_app(Catalog(index), open_blobs(settings.blobs_url), answer, ring=_registry_key(settings.keys))
             url = url_of(sock)
             _announce(args, url, client_settings(url))
             serve(app, sock)
         finally:
             index.close()
     return 0
+
+
+def _registry_key(keys: Path) -> KeyRing | None:
+    """The registry's key alone, for signed views; without it statements are served as they are stored."""
+    from assay.cli.passphrase import VARIABLE, read_passphrase  # noqa: PLC0415
+    from assay.provenance.keys import KeyRing  # noqa: PLC0415
+
+    if not keys.is_dir():
+        return None
+    passphrase = read_passphrase(keys)
+    if passphrase is None and KeyRing.encrypted(keys):
+        sys.stderr.write(f"assay: note: no passphrase in {VARIABLE}: statements are served without a signed view\n")
+        return None
+    return KeyRing.load(keys, passphrase, roles=("registry",))
 
 
 def _port(text: str) -> int:

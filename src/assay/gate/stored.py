@@ -107,7 +107,7 @@ def find(catalog: Catalog, reference: str) -> Stored:
         refused, served = error, ""
     else:
         snapshot, served = resolved.snapshot, resolved.revision
-    return Stored(name, served, snapshot, _of_name(catalog.index.statements_for(snapshot.id), name), refused)
+    return Stored(name, served, snapshot, statements_about(name, catalog.index.statements_for(snapshot.id)), refused)
 
 
 def verify_stored(
@@ -133,7 +133,7 @@ def verify_stored(
     )
 
 
-def _of_name(statements: Sequence[StoredStatement], name: str) -> tuple[StoredStatement, ...]:
+def statements_about(name: str, statements: Sequence[StoredStatement]) -> tuple[StoredStatement, ...]:
     """The statements about a name: its approvals, what they rest on, its refs and views, and every revocation."""
     wanted: set[Digest] = set()
     for one in statements:

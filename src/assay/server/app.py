@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
+    from assay.provenance.keys import KeyRing
     from assay.registry.catalog import Catalog
     from assay.store.blobs import Blobs
 
@@ -79,6 +80,7 @@ def create_app(
     settings: ServerSettings | None = None,
     *,
     clock: Callable[[], datetime] = utc_now,
+    ring: KeyRing | None = None,
 ) -> Starlette:
     """The registry as an ASGI application. Anyone who reaches it may read: bind it to loopback (`run`).
 
@@ -87,6 +89,7 @@ def create_app(
         blobs: the bytes.
         settings: how to answer.
         clock: the time, for tests.
+        ring: with the registry's key, so that statements are served with a signed view of now.
     """
     settings = settings or ServerSettings()
     app = Starlette(
@@ -94,7 +97,7 @@ def create_app(
         middleware=[Middleware(Guards, hosts=settings.hosts)],
         exception_handlers=_handlers(),
     )
-    app.state.registry = Registry(catalog, blobs, settings, clock)
+    app.state.registry = Registry(catalog, blobs, settings, clock, ring)
     return app
 
 

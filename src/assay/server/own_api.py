@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
+from assay.gate.export import sign_view
+from assay.gate.stored import Store, Stored, statements_about
 from assay.server.hub_api import resolve
 from assay.server.state import registry_of
 
@@ -17,10 +19,16 @@ if TYPE_CHECKING:
 def attestations(request: Request) -> Response:
     """`/api/assay/v1/attestations/{name}/{rev}`: manifest, statements (oldest first) and the verdict it is served by.
 
-    A verifier trusts none of this: it checks signatures against its own trust file and digests against its own files.
+    With a registry key at hand the last statement is a *view*: signed now, it tells a verifier how old its knowledge
+    of revocations is. A verifier trusts none of this unchecked: signatures against its own trust file, digests against
+    its own files.
     """
     resolved, registry = resolve(request), registry_of(request)
-    statements = registry.catalog.index.statements_for(resolved.snapshot.id)
+    statements = statements_about(resolved.name, registry.catalog.index.statements_for(resolved.snapshot.id))
+    if registry.ring is not None:
+        found = Stored(resolved.name, resolved.revision, resolved.snapshot, statements)
+        now_seen = sign_view(Store(registry.catalog, registry.blobs), found, registry.ring, now=registry.clock())
+        statements += (now_seen,) if now_seen else ()
     body = {
         "name": resolved.name,
         "revision": resolved.revision,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from assay.provenance.keys import KeyRing
     from assay.registry.catalog import Catalog
     from assay.server.target import Target
     from assay.store.blobs import Blobs
@@ -52,6 +53,7 @@ class Registry:
         blobs: the bytes.
         settings: how to answer.
         clock: the time; read once for each request.
+        ring: holds the registry's key and no other; None serves statements without a signed view.
         integrity: what is known about the blobs' bytes.
         transfers: bounds the threads that read blobs.
     """
@@ -60,6 +62,7 @@ class Registry:
     blobs: Blobs
     settings: ServerSettings = ServerSettings()
     clock: Callable[[], datetime] = utc_now
+    ring: KeyRing | None = None
     integrity: Integrity = field(init=False)
     transfers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_TRANSFERS))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from assay.core.errors import ContentError, SourceError
 from assay.core.name import check_name
 from assay.core.snapshot import FileEntry, Origin, Snapshot
+from assay.provenance.oms import STATEMENTS_DIRECTORY
 from assay.store.incoming import CHUNK
 from assay.store.tree import DirectoryFiles, list_tree
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from assay.store.blobs import Blobs
     from assay.store.tree import Skipped, Tree, TreeFile
 
-STATEMENTS_DIR = ".assay/"  # `assay attest export` writes there; statements about a model are no part of it
+_STATEMENTS = f"{STATEMENTS_DIRECTORY}/"  # `assay attest export` writes there; statements are no part of a model
 _SHOWN = 3  # refused entries named in one message
 
 
@@ -61,9 +62,9 @@ def fetch_directory(
 
 
 def _take(tree: Tree, blobs: Blobs, progress: Callable[[str, int, int], None]) -> list[FileEntry]:
-    if skipped := [entry for entry in tree.skipped if not f"{entry.path}/".startswith(STATEMENTS_DIR)]:
+    if skipped := [entry for entry in tree.skipped if not f"{entry.path}/".startswith(_STATEMENTS)]:
         raise ContentError(_refusal(skipped))
-    wanted = [file for file in tree.files if not file.path.startswith(STATEMENTS_DIR)]
+    wanted = [file for file in tree.files if not file.path.startswith(_STATEMENTS)]
     access = DirectoryFiles(tree)
     done, total = 0, sum(file.size for file in wanted)
     entries = []
