@@ -57,7 +57,7 @@ def test_it_serves_until_a_signal(publisher, number):
         assert "server" not in httpx.get(f"{url}/healthz").headers
     finally:
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.stdout.read(), process.communicate(timeout=20)[1]  # `readline` read ahead
     assert process.returncode == 0
     assert f"HF_ENDPOINT={url}" in out
     assert "HF_HOME=" in out
