@@ -5,14 +5,17 @@ from __future__ import annotations
 from assay.inspections.archive import Archive
 from assay.inspections.config import Config
 from assay.inspections.coverage import Coverage
+from assay.inspections.gguf import GgufFile
 from assay.inspections.crossfile import CrossFile
 from assay.inspections.keras import Keras
 from assay.inspections.licence import Licence
 from assay.inspections.lookalike import LookAlike
 from assay.inspections.native import NativeCode
+from assay.inspections.onnx import OnnxModel
 from assay.inspections.pickle import Pickle
 from assay.inspections.safetensors import SafetensorsHeader
 from assay.inspections.sourcecode import SourceCode
+from assay.inspections.template import Templates
 from assay.inspections.tensorflow import TensorFlow
 
 # Classes: each run makes its own, so that nothing passes from one snapshot to the next.
@@ -23,8 +26,11 @@ BUILTIN: tuple[type, ...] = (
     SafetensorsHeader,
     Config,
     SourceCode,
+    Templates,
     Keras,
     TensorFlow,
+    OnnxModel,
+    GgufFile,
     NativeCode,
     CrossFile,
     Licence,

@@ -84,6 +84,9 @@ class Template:
 
 @dataclass
 class _Findings:
+    names: set[str] = field(default_factory=lambda: set(_MESSAGE - {"messages", "message"}))
+    flags: dict[str, list[str]] = field(default_factory=dict)
+    lists: dict[str, str] = field(default_factory=dict)
     facts: list[TemplateFact] = field(default_factory=list)
     conditional: list[ConditionalText] = field(default_factory=list)
     texts: list[tuple[str, int]] = field(default_factory=list)
@@ -105,6 +108,7 @@ def read_template(text: str) -> Template:
     except (jinja2.TemplateError, RecursionError, ValueError, OverflowError, AssertionError) as error:
         return Template(hidden=hidden, error=f"{type(error).__name__}: {str(error)[:200]}")
     found = _Findings()
+    _learn(tree, found)
     for node in _walk(tree):
         handler = _HANDLERS.get(type(node).__name__)
         if handler is not None:
@@ -193,7 +197,7 @@ def _folded(node: Any, found: _Findings) -> None:
 
 
 def _name(node: Any, found: _Findings) -> None:
-    if node.name in {"lipsum", "cycler", "joiner", "self", "url_for", "get_flashed_messages", "request", "config"}:
+    if node.name in {"lipsum", "cycler", "joiner", "self", "url_for", "get_flashed_messages", "request"}:
         found.add("escape-name", node.name, node.lineno)
     elif _DUNDER.fullmatch(node.name):
         found.add("dunder", node.name, node.lineno)
@@ -247,39 +251,78 @@ def _output(node: Any, found: _Findings) -> None:
 
 
 def _if(node: Any, found: _Findings) -> None:
-    triggers = list(_triggers(node.test))
+    """`{% if %}`: what is put out in its body; `a if b else c`: what `a` is."""
+    triggers = list(dict.fromkeys(_triggers(node.test, found)))[:10]
     if not triggers:
         return
-    output = " ".join(_put_out(node.body)).strip()
+    body = node.body if type(node).__name__ == "If" else [node.expr1]
+    output = " ".join(_put_out(body)).strip()
     if output:
-        found.conditional.extend(ConditionalText(t, output[:1000], node.lineno) for t in triggers[:10])
+        found.conditional.extend(ConditionalText(t[:300], output[:1000], node.lineno) for t in triggers)
 
 
-def _triggers(test: Any) -> Iterator[str]:
+def _learn(tree: Any, found: _Findings) -> None:
+    """Note names that stand for what a message says, for a test of it, or for the items of a constant list."""
+    for node in _walk(tree):
+        kind = type(node).__name__
+        if kind == "Assign" and (name := _target_name(node.target)):
+            if triggers := list(_triggers(node.node, found)):
+                found.flags.setdefault(name, []).extend(triggers[:10])
+            elif _about_message(node.node, found):
+                found.names.add(name)
+        elif kind == "For" and (name := _target_name(node.target)):
+            items = [fold(item) for item in getattr(node.iter, "items", [])[:50]]
+            if items and type(node.iter).__name__ in {"List", "Tuple"}:
+                found.lists[name] = ", ".join(item for item in items if item)
+
+
+def _target_name(target: Any) -> str:
+    """Name of an assignment's target, with its namespace (`ns.flag`)."""
+    kind = type(target).__name__
+    if kind == "NSRef":
+        return f"{target.name}.{target.attr}"
+    return str(target.name) if kind == "Name" else ""
+
+
+def _triggers(test: Any, found: _Findings) -> Iterator[str]:
     """Constant words that a test looks for in what a message says."""
     for node in _walk(test):
         name = type(node).__name__
         if name == "Compare":
             sides = [node.expr, *(operand.expr for operand in node.ops)]
-            if any(_about_message(side) for side in sides):
-                yield from (text for side in sides if (text := fold(side)))
-        elif name == "Call" and type(node.node).__name__ == "Getattr" and _about_message(node.node.node):
+            if any(_about_message(side, found) for side in sides):
+                yield from (text for side in sides if (text := _words(side, found)))
+        elif name == "Call" and type(node.node).__name__ == "Getattr" and _about_message(node.node.node, found):
             if node.node.attr in {"startswith", "endswith", "find", "count", "index", "rfind"}:
-                yield from (text for a in node.args if (text := fold(a)))
-        elif name == "Test" and node.name in {"in", "eq", "equalto", "=="} and _about_message(node.node):
-            yield from (text for a in node.args if (text := fold(a)))
+                yield from (text for a in node.args if (text := _words(a, found)))
+        elif name == "Test" and node.name in {"in", "eq", "equalto", "=="} and _about_message(node.node, found):
+            yield from (text for a in node.args if (text := _words(a, found)))
+        elif name in {"Name", "Getattr"}:
+            yield from found.flags.get(_dotted(node), ())
 
 
-def _about_message(node: Any) -> bool:
+def _dotted(node: Any) -> str:
+    if type(node).__name__ == "Getattr":
+        return f"{node.node.name}.{node.attr}" if type(node.node).__name__ == "Name" else ""
+    return str(node.name)
+
+
+def _words(node: Any, found: _Findings) -> str:
+    if type(node).__name__ == "Name":
+        return found.lists.get(node.name, "")
+    return fold(node) or ""
+
+
+def _about_message(node: Any, found: _Findings) -> bool:
     """Whether the expression is what a message says (`message['content']`, `messages[-1].content|lower`)."""
     for inner in _walk(node):
         kind = type(inner).__name__
-        if kind == "Getattr" and inner.attr == "role":
+        if kind == "Getattr" and inner.attr in {"role", "type"}:
             return False
         if kind == "Getitem" and fold(inner.arg) in {"role", "type"}:
             return False
         key = inner.attr if kind == "Getattr" else fold(inner.arg) if kind == "Getitem" else None
-        if key in _MESSAGE or (kind == "Name" and inner.name in _MESSAGE - {"messages", "message"}):
+        if key in _MESSAGE or (kind in {"Name", "Getattr"} and _dotted(inner) in found.names):
             return True
     return False
 
@@ -313,4 +356,5 @@ _HANDLERS: Final[dict[str, Callable[[Any, _Findings], None]]] = {
     "TemplateData": _text,
     "Output": _output,
     "If": _if,
+    "CondExpr": _if,
 }
