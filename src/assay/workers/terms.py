@@ -59,7 +59,7 @@ def _stand_in(value: Any, budget: _Budget, depth: int) -> Term:
     if wrapped is not None:
         return term(value.assay_value, budget, depth)
     if isinstance(value, type):
-        module, _, name = getattr(value, "assay_name", "? ?").partition(" ")
+        module, name = getattr(value, "assay_global", ("?", "?"))
         return ["extension", int(name)] if module == "\0extension" else ["global", module, name]
     number = getattr(value, "assay_number", None)
     if number is None or depth >= DEPTH_LIMIT or budget.left <= 0:

@@ -84,6 +84,7 @@ LOG = Log(None, frozenset(), 100_000)
 class Recorder(type):
     """Metaclass of stand-ins: what is done to the class itself is recorded too."""
 
+    assay_global: tuple[str, str]
     assay_name: str
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -233,7 +234,9 @@ class Tracer(_pickle.Unpickler):
 def _stub(module: str, name: str) -> type:
     made = LOG.stubs.get((module, name))
     if made is None:
-        made = Recorder("stub", (Result,), {"__slots__": (), "assay_name": f"{module} {name}"})
+        made = Recorder(
+            "stub", (Result,), {"__slots__": (), "assay_global": (module, name), "assay_name": f"{module} {name}"}
+        )
         LOG.stubs[module, name] = made
     return made
 

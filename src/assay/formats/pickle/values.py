@@ -13,7 +13,13 @@ _SHOWN_DIGITS = 40
 
 
 class Broken(ContentError):
-    """The stream can't be followed further: every loader would stop here too."""
+    """The stream can't be followed further: every loader would stop here too.
+
+    Attributes:
+        offset: of the opcode, when it is not the one that was being followed.
+    """
+
+    offset: int | None = None
 
 
 class GlobalRef:
@@ -70,12 +76,11 @@ class Mapping:
 class Segment:
     """A run of data opcodes that has not been taken apart: bytes `start` to `end` of the stream."""
 
-    __slots__ = ("end", "order", "start")
+    __slots__ = ("end", "start")
 
-    def __init__(self, start: int, end: int, order: int) -> None:
+    def __init__(self, start: int, end: int) -> None:
         self.start = start
         self.end = end
-        self.order = order
 
 
 class Special:

@@ -1,0 +1,79 @@
+"""What acts in a pickle: imports, calls, state. Recorded, never done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from assay.formats.pickle import events as ev
+from assay.formats.pickle.values import GlobalRef, Outcome, Sequence, Special, term
+
+if TYPE_CHECKING:
+    from assay.formats.pickle.machine import Machine
+
+LISTED_CALLS = 4  # calls of one harmless callable that are listed; the rest is counted
+_COPYREG = frozenset(("copyreg", "copy_reg"))
+
+
+def _listed(m: Machine, key: str, name: str) -> bool:
+    """Count, and say whether this one is still listed."""
+    seen = m.counts.get(key, 0) + 1
+    m.counts[key] = seen
+    return seen <= LISTED_CALLS or name not in m.quiet
+
+
+def do_import(m: Machine, module: Any, name: Any) -> None:
+    """Push a global; names that are no plain text are computed at run time."""
+    if isinstance(module, str) and isinstance(name, str):
+        m.stack.append(GlobalRef(module, name))
+        if _listed(m, f"import {module} {name}", f"{module} {name}"):
+            m.emit(ev.IMPORT, ["global", module, name])
+        return
+    target = ["computed", term(m.open(module)), term(m.open(name))]
+    m.stack.append(Special(target))
+    m.emit(ev.IMPORT, target)
+
+
+def do_call(m: Machine, target: Any, arguments: Any, how: str) -> None:
+    """Record a call and push its result."""
+    m.calls += 1
+    number = m.calls
+    m.stack.append(Outcome(number, target))
+    if isinstance(target, GlobalRef):
+        key = f"{target.module} {target.name}"
+        if not _listed(m, key, key):
+            return
+        m.open(arguments)
+        _registry_call(m, target, arguments)
+    else:
+        m.open(arguments)
+    m.emit(ev.CALL, term(target), term(arguments), number, how)
+
+
+def do_build(m: Machine, target: Any, state: Any) -> None:
+    """Record `__setstate__`, or attributes being set."""
+    if isinstance(target, Outcome) and isinstance(target.target, GlobalRef):
+        key = f"{target.target.module} {target.target.name}"
+        if not _listed(m, f"build {key}", key):
+            return
+    m.emit(ev.BUILD, term(target), term(m.open(state)))
+
+
+def _registry_call(m: Machine, target: GlobalRef, arguments: Any) -> None:
+    """`copyreg.add_extension(module, name, code)` inside the stream gives a meaning to later EXT opcodes."""
+    if target.name != "add_extension" or target.module not in _COPYREG:
+        return
+    items = getattr(arguments, "items", [])
+    if len(items) == 3 and isinstance(items[2], int) and all(isinstance(i, str) for i in items[:2]):  # noqa: PLR2004
+        m.extensions[items[2]] = (items[0], items[1])
+
+
+def registry_item(m: Machine, target: Any, key: Any, value: Any) -> None:
+    """The same by writing to copyreg's tables directly."""
+    if not isinstance(target, GlobalRef) or target.module not in _COPYREG or not isinstance(key, int):
+        return
+    if target.name == "_inverted_registry" and isinstance(value, Sequence):
+        names = m.open(value).items
+        if len(names) == 2 and all(isinstance(i, str) for i in names):  # noqa: PLR2004
+            m.extensions[key] = (names[0], names[1])
+    if target.name == "_extension_cache" and isinstance(value, GlobalRef):
+        m.extensions[key] = (value.module, value.name)
