@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from assay.server.app import create_app
+from assay.store.blobs import open_blobs
 from tests.e2e.clients import VERSIONS, Client
 from tests.simulators.serving import serving
 from tests.support.published import Publisher
+from tests.support.s3 import new_bucket, running_s3
 
 NAME = "org/model"
 WHY = "pytorch_model.bin calls posix.system('echo 42')"
@@ -277,3 +279,32 @@ def test_a_damaged_blob_never_becomes_a_file_of_the_client(own, own_client):
     blobs = own_client.cached(NAME) / "blobs"
     assert not (blobs / entry.digest.hex).exists()
     assert all(len(left.read_bytes()) < len(content) for left in blobs.iterdir())
+
+
+# --- files by link --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def in_s3(tmp_path_factory):
+    """Blobs in object storage: the registry answers with links, the client follows them to another host."""
+    settings = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    with running_s3() as endpoint, pytest.MonkeyPatch.context() as patch:
+        for name, value in (settings | {"AWS_ENDPOINT_URL": endpoint}).items():
+            patch.setenv(name, value)
+        new_bucket(endpoint, "models")
+        publisher = Publisher(tmp_path_factory.mktemp("in-s3") / "data")
+        publisher.blobs = open_blobs("s3://models/prefix")
+        publisher.revision = publisher.admit(NAME, FILES)
+        publisher.app = Recorder(create_app(publisher.catalog, publisher.blobs))
+        with serving(publisher.app) as publisher.url:
+            yield publisher
+        publisher.index.close()
+
+
+def test_files_by_link_into_object_storage(in_s3, version, tmp_path):
+    client = Client(version, in_s3.url, tmp_path / "hf-home")
+    assert client.call("snapshot_download", repo_id=NAME)["files"] == SHA256
+    got = client.call("filesystem", model=NAME, path="weights.bin", start=1_000_000, end=1_010_000)
+    assert got["part"] == hashlib.sha256(FILES["weights.bin"][1_000_000:1_010_000]).hexdigest()
+    error, _ = client.fail("hf_hub_download", repo_id=NAME, filename="none")
+    assert error in {"EntryNotFoundError", "RemoteEntryNotFoundError"}

@@ -77,14 +77,15 @@ def in_s3(s3, tmp_path, monkeypatch):
 
 def test_a_link_into_object_storage_carries_what_clients_need(in_s3, s3):
     digest = hashlib.sha256(FILES["weights.safetensors"]).hexdigest()
-    for method in ("GET", "HEAD"):
-        got = httpx.request(method, in_s3.url + WEIGHTS)
-        assert got.status_code == 302
-        assert got.headers["X-Repo-Commit"] == in_s3.revision
-        assert got.headers["X-Linked-Etag"] == f'"{digest}"'
-        assert got.headers["X-Linked-Size"] == str(len(FILES["weights.safetensors"]))
-        assert got.headers["Cache-Control"] == "no-store"
-        assert got.headers["Location"].startswith(s3)
+    head, got = httpx.head(in_s3.url + WEIGHTS), httpx.get(in_s3.url + WEIGHTS)
+    for answer in (head, got):
+        assert answer.headers["X-Repo-Commit"] == in_s3.revision
+        assert answer.headers["X-Linked-Etag"] == f'"{digest}"'
+        assert answer.headers["X-Linked-Size"] == str(len(FILES["weights.safetensors"]))
+    assert (head.status_code, head.headers["Content-Length"]) == (200, head.headers["X-Linked-Size"])
+    assert got.status_code == 302
+    assert got.headers["Cache-Control"] == "no-store"
+    assert got.headers["Location"].startswith(s3)
     linked = httpx.get(got.headers["Location"])
     assert hashlib.sha256(linked.content).hexdigest() == digest
     assert (

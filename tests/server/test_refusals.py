@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
+from assay.core.errors import EnvironmentFault
 from assay.core.verdict import Decision
 from assay.server.app import create_app
+from assay.store.schema import decisions
 from tests.server.conftest import FILES, NAME
 from tests.simulators.serving import serving
 
@@ -122,3 +125,21 @@ def test_hostile_reasons_stay_inside_their_header(live, publisher):
         assert len(value) < 2000
     assert got.headers["Content-Type"] == "application/json"
     assert "\x1b" not in got.text
+
+
+def test_a_fault_of_the_machine_asks_to_come_back(live, publisher, monkeypatch):
+    def locked(*_):
+        raise EnvironmentFault("the index is locked", hint="try again")
+
+    monkeypatch.setattr(publisher.catalog, "resolve", locked)
+    got = live.get(f"/{NAME}/resolve/main/config.json")
+    assert (got.status_code, got.headers["Retry-After"]) == (503, "2")
+    assert "the index is locked" in got.headers["X-Error-Message"]
+
+
+def test_an_index_that_was_changed_serves_nothing(live, publisher):
+    with publisher.index.transaction() as tx:
+        tx.execute(delete(decisions))
+    got = live.get(f"/{NAME}/resolve/main/config.json")
+    assert (got.status_code, got.headers["X-Error-Code"]) == (403, "GatedRepo")
+    assert "assay log verify" in got.headers["X-HF-Warning"]

@@ -40,19 +40,21 @@ def file(request: Request) -> Response:
     headers = _headers(resolved, entry)
     if _unchanged(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    if request.method == "HEAD":
+        # Answered here in any case: some clients follow a redirect of HEAD and then miss the commit.
+        registry.integrity.check(entry.digest, entry.size)
+        return BlobResponse(registry, entry, Span(0, 0), 200, headers | {"Content-Length": str(entry.size)})
     url = registry.blobs.presigned_url(entry.digest, registry.settings.presign_seconds)
     if url is not None:
         return Response(status_code=302, headers=headers | {"Location": url, "Cache-Control": "no-store"})
     registry.integrity.check(entry.digest, entry.size)
-    if registry.settings.accel_prefix is not None and request.method == "GET":
+    if registry.settings.accel_prefix is not None:
         return Response(headers=headers | {"X-Accel-Redirect": _accel(registry, entry)})
     return _embedded(request, registry, entry, headers)
 
 
 def _embedded(request: Request, registry: Registry, entry: FileEntry, headers: dict[str, str]) -> Response:
     whole = Span(0, entry.size)
-    if request.method == "HEAD":
-        return BlobResponse(registry, entry, Span(0, 0), 200, headers | {"Content-Length": str(entry.size)})
     wanted, same = request.headers.get("range"), request.headers.get("if-range")
     try:
         span = parse_range(wanted, entry.size, if_range=same, etag=headers["ETag"])
