@@ -5,8 +5,8 @@ from __future__ import annotations
 from assay.inspections.archive import Archive
 from assay.inspections.config import Config
 from assay.inspections.coverage import Coverage
-from assay.inspections.gguf import GgufFile
 from assay.inspections.crossfile import CrossFile
+from assay.inspections.gguf import GgufFile
 from assay.inspections.keras import Keras
 from assay.inspections.licence import Licence
 from assay.inspections.lookalike import LookAlike
