@@ -13,8 +13,8 @@ EXIT_DAMAGED = 1
 _EPILOG = """\
 exit status: 0 every blob is what its name says, 1 one is not, 3 error
 
-A damaged blob is never served to its end: the server stops before the last chunk. Put the file back by vetting the model
-from its source again.
+A damaged blob is never served to its end: the server stops before the last chunk. Vet the model from its source again
+to put the file back.
 """
 
 
