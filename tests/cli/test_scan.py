@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from assay.cli.main import main
+from assay.core.errors import ContentError
+from assay.store.tree import DirectoryFiles
+from tests.simulators.hub import HubSimulator
 
 
 class Payload:
@@ -149,9 +152,6 @@ def test_what_can_not_be_read_is_a_target(capsys, tmp_path):
 
 def test_a_file_that_can_not_be_opened(capsys, tmp_path, monkeypatch):
     folder = good(tmp_path / "m")
-    from assay.core.errors import ContentError
-    from assay.store.tree import DirectoryFiles
-
     really = DirectoryFiles.open
 
     def refuse(self, path):
@@ -223,3 +223,61 @@ def test_a_hundred_thousand_files(capsys, tmp_path):
     status, document = as_json(capsys, str(tmp_path))
     assert status == 0
     assert len(document["targets"]) == 100_000
+
+
+def test_standard_input(tmp_path):
+    data = pickle.dumps(Payload())
+    command = [sys.executable, "-m", "assay.cli.main", "scan", "-", "--format", "json"]
+    result = subprocess.run(command, input=data, capture_output=True, check=False)
+    document = json.loads(result.stdout)
+    assert result.returncode == 1
+    (target,) = document["targets"]
+    assert (target["path"], target["sha256"]) == ("-", hashlib.sha256(data).hexdigest())
+    assert target["findings"][0]["where"]["file"] == "-"
+
+
+def test_ignore_file_of_the_working_directory(capsys, tmp_path, monkeypatch):
+    folder = good(tmp_path / "m")
+    (folder / "lib.so").write_bytes(b"\x7fELF" + bytes(100))
+    entry = '[[ignore]]\nrule = "native-code"\nreason = "our build"\nuntil = 2999-01-01\n'
+    assert run(capsys, str(folder))[0] == 1
+    (tmp_path / ".assayignore.toml").write_text(entry)
+    monkeypatch.chdir(tmp_path)
+    status, document = as_json(capsys, str(folder))
+    assert status == 0
+    assert document["summary"]["ignored"] == 1
+    assert run(capsys, str(folder))[1].count("1 ignored") == 1
+    (folder / ".assayignore.toml").write_text(entry)
+    monkeypatch.chdir(folder)
+    status, document = as_json(capsys, ".")
+    assert status == 1
+    assert "not used" in document["remarks"][0]
+    assert run(capsys, ".", "--ignore-file", str(tmp_path / "nothing"))[0] == 3
+
+
+@pytest.mark.parametrize("form", ["sarif", "html"])
+def test_other_formats(capsys, tmp_path, form):
+    folder = good(tmp_path / "m")
+    (folder / "evil.pkl").write_bytes(pickle.dumps(Payload()))
+    status, out, _ = run(capsys, str(folder), "--format", form)
+    assert status == 1
+    assert "touch /tmp/never-made-by-assay" in out
+
+
+def test_a_model_on_a_hub(capsys):
+    simulator = HubSimulator()
+    simulator.add("sentence-tranformers/all-MiniLM-L6-v2", {"config.json": b"{}", "evil.bin": pickle.dumps(Payload())})
+    reference = "hf://sentence-tranformers/all-MiniLM-L6-v2"
+    with simulator.running() as url:
+        status, document = as_json(capsys, reference, "--hub-url", url)
+    assert status == 1
+    assert [t["path"] for t in document["targets"]] == [f"{reference}@main/config.json", f"{reference}@main/evil.bin"]
+    assert document["targets"][1]["outcome"] == "found"
+    assert document["snapshots"][0]["findings"][0]["rule"] == "look-alike-name"
+
+
+def test_a_hub_that_is_not_there(capsys, monkeypatch):
+    monkeypatch.delenv("ASSAY_HUB_URL", raising=False)
+    status, out, err = run(capsys, "hf://org/model")
+    assert (status, out) == (3, "")
+    assert "no hub" in err

@@ -20,6 +20,7 @@ from assay.inspections.builtin import BUILTIN
 from assay.inspections.coverage import Coverage
 from assay.inspections.parts import MAX_SAME, plain
 from assay.inspections.runner import inspect
+from assay.policy.model import load_policy
 from tests.support.scan import Memory
 
 
@@ -189,8 +190,6 @@ def test_plain_keeps_what_is_plain(value):
 
 
 def test_builtin_names_are_unique_and_what_policy_requires():
-    from assay.policy.model import load_policy
-
     names = [item.name for item in BUILTIN]
     assert len(set(names)) == len(names)
     assert set(load_policy(None).required) <= set(names)

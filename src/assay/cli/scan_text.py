@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from assay.core.finding import Finding
-    from assay.inspections.scan import Report, Scanned, Target
+    from assay.inspections.report import Report, Scanned, Target
 
     _Paint = Callable[[str, str], str]
 
@@ -89,6 +89,10 @@ def _summary(report: Report, paint: _Paint) -> Iterator[str]:
     found = paint(", ".join(counts), _RED) if counts else "no findings"
     unread = paint(f"{doubtful} files not read to the end", _YELLOW) if doubtful else "everything read"
     done = not counts and not doubtful
+    if report.ignored:
+        unread += f", {len(report.ignored)} ignored"
+    for remark in report.remarks:
+        yield paint(printable(remark), _YELLOW) + "\n"
     yield (paint(f"{line}{found}, {unread}", _GREEN) if done else f"{line}{found}; {unread}") + "\n"
 
 

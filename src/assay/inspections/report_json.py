@@ -8,7 +8,7 @@ from assay import __version__
 from assay.core.finding import Finding, Severity
 
 if TYPE_CHECKING:
-    from assay.inspections.scan import Report
+    from assay.inspections.report import Ignored, Report
 
 SCAN_SCHEMA = "assay.scan/v1"
 
@@ -27,6 +27,7 @@ def to_json(report: Report) -> dict[str, Any]:
                 "outcome": target.outcome.value,
                 "findings": [finding_json(finding) for finding in target.findings],
                 "unread": [unread.to_json() for unread in target.unread],
+                "ignored": [ignored_json(item) for item in target.ignored],
             }
             for target in report.targets
         ],
@@ -37,6 +38,7 @@ def to_json(report: Report) -> dict[str, Any]:
                 "id": whole.id,
                 "findings": [finding_json(finding) for finding in whole.findings],
                 "unread": [unread.to_json() for unread in whole.unread],
+                "ignored": [ignored_json(item) for item in whole.ignored],
                 "inspectors": [
                     {"inspector": e.inspector, "version": e.version, "outcome": e.outcome.value} for e in whole.evidence
                 ],
@@ -44,6 +46,7 @@ def to_json(report: Report) -> dict[str, Any]:
             for whole in report.snapshots
         ],
         "summary": summary(report),
+        "remarks": report.remarks,
     }
 
 
@@ -59,12 +62,18 @@ def summary(report: Report) -> dict[str, Any]:
         "seconds": report.seconds,
         "findings": counts,
         "unread": len(report.unread),
+        "ignored": len(report.ignored),
     }
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
     """One finding with the link to its rule's page."""
     return {**finding.to_json(), "help": help_link(finding.rule)}
+
+
+def ignored_json(item: Ignored) -> dict[str, Any]:
+    """A finding that was set aside."""
+    return {**finding_json(item.finding), "reason": item.reason, "until": item.until}
 
 
 def help_link(rule: str) -> str:
