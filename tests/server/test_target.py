@@ -57,6 +57,8 @@ def test_what_a_path_asks_for(path, target):
         "/api/assay/v1/attestations/a/b/c/d",
         "/org/name/resolve/main/%FF",
         "/resolve/main/x/y",
+        "/org/name/resolve/main/a%00b",
+        "/api/models/org/name/revision/%00",
     ],
 )
 def test_paths_that_ask_for_nothing(path):

@@ -1,7 +1,7 @@
 import pytest
 
 from assay.core.digest import Digest
-from assay.core.errors import SourceError, UsageError
+from assay.core.errors import IntegrityError, SourceError, UsageError
 from assay.core.limits import Limits
 from assay.sources import hub_client
 from assay.sources.hub import HubRef, fetch_hub
@@ -86,6 +86,15 @@ def test_large_files_that_the_store_has_are_not_fetched_again(hub, blobs):
     assert len(fetch(hub, blobs).files) == len(FILES)
     assert hub.asked("weights.safetensors") == 0
     assert hub.asked("config.json") == 1
+
+
+def test_a_blob_that_was_planted_in_the_store_is_not_taken_for_the_hubs_file(hub, blobs):
+    fetch(hub, blobs)
+    path = blobs.local_path(Digest.of(FILES["weights.safetensors"]))
+    path.chmod(0o600)
+    path.write_bytes(b"harmless".ljust(50_000))
+    with pytest.raises(IntegrityError, match="is not what its name says"):
+        fetch(hub, blobs)
 
 
 # --- broken connections and busy hubs ---------------------------------------------------------------------------------

@@ -150,6 +150,8 @@ def models(request: Request) -> Response:
     query, registry = request.query_params, registry_of(request)
     if unknown := [name for name in _UNKNOWN_FILTERS if query.get(name)]:
         raise UsageError(f"this registry can't filter by {unknown[0]}", hint="search and author work")
+    if any("\0" in value for value in query.values()):
+        raise UsageError("a parameter holds a NUL character")
     limit = _number(query, "limit", 100, least=1, most=MODELS_PAGE)
     author = query.get("author", "")
     search = query.get("search", "") or (f"{author}/" if author else "")

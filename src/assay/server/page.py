@@ -43,8 +43,8 @@ _CSP = (
 def page(request: Request) -> Response:
     """Served models with their verdicts."""
     registry, query = registry_of(request), request.query_params
-    search, cursor = query.get("search", "")[:200], query.get("cursor") or None
-    found = registry.catalog.models(search, _PAGE, cursor, registry.clock())
+    search, cursor = (query.get(key, "")[:200].replace("\0", "") for key in ("search", "cursor"))
+    found = registry.catalog.models(search, _PAGE, cursor or None, registry.clock())
     rows = "".join(_row(registry, model) for model in found.models)
     listing = (
         '<table><thead><tr><th scope="col">Model</th><th scope="col">Verdict</th><th scope="col">Revision</th>'

@@ -53,6 +53,8 @@ def parse_target(raw_path: bytes) -> Target | None:
         text = raw_path.decode("ascii")
         parts = [unquote(part, errors="strict") for part in text.removeprefix("/").split("/")]
     except UnicodeDecodeError:
+        parts = []
+    if not parts or "\0" in "".join(parts):  # NUL: no file has it in its name, and PostgreSQL no text
         return None
     if text in _FIXED:
         return Target(_FIXED[text])

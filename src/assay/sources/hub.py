@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from assay.core.errors import ContentError, SourceError, UsageError
@@ -67,8 +68,8 @@ def fetch_hub(
     """Store every file of the commit that `ref` resolves to, and return the snapshot.
 
     The revision is resolved once; listing and files are read at that commit. Files in large-file storage are checked
-    against the SHA-256 of the listing, and not fetched again when the store has them; the others against their Git
-    blob id, a SHA-1 that catches accidents. Sizes must be exactly those of the listing.
+    against the SHA-256 of the listing, and hashed in the store instead of fetched when it has them; the others against
+    their Git blob id, a SHA-1 that catches accidents. Sizes must be exactly those of the listing.
 
     Args:
         ref: what to fetch.
@@ -95,8 +96,8 @@ def fetch_hub(
         done, total = 0, sum(file.size for file in files)
         entries = []
         for file in files:
-            counted = _counted(hub.read(ref.name, commit, file), file.path, done, total, report)
-            entries.append(_store(file, counted, blobs, hub.url))
+            take = _Taking(file, blobs, partial(_shift, report, file.path, done, total))
+            entries.append(take.kept(hub.url) or take.fetched(hub.read(ref.name, commit, file), hub.url))
             done += file.size
             report(file.path, done, total)
         uri = f"{hub.url}/{known_as}"
@@ -106,33 +107,48 @@ def fetch_hub(
         raise SourceError(f"{ref} at {hub_url}: {error}") from error
 
 
-def _store(file: HubFile, chunks: Iterable[bytes], blobs: Blobs, hub: str) -> FileEntry:
-    if file.sha256 is not None and blobs.has(file.sha256) and blobs.size(file.sha256) == file.size:
-        return FileEntry(file.path, file.size, file.sha256)
-    git = hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
-    try:
-        digest, size = blobs.put(_also(chunks, git.update) if file.git_oid else chunks, expect=file.sha256)
-    except ContentError as error:
-        raise _lie(file, hub) from error
-    if file.git_oid not in {None, git.hexdigest()}:
-        raise _lie(file, hub)
-    return FileEntry(file.path, size, digest)
+def _shift(report: Callable[[str, int, int], None], path: str, before: int, total: int, size: int) -> None:
+    report(path, before + size, total)
 
 
-def _lie(file: HubFile, hub: str) -> SourceError:
-    return SourceError(f"{file.path[:200]!r}: the bytes are not what the listing of {hub} says")
+class _Taking:
+    """One file on its way into the store; `seen` is told how many of its bytes have passed."""
 
+    def __init__(self, file: HubFile, blobs: Blobs, seen: Callable[[int], None]) -> None:
+        self._file = file
+        self._blobs = blobs
+        self._seen = seen
 
-def _also(chunks: Iterable[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
-    for chunk in chunks:
-        update(chunk)
-        yield chunk
+    def kept(self, hub: str) -> FileEntry | None:
+        """The file, when the store has it already: hashed again, since bytes planted there would be inspected."""
+        digest = self._file.sha256
+        if digest is None or not self._blobs.has(digest):
+            return None
+        size = sum(len(chunk) for chunk in self._pass(self._blobs.stream(digest)))
+        if size != self._file.size:
+            raise self._lie(hub)
+        return FileEntry(self._file.path, size, digest)
 
+    def fetched(self, chunks: Iterable[bytes], hub: str) -> FileEntry:
+        """The file from the hub."""
+        git = hashlib.sha1(b"blob %d\0" % self._file.size, usedforsecurity=False)
+        update = git.update if self._file.git_oid else None
+        try:
+            digest, size = self._blobs.put(self._pass(chunks, update), expect=self._file.sha256)
+        except ContentError as error:
+            raise self._lie(hub) from error
+        if self._file.git_oid not in {None, git.hexdigest()}:
+            raise self._lie(hub)
+        return FileEntry(self._file.path, size, digest)
 
-def _counted(
-    chunks: Iterable[bytes], path: str, done: int, total: int, report: Callable[[str, int, int], None]
-) -> Iterator[bytes]:
-    for chunk in chunks:
-        done += len(chunk)
-        report(path, done, total)
-        yield chunk
+    def _pass(self, chunks: Iterable[bytes], update: Callable[[bytes], None] | None = None) -> Iterator[bytes]:
+        size = 0
+        for chunk in chunks:
+            size += len(chunk)
+            if update is not None:
+                update(chunk)
+            self._seen(size)
+            yield chunk
+
+    def _lie(self, hub: str) -> SourceError:
+        return SourceError(f"{self._file.path[:200]!r}: the bytes are not what the listing of {hub} says")
