@@ -14,9 +14,12 @@ from assay.inspections.native import NativeCode
 from assay.inspections.onnx import OnnxModel
 from assay.inspections.pickle import Pickle
 from assay.inspections.safetensors import SafetensorsHeader
+from assay.inspections.skops import Skops
 from assay.inspections.sourcecode import SourceCode
 from assay.inspections.template import Templates
 from assay.inspections.tensorflow import TensorFlow
+from assay.inspections.tflite import FlatModels
+from assay.inspections.torch_archive import TorchArchives
 
 # Classes: each run makes its own, so that nothing passes from one snapshot to the next.
 BUILTIN: tuple[type, ...] = (
@@ -31,6 +34,9 @@ BUILTIN: tuple[type, ...] = (
     TensorFlow,
     OnnxModel,
     GgufFile,
+    FlatModels,
+    TorchArchives,
+    Skops,
     NativeCode,
     CrossFile,
     Licence,

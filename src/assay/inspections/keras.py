@@ -60,8 +60,8 @@ class Keras:
     version = "1"
 
     def wants(self, part: Part) -> bool:
-        """HDF5 files, Keras metadata, and JSON."""
-        return bool({"hdf5", "keras-metadata", "json"}.intersection(part.formats))
+        """HDF5 files, Keras metadata and JSON; of an archive, the members."""
+        return bool({"hdf5", "keras-metadata", "keras-zip", "json"}.intersection(part.formats))
 
     def inspect_part(self, part: Part, out: Collector) -> None:
         """Read the configuration, wherever it lies."""

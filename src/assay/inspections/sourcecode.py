@@ -59,6 +59,8 @@ class SourceCode:
 
     def wants(self, part: Part) -> bool:
         """Source code, requirement files, and configuration that may refer to code."""
+        if "torchscript" in part.within and "/code/" in part.name and ".data/extern_modules" not in part.siblings:
+            return False  # TorchScript has Python's syntax and never runs as Python: see torch_archive.py
         if {"python", "notebook", "shell"}.intersection(part.formats):
             return True
         if "text" in part.formats and _REQUIREMENTS.fullmatch(part.name):
