@@ -141,7 +141,19 @@ def test_expressions_that_are_evaluated(expression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["s0", "2*s0 + 1", "Max(1, s0 - 3)", "FloorDiv(s0, 2)", "Mod(s0, 8) <= 4", "1.5*s1", "(s0 + 2)**2"]
+    "text",
+    [
+        "s0",
+        "2*s0 + 1",
+        "Max(1, s0 - 3)",
+        "FloorDiv(s0, 2)",
+        "Mod(s0, 8) <= 4",
+        "1.5*s1",
+        "(s0 + 2)**2",
+        "Symbol('s77', positive=True, integer=True)",
+        "Add(Symbol('s0'), Integer(1))",
+        "Float('1.5', precision=53)",
+    ],
 )
 def test_arithmetic_is_plain(text: str) -> None:
     assert plain_expression(text)

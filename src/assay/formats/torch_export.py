@@ -22,6 +22,9 @@ _MAX_NODES: Final = 5_000_000
 _SHOWN: Final = 20  # expressions and calls kept of one kind
 # What sympy's printer writes for sizes: numbers, symbols and its own functions; no attribute, no text, no subscript.
 _EXPRESSION: Final = re.compile(r"[\w\s+\-*/(),<>=!&|~%.]*")
+_LEAF: Final = re.compile(
+    r"(?:Symbol|Dummy)\('[A-Za-z_]\w*'(?:, \w+=(?:True|False))*\)|Float\('[-+.\de]+'(?:, precision=\d+)?\)"
+)
 _FUNCTION: Final = re.compile(r"([A-Za-z_]\w*)\s*\(")
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z_]\w*\s*\.\s*[A-Za-z_]|\)\s*\.|__")
 _KNOWN_FUNCTIONS: Final = frozenset(
@@ -31,7 +34,8 @@ _KNOWN_FUNCTIONS: Final = frozenset(
         "RoundToInt", "RoundDecimal", "FloatPow", "PowByNatural", "LShift", "RShift", "Abs", "floor", "ceiling",
         "Pow", "And", "Or", "Not", "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "Piecewise", "Integer", "Float", "Rational",
         "Symbol", "Mul", "Add", "sqrt", "log", "exp", "OpaqueUnaryFn_sqrt", "OpaqueUnaryFn_log2", "Identity",
-        "BitwiseFn_bitwise_and", "BitwiseFn_bitwise_or", "Heaviside",
+        "BitwiseFn_bitwise_and", "BitwiseFn_bitwise_or", "Heaviside", "Equality",
+        "Unequality", "StrictLessThan", "StrictGreaterThan", "LessThan", "GreaterThan", "ITE", "Tuple",
     )
 )  # fmt: skip
 
@@ -115,9 +119,15 @@ def _texts(inputs: Any) -> Iterator[str]:
 
 def plain_expression(text: str) -> bool:
     """Whether an expression is arithmetic on symbols: it is handed to sympy, which evaluates it as Python."""
+    text = _without_leaves(text[:10_001])
     if len(text) > 10_000 or not _EXPRESSION.fullmatch(text) or _ATTRIBUTE.search(text):  # noqa: PLR2004
         return False
     return all(name in _KNOWN_FUNCTIONS for name in _FUNCTION.findall(text))
+
+
+def _without_leaves(text: str) -> str:
+    """The expression with `Symbol('s0', integer=True)` and `Float('1.5', precision=53)` as plain words."""
+    return _LEAF.sub("s", text)
 
 
 def read_script(data: bytes, limit: int) -> tuple[ScriptCall, ...]:
