@@ -83,43 +83,46 @@ MACHINES = {
 }  # fmt: skip
 
 
-class _Program(ctypes.Structure):
+class Program(ctypes.Structure):
+    """`struct sock_fprog`."""
+
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def _instruction(code: int, k: int, jt: int = 0, jf: int = 0) -> bytes:
+def instruction(code: int, k: int, jt: int = 0, jf: int = 0) -> bytes:
+    """One `struct sock_filter`; `jt` and `jf` are instructions to skip."""
     return struct.pack("=HBBI", code, jt, jf, k)
 
 
 def program(machine: Machine) -> bytes:
     """The filter as an array of `struct sock_filter`."""
     out = [
-        _instruction(_LD_ABS, _OFF_ARCH),
-        _instruction(_JEQ, machine.audit_arch, 1, 0),
-        _instruction(_RET, _KILL),
-        _instruction(_LD_ABS, _OFF_NR),
+        instruction(_LD_ABS, _OFF_ARCH),
+        instruction(_JEQ, machine.audit_arch, 1, 0),
+        instruction(_RET, _KILL),
+        instruction(_LD_ABS, _OFF_NR),
     ]
     if machine.x32:
-        out += [_instruction(_JGE, _X32_BIT, 0, 1), _instruction(_RET, _KILL)]
+        out += [instruction(_JGE, _X32_BIT, 0, 1), instruction(_RET, _KILL)]
     for number in machine.allow:
-        out += [_instruction(_JEQ, number, 0, 1), _instruction(_RET, _ALLOW)]
+        out += [instruction(_JEQ, number, 0, 1), instruction(_RET, _ALLOW)]
     for number in machine.kill:
-        out += [_instruction(_JEQ, number, 0, 1), _instruction(_RET, _KILL)]
+        out += [instruction(_JEQ, number, 0, 1), instruction(_RET, _KILL)]
     for number in machine.memory:
         out += [
-            _instruction(_JEQ, number, 0, 4),
-            _instruction(_LD_ABS, _OFF_ARGS + 2 * 8),
-            _instruction(_JSET, _PROT_EXEC, 0, 1),
-            _instruction(_RET, _ERRNO_EPERM),
-            _instruction(_RET, _ALLOW),
+            instruction(_JEQ, number, 0, 4),
+            instruction(_LD_ABS, _OFF_ARGS + 2 * 8),
+            instruction(_JSET, _PROT_EXEC, 0, 1),
+            instruction(_RET, _ERRNO_EPERM),
+            instruction(_RET, _ALLOW),
         ]
     out += [
-        _instruction(_JEQ, machine.prlimit, 0, 4),
-        _instruction(_LD_ABS, _OFF_ARGS),
-        _instruction(_JEQ, 0, 0, 1),
-        _instruction(_RET, _ALLOW),
-        _instruction(_RET, _KILL),
-        _instruction(_RET, _ERRNO_EPERM),
+        instruction(_JEQ, machine.prlimit, 0, 4),
+        instruction(_LD_ABS, _OFF_ARGS),
+        instruction(_JEQ, 0, 0, 1),
+        instruction(_RET, _ALLOW),
+        instruction(_RET, _KILL),
+        instruction(_RET, _ERRNO_EPERM),
     ]
     return b"".join(out)
 
@@ -145,7 +148,7 @@ def install() -> str:
         return f"no filter for processor {os.uname().machine}"
     code = program(machine)
     buffer = ctypes.create_string_buffer(code, len(code))
-    prog = _Program(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
+    prog = Program(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(prog), 0, 0) != 0:
         return f"the kernel refused the filter: {os.strerror(ctypes.get_errno())}"

@@ -1,0 +1,253 @@
+"""Start a guest, give it models, and take what it did: the supervisor's side.
+
+A *template* (`inside.py`) imports a worker's frameworks under bubblewrap and never sees a model; a *session* is a fresh
+worker forked from it, for one model. Everything that a session tries is recorded by `session.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from assay.core.errors import SandboxError
+from assay.core.limits import GIB, MIB
+from assay.sandbox import channel as wire
+from assay.sandbox.cgroups import Cgroup
+from assay.sandbox.rights import Bounds
+from assay.sandbox.selftest import NAMESPACES
+from assay.sandbox.session import Session
+from assay.sandbox.stage import Stage
+from assay.sandbox.start import INSTALL_HINT, LOST_WITHOUT, MODEL, arrange, find_bubblewrap
+
+START_SECONDS = 180  # imports of frameworks from a cold disk
+_JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs"; shift; done; shift; exec "$@"'
+
+# What a load can't do without: each is what keeps something of the host away, or what tells that it was tried.
+DEFAULT_REQUIRED = (
+    "private_root", "read_only_root", "private_scratch", "net_namespace", "pid_namespace", "mnt_namespace",
+    "ipc_namespace", "not_root", "no_capabilities", "no_new_privs", "seccomp", "recording", "rlimits",
+    "empty_environment",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GuestLimits:
+    """Limits of a guest.
+
+    Attributes:
+        memory_bytes: address space of a worker beyond the template's; the cgroup gets as much, and the template's.
+        cpu_seconds: CPU time of a worker.
+        start_seconds: wall time until the template is ready.
+        processes: processes and threads.
+        descriptors: open files.
+        scratch_bytes: private `/tmp`.
+        output_bytes: standard output and error; above it a session is ended.
+        cpus: share of processors, in a cgroup.
+    """
+
+    memory_bytes: int = 8 * GIB
+    cpu_seconds: int = 600
+    start_seconds: int = START_SECONDS
+    processes: int = 64
+    descriptors: int = 256
+    scratch_bytes: int = 64 * MIB
+    output_bytes: int = 4 * MIB
+    cpus: float = field(default_factory=lambda: float(os.cpu_count() or 1))
+
+
+class Guest:
+    """A template and its sessions. A context manager.
+
+    Args:
+        worker: module of `assay.workers`: `preload() -> dict` and `run(task: dict) -> dict`.
+        limits: of the guest.
+        required: layers that must be active, or a session refuses to begin.
+        nest: False makes every session a cold start.
+        bubblewrap: path of bwrap; None where there is none.
+    """
+
+    def __init__(
+        self,
+        worker: str,
+        limits: GuestLimits = GuestLimits(),  # noqa: B008 - frozen
+        *,
+        required: tuple[str, ...] = DEFAULT_REQUIRED,
+        nest: bool = True,
+        bubblewrap: str | None = "",
+    ) -> None:
+        self._worker = worker
+        self._limits = limits
+        self._required = required
+        self._nest = nest
+        self._bubblewrap = find_bubblewrap() if bubblewrap == "" else bubblewrap
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._stage: Stage | None = None
+        self._cgroup = Cgroup()
+        self._writable: tuple[str, ...] = ()
+        self.given: tuple[str, ...] = ()
+        self.frameworks: dict[str, str] = {}
+        self.nested = False
+        self.why_not_nested = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def model_root(self) -> str:
+        """Where a session finds its model."""
+        return MODEL if self._bubblewrap or self._stage is None else str(self._stage.root)
+
+    @property
+    def lost(self) -> str:
+        """What is lost for want of bubblewrap, in a sentence; empty with it."""
+        return "" if self._bubblewrap else LOST_WITHOUT
+
+    def start(self) -> None:
+        """Start the template and wait until it has its frameworks.
+
+        Raises:
+            SandboxError: it does not start; bubblewrap is missing and a required layer hangs on it.
+        """
+        if self._process is not None:
+            return
+        if not self._bubblewrap and "private_root" in self._required:
+            raise SandboxError(f"bubblewrap is not installed; {LOST_WITHOUT}", hint=INSTALL_HINT)
+        limits = self._limits
+        self._stage = Stage()
+        self._cgroup = Cgroup.make(limits.memory_bytes + 2 * GIB, limits.processes + 16, limits.cpus)
+        ours, theirs = wire.pair()
+        bounds = Bounds(
+            limits.memory_bytes, limits.cpu_seconds, limits.descriptors, limits.processes, limits.scratch_bytes,
+            limits.scratch_bytes,
+        )  # fmt: skip
+        settings = {"worker": self._worker, "control": theirs.fileno(), "bounds": asdict(bounds), "nest": self._nest}
+        start = arrange(settings, self._stage.root, limits.scratch_bytes, self._bubblewrap)
+        self.given, self._writable = start.given, start.writable
+        try:
+            self._spawn(start.command, theirs)
+        finally:
+            theirs.close()
+        self._control = ours
+        try:
+            self._greet(ours)
+        except SandboxError:
+            self.close()
+            raise
+
+    def _spawn(self, command: list[str], theirs: socket.socket) -> None:
+        joined = ["/bin/sh", "-c", _JOIN, "sh", *map(str, self._cgroup.directories), "--", *command]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the guest
+        try:
+            self._process = subprocess.Popen(
+                joined,
+                stdin=subprocess.DEVNULL,
+                stdout=self._errors,
+                stderr=self._errors,
+                env={},
+                cwd="/",
+                pass_fds=(theirs.fileno(),),
+            )
+        except OSError as error:
+            raise SandboxError(f"can't start a guest: {error.strerror}", hint="check process limits") from error
+
+    def _greet(self, control: socket.socket) -> None:
+        control.settimeout(self._limits.start_seconds)
+        try:
+            greeting = wire.receive(control)
+        except OSError as error:
+            raise SandboxError(f"the guest does not start: {error}", hint=INSTALL_HINT) from error
+        if greeting is None:
+            self._errors.seek(0)
+            told = self._errors.read(4096).decode("utf-8", "backslashreplace").strip().splitlines()
+            why = told[-1] if told else "no message"
+            raise SandboxError(f"the guest ended before it was ready: {why}", hint="are user namespaces allowed?")
+        message = greeting[0]
+        self.frameworks = {str(name): str(version) for name, version in message["frameworks"].items()}
+        self.nested, self.why_not_nested = bool(message["nested"]), str(message["why_not_nested"])
+
+    @contextmanager
+    def session(self, files: Iterable[tuple[str, BinaryIO]]) -> Iterator[Session]:
+        """A fresh worker with one model.
+
+        Args:
+            files: relative paths and streams of the model.
+
+        Raises:
+            SandboxError: a required layer is not active, or the worker broke off before it was ready.
+        """
+        self.start()
+        stage, control = self._stage, self._control
+        if stage is None or control is None:
+            raise SandboxError("the guest is not running")
+        stage.put(files)
+        with _planted(stage.root, self._limits.scratch_bytes, self.given, self.model_root) as planted:
+            session = Session(control, planted, self.given, self._writable, self._limits.output_bytes)
+            try:
+                session.begin(self._limits.start_seconds)
+                session.layers |= {f"cgroup_{name}": name in self._cgroup.active for name in ("memory", "pids", "cpu")}
+                session.layers["bubblewrap"] = bool(self._bubblewrap)
+                session.require(self._required)
+                yield session
+            finally:
+                ended = session.end()
+                stage.clear()
+                if not self.nested or not ended:
+                    self.close()
+
+    def close(self) -> None:
+        """End the template and everything in it."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+            self._errors.close()
+        self._cgroup.remove()
+        self._cgroup = Cgroup()
+        if self._stage is not None:
+            self._stage.remove()
+            self._stage = None
+
+
+@contextmanager
+def _planted(stage: Path, scratch_bytes: int, given: tuple[str, ...], model: str) -> Iterator[dict[str, Any]]:
+    """What the self-test attacks: a canary file, a listener on loopback and one without an address, our process."""
+    name = f"assay-{secrets.token_hex(8)}"
+    canary = stage.parent / "canary"
+    canary.write_bytes(b"not for guests")
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unix,
+    ):
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen(1)
+        unix.bind(f"\0{name}")
+        unix.listen(1)
+        yield {
+            "namespaces": {one: os.readlink(f"/proc/self/ns/{one}") for one in NAMESPACES},
+            "canary": str(canary),
+            "tcp_port": tcp.getsockname()[1],
+            "unix_name": name,
+            "pid": os.getpid(),
+            "read_only": ["", model, *given[:8]],
+            "scratch_bytes": scratch_bytes,
+        }
