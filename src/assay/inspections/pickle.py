@@ -5,17 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from assay.core.finding import Confidence, Severity
-from assay.formats.pickle.reader import Reader
+from assay.formats.containers.members import slice_of
 from assay.inspections import pickle_names
+from assay.inspections.pickle_difference import compare
 from assay.inspections.pickle_judgement import Judge
+from assay.inspections.pickle_reading import Readings, named
 from assay.inspections.pickle_tracer import Tracer
 
 if TYPE_CHECKING:
-    from assay.formats.pickle.events import Trace
+    from typing import BinaryIO
+
     from assay.inspections.parts import Collector, Part
+    from assay.inspections.pickle_reading import Reading
 
 FORMATS = frozenset(("pickle", "torch-legacy"))
-BOTH_BYTES = 4 << 20  # up to this size both readings run
+_NESTED = 6  # pickles in bytes that a pickle loads, in bytes, …
+_LISTED_GLOBALS = 200
+_RULES = 2  # changes with what this inspector does; the lists have a version of their own
 
 
 class Pickle:
@@ -25,11 +31,12 @@ class Pickle:
 
     def __init__(self) -> None:
         self._tracer: Tracer | None = None
+        self._restarts = 0
 
     @property
     def version(self) -> str:
-        """Changes with the lists."""
-        return f"1+{pickle_names.version()}"
+        """Changes with the rules and the lists."""
+        return f"{_RULES}+{pickle_names.version()}"
 
     def wants(self, part: Part) -> bool:
         """Every plausible pickle."""
@@ -40,45 +47,106 @@ class Pickle:
         if self._tracer is None:
             self._tracer = Tracer(part.limits, pickle_names.quiet())
             self._tracer.start()
-        reader = Reader(part.stream, part.size, part.limits, quiet=pickle_names.quiet())
-        judge = Judge()
-        start = 0
-        while start < part.size:
-            both = part.size - start <= BOTH_BYTES
-            if both:
-                part.stream.seek(start)
-                self._tracer.begin(part.stream.read(part.size - start))
-            trace = reader.read(start)
-            judge.judge(trace)
-            if both:
-                self._compare(trace, self._tracer.finish(), out)
-            if not trace.complete:
-                self._broken(part, trace, out)
-                break
-            start = trace.end
-            part.stream.seek(start)
-            if part.stream.read(1) != b"\x80":
-                break
-        for seen in judge.observations:
-            out.finding(seen.rule, seen.severity, seen.confidence, seen.message, offset=seen.offset, **seen.facts)
-
-    def _compare(self, ours: Trace, theirs: Trace, out: Collector) -> None:
-        pass
-
-    def _broken(self, part: Part, trace: Trace, out: Collector) -> None:
-        if not trace.acts:
-            if part.formats[0] == "pickle":
-                out.incomplete(f"not a complete pickle: {trace.error} (at byte {trace.end})")
-            return
-        out.finding(
-            "pickle-incomplete", Severity.MEDIUM, Confidence.HIGH,
-            f"the pickle acts and then breaks off: {trace.error}", offset=trace.end, error=trace.error,
-        )  # fmt: skip
-        out.incomplete(f"broken off at byte {trace.end}: {trace.error}")
+        _Stream(self._tracer, part, out, part.inner).inspect(part.stream, part.size)
 
     def finish(self, out: Collector) -> None:
         """End the tracing child, and say what confined it."""
         if self._tracer is not None:
+            if not self._tracer.layers:
+                self._tracer.greet()
             out.fact("sandbox", dict(self._tracer.layers))
+            if self._tracer.restarts:
+                out.fact("tracer_restarts", self._tracer.restarts)
             self._tracer.close()
             self._tracer = None
+
+
+class _Stream:
+    """One stream of pickles: a part, or bytes that a pickle would load in turn."""
+
+    def __init__(self, tracer: Tracer, part: Part, out: Collector, inner: tuple[str, ...], depth: int = 0) -> None:
+        self._tracer = tracer
+        self._part = part
+        self._out = out
+        self._inner = inner
+        self._depth = depth
+        self._alone = part.formats[:1] in {("pickle",), ("torch-legacy",)} or depth > 0
+
+    def inspect(self, stream: BinaryIO, size: int) -> None:
+        """Read all pickles of the stream and report."""
+        judge = Judge()
+        readings = Readings(self._tracer, stream, size, self._part.limits, pickle_names.quiet())
+        count = 0
+        for reading in readings:
+            self._judge(judge, reading)
+            count += 1
+        for seen in judge.observations:
+            self._out.finding(seen.rule, seen.severity, seen.confidence, seen.message, offset=seen.offset, **seen.facts)
+        self._trailing(readings.leftover, size, judge)
+        if judge.globals:
+            names = sorted(judge.globals)
+            self._out.fact_here("globals", names[:_LISTED_GLOBALS])
+        if count > 1:
+            self._out.fact_here("pickles", count)
+        for offset, length, loader in judge.nested:
+            self._nested(stream, size, offset, length, loader)
+
+    def _judge(self, judge: Judge, reading: Reading) -> None:
+        ours = reading.ours
+        judge.judge(ours)
+        for inner in ours.nested:
+            judge.judge(inner)
+        if reading.theirs is not None:
+            difference = compare(ours, reading.theirs)
+            judge.judge(difference.unseen)
+            if difference.text:
+                judge.differ(difference, ours.start)
+        for what, other in reading.others:
+            seen = {(e.kind, repr(e.target)) for e in ours.events}
+            extra = [e for e in other.events if (e.kind, repr(e.target)) not in seen and named(e)]
+            judge.judge_also(what, extra, other)
+        if reading.end is None:
+            self._broken(judge, reading)
+
+    def _broken(self, judge: Judge, reading: Reading) -> None:
+        """No reading got to the end."""
+        ours, theirs = reading.ours, reading.theirs
+        reason = ours.error if not ours.limit or theirs is None else theirs.error
+        acts = ours.acts or (theirs is not None and theirs.acts)
+        limit = ours.limit and (theirs is None or theirs.limit)
+        if acts or limit:
+            judge.incomplete(ours.end, reason, limit=limit)
+            self._out.incomplete(f"the pickle was followed to byte {ours.end} only: {reason}")
+        elif self._alone:
+            self._out.incomplete(f"no complete pickle: {reason} (at byte {ours.end})")
+
+    def _trailing(self, leftover: int, size: int, judge: Judge) -> None:
+        rest = size - leftover
+        if rest <= 0 or rest == judge.storage_bytes():
+            return
+        self._out.finding(
+            "pickle-trailing-bytes", Severity.LOW, Confidence.HIGH,
+            f"{rest} bytes follow the last pickle", offset=leftover, bytes=rest,
+        )  # fmt: skip
+
+    def _nested(self, stream: BinaryIO, size: int, offset: int, length: int, loader: str) -> None:
+        """Bytes that a callable of this pickle loads as a file of its own."""
+        label = f"bytes at {offset}"
+        out = self._out.at(self._part.path, (*self._inner, label))
+        if self._depth >= _NESTED or offset + length > size:
+            out.incomplete(f"loaded by {loader}: nested more than {_NESTED} deep")
+            return
+        from assay.inspections.walk import Walker  # noqa: PLC0415
+
+        def visit(part: Part) -> bool:
+            if FORMATS.isdisjoint(part.formats):
+                return False
+            inner = (*self._inner, label, *part.inner)
+            place = self._out.at(self._part.path, inner)
+            _Stream(self._tracer, self._part, place, inner, self._depth + 1).inspect(part.stream, part.size)
+            return True
+
+        def unreachable(_path: str, inner: tuple[str, ...], reason: str, _limit: str) -> None:
+            self._out.at(self._part.path, (*self._inner, label, *inner)).unread(reason)
+
+        Walker(visit, unreachable, self._part.limits).file(label, slice_of(stream, offset, length), length)

@@ -59,6 +59,36 @@ def torch_storage_id(term: ev.Term) -> bool:
     return bool(inside) and inside[0] in {"storage", "module"}
 
 
+_ELEMENT_BYTES = {
+    "Float": 4, "Double": 8, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1, "Bool": 1,
+    "ComplexFloat": 8, "ComplexDouble": 16, "QInt8": 1, "QUInt8": 1, "QInt32": 4, "Untyped": 1,
+}  # fmt: skip
+_STORAGE_FIELDS = 5  # ("storage", class, key, location, elements, …)
+
+
+class Storages:
+    """The storages that a legacy torch file names, and the bytes that they take behind its pickles."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}
+        self.seen = False
+
+    def add(self, identity: ev.Term) -> None:
+        """Note a persistent id when it is a storage."""
+        inside = items(identity)
+        if len(inside) < _STORAGE_FIELDS or inside[0] != "storage" or not isinstance(inside[1], list):
+            return
+        kind = str(inside[1][-1]).removesuffix("Storage")
+        elements = inside[4]
+        if kind in _ELEMENT_BYTES and isinstance(elements, int):
+            self.seen = True
+            self._sizes[str(inside[2])] = elements * _ELEMENT_BYTES[kind]
+
+    def bytes_behind(self) -> int:
+        """Each storage is preceded by its length in 8 bytes (torch/serialization.py, `_legacy_save`)."""
+        return sum(8 + size for size in self._sizes.values())
+
+
 def _nested(event: ev.Event, _resolve: Resolve) -> Refused | Nested | None:
     inside = items(event.arguments)
     first = inside[0] if inside else None

@@ -7,13 +7,16 @@ Verdicts: data only (no finding) · known framework code (no finding) · unknown
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay.core.finding import Confidence, Severity
 from assay.formats.pickle import events as ev
 from assay.formats.pickle.show import show, show_call
 from assay.inspections import pickle_checks as checks
 from assay.inspections.pickle_names import Danger, Known, danger, known, python3_name
+
+if TYPE_CHECKING:
+    from assay.inspections.pickle_difference import Difference
 
 _PYTHON3_PROTOCOL = 3
 _LISTED = 20  # findings of one kind about one name; the rest is counted
@@ -48,6 +51,7 @@ class Judge:
         self.observations: list[Observation] = []
         self.nested: list[tuple[int, int, str]] = []  # offset, bytes, what loads them
         self.globals: set[str] = set()
+        self._storages = checks.Storages()
         self._by_key: dict[tuple[str, str], Observation] = {}
         self._called: set[str] = set()
         self._protocol = 5
@@ -62,6 +66,36 @@ class Judge:
             handler = _HANDLERS.get(event.kind)
             if handler is not None:
                 handler(self, event)
+
+    def judge_also(self, what: str, events: list[ev.Event], trace: ev.Trace) -> None:
+        """Add what only another loader would do with the same bytes."""
+        before = len(self.observations)
+        self.judge(ev.Trace(events=events, protocol=trace.protocol))
+        for seen in self.observations[before:]:
+            seen.message += f" ({what})"
+
+    def differ(self, difference: Difference, start: int) -> None:
+        """Add that two readings of the same bytes differ."""
+        severity = Severity.HIGH if difference.acting else Severity.LOW
+        self.observations.append(
+            Observation(
+                "pickle-readings-differ", severity, Confidence.HIGH, f"two readings differ: {difference.text}", start,
+                {"acceptable_if": "the file is written again by a stock pickler"},
+            )
+        )  # fmt: skip
+
+    def incomplete(self, offset: int, reason: str, *, limit: bool) -> None:
+        """Add that no reading got to the end of a pickle that acts, or that a limit of ours was reached."""
+        why = "reading it exceeds a limit" if limit else "the pickle acts and then breaks off"
+        self.observations.append(
+            Observation(
+                "pickle-incomplete", Severity.MEDIUM, Confidence.HIGH, f"{why}: {reason}", offset, {"error": reason}
+            )
+        )
+
+    def storage_bytes(self) -> int:
+        """Bytes that the storages of a legacy torch file need behind its pickles; -1 when there are none."""
+        return self._storages.bytes_behind() if self._storages.seen else -1
 
     # -- names
 
@@ -168,6 +202,7 @@ class Judge:
         )  # fmt: skip
 
     def _persistent(self, event: ev.Event) -> None:
+        self._storages.add(event.target)
         if not checks.torch_storage_id(event.target):
             self._add(
                 "pickle-persistent-id", Severity.LOW, event,

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from assay.core.limits import Limits
 
 _WORKER = "assay.workers.tracer"
-_BASE_BYTES = 192 << 20  # address space of the interpreter itself, with room for small pickles
+_BASE_BYTES = 256 << 20  # address space: the interpreter itself, and room for small pickles
+MEMORY_FACTOR = 6
 _TOTAL_CPU_SECONDS = 3600  # hard limit of one child; each pickle has a soft one
 _START_SECONDS = 60  # wall time until the child says what confines it, on a busy machine
 _WALL_FACTOR = 3  # wall seconds per allowed CPU second
@@ -86,9 +87,16 @@ class Tracer:
         self.layers = {}
 
     def begin(
-        self, body: bytes = b"", *, descriptor: int | None = None, regions: list[tuple[int, int]] | None = None
+        self,
+        body: bytes = b"",
+        *,
+        descriptor: int | None = None,
+        regions: list[tuple[int, int]] | None = None,
+        pickle_bytes: int = 0,
     ) -> None:
         """Hand over one pickle: its bytes, or regions of a descriptor. `finish` must follow.
+
+        The child may use `MEMORY_FACTOR` times the pickle's size (`pickle_bytes`, else of `body`) and a base.
 
         Raises:
             SandboxError: when the child can't be started or confined.
@@ -97,7 +105,8 @@ class Tracer:
         channel = self._channel
         if channel is None:
             raise SandboxError("the tracing child is not running")
-        header: dict[str, Any] = {"cpu_seconds": self._limits.pickle_cpu_seconds}
+        memory = min(_BASE_BYTES + MEMORY_FACTOR * (pickle_bytes or len(body)), self._limits.pickle_memory_bytes)
+        header: dict[str, Any] = {"cpu_seconds": self._limits.pickle_cpu_seconds, "memory_bytes": memory}
         if descriptor is not None:
             header["regions"] = [list(region) for region in regions or []]
         try:
@@ -106,6 +115,11 @@ class Tracer:
         except OSError as error:
             self.close()
             raise SandboxError(f"the tracing child does not listen: {error}") from error
+
+    def greet(self) -> None:
+        """Wait until the child says what confines it."""
+        if self._channel is not None:
+            self._greet(self._channel)
 
     def _greet(self, channel: socket.socket) -> None:
         if self.layers:

@@ -336,7 +336,11 @@ def _many(counts: dict[str, int]) -> dict[str, int]:
 
 
 def _limit(header: dict[str, Any]) -> None:
-    """Soft limits for the next pickle: CPU seconds from now."""
+    """Soft limits for the next pickle: address space, and CPU seconds from now."""
+    memory = header.get("memory_bytes")
+    if memory:
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (min(memory, hard) if hard >= 0 else memory, hard))
     seconds = header.get("cpu_seconds")
     if seconds:
         used = resource.getrusage(resource.RUSAGE_SELF)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from assay.formats.pickle import events as ev
+from assay.formats.pickle.joblib_arrays import is_wrapper, wrapped
 from assay.formats.pickle.values import GlobalRef, Outcome, Sequence, Special, term
 
 if TYPE_CHECKING:
@@ -37,8 +38,11 @@ def do_call(m: Machine, target: Any, arguments: Any, how: str) -> None:
     """Record a call and push its result."""
     m.calls += 1
     number = m.calls
-    m.stack.append(Outcome(number, target))
+    made = Outcome(number, target)
+    m.stack.append(made)
     if isinstance(target, GlobalRef):
+        if target.name == "dtype":
+            made.arguments = arguments
         key = f"{target.module} {target.name}"
         if not _listed(m, key, key):
             return
@@ -50,8 +54,12 @@ def do_call(m: Machine, target: Any, arguments: Any, how: str) -> None:
 
 
 def do_build(m: Machine, target: Any, state: Any) -> None:
-    """Record `__setstate__`, or attributes being set."""
+    """Record `__setstate__`, or attributes being set. A joblib array's bytes follow in the stream: step over them."""
     if isinstance(target, Outcome) and isinstance(target.target, GlobalRef):
+        if target.target.name == "dtype":
+            target.state = state
+        if m.on_array is not None and is_wrapper(target):
+            m.on_array(wrapped(m, state))
         key = f"{target.target.module} {target.target.name}"
         if not _listed(m, f"build {key}", key):
             return

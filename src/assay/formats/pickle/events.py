@@ -86,6 +86,8 @@ class Trace:
         complete: it was followed to STOP.
         error: why not, empty when complete.
         limit: the reading gave up by a limit of ours (not by the pickle's fault).
+        skipped: (offset, bytes) of what lies in the stream between the opcodes: joblib's arrays.
+        nested: pickles inside the stream of this one: joblib's object arrays.
     """
 
     start: int = 0
@@ -96,6 +98,8 @@ class Trace:
     complete: bool = False
     error: str = ""
     limit: bool = False
+    skipped: list[tuple[int, int]] = field(default_factory=list)
+    nested: list[Trace] = field(default_factory=list)
 
     @property
     def acts(self) -> bool:

@@ -32,6 +32,7 @@ from assay.formats.pickle.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from assay.formats.pickle.joblib_arrays import Wrapped
     from assay.formats.pickle.source import Source
 
 _STOP, _MARK, _MEMOIZE, _BINPUT = ord("."), ord("("), 0x94, ord("q")
@@ -62,19 +63,21 @@ class Machine(Cursor):
     def __init__(
         self,
         source: Source,
-        sink: Callable[[ev.Event], None],
+        sink: Callable[[ev.Event], object] = bool,
         *,
         quiet: frozenset[str] = frozenset(),
         deadline: float = float("inf"),
         max_events: int = 100_000,
     ) -> None:
         super().__init__(source)
-        self._sink = sink
+        self.sink = sink
+        self.unordered = False  # an event came from data that was taken apart later
         self.quiet = quiet
         self._deadline = deadline
         self._max_events = max_events
         self.extensions: dict[int, tuple[str, str]] = {}
-        self.earlier: Memo | None = None
+        self.on_array: Callable[[Wrapped], None] | None = None
+        self.frame_end = 0
         self._pattern = run_pattern(large=source.size > _LARGE)
         self._reset()
 
@@ -101,14 +104,21 @@ class Machine(Cursor):
 
     # -- running
 
-    def run(self, start: int) -> None:
+    def run(self, start: int, *, keep_memo: bool = False) -> None:
         """Follow one pickle from `start` to its STOP.
+
+        Args:
+            start: offset in the stream.
+            keep_memo: go on with the memo of the pickle before, as one Unpickler object does that loads several.
 
         Raises:
             Broken: every loader would stop at `op_offset`.
             LimitExceeded: a limit of ours.
         """
+        memo = self.memo
         self._reset()
+        if keep_memo:
+            self.memo = memo
         self.seek(start)
         while True:
             if self.i >= len(self.buf):
@@ -142,7 +152,8 @@ class Machine(Cursor):
         self.emitted += 1
         if self.emitted > self._max_events:
             raise LimitExceeded("pickle_events", f"more than {self._max_events} events in one pickle")
-        self._sink(ev.Event(kind, self.op_offset, target, arguments, result, how))
+        self.unordered = self.unordered or self._unpacking > 0
+        self.sink(ev.Event(kind, self.op_offset, target, arguments, result, how))
 
     def _step_over(self, code: int, *, log: bool) -> bool:
         """Take a run of data as one segment, when there is one that is long enough."""
@@ -298,6 +309,12 @@ class Machine(Cursor):
                 self.open(item, depth + 1)
         return value
 
+    def items(self, container: Sequence | Mapping, most: int) -> list[Any]:
+        """The first items of a container, taken apart."""
+        if any(type(item) is Segment for item in container.items):
+            self._expand_all(container.items, most)
+        return container.items[:most]
+
     def _stores_of(self, segment: Segment) -> list[tuple[int, Any]]:
         """Offset and value of each memo store of a segment, in order."""
         running = self._collecting.get(segment)
@@ -400,25 +417,22 @@ class Machine(Cursor):
 
     def memo_get(self, index: int) -> None:
         """GET, BINGET, LONG_BINGET (Broken for an entry that was never stored)."""
-        for memo in (self.memo, self.earlier):
-            if memo is None:
-                continue
-            memo.settle(self._scan)
-            for found in memo.find(index, self.op_offset):
-                if isinstance(found, Top):
-                    self.stack.append(self._top_of(found))
+        self.memo.settle(self._scan)
+        for found in self.memo.find(index, self.op_offset):
+            if isinstance(found, Top):
+                self.stack.append(self._top_of(found))
+                return
+            if not isinstance(found, Stored):
+                self.stack.append(found)
+                return
+            stores = self._stores_of(found.segment)
+            if found.place >= len(stores):
+                if found.segment.end <= self.op_offset:
+                    self.stack.append(UNKNOWN)
                     return
-                if not isinstance(found, Stored):
-                    self.stack.append(found)
-                    return
-                stores = self._stores_of(found.segment)
-                if found.place >= len(stores):
-                    if found.segment.end <= self.op_offset:
-                        self.stack.append(UNKNOWN)
-                        return
-                elif stores[found.place][0] < self.op_offset:
-                    self.stack.append(stores[found.place][1])
-                    return
+            elif stores[found.place][0] < self.op_offset:
+                self.stack.append(stores[found.place][1])
+                return
         raise Broken(f"memo entry {index} was never stored")
 
     def _top_of(self, stored: Top) -> Any:

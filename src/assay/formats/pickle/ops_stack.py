@@ -33,8 +33,10 @@ def _proto(m: Machine) -> None:
 def _frame(m: Machine) -> None:
     # Frames are read-ahead hints: the C unpickler ignores their ends, the Python one reads what there is of a frame
     # that is longer than the file. Following the opcodes alone covers both.
-    if unsigned(m, 8) >= 1 << 63:
+    size = unsigned(m, 8)
+    if size >= 1 << 63:
         raise Broken("a frame is larger than any memory")
+    m.frame_end = m.position() + size
 
 
 @_op("(")

@@ -33,13 +33,18 @@ class GlobalRef:
 
 
 class Outcome:
-    """What call number `number` of `target` returned."""
+    """What call number `number` of `target` returned.
 
-    __slots__ = ("number", "target")
+    `arguments` and `state` are kept for data types only: joblib's arrays need them.
+    """
+
+    __slots__ = ("arguments", "number", "state", "target")
 
     def __init__(self, number: int, target: Any) -> None:
         self.number = number
         self.target = target
+        self.arguments: Any = None
+        self.state: Any = None
 
 
 class Literal:
