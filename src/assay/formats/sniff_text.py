@@ -10,6 +10,7 @@ _JINJA = re.compile(r"\{[%#].*?[%#]\}|\{\{.*?\}\}", re.DOTALL)
 _PYTHON = re.compile(r"^(?:import [\w.]+|from [\w.]+ import |def \w+\(|class \w+[(:]|@\w+)", re.MULTILINE)
 _XML = re.compile(r"\s*<(?:\?xml|!DOCTYPE|[A-Za-z][\w:.-]*[\s/>])")
 _MIN_ASCII_SHARE = 0.9
+_OTHER_TEXT = frozenset((".arff", ".tex", ".log", ".patch", ".diff", ".tp", ".in", ".pyi"))
 _JINJA_NAMES = (".jinja", ".jinja2", ".j2")
 
 _BY_SUFFIX: dict[str, str] = {
@@ -18,7 +19,8 @@ _BY_SUFFIX: dict[str, str] = {
     ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".md": "markdown", ".markdown": "markdown", ".rst": "markdown",
     ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".ini": "ini", ".cfg": "ini",
     ".js": "javascript", ".mjs": "javascript", ".ts": "javascript", ".lua": "lua", ".r": "r-source", ".pl": "perl",
-    ".rb": "ruby", ".c": "native-source", ".cc": "native-source", ".cpp": "native-source", ".cu": "native-source",
+    ".rb": "ruby", ".pyx": "cython", ".pxd": "cython", ".pxi": "cython",
+    ".c": "native-source", ".cc": "native-source", ".cpp": "native-source", ".cu": "native-source",
     ".h": "native-source", ".rs": "native-source", ".go": "native-source", ".java": "native-source",
     ".dockerfile": "dockerfile", "dockerfile": "dockerfile", "makefile": "makefile", ".mk": "makefile",
 }  # fmt: skip
@@ -50,10 +52,10 @@ def text_readings(head: bytes, size: int, suffix: str, name: str) -> list[str]:
     if text is None:
         return []
     found = _shaped(text, suffix)
-    by_name = _BY_SUFFIX.get(suffix)
     base = name.rsplit("/", 1)[-1].lower()
-    if base.startswith("dockerfile"):
-        by_name = "dockerfile"
+    by_name = "dockerfile" if base.startswith("dockerfile") else _BY_SUFFIX.get(suffix)
+    if by_name in {"dockerfile", "makefile"} and "shell" not in found:
+        found.append("shell")
     if by_name and by_name not in found and (by_name not in {"json", "jsonl"} or not found):
         found.append(by_name)
     if base in {"license", "licence", "copying", "notice"} or base.startswith(("license.", "licence.")):
@@ -78,7 +80,7 @@ def _shaped(text: str, suffix: str) -> list[str]:
         found.append("lightgbm-text")
     if suffix in _JINJA_NAMES or (_JINJA.search(text) and not found and suffix in {"", ".txt", ".tmpl", ".tpl"}):
         found.append("jinja")
-    if not found and suffix not in {".md", ".markdown", ".rst"} and _PYTHON.search(text[:8192]):
+    if not found and suffix not in _OTHER_TEXT and suffix not in _BY_SUFFIX and _PYTHON.search(text[:8192]):
         found.append("python")
     return found
 

@@ -13,6 +13,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from assay.core.finding import Confidence, Severity
+from assay.formats.sniff_tables import ZIP_FLAVOURS
 
 if TYPE_CHECKING:
     from assay.formats.anomaly import Anomaly
@@ -54,7 +55,7 @@ _JUDGED: dict[str, tuple[str, Severity]] = {
 }
 _MANY = 10_000
 # Readings that are nothing but an archive of members, each of which is inspected by itself.
-_BY_MEMBERS = frozenset(("torch-zip", "torch-tar", "torchscript", "npz", "mar", "nemo", "docx", "jar"))
+_BY_MEMBERS = frozenset((*(flavour for flavour, _ in ZIP_FLAVOURS), "torch-tar", "nemo"))
 _CUT = frozenset(
     ("entry-past-end", "no-directory", "stream-broken", "directory-broken", "data-missing", "header-broken")
 )

@@ -1,7 +1,7 @@
 """Programs among the files.
 
 What it reads: the magic numbers of executables, libraries and bytecode, at every depth of containers.
-What it reports: native code, WebAssembly, Java and Python bytecode.
+What it reports: native code, WebAssembly, Java and Python bytecode; that source code in other languages is there.
 Why it matters: a loader that honours custom operators, or a user who is told to, runs it; weights need none of it.
 What it cannot see: what the program does.
 """
@@ -22,7 +22,17 @@ _KINDS = {
     "wasm": "a WebAssembly module",
     "dex": "Android bytecode",
     "jar": "a Java archive",
+    "object-archive": "a library of object files",
     "python-bytecode": "compiled Python",
+}
+_SOURCES = {
+    "native-source": "C, C++, CUDA, Rust, Go or Java",
+    "cython": "Cython",
+    "javascript": "JavaScript or TypeScript",
+    "lua": "Lua",
+    "r-source": "R",
+    "perl": "Perl",
+    "ruby": "Ruby",
 }
 
 
@@ -33,12 +43,15 @@ class NativeCode:
     version = "1"
 
     def wants(self, part: Part) -> bool:
-        """Parts whose content is a program."""
-        return any(reading in _KINDS for reading in part.formats)
+        """Parts whose content is a program, or source text of one in another language than Python and shell."""
+        return any(reading in _KINDS or reading in _SOURCES for reading in part.formats)
 
     def inspect_part(self, part: Part, out: Collector) -> None:
         """Name what it is."""
         for reading in part.formats:
+            if reading in _SOURCES:
+                message = f"source code in {_SOURCES[reading]} beside the model; it was not read"
+                out.finding("foreign-source", Severity.NOTE, Confidence.HIGH, message, format=reading)
             if reading in _KINDS:
                 out.finding(
                     "native-code",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _REFERENCES = frozenset(("auto-map", "pipeline", "module-path", "library"))
 _REQUIREMENTS = re.compile(r"(?:.*/)?(?:[\w.-]*requirements[\w.-]*|constraints[\w.-]*)\.(?:txt|in)", re.IGNORECASE)
+_INSTRUCTION = re.compile(r"^[ \t]*(?:RUN|CMD|ENTRYPOINT)[ \t]+(?:--\S+[ \t]+)*", re.MULTILINE)  # Dockerfile
 _LONG_LINE = 20_000  # characters; data tables in published model code stay below it
 
 
@@ -79,7 +80,8 @@ class SourceCode:
             source = read_python(data, part.limits)
             self._files[part.path, part.inner] = _File(part.path, part.inner, source, out)
         elif "shell" in part.formats:
-            judge_shell(data.decode("utf-8", "replace"), out)
+            text = data.decode("utf-8", "replace")
+            judge_shell(_INSTRUCTION.sub("", text) if "dockerfile" in part.formats else text, out)
         elif "json" in part.formats:
             self._configuration(part, data)
         else:

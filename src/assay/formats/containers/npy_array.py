@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER_BYTES = 1 << 20  # numpy refuses more than 10,000 characters unless told otherwise
 _OBJECT = re.compile(r"""['"][|<>=]?O\d*['"]""")
+_PYTHON2_LONG = re.compile(r"(\d)L\b")  # as numpy's own _filter_header
 _ITEM = re.compile(r"[|<>=]?([?bBhHiIlLqQefdgFDGSUVmMc])(\d*)(?:\[.*\])?")
 _WIDTHS = {"?": 1, "c": 1, "e": 2, "h": 2, "H": 2, "l": 8, "L": 8, "q": 8, "Q": 8, "d": 8, "F": 8, "D": 16}
 
@@ -91,7 +92,7 @@ def read_npy(stream: BinaryIO, size: int, limits: Limits) -> NpyArray:
 
 def _header(text: str, notes: list[Anomaly]) -> dict[str, Any]:
     try:
-        value = ast.literal_eval(text.strip())
+        value = ast.literal_eval(_PYTHON2_LONG.sub(r"\1", text.strip()))
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         notes.append(Anomaly("header-broken", "the header is no Python literal", 8))
         return {}
