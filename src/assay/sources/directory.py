@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO
 
 from assay.core.errors import ContentError, SourceError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 _STATEMENTS = f"{STATEMENTS_DIRECTORY}/"  # `assay attest export` writes there; statements are no part of a model
 _SHOWN = 3  # refused entries named in one message
+_SMALL_BYTES = 1 << 20  # below this a file costs its flush to the disk, not its bytes
+_WRITERS = 8  # flushes under way at once
 
 
 def fetch_directory(
@@ -65,18 +69,37 @@ def _take(tree: Tree, blobs: Blobs, progress: Callable[[str, int, int], None]) -
     if skipped := [entry for entry in tree.skipped if not f"{entry.path}/".startswith(_STATEMENTS)]:
         raise ContentError(_refusal(skipped))
     wanted = [file for file in tree.files if not file.path.startswith(_STATEMENTS)]
+    tally = _Tally(sum(file.size for file in wanted), progress)
     access = DirectoryFiles(tree)
-    done, total = 0, sum(file.size for file in wanted)
-    entries = []
-    for file in wanted:
+
+    def take(file: TreeFile) -> FileEntry:
         with access.open(file.path) as stream:
             before = _identity(stream)
-            digest, size = blobs.put(_read(stream, file, done, total, progress))
+            digest, size = blobs.put(_read(stream, file, tally))
             if size != file.size or _identity(stream) != before:
                 raise _changed(file)
-        entries.append(FileEntry(file.path, size, digest))
-        done += size
-    return entries
+        return FileEntry(file.path, size, digest)
+
+    large = [take(file) for file in wanted if file.size > _SMALL_BYTES]
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        small = [pool.submit(take, file) for file in wanted if file.size <= _SMALL_BYTES]
+        try:
+            return large + [future.result() for future in small]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class _Tally:
+    """Bytes taken so far, over all threads; tells the caller's progress."""
+
+    def __init__(self, total: int, progress: Callable[[str, int, int], None]) -> None:
+        self._total, self._progress = total, progress
+        self._done, self._lock = 0, Lock()
+
+    def add(self, path: str, count: int) -> None:
+        with self._lock:
+            self._done += count
+            self._progress(path, self._done, self._total)
 
 
 def _refusal(skipped: list[Skipped]) -> str:
@@ -94,11 +117,9 @@ def _identity(stream: BinaryIO) -> tuple[int, int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _read(
-    stream: BinaryIO, file: TreeFile, done: int, total: int, progress: Callable[[str, int, int], None]
-) -> Iterator[bytes]:
+def _read(stream: BinaryIO, file: TreeFile, tally: _Tally) -> Iterator[bytes]:
     """Chunks of the file; an error as soon as there is more than was listed (a file that is still growing)."""
-    progress(file.path, done, total)
+    tally.add(file.path, 0)
     descriptor = stream.fileno()
     left = file.size
     while True:
@@ -111,6 +132,5 @@ def _read(
         left -= len(chunk)
         if left < 0:
             raise _changed(file)
-        done += len(chunk)
+        tally.add(file.path, len(chunk))
         yield chunk
-        progress(file.path, done, total)
