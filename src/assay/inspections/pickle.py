@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, BinaryIO
 
 from assay.core.finding import Confidence, Severity
 from assay.formats.containers.members import slice_of
@@ -13,9 +14,8 @@ from assay.inspections.pickle_reading import Readings, named
 from assay.inspections.pickle_tracer import Tracer
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from assay.inspections.parts import Collector, Part
+    from assay.inspections.pickle_checks import Nested
     from assay.inspections.pickle_reading import Reading
 
 FORMATS = frozenset(("pickle", "torch-legacy"))
@@ -88,8 +88,8 @@ class _Stream:
             self._out.fact_here("globals", names[:_LISTED_GLOBALS])
         if count > 1:
             self._out.fact_here("pickles", count)
-        for offset, length, loader in judge.nested:
-            self._nested(stream, size, offset, length, loader)
+        for content, loader in dict.fromkeys(judge.nested):
+            self._nested(stream, size, content, loader)
 
     def _judge(self, judge: Judge, reading: Reading) -> None:
         ours = reading.ours
@@ -129,9 +129,10 @@ class _Stream:
             f"{rest} bytes follow the last pickle", offset=leftover, bytes=rest,
         )  # fmt: skip
 
-    def _nested(self, stream: BinaryIO, size: int, offset: int, length: int, loader: str) -> None:
+    def _nested(self, stream: BinaryIO, size: int, content: Nested, loader: str) -> None:
         """Bytes that a callable of this pickle loads as a file of its own."""
-        label = f"bytes at {offset}"
+        offset, length = content.offset, content.size
+        label = f"bytes at {offset}" if offset >= 0 else "text"
         out = self._out.at(self._part.path, (*self._inner, label))
         if self._depth >= _NESTED or offset + length > size:
             out.incomplete(f"loaded by {loader}: nested more than {_NESTED} deep")
@@ -149,4 +150,8 @@ class _Stream:
         def unreachable(_path: str, inner: tuple[str, ...], reason: str, _limit: str) -> None:
             self._out.at(self._part.path, (*self._inner, label, *inner)).unread(reason)
 
-        Walker(visit, unreachable, self._part.limits).file(label, slice_of(stream, offset, length), length)
+        inside = slice_of(stream, offset, length) if offset >= 0 else io.BytesIO(content.data)
+        if content.text and offset >= 0:
+            data = inside.read(self._part.limits.text_bytes).decode("utf-8", "replace").encode("latin-1", "replace")
+            inside, length = io.BytesIO(data), len(data)
+        Walker(visit, unreachable, self._part.limits).file(label, inside, length)

@@ -32,10 +32,42 @@ class Refused:
 
 @dataclass(frozen=True)
 class Nested:
-    """The arguments hold another pickle: bytes of this stream."""
+    """Content that a callable may load in turn.
+
+    Attributes:
+        offset: of the bytes in this stream; -1 for `data`.
+        size: of the bytes in this stream.
+        text: they are the UTF-8 of text that stands for bytes (Latin-1).
+        data: the content itself, when it is short text.
+    """
 
     offset: int
     size: int
+    text: bool = False
+    data: bytes = b""
+
+
+_PICKLE_BYTES = 4  # the shortest pickle that calls something is longer
+_SEARCHED = 64  # parts of a term that are looked at
+
+
+def literals(term: ev.Term) -> list[Nested]:
+    """All bytes and text anywhere inside a term that could be a pickle of its own."""
+    found: list[Nested] = []
+    queue, looked = [term], 0
+    while queue and looked < _SEARCHED:
+        part = queue.pop()
+        looked += 1
+        if isinstance(part, str) and len(part) > _PICKLE_BYTES and part.isprintable() is False:
+            found.append(Nested(-1, len(part), text=True, data=part.encode("latin-1", "replace")))
+        elif isinstance(part, list) and part:
+            if part[0] in {"bytes", "str"} and isinstance(part[3], int) and part[2] > _PICKLE_BYTES:
+                found.append(Nested(part[3], part[2], text=part[0] == "str"))
+            elif part[0] in {"tuple", "list", "set", "frozenset"}:
+                queue += part[1]
+            elif part[0] == "dict":
+                queue += [item for pair in part[1] for item in pair]
+    return found
 
 
 def items(term: ev.Term) -> list[ev.Term]:
@@ -94,6 +126,8 @@ def _nested(event: ev.Event, _resolve: Resolve) -> Refused | Nested | None:
     first = inside[0] if inside else None
     if isinstance(first, list) and first[0] == "bytes" and isinstance(first[3], int):
         return Nested(first[3], first[2])
+    if isinstance(first, list) and first[0] == "result":
+        return None  # the bytes were made by an earlier call, whose arguments are read as well
     return Refused("pickle-dangerous-call", Severity.HIGH, "it unpickles bytes that are computed while loading")
 
 

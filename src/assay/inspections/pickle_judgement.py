@@ -19,6 +19,27 @@ if TYPE_CHECKING:
     from assay.inspections.pickle_difference import Difference
 
 _PYTHON3_PROTOCOL = 3
+_LOAD_NAMES = frozenset(("load", "loads", "_load", "_loads", "Unpickler", "_Unpickler", "load_build", "read_pickle"))
+_LOADERS = frozenset(
+    (package, name)
+    for package in (
+        "pickle",
+        "_pickle",
+        "cPickle",
+        "dill",
+        "cloudpickle",
+        "joblib",
+        "torch",
+        "numpy",
+        "pandas",
+        "shelve",
+    )
+    for name in _LOAD_NAMES
+)
+_CARRIERS = frozenset(
+    ("io", "_io", "_pyio", "codecs", "_codecs", "base64", "binascii", "zlib", "builtins", "__builtin__")
+)
+_CONTENTS = 100  # literals that are remembered until something loads them
 _LISTED = 20  # findings of one kind about one name; the rest is counted
 
 
@@ -49,7 +70,9 @@ class Judge:
 
     def __init__(self) -> None:
         self.observations: list[Observation] = []
-        self.nested: list[tuple[int, int, str]] = []  # offset, bytes, what loads them
+        self.nested: list[tuple[checks.Nested, str]] = []  # what may be loaded in turn, and by what
+        self._loads = False  # something was called that loads pickles
+        self._content: list[tuple[checks.Nested, str]] = []
         self.globals: set[str] = set()
         self._storages = checks.Storages()
         self._by_key: dict[tuple[str, str], Observation] = {}
@@ -150,6 +173,7 @@ class Judge:
             )  # fmt: skip
             return
         module, name, entry, risk = self._resolve(*target)
+        self._note_content(event, module, name)
         if entry is not None:
             self._known_call(event, entry, shown, module, name)
         elif risk is not None:
@@ -161,6 +185,15 @@ class Judge:
         else:
             self._unknown(event, module, name, f"calls {shown}, which is on no allow-list", call=shown)
 
+    def _note_content(self, event: ev.Event, module: str, name: str) -> None:
+        """Remember bytes that a pickle loader among the calls may get, directly or through a stream object."""
+        self._loads = self._loads or (module.partition(".")[0], name.rpartition(".")[2]) in _LOADERS
+        if len(self._content) < _CONTENTS and (module.partition(".")[0] in _CARRIERS or name in _LOAD_NAMES):
+            self._content += [(found, f"{module}.{name}") for found in checks.literals(event.arguments)]
+        if self._loads:
+            self.nested += self._content
+            self._content = []
+
     def _known_call(self, event: ev.Event, entry: Known, shown: str, module: str, name: str) -> None:
         if entry.use == "refer":
             self._unknown(event, module, name, f"calls {shown}; this name is only known as a reference", call=shown)
@@ -169,7 +202,7 @@ class Judge:
             return
         verdict = checks.CHECKS[entry.check](event, self._resolve)
         if isinstance(verdict, checks.Nested):
-            self.nested.append((verdict.offset, verdict.size, f"{module}.{name}"))
+            self.nested.append((verdict, f"{module}.{name}"))
         elif verdict is not None:
             self._add(
                 verdict.rule, verdict.severity, event, f"calls {shown}: {verdict.why}", key=shown, call=shown,

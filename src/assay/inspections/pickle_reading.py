@@ -76,10 +76,10 @@ class Readings:
         start = 0
         for place in range(_ROW):
             reading = self._one(start, first=place == 0)
-            if place and not reading.ours.complete and not _acts(reading):
-                break
             if place and self._size <= _KEPT_BYTES:
                 self._keep_memo(reading)
+            if place and not reading.ours.complete and not _acts(reading):
+                break
             yield reading
             end = reading.end
             if end is None:

@@ -25,7 +25,7 @@ def term(value: Any, budget: _Budget | None = None, depth: int = 0) -> Term:  # 
     if kind is int or kind is float:
         return plain_number(value)
     if kind is str:
-        return value if len(value) <= TEXT_LIMIT else ["str", value[:TEXT_LIMIT], len(value)]
+        return value if len(value) <= TEXT_LIMIT else ["str", value[:TEXT_LIMIT], len(value), None]
     if kind in {bytes, bytearray}:
         return ["bytes", bytes(value[:BYTES_LIMIT]).decode("latin-1"), len(value), None]
     if kind in _CONTAINERS:

@@ -7,7 +7,7 @@ whose first item is a tag:
 |---|---|
 | `None`, `True`, `12`, `1.5`, `"text"` | itself (integers below 2**53, text up to `TEXT_LIMIT` characters) |
 | `["int", "123…"]`, `["float", "inf"]` | a number that JSON can't hold |
-| `["str", head, characters]` | longer text, cut |
+| `["str", head, bytes, offset or None]` | longer text, cut; bytes of its UTF-8, which begins at offset |
 | `["bytes", head in Latin-1, bytes, offset or None]` | bytes; the offset is that of their content in the stream |
 | `["tuple"/"list"/"set"/"frozenset", [terms], items]` | a container, maybe cut; -1: unknown |
 | `["dict", [[key, value]], items]` | a dictionary |

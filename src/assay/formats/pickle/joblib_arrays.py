@@ -14,7 +14,8 @@ from assay.formats.pickle.values import GlobalRef, Mapping, Outcome, Sequence
 if TYPE_CHECKING:
     from assay.formats.pickle.machine import Machine
 
-_CODE = re.compile(r"[<>|=]?([?bBhHiIlLqQefdgFDGmMOSUVaci])(\d*)")
+_CODE = re.compile(r"[<>|=]?([?A-Za-z])(\d*)(?:\[[^\]]{1,20}\])?")
+_FIELDS = 1000  # of one structured type
 _NATIVE = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "l": 8, "L": 8, "q": 8, "Q": 8, "e": 2, "f": 4,
            "d": 8, "g": 16, "F": 8, "D": 16, "G": 32, "c": 1}  # fmt: skip
 _MAX_DIMENSIONS = 64  # numpy's own limit
@@ -86,20 +87,41 @@ def _dtype(m: Machine, value: Any) -> tuple[str, int, bool]:  # noqa: PLR0911
     if not isinstance(value, Outcome) or not isinstance(value.arguments, Sequence):
         return "?", 0, False
     arguments = m.items(value.arguments, 4)
+    if arguments and isinstance(arguments[0], Sequence) and arguments[0].kind == "list":
+        return _structured(m, arguments[0])
     code = arguments[0] if arguments and isinstance(arguments[0], str) else "?"
     match = _CODE.fullmatch(code)
     if match is None:
         return code[:50], 0, False
-    kind, digits = match[1], match[2]
+    kind = match[1]
     state = m.items(value.state, 16) if isinstance(value.state, Sequence) else []
     stated = state[_STATE_SIZE] if len(state) > _STATE_SIZE and type(state[_STATE_SIZE]) is int else -1
     if kind == "O" or _holds_objects(state):
         return code, 0, True
     if stated > 0:
         return code, stated, False
-    if digits and kind not in "mM":
-        return code, int(digits[:9]) * (4 if kind == "U" else 1), False
-    return code, 8 if kind in "mM" else _NATIVE.get(kind, 0), False
+    return code, _size(kind, match[2]), False
+
+
+def _size(kind: str, digits: str) -> int:
+    if kind in "mM":
+        return 8
+    if digits:
+        return int(digits[:9]) * (4 if kind == "U" else 1)
+    return _NATIVE.get(kind, 0)
+
+
+def _structured(m: Machine, fields: Sequence) -> tuple[str, int, bool]:
+    """`[("a", "i4"), ("b", "O")]`: sizes add up (no alignment), an object anywhere makes the array a pickle."""
+    total, has_object = 0, False
+    for field in m.items(fields, _FIELDS):
+        items = m.items(field, 3) if isinstance(field, Sequence) else []
+        match = _CODE.fullmatch(items[1]) if len(items) == 2 and isinstance(items[1], str) else None  # noqa: PLR2004
+        if match is None:
+            return "structured", 0, False
+        has_object = has_object or match[1] == "O"
+        total += _size(match[1], match[2])
+    return "structured", total, has_object
 
 
 def _holds_objects(state: list[Any]) -> bool:

@@ -66,7 +66,7 @@ def _leaf(term: list[Any]) -> str:
         head = repr(str(term[1]).encode("latin-1"))
         return head if term[2] == len(term[1]) else f"{head}… ({term[2]} bytes)"
     if tag == "str":
-        return f"{term[1]!r}… ({term[2]} characters)"
+        return f"{term[1]!r}… ({term[2]} bytes)"
     if tag in {"int", "float"}:
         return str(term[1])
     if tag == "persistent":

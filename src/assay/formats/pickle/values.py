@@ -116,7 +116,7 @@ def term(value: Any, budget: _Budget | None = None, depth: int = 0) -> Term:
     if isinstance(value, int | float):
         return plain_number(value)
     if isinstance(value, str):
-        return value if len(value) <= TEXT_LIMIT else ["str", value[:TEXT_LIMIT], len(value)]
+        return value if len(value) <= TEXT_LIMIT else ["str", value[:TEXT_LIMIT], len(value), None]
     return _compound(value, budget, depth)
 
 
@@ -155,7 +155,7 @@ def big_int(value: int) -> str:
 def _literal(value: Literal) -> Term:
     if value.text:
         text = value.head.decode("utf-8", "replace")
-        return text if value.size <= len(value.head) else ["str", text[:TEXT_LIMIT], value.size]
+        return text if value.size <= len(value.head) else ["str", text[:TEXT_LIMIT], value.size, value.offset]
     return ["bytes", value.head[:BYTES_LIMIT].decode("latin-1"), value.size, value.offset]
 
 
