@@ -128,6 +128,10 @@ def test_disagreement_with_the_extension():
     assert not sniff(data, data, len(data), "model.pkl").disagrees
 
 
+def test_a_stream_shorter_than_it_says_is_unknown():
+    assert sniff(b"", b"", 10, "x").formats == ()
+
+
 def test_extension():
     assert [extension(n) for n in ("a/b.TAR.gz", "Makefile", ".gitattributes", "x.")] == [
         ".gz",

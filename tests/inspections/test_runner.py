@@ -16,6 +16,7 @@ from assay.core.finding import Confidence, Severity
 from assay.core.inspector import Subject
 from assay.core.limits import Limits
 from assay.core.snapshot import FileEntry, Origin, Snapshot
+from assay.inspections import walk
 from assay.inspections.builtin import BUILTIN
 from assay.inspections.coverage import Coverage
 from assay.inspections.parts import MAX_SAME, plain
@@ -119,6 +120,17 @@ def test_faults_everywhere_are_errors():
 
     for evidence in inspect(subject({"a": b"text"}), (Begins, Wants, Finishes, Whole)):
         assert evidence.outcome is Outcome.ERROR, evidence.inspector
+
+
+def test_a_fault_of_the_walk_is_an_error_of_the_watcher(monkeypatch):
+    def broken(*args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(walk, "open_container", broken)
+    watcher, other = inspect(subject({"a.zip": zipped(x=b"1"), "b": b"text"}), (Coverage, Recorder))
+    assert watcher.outcome is Outcome.ERROR
+    assert watcher.facts["failed"] == ["a.zip"]
+    assert other.covered == ("b",)
 
 
 def test_classes_are_made_fresh_for_each_run():

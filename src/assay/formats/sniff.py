@@ -56,6 +56,8 @@ def sniff(head: bytes, tail: bytes, size: int, name: str, *, strict: bool = Fals
     expected = EXPECTED.get(suffix, frozenset())
     if size == 0:
         return Sniff(("empty",), expected)
+    if not head:
+        return Sniff((), expected)  # a stream that is shorter than it says
     found: list[str] = []
     _magic(head, size, found)
     _archives(head, tail, found)

@@ -123,7 +123,9 @@ def _walk(subject: Subject, runs: list[_Run], progress: Progress | None) -> None
     walker = Walker(visit, unreachable, subject.limits)
     done, total = 0, subject.snapshot.size
     for entry in subject.snapshot.files:
-        _file(subject, entry, walker, unreachable)
+        for run in (watchers or runs)[:1]:  # a fault of the walk itself is the watcher's error
+            with run.keep(run.whole.at(entry.path)):
+                _file(subject, entry, walker, unreachable)
         done += entry.size
         if progress:
             progress(entry.path, done, total)
