@@ -45,6 +45,25 @@ def test_what_runs_on_import_of_loaded_code(top: str, rule: str, severity: str) 
     assert finding.where.line
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'exec("pass # x"[::-1])',
+        "import ctypes\nctypes.CDLL(None).system(b'touch x')",
+        "import pickle\npickle.loads(b'\\x80\\x02cos\\nsystem\\n.')",
+        "open('/tmp/x', 'w').write('x')",
+        "import urllib.request\nurllib.request.urlopen('http://x.test/')",
+    ],
+)
+def test_what_a_script_does_on_import_is_at_least_medium(text: str) -> None:
+    assert worst(SourceCode(), {"tool.py": text.encode()}) in {"medium", "high", "critical"}
+
+
+def test_entry_points_of_servers_are_called() -> None:
+    text = b"import os\ndef handle(data, context):\n    os.system('touch x')\n"
+    assert found(SourceCode(), {"handler.py": text})["code-runs-program"].severity.label == "medium"
+
+
 def test_a_call_in_init_is_as_bad_as_on_import() -> None:
     finding = found(SourceCode(), model("import os", init="os.system('id')"))["code-runs-program"]
     assert (finding.severity.label, finding.facts["level"], finding.facts["call"]) == ("high", "load", "os.system")

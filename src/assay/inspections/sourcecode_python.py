@@ -172,6 +172,9 @@ def _deserialise(case: _Case) -> tuple[str, Severity, str]:
     effect = case.effect
     if effect.tags & {"decoded", "network"} and effect.level is not Level.OTHER:
         return "code-unpickles", _CRITICAL if case.loaded else _HIGH, "what is unpickled is decoded or fetched"
+    if effect.call.endswith(".loads") and effect.arguments and "…" not in effect.arguments[0]:
+        severity = case.step(at_load=_HIGH, at_use=_HIGH, script=_MEDIUM)
+        return "code-unpickles", severity, "what is unpickled stands in the code"
     return "code-unpickles", _LOW, ""
 
 
@@ -198,7 +201,8 @@ def _network(case: _Case) -> tuple[str, Severity, str]:
     if raw or numbered:
         return rule, case.step(at_load=_HIGH, at_use=_MEDIUM, script=_MEDIUM), ""
     at_load = _HIGH if effect.level is Level.IMPORT else _MEDIUM
-    return rule, case.step(at_load=at_load, at_use=_LOW, script=_LOW), ""
+    named = _HOST.search(text) is not None  # a script that fetches from an unusual place as soon as it is imported
+    return rule, case.step(at_load=at_load, at_use=_LOW, script=_MEDIUM if named else _LOW), ""
 
 
 _SENDS = frozenset(("post", "put", "patch", "send", "sendall", "sendto", "urlopen", "Request", "request"))
@@ -229,8 +233,9 @@ def _write(case: _Case) -> tuple[str, Severity, str]:
     if re.search(lists()["persist_paths"], text):
         severity = case.step(at_load=_CRITICAL, at_use=_HIGH, script=_HIGH)
         return "code-writes-files", severity, "the place is run at every start"
-    if effect.level is Level.IMPORT and case.loaded:
-        return "code-writes-files", _MEDIUM if effect.call != "os.remove" else _LOW, ""
+    outside = bool(effect.arguments) and effect.arguments[0].startswith(("/", "~", "C:"))
+    if effect.level is Level.IMPORT and (case.loaded or outside):
+        return "code-writes-files", _MEDIUM, "outside the model's folder" if outside else ""
     return "code-writes-files", _LOW if effect.level in _AT_LOAD else _NOTE, ""
 
 

@@ -21,6 +21,9 @@ _OPENERS: Final = frozenset(("builtins.open", "io.open", "codecs.open", "os.open
 _PATH_CHANGES: Final = frozenset(
     ["write_text", "write_bytes", "unlink", "rmdir", "symlink_to", "hardlink_to", "rename", "replace", "chmod"]
 )
+_LIBC: Final = frozenset(
+    ("system", "popen", "execve", "execv", "execvp", "execl", "execlp", "fork", "posix_spawn", "ShellExecuteA")
+)
 _SECRET: Final = re.compile(r"TOKEN|SECRET|PASS|CRED|API_?KEY|PRIVATE", re.IGNORECASE)
 _SECRET_FILE: Final = re.compile(
     r"\.ssh/|\.aws/|\.netrc|/etc/(?:shadow|passwd)|\.git-credentials|\.kube/config|\.docker/config|huggingface/token|\.pypirc"
@@ -102,6 +105,12 @@ def _special(name: str, node: ast.Call, evaluator: Evaluator) -> str:
         return "write"
     if tail in {"__import__", "import_module"} and "import" in name:
         return "" if first.known and "partial" not in first.tags else "computed-import"
+    return _interpreter_change(name, tail, first)
+
+
+def _interpreter_change(name: str, tail: str, first: Value) -> str:
+    if name.startswith("ctypes.") and tail in _LIBC:
+        return "process"
     changes = tail in {"setattr", "delattr"} and sensitive(first.names)
     if changes or name.endswith(("sys.meta_path.insert", "sys.meta_path.append", "sys.path_hooks.append")):
         return "environment-change"

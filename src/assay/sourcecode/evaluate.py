@@ -144,6 +144,8 @@ class Evaluator:
                 constant = base.constant[index.constant]
         elif base.known and isinstance(node.slice, ast.Slice) and isinstance(base.constant, str | bytes | tuple):
             constant = self._slice(base.constant, node.slice)
+            if isinstance(constant, str | bytes):
+                return Value(constant, frozenset(), base.tags | {"assembled"})
         if index.known and isinstance(index.constant, str):
             reached = {_through_dict(name, index.constant) for name in base.names}
             reached.discard("")

@@ -153,8 +153,10 @@ class _Reader:
 
     @staticmethod
     def _level(name: str, owner: str) -> Level:
-        if owner and name in table().load:
+        if name in (table().load if owner else table().entry_load):
             return Level.LOAD
+        if not owner and name in table().entry_use:
+            return Level.USE
         if name in {"__getattr__", "__dir__"} or (owner and name in table().use):
             return Level.USE if owner else Level.IMPORT  # a module's __getattr__ runs on any import from it
         return Level.OTHER

@@ -40,6 +40,8 @@ class Table:
         attributes: attributes that lead to the interpreter.
         load: method names that loaders call.
         use: method names that users of the object call.
+        entry_load: functions of a module that servers call when they start.
+        entry_use: functions of a module that servers call for each request.
     """
 
     exact: dict[str, frozenset[str]]
@@ -48,6 +50,8 @@ class Table:
     attributes: frozenset[str]
     load: frozenset[str]
     use: frozenset[str]
+    entry_load: frozenset[str]
+    entry_use: frozenset[str]
 
 
 @cache
@@ -69,6 +73,8 @@ def table() -> Table:
         frozenset(raw["sensitive"]["attributes"]),
         frozenset(raw["levels"]["load"]),
         frozenset(raw["levels"]["use"]),
+        frozenset(raw["levels"]["entry_load"]),
+        frozenset(raw["levels"]["entry_use"]),
     )
 
 
