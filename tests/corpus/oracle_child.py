@@ -24,6 +24,7 @@ from typing import Any
 
 LOOPBACK_PORT = 47811
 LIMIT_SECONDS = 60
+HEAVY = {"torch", "sklearn", "scipy", "sympy", "transformers", "joblib", "numpy"}
 
 
 def _pickle(path: Path) -> None:
@@ -297,18 +298,22 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])
 
 
+def _preload(job: dict[str, Any]) -> str:
+    """What to import before the fork, because it takes a second: the loader's framework, or the gadget's."""
+    return LOADERS[job["loader"]][1] or next((need for need in job.get("needs", ()) if need in HEAVY), "")
+
+
 def main() -> None:
     """Entry point."""
     jobs = json.loads(Path(sys.argv[1]).read_text())
     results: dict[str, Any] = {job["file"]: {"missing": _missing(job)} for job in jobs}
     able = [job for job in jobs if not results[job["file"]]["missing"]]
-    for module in sorted(
-        {LOADERS[job["loader"]][1] for job in able}
-    ):  # the bare ones first, before anything heavy is in
+    # The bare ones first, before anything heavy is in.
+    for module in sorted({_preload(job) for job in able}):
         if module:
             importlib.import_module(module)
         for job in able:
-            if LOADERS[job["loader"]][1] == module:
+            if _preload(job) == module:
                 results[job["file"]] = _run(job)
     sys.stdout.write(json.dumps(results))
 
