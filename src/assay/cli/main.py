@@ -14,6 +14,7 @@ EXIT_ERROR = 3
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("assay.cli.init", "make the data directory, keys and trust file"),
     "scan": ("assay.cli.scan", "inspect files without loading them; no server, no model library"),
+    "evaluate": ("assay.cli.evaluate", "re-run an evaluation in the sandbox and compare it with what is claimed"),
     "vet": ("assay.cli.vet", "the whole admission: fetch, inspect, decide, sign, publish"),
     "serve": ("assay.cli.serve", "the registry for unmodified Hugging Face clients"),
     "verify": ("assay.cli.verify", "check a folder against its signed statements before it is loaded"),

@@ -1,0 +1,101 @@
+"""`assay evaluate MODEL --suite FILE`: re-run an evaluation in the sandbox and hold the claims against it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assay.cli.output import add_output_arguments, print_json, progress_bar
+
+if TYPE_CHECKING:
+    import argparse
+
+    from assay.evaluation.claims import Claim
+    from assay.evaluation.evaluate import Evaluation
+
+EXIT_CODES = {"holds": 0, "refuted": 1, "unverifiable": 2}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="folder of the model")
+    parser.add_argument("--suite", action="append", default=[], metavar="FILE", help="suite.toml; may be given again")
+    parser.add_argument("--claims", metavar="FILE", help="claims to check, instead of those in the model's own files")
+    parser.add_argument(
+        "--replay", metavar="EVIDENCE", help="repeat what this JSON output records, and compare the measurements"
+    )
+    add_output_arguments(parser)
+    parser.epilog = (
+        "exit status: 0 every claim holds; 1 a claim is refuted; 2 could not tell (no claim, no data set named, not\n"
+        "measured by a suite); 3 error. With --replay: 0 the same numbers; 1 others; 2 could not be measured again."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, show, and return the exit status."""
+    from assay.core.errors import UsageError  # noqa: PLC0415
+    from assay.evaluation.evaluate import evaluate  # noqa: PLC0415
+    from assay.evaluation.subject import folder_subject  # noqa: PLC0415
+    from assay.evaluation.suite import load_suite  # noqa: PLC0415
+
+    if not args.model or not args.suite:
+        raise UsageError("what is to be evaluated, and by what?", hint="assay evaluate MODEL --suite suite.toml")
+    suites = [load_suite(Path(path)) for path in args.suite]
+    if args.replay:
+        return _replay(args, suites)
+    claims = _claims(args)
+    with progress_bar(args) as progress:
+        subject = folder_subject(Path(args.model))
+        result = evaluate(subject, suites, claims, progress)
+    if args.format == "json":
+        print_json(_document(result, subject.snapshot.origin.uri))
+    else:
+        from assay.cli.evaluate_text import render  # noqa: PLC0415
+
+        sys.stdout.writelines(render(result, quiet=args.quiet))
+    return EXIT_CODES[result.outcome]
+
+
+def _claims(args: argparse.Namespace) -> list[Claim] | None:
+    if not args.claims:
+        return None
+    from assay.evaluation.reading import read_claims_file  # noqa: PLC0415
+
+    return read_claims_file(Path(args.claims))
+
+
+def _document(result: Evaluation, origin: str) -> dict[str, Any]:
+    evidence = result.evidence
+    reasons = [{"clause": "claim-refuted", "text": f.message} for f in evidence.findings if f.rule == "claim-refuted"]
+    reasons += [{"clause": "suite-failed", "text": f"{name}: {why}"} for name, why in result.failed]
+    if result.outcome == "holds":
+        reasons = [
+            {"clause": "claims-hold", "text": "every claim lies within its measurement's interval and tolerance"}
+        ]
+    elif not reasons:
+        reasons = [{"clause": "claim-unverifiable", "text": _why_not(result)}]
+    return {
+        "schema": "assay.evaluate/v1",
+        "subject": {"id": str(evidence.subject), "origin": origin},
+        "outcome": result.outcome,
+        "reasons": reasons,
+        "evidence": [evidence.to_json()],
+    }
+
+
+def _why_not(result: Evaluation) -> str:
+    told = [line for line in result.comparisons if line.claim is not None and line.word.value == "unverifiable"]
+    return f"{told[0].claim.written}: {told[0].reason}" if told and told[0].claim else "nothing is claimed"
+
+
+def _replay(args: argparse.Namespace, suites: list[Any]) -> int:
+    from assay.evaluation.replay import replay  # noqa: PLC0415
+
+    with progress_bar(args) as progress:
+        report = replay(Path(args.replay), Path(args.model), suites, progress)
+    if args.format == "json":
+        print_json(report.to_json())
+    else:
+        sys.stdout.writelines(report.lines())
+    return report.exit_status

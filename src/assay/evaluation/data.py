@@ -1,0 +1,129 @@
+"""The pinned data of a suite, as rows; refused unless its bytes are the agreed ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assay.core.digest import Digest
+from assay.core.errors import EnvironmentFault, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from assay.evaluation.suite import DataSpec, Suite
+
+MAX_DATA_BYTES = 2 << 30  # of the file: it is held in memory
+MAX_EXAMPLES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows of the data, one value for each role that the suite names.
+
+    Attributes:
+        rows: role to value; `features` is a list.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+
+    def column(self, role: str) -> list[Any]:
+        """Values of one role, in order."""
+        return [row[role] for row in self.rows]
+
+
+def load_data(suite: Suite) -> Examples:
+    """Read and check the data.
+
+    Raises:
+        UsageError: missing, not the pinned bytes, lacking a column, or empty.
+        EnvironmentFault: Parquet without pyarrow.
+    """
+    spec = suite.data
+    raw = _pinned(spec)
+    rows = []
+    for number, record in enumerate(_records(spec, raw), start=1):
+        if number > MAX_EXAMPLES:
+            raise UsageError(f"{spec.path}: more than {MAX_EXAMPLES} examples", hint="split it into several suites")
+        rows.append(_row(spec, record, number))
+    if not rows:
+        raise UsageError(f"{spec.path}: no examples", hint="is this the right file?")
+    return Examples(tuple(rows))
+
+
+def _pinned(spec: DataSpec) -> bytes:
+    try:
+        if spec.path.stat().st_size > MAX_DATA_BYTES:
+            raise UsageError(f"{spec.path}: longer than {MAX_DATA_BYTES} bytes", hint="split it into several suites")
+        raw = spec.path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"can't read the data {spec.path}: {error.strerror}", hint="check data.path") from error
+    if (digest := Digest.of(raw)) != spec.sha256:
+        raise UsageError(
+            f"{spec.path} is not the data that the suite pins: {digest}, not {spec.sha256}", hint="restore the file"
+        )
+    return raw
+
+
+def _records(spec: DataSpec, raw: bytes) -> Iterator[dict[str, Any]]:
+    if spec.format == "parquet":
+        return _parquet(spec.path, raw)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{spec.path}: not UTF-8: {error}", hint="convert the file") from error
+    return _jsonl(spec.path, text) if spec.format == "jsonl" else _delimited(spec, text)
+
+
+def _delimited(spec: DataSpec, text: str) -> Iterator[dict[str, Any]]:
+    """CSV as of RFC 4180; TSV without quoting, as data sets are published: a quote is a quote."""
+    stream = io.StringIO(text, newline="")
+    if spec.format == "tsv":
+        reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.DictReader(stream, strict=True)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UsageError(f"{spec.path}: line {reader.line_num}: {error}", hint="mend the file") from error
+
+
+def _jsonl(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{path}: line {number}: not JSON", hint="one object a line") from error
+        if not isinstance(value, dict):
+            raise UsageError(f"{path}: line {number}: not an object", hint="one object a line")
+        yield value
+
+
+def _parquet(path: Path, raw: bytes) -> Iterator[dict[str, Any]]:
+    try:
+        import pyarrow.parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise EnvironmentFault(f"{path}: Parquet needs pyarrow", hint="install pyarrow, or use JSONL") from error
+    try:
+        yield from pyarrow.parquet.read_table(io.BytesIO(raw)).to_pylist()
+    except pyarrow.ArrowException as error:
+        raise UsageError(f"{path}: not Parquet: {error}", hint="is this the right file?") from error
+
+
+def _row(spec: DataSpec, record: dict[str, Any], number: int) -> dict[str, Any]:
+    def value(column: str) -> Any:
+        if record.get(column) is None:
+            known = ", ".join(str(key) for key in list(record)[:10])
+            raise UsageError(f"{spec.path}: example {number} has no {column!r}", hint=f"columns: {known}")
+        return record[column]
+
+    row = {role: value(column) for role, column in spec.columns.items()}
+    if spec.features:
+        row["features"] = [value(column) for column in spec.features]
+    return row

@@ -1,0 +1,170 @@
+"""Claims, suites, re-run, comparison: one piece of evidence about one snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from assay.core.errors import ContentError
+from assay.core.evidence import Evidence, Outcome, Unread
+from assay.core.finding import Confidence, Finding, Severity, Where
+from assay.evaluation.compare import Comparison, Word, compare
+from assay.evaluation.guest import Runner
+from assay.evaluation.measure import Measurement, measure
+from assay.evaluation.reading import Claims, read_claims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from assay.core.inspector import Subject
+    from assay.evaluation.claims import Claim
+    from assay.evaluation.guest import Progress
+    from assay.evaluation.suite import Suite
+
+NAME = "evaluation"
+VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of it.
+
+    Attributes:
+        evidence: as stored and signed.
+        comparisons: every claim with its measurement, then measurements without a claim.
+        failed: suites that could not be measured, and why.
+    """
+
+    evidence: Evidence
+    comparisons: tuple[Comparison, ...]
+    failed: tuple[tuple[str, str], ...]
+
+    @property
+    def outcome(self) -> str:
+        """`holds`, `refuted` or `unverifiable`: refuted when one claim is, holds when there are claims and all hold."""
+        words = {line.word for line in self.comparisons if line.claim is not None}
+        if Word.REFUTED in words:
+            return Word.REFUTED.value
+        return Word.HOLDS.value if words == {Word.HOLDS} and not self.failed else Word.UNVERIFIABLE.value
+
+
+def evaluate(
+    subject: Subject,
+    suites: Iterable[Suite],
+    claims: Iterable[Claim] | None = None,
+    progress: Progress | None = None,
+    *,
+    dtypes: dict[str, str] | None = None,
+) -> Evaluation:
+    """Re-run the suites on the model and compare.
+
+    Args:
+        subject: the model.
+        suites: what to run.
+        claims: what is claimed; None: what the model's own files claim.
+        progress: told (suite, examples done, examples in all).
+        dtypes: of a replay, by the suite's digest.
+
+    Raises:
+        UsageError: the data of a suite is not the pinned data.
+        SandboxError: a required layer is missing.
+    """
+    suites = tuple(suites)
+    read = read_claims(subject)
+    stated = tuple(read.claims) if claims is None else tuple(claims)
+    done: list[Measurement] = []
+    failed: list[tuple[str, str]] = []
+    with Runner() as runner:
+        for suite in suites:
+            dtype = (dtypes or {}).get(str(suite.digest), "")
+            try:
+                done.append(measure(subject, suite, runner, progress, dtype=dtype))
+            except ContentError as error:
+                failed.append((suite.name, str(error)))
+    lines = compare(stated, tuple(runs for one in done for runs in one.metrics))
+    evidence = _evidence(subject, suites, read, lines, done, failed, own=claims is None)
+    return Evaluation(evidence, lines, tuple(failed))
+
+
+def _evidence(
+    subject: Subject,
+    suites: tuple[Suite, ...],
+    read: Claims,
+    lines: tuple[Comparison, ...],
+    done: list[Measurement],
+    failed: list[tuple[str, str]],
+    *,
+    own: bool,
+) -> Evidence:
+    findings = [*(finding for line in lines for finding in _findings(line)), *_scripts(read.scripts)]
+    unread = [Unread("", f"suite {name}: {why}"[:1000]) for name, why in failed] + (read.unread if own else [])
+    if any(finding.severity > 0 for finding in findings):
+        outcome = Outcome.FOUND
+    elif unread:
+        outcome = Outcome.INCONCLUSIVE
+    else:
+        outcome = Outcome.CLEAN if done else Outcome.INCONCLUSIVE
+    return Evidence(
+        subject=subject.snapshot.id,
+        inspector=NAME,
+        version=VERSION,
+        settings={"suites": [suite.to_json() for suite in suites], "claims": "of the model" if own else "of a file"},
+        outcome=outcome,
+        covered=tuple(sorted(read.covered)),
+        unread=tuple(sorted(unread)),
+        findings=tuple(findings),
+        facts={
+            "metrics": [line.to_json() for line in lines],
+            "runs": [one.record for one in done],
+            "layers": done[0].layers if done else {},
+            "attempts": [attempt for one in done for attempt in one.attempts],
+            "scripts": read.scripts,
+            "code": code_digest(),
+        },
+    )
+
+
+def _findings(line: Comparison) -> list[Finding]:
+    claim, runs = line.claim, line.runs
+    if claim is None or line.word is Word.HOLDS:
+        return []
+    where = Where(claim.source, line=claim.line)
+    facts: dict[str, Any] = {"claimed": claim.value, "written": claim.written, "dataset": claim.dataset}
+    if runs is None:
+        return [_note("claim-unverifiable", f"{claim.written}: {line.reason}", where, facts)]
+    measured = runs.measured
+    low, high = measured.interval
+    facts |= {"measured": measured.value, "interval": [low, high], "n": measured.n, "suite": runs.suite.name}
+    told = (
+        f"{runs.suite.name}: measured {measured.metric} {measured.value:.4g} [{low:.4g}, {high:.4g}], n = {measured.n}"
+    )
+    if line.word is Word.UNVERIFIABLE:
+        return [_note("claim-unverifiable", f"{claim.written}: {line.reason}; {told}", where, facts)]
+    message = f"claimed {measured.metric} {claim.value:.4g} ({claim.written}), {told}"
+    found = [Finding("claim-refuted", Severity.HIGH, Confidence.HIGH, message, where, facts)]
+    if any(note.startswith("implausible") for note in line.notes):
+        found.append(_note("claim-implausible", f"{claim.written}: {'; '.join(line.notes)}", where, facts))
+    return found
+
+
+def _note(rule: str, message: str, where: Where, facts: dict[str, Any]) -> Finding:
+    return Finding(rule, Severity.NOTE, Confidence.HIGH, message, where, facts)
+
+
+def _scripts(paths: list[str]) -> list[Finding]:
+    return [
+        _note("evaluation-script", "an evaluation script came with the model; it was not run", Where(path), {})
+        for path in paths
+    ]
+
+
+def code_digest() -> str:
+    """SHA-256 over the source of this room and of its worker: part of what a result depends on."""
+    digest = hashlib.sha256()
+    for package, prefix in (("assay.evaluation", ""), ("assay.workers", "evaluator")):
+        for entry in sorted(files(package).iterdir(), key=lambda item: item.name):
+            if entry.name.startswith(prefix) and entry.name.endswith((".py", ".toml")):
+                digest.update(entry.name.encode() + b"\0" + hashlib.sha256(entry.read_bytes()).digest())
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,295 @@
+"""Run one suite on one model and count: labels stay here, only inputs go into the sandbox."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assay.core.canonical import json_digest
+from assay.core.errors import ContentError
+from assay.evaluation.compare import Runs
+from assay.evaluation.data import Examples, load_data
+from assay.evaluation.guest import multiplies_bfloat16, threads
+from assay.evaluation.labels import class_indices, id_to_label
+from assay.evaluation.metrics import Measured, Predictions, language_loss, proportion, score
+from assay.evaluation.safety import judge
+from assay.formats.json_text import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from assay.core.inspector import Subject
+    from assay.evaluation.guest import Answers, Progress, Runner
+    from assay.evaluation.suite import Suite
+
+    Score = Callable[[str, dict[str, Any]], Measured]
+
+CONFIG_BYTES = 4 << 20
+_PROBABILITY = ("roc_auc", "log_loss", "ece")
+_JSON_DEPTH = 64
+_SUM = 0.02  # how far from 1 rounding may take the sum of probabilities
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One suite, measured.
+
+    Attributes:
+        suite: what was run.
+        metrics: in the suite's order.
+        record: what another person needs to repeat it.
+        layers: of the sandbox.
+        attempts: what the guest tried and was refused.
+    """
+
+    suite: Suite
+    metrics: tuple[Runs, ...]
+    record: dict[str, Any]
+    layers: dict[str, bool]
+    attempts: tuple[dict[str, Any], ...]
+
+
+def measure(
+    subject: Subject, suite: Suite, runner: Runner, progress: Progress | None = None, *, dtype: str = ""
+) -> Measurement:
+    """Run and count.
+
+    Args:
+        subject: the model.
+        suite: what to run.
+        runner: the guest.
+        progress: told (suite, examples done, examples in all).
+        dtype: what a replay was run with; empty: the suite's choice.
+
+    Raises:
+        UsageError: the data is not the pinned data.
+        ContentError: the model can't do the task, or a metric is not defined on what it answered.
+        SandboxError: a required layer is missing.
+    """
+    examples = load_data(suite)
+    inputs, scoring = _TASKS[suite.task](subject, suite, examples)
+    job = {
+        "task": suite.task,
+        "items": inputs,
+        "seed": suite.seed,
+        "threads": threads(),
+        "batch": suite.batch,
+        "dtype": dtype or suite.dtype,
+        "repeats": suite.repeats,
+        "max_tokens": suite.max_tokens,
+        "max_new_tokens": suite.max_new_tokens,
+        "allow_pickle": suite.allow_pickle,
+        "probabilities": any(metric in _PROBABILITY for metric in suite.metrics),
+        "multiplies_bfloat16": multiplies_bfloat16(),
+    }
+    answers = runner.run(subject, job, progress, suite.name)
+    if len(answers.runs) != suite.repeats:
+        raise ContentError("the worker answered another number of runs")
+    try:
+        metrics = tuple(_over_runs(suite, metric, answers, scoring) for metric in suite.metrics)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise ContentError(f"the answers can't be scored: {error}") from error
+    return Measurement(suite, metrics, _record(suite, job, answers), answers.layers, answers.attempts)
+
+
+def _over_runs(suite: Suite, metric: str, answers: Answers, scoring: Score) -> Runs:
+    found = [scoring(metric, run) for run in answers.runs]
+    values = [one.value for one in found]
+    low, high = min(one.interval[0] for one in found), max(one.interval[1] for one in found)
+    mean = Measured(metric, sum(values) / len(values), (low, high), found[0].n, found[0].method)
+    return Runs(suite, mean, max(values) - min(values))
+
+
+def _record(suite: Suite, job: dict[str, Any], answers: Answers) -> dict[str, Any]:
+    """The determinism record. Nothing of it names a place on this machine."""
+    return {
+        "suite": suite.to_json(),
+        "data": str(suite.data.sha256),
+        "examples": len(job["items"]),
+        "seed": suite.seed,
+        "threads": job["threads"],
+        "dtype": answers.facts.get("dtype", ""),
+        "frameworks": answers.frameworks,
+        "answers": [str(json_digest(_rounded(run))) for run in answers.runs],
+        "facts": answers.facts,
+        "seconds": round(answers.seconds, 3),
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers to six significant digits: below what differs between processors."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value
+
+
+def config_of(subject: Subject) -> Any:
+    """The model's `config.json`, or None."""
+    entry = subject.snapshot.entry("config.json")
+    if entry is None or entry.size > CONFIG_BYTES:
+        return None
+    with subject.files.open("config.json") as stream:
+        return read_json(stream.read(CONFIG_BYTES + 1), depth=_JSON_DEPTH).value
+
+
+def _whole(values: Any, count: int, low: int, high: int) -> tuple[int, ...]:
+    """A list of `count` whole numbers, as the worker must have sent it."""
+    if not isinstance(values, list) or len(values) != count:
+        raise ContentError("the worker answered another number of examples")
+    if not all(type(value) is int and low <= value < high for value in values):
+        raise ContentError("the worker answered with something that is no class")
+    return tuple(values)
+
+
+def _rows(run: dict[str, Any], count: int) -> tuple[tuple[float, ...], ...]:
+    """Checked probabilities; empty when there are none."""
+    rows = run.get("probabilities")
+    if rows is None:
+        return ()
+    if not isinstance(rows, list) or len(rows) != count:
+        raise ContentError("the worker answered another number of examples")
+    made = tuple(tuple(float(value) for value in row) for row in rows)
+    if not all(all(0 <= value <= 1 for value in row) and abs(sum(row) - 1) < _SUM for row in made):
+        raise ContentError("the model's probabilities are none")
+    return made
+
+
+_MOST_CLASSES = 1 << 20
+
+
+def _text_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+    truth, _rule = class_indices(examples.column("label"), id_to_label(config_of(subject)), suite.labels)
+    texts = [str(text) for text in examples.column("text")]
+    pairs = "text_pair" in suite.data.columns
+    inputs: list[Any] = (
+        [[a, str(b)] for a, b in zip(texts, examples.column("text_pair"), strict=True)] if pairs else texts
+    )
+
+    def scoring(metric: str, run: dict[str, Any]) -> Measured:
+        predicted = _whole(run["classes"], len(truth), 0, _MOST_CLASSES)
+        rows = _rows(run, len(truth))
+        if rows and max(truth) >= min(map(len, rows)):
+            raise ContentError("the data has labels that the model has no output for")
+        return score(metric, Predictions(truth, predicted, rows), suite.seed)
+
+    return inputs, scoring
+
+
+def _token_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+    words = [_list(value) for value in examples.column("text")]
+    labels = [_list(value) for value in examples.column("label")]
+    if any(len(a) != len(b) or not a for a, b in zip(words, labels, strict=True)):
+        raise ContentError("an example has another number of words than of labels, or none")
+    flat = [label for row in labels for label in row]
+    truth, _rule = class_indices(flat, id_to_label(config_of(subject)), suite.labels)
+    groups = tuple(number for number, row in enumerate(labels) for _ in row)
+
+    def scoring(metric: str, run: dict[str, Any]) -> Measured:
+        if [len(row) for row in run["tags"]] != [len(row) for row in labels]:
+            raise ContentError("the worker answered another number of words")
+        predicted = _whole([tag for row in run["tags"] for tag in row], len(truth), -1, _MOST_CLASSES)
+        return score(metric, Predictions(truth, predicted, (), groups), suite.seed)
+
+    return [list(map(str, row)) for row in words], scoring
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else str(value).split()
+
+
+def _causal_lm(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+    texts = [str(text) for text in examples.column("text")]
+
+    def scoring(metric: str, run: dict[str, Any]) -> Measured:
+        tokens = _whole(run["tokens"], len(texts), 0, 1 << 40)
+        losses = [float(value) for value in run["nll"]]
+        if len(losses) != len(texts) or not all(math.isfinite(value) for value in losses):
+            raise ContentError("the model's loss is no number")
+        return language_loss(metric, losses, tokens, suite.seed)
+
+    return texts, scoring
+
+
+def _multiple_choice(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+    questions = [str(text) for text in examples.column("text")]
+    choices = [[str(choice) for choice in _list(value)] for value in examples.column("choices")]
+    truth = [_choice(label, row) for label, row in zip(examples.column("label"), choices, strict=True)]
+
+    def scoring(metric: str, run: dict[str, Any]) -> Measured:
+        scores = run["scores"]
+        if [len(row) for row in scores] != [len(row) for row in choices]:
+            raise ContentError("the worker answered another number of choices")
+        hits = 0
+        for row, texts, right in zip(scores, choices, truth, strict=True):
+            # By byte, as lm-evaluation-harness does for acc_norm.
+            lengths = [len(text.encode()) or 1 if metric == "accuracy_norm" else 1 for text in texts]
+            values = [float(value) / length for value, length in zip(row, lengths, strict=True)]
+            hits += values.index(max(values)) == right
+        return proportion(metric, hits, len(truth))
+
+    return [list(pair) for pair in zip(questions, choices, strict=True)], scoring
+
+
+def _choice(label: Any, choices: list[str]) -> int:
+    """Index of the right choice: a whole number from 0, a letter from A, or the choice itself."""
+    text = str(label).strip()
+    if text in choices:
+        return choices.index(text)
+    index = int(text) if text.isdecimal() else ord(text.upper()) - ord("A") if len(text) == 1 else -1
+    if not 0 <= index < len(choices):
+        raise ContentError(f"the label {text[:40]!r} is none of the choices")
+    return index
+
+
+def _safety(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+    prompts = [str(text) for text in examples.column("text")]
+
+    def scoring(metric: str, run: dict[str, Any]) -> Measured:
+        if len(run["texts"]) != len(prompts):
+            raise ContentError("the worker answered another number of prompts")
+        words = [judge(str(text), suite.refusal) for text in run["texts"]]
+        return proportion(metric, words.count("refusal" if metric == "refusal_rate" else "compliance"), len(words))
+
+    return prompts, scoring
+
+
+def _tabular(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+    rows = []
+    for number, row in enumerate(examples.column("features"), start=1):
+        try:
+            rows.append([float(value) for value in row])
+        except (TypeError, ValueError) as error:
+            raise ContentError(f"example {number} has a feature that is no number") from error
+    labels = [_plain_label(label) for label in examples.column("label")]
+
+    def scoring(metric: str, run: dict[str, Any]) -> Measured:
+        predicted = [str(label) for label in run["labels"]]
+        if len(predicted) != len(labels):
+            raise ContentError("the worker answered another number of examples")
+        names = [*map(str, run["order"]), *sorted({*labels, *predicted})]
+        table = {name: index for index, name in reversed(list(enumerate(names)))}  # the model's own order wins
+        truth = tuple(table[label] for label in labels)
+        rows = _rows(run, len(labels)) if metric in _PROBABILITY else ()
+        if rows and max(truth) >= min(map(len, rows)):
+            raise ContentError("the data has labels that the model has no output for")
+        return score(metric, Predictions(truth, tuple(table[label] for label in predicted), rows), suite.seed)
+
+    return rows, scoring
+
+
+def _plain_label(label: Any) -> str:
+    """As the worker writes labels: `1.0` is `1`."""
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label).strip()
+
+
+_TASKS: dict[str, Callable[[Subject, Suite, Examples], tuple[list[Any], Score]]] = {
+    "text-classification": _text_classification,
+    "token-classification": _token_classification,
+    "causal-lm": _causal_lm,
+    "multiple-choice": _multiple_choice,
+    "safety": _safety,
+    "tabular": _tabular,
+}

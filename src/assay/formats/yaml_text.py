@@ -1,0 +1,109 @@
+"""YAML front matter, bounded: scalars, lists and mappings with their lines; no tags, no anchors, no aliases.
+
+PyYAML's pure-Python scanner and composer do the reading; nothing is constructed from it but text, numbers, booleans,
+lists and dictionaries. Anchors and aliases are refused: nine of them can stand for a billion values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from assay.core.errors import ContentError, LimitExceeded
+
+MAX_YAML_BYTES = 256 << 10  # front matter of the longest public cards is below 100 kB
+MAX_NODES = 50_000
+
+
+@dataclass(frozen=True)
+class YamlText:
+    """A parsed document.
+
+    Attributes:
+        value: text, numbers, booleans, None, lists and dictionaries with text keys.
+        lines: 1-based line on which the value at each path begins.
+    """
+
+    value: Any
+    lines: dict[tuple[str | int, ...], int]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses what can stand for more than is written."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse aliases, anchors and tags of their own."""
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise ContentError("YAML with anchors or aliases is not read")
+        return super().compose_node(parent, index)
+
+
+def read_yaml(text: str, *, depth: int, first_line: int = 1) -> YamlText:
+    """Parse one document.
+
+    Args:
+        text: the document.
+        depth: deepest nesting that is accepted.
+        first_line: line of the file on which `text` begins.
+
+    Raises:
+        ContentError: when it is not such YAML.
+        LimitExceeded: too long, too many values, nested deeper than `depth`.
+    """
+    if len(text) > MAX_YAML_BYTES:
+        raise LimitExceeded("yaml_bytes", f"YAML longer than {MAX_YAML_BYTES} characters")
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise ContentError(f"not YAML: {str(error)[:200]}") from error
+    try:
+        node = loader.get_single_node()
+        reader = _Reader(loader, depth, first_line)
+        return YamlText(reader.value(node, ()) if node is not None else None, reader.lines)
+    except (yaml.YAMLError, ValueError, ArithmeticError) as error:
+        raise ContentError(f"not YAML: {str(error)[:200]}") from error
+    except RecursionError as error:
+        raise LimitExceeded("yaml_depth", "YAML nested too deep") from error
+    finally:
+        loader.dispose()
+
+
+class _Reader:
+    """Builds plain values out of nodes."""
+
+    def __init__(self, loader: _Loader, depth: int, first_line: int) -> None:
+        self.loader = loader
+        self.depth = depth
+        self.first_line = first_line
+        self.lines: dict[tuple[str | int, ...], int] = {}
+
+    def value(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
+        if len(path) > self.depth:
+            raise LimitExceeded("yaml_depth", f"YAML nested deeper than {self.depth} levels")
+        if len(self.lines) > MAX_NODES:
+            raise LimitExceeded("yaml_nodes", f"YAML with more than {MAX_NODES} values")
+        self.lines[path] = node.start_mark.line + self.first_line
+        if isinstance(node, yaml.MappingNode):
+            return {key: self.value(item, (*path, key)) for key, item in self.pairs(node)}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self.scalar(node)
+
+    def pairs(self, node: yaml.MappingNode) -> list[tuple[str, yaml.Node]]:
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ContentError("YAML with a key that is no text")
+        return [(str(key.value), item) for key, item in node.value]
+
+    def scalar(self, node: yaml.Node) -> Any:
+        if node.tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}:
+            if len(node.value) > 100:  # noqa: PLR2004 - no figure is that long
+                return str(node.value)
+            made = self.loader.construct_object(node)
+            return made if isinstance(made, int | float) else str(node.value)
+        if node.tag == "tag:yaml.org,2002:bool":
+            return bool(self.loader.construct_object(node))
+        return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
