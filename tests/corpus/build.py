@@ -90,6 +90,7 @@ def entry(sample: Sample, marker: str) -> dict[str, Any]:
         "needs": list(sample.needs),
         "unloaded": sample.unloaded,
         "listens": sample.listens,
+        "folder": bool(sample.extra),
         "marker": marker,
     }
 

@@ -267,10 +267,12 @@ def _tensorflow() -> list[Sample]:
     def by(name: str, technique: str, make: Maker, *calls: str, **options: Any) -> Sample:
         return Sample(f"tensorflow/{name}", technique, EXECUTES, make, calls=calls, unloaded=NO_TENSORFLOW, **options)
 
-    in_function = lambda k: field(  # FunctionDefLibrary.function = 1 → FunctionDef: signature = 1, node_def = 3
-        1,
-        field(1, field(1, b"__inference"))
-        + b"".join(field(3, node[2:] if node[1] < 128 else node[3:]) for node in write(k)),
+    in_function = (
+        lambda k: field(  # FunctionDefLibrary.function = 1 → FunctionDef: signature = 1, node_def = 3
+            1,
+            field(1, field(1, b"__inference"))
+            + b"".join(field(3, node[2:] if node[1] < 128 else node[3:]) for node in write(k)),
+        )
     )
     return [
         by("write/saved_model.pb", "WriteFile in the graph", lambda k: _saved_model(*write(k)), "WriteFile"),

@@ -1,0 +1,66 @@
+"""What `assay scan` says about the whole corpus: nothing that runs is clean, and the call is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import build, detection
+from .detection import CLEAN, ERROR, FLAGGED, INCONCLUSIVE, NAMED
+from .sample import ABUSES, EXECUTES, HARMLESS, MALFORMED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("corpus")]
+
+NAMED_SHARE = 0.97  # of everything that executes; inconclusive is not a way out
+WANTED = {
+    EXECUTES: {NAMED},
+    ABUSES: {NAMED, FLAGGED},
+    MALFORMED: {NAMED, FLAGGED, INCONCLUSIVE},
+    HARMLESS: {CLEAN},
+}
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    folder: Path = tmp_path_factory.mktemp("scanned")
+    entries = [e for e in build.write(build.hostile_samples(), folder) if not e.get("absent")]
+    verdicts = detection.judge(entries, detection.scan(folder), folder)
+    print(detection.table(entries, verdicts, WANTED))
+    return entries, verdicts
+
+
+def _of(scanned: tuple[list[dict[str, Any]], dict[str, str]], expected: str) -> dict[str, str]:
+    entries, verdicts = scanned
+    return {e["path"]: verdicts[e["path"]] for e in entries if e["expected"] == expected}
+
+
+def test_nothing_that_executes_is_clean(scanned: tuple[list[dict[str, Any]], dict[str, str]]) -> None:
+    missed = {path: said for path, said in _of(scanned, EXECUTES).items() if said in (CLEAN, ERROR)}
+    assert not missed
+
+
+def test_the_call_is_named_for_almost_everything_that_executes(
+    scanned: tuple[list[dict[str, Any]], dict[str, str]],
+) -> None:
+    said = _of(scanned, EXECUTES)
+    weak = {path: verdict for path, verdict in said.items() if verdict != NAMED}
+    assert 1 - len(weak) / len(said) >= NAMED_SHARE, weak
+
+
+def test_what_abuses_a_loader_without_running_code_is_flagged(
+    scanned: tuple[list[dict[str, Any]], dict[str, str]],
+) -> None:
+    said = _of(scanned, ABUSES)
+    missed = {path: verdict for path, verdict in said.items() if verdict in (CLEAN, ERROR)}
+    assert not missed
+
+
+def test_broken_content_is_never_clean_and_never_an_error(
+    scanned: tuple[list[dict[str, Any]], dict[str, str]],
+) -> None:
+    missed = {path: said for path, said in _of(scanned, MALFORMED).items() if said in (CLEAN, ERROR)}
+    assert not missed
