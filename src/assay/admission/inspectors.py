@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay.inspections.builtin import BUILTIN
+from assay.inspections.load import Load
+from assay.sandbox.guest import DEFAULT_REQUIRED
+
+if TYPE_CHECKING:
+    from assay.policy.model import Policy
 
 INSPECTORS: tuple[Any, ...] = (*BUILTIN,)
+
+
+def inspectors_for(policy: Policy) -> tuple[Any, ...]:
+    """The built-in ones, and those that run only where the policy requires or names them: they need more than assay."""
+    wanted = {*policy.required, *policy.run}
+    required = tuple(dict.fromkeys((*DEFAULT_REQUIRED, *policy.layers)))
+    return (*INSPECTORS, *((Load(required),) if Load.name in wanted else ()))

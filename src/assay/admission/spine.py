@@ -102,7 +102,7 @@ class Admission:
             ring: keys of the roles importer, scanner, approver and registry.
             policy: decides.
             access: how hubs may be reached.
-            inspectors: look at the snapshot; all of them (`inspectors.INSPECTORS`) by default.
+            inspectors: look at the snapshot; those of `inspectors.inspectors_for` by default.
             limits: of the inspection.
 
         Raises:
@@ -113,7 +113,7 @@ class Admission:
         self._ring = ring
         self._policy = policy
         self._access = access
-        self._inspectors = tuple(_all_inspectors() if inspectors is None else inspectors)
+        self._inspectors = tuple(_all_inspectors(policy) if inspectors is None else inspectors)
         self._limits = limits
         self._catalog = Catalog(index)
         self._progress: Progress = _silent
@@ -281,10 +281,10 @@ class Admission:
         return advance
 
 
-def _all_inspectors() -> Iterable[Any]:
-    from assay.admission.inspectors import INSPECTORS  # noqa: PLC0415 - every reader of every format: only when needed
+def _all_inspectors(policy: Policy) -> Iterable[Any]:
+    from assay.admission.inspectors import inspectors_for  # noqa: PLC0415 - every reader of every format: when needed
 
-    return INSPECTORS
+    return inspectors_for(policy)
 
 
 def _present(thing: Thing | None, digest: Digest) -> Thing:

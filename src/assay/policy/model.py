@@ -31,7 +31,8 @@ _SECTIONS = {
     "reject": {"severity"},
     "hold": {"severity"},
 }
-_TOP = {"schema", "name", "version", "rules", *_SECTIONS}
+_OPTIONAL = {"rules", "run"}
+_TOP = {"schema", "name", "version", *_OPTIONAL, *_SECTIONS}
 
 
 class Action(Enum):
@@ -55,6 +56,8 @@ class Policy:
         reject_at: a finding at or above it is a REJECT.
         hold_at: a finding at or above it is at least a HOLD.
         rules: rule id to what happens, whatever the severity.
+        run: inspectors that run besides the built-in ones, required or not (`load`).
+        layers: layers of the sandbox that must be active, besides those that it asks for itself.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Policy:
     reject_at: Severity = Severity.HIGH
     hold_at: Severity = Severity.MEDIUM
     rules: dict[str, Action] = field(default_factory=dict)
+    run: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.unread is Action.ACCEPT:
@@ -74,7 +79,8 @@ class Policy:
 
     def to_json(self) -> dict[str, Any]:
         """Every field, as `digest` is taken over; comments and layout of the file do not count."""
-        return {
+        extra = {"run": {"inspectors": list(self.run), "layers": list(self.layers)}} if self.run or self.layers else {}
+        return extra | {
             "schema": POLICY_SCHEMA,
             "name": self.name,
             "version": self.version,
@@ -134,6 +140,7 @@ def load_policy(text: str | None) -> Policy:
         reject_at=_severity("reject.severity", document["reject"]["severity"]),
         hold_at=_severity("hold.severity", document["hold"]["severity"]),
         rules=_rules(document.get("rules", {})),
+        **_run(document.get("run", {})),
     )
 
 
@@ -142,7 +149,7 @@ def _check_shape(document: dict[str, Any]) -> None:
         raise PolicyError(f"policy: schema is not {POLICY_SCHEMA!r}", hint=f'begin with schema = "{POLICY_SCHEMA}"')
     if unknown := set(document) - _TOP:
         raise PolicyError(f"policy: unknown key {min(unknown)!r}", hint=f"known: {', '.join(sorted(_TOP))}")
-    if missing := _TOP - {"rules"} - set(document):
+    if missing := _TOP - _OPTIONAL - set(document):
         raise PolicyError(f"policy: {min(missing)!r} is missing", hint="compare with `assay policy show`")
     for section, keys in _SECTIONS.items():
         table = document[section]
@@ -172,6 +179,18 @@ def _inspectors(value: Any) -> tuple[str, ...]:
     if len(set(value)) != len(value):
         raise PolicyError("policy: required.inspectors names one twice")
     return tuple(value)
+
+
+def _run(value: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict) or not set(value) <= {"inspectors", "layers"}:
+        raise PolicyError("policy: [run] may hold inspectors and layers", hint="compare with `assay policy show`")
+    found = {}
+    for key, field_name in (("inspectors", "run"), ("layers", "layers")):
+        names = value.get(key, [])
+        if not isinstance(names, list) or not all(isinstance(n, str) and _IDENTIFIER.fullmatch(n) for n in names):
+            raise PolicyError(f"policy: run.{key} must be a list of names: {names!r}")
+        found[field_name] = tuple(names)
+    return found
 
 
 def _severity(key: str, value: Any) -> Severity:

@@ -11,8 +11,10 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -52,7 +54,7 @@ class Watch:
         self._report = report
         self._end = end
         paths = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-        self._trusted = tuple({f"{os.path.realpath(path)}/" for path in paths} | {f"{os.path.dirname(end)}/"})
+        self._trusted = tuple({f"{os.path.realpath(path)}/" for path in paths} | {f"{end.rpartition('/')[0]}/"})
         self._told: set[tuple[str, str]] = set()
         self._busy = False
         self.active = False
@@ -80,7 +82,7 @@ class Watch:
         if self.active and not self._busy:
             self._busy = True
             try:
-                by = self._behind(sys._getframe(2), unpickler=False)  # noqa: SLF001
+                by = self._behind(sys._getframe(2), unpickler=False)  # noqa: SLF001 - the frame is the point
                 if by:
                     self._tell("environment", key, by)
             finally:
@@ -93,7 +95,7 @@ class Watch:
             return
         self._busy = True
         try:
-            frame = sys._getframe(1)  # noqa: SLF001
+            frame = sys._getframe(1)  # noqa: SLF001 - the frame is the point
             if event == _FIND_CLASS:
                 self._tell(event, f"{arguments[0]} {arguments[1]}", "")
             elif event in ACTS:

@@ -44,7 +44,8 @@ class Cgroup:
         }
         own = _own_groups()
         for controller, settings in wanted.items():
-            base = _ROOT / own.get("", "").lstrip("/") if unified else _ROOT / controller / own.get(controller, "").lstrip("/")
+            path = own.get("" if unified else controller, "").lstrip("/")
+            base = (_ROOT if unified else _ROOT / controller) / path
             made._limit(controller, base / name, settings)
         return made
 
@@ -89,7 +90,7 @@ class Cgroup:
 
 
 def _page_floor(value: str) -> str:
-    first = value.split()[0]
+    first = value.split(maxsplit=1)[0]
     return str(int(first) // 4096 * 4096) if first.isdigit() else first
 
 

@@ -9,17 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import select
-import shutil
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from assay.core.errors import SandboxError
 from assay.core.limits import GIB, MIB
@@ -30,6 +26,9 @@ from assay.sandbox.selftest import NAMESPACES
 from assay.sandbox.session import Session
 from assay.sandbox.stage import Stage
 from assay.sandbox.start import INSTALL_HINT, LOST_WITHOUT, MODEL, arrange, find_bubblewrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 START_SECONDS = 180  # imports of frameworks from a cold disk
 _JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs"; shift; done; shift; exec "$@"'
@@ -52,7 +51,7 @@ class GuestLimits:
         start_seconds: wall time until the template is ready.
         processes: processes and threads.
         descriptors: open files.
-        scratch_bytes: private `/tmp`.
+        scratch_bytes: private scratch space.
         output_bytes: standard output and error; above it a session is ended.
         cpus: share of processors, in a cgroup.
     """
@@ -81,7 +80,7 @@ class Guest:
     def __init__(
         self,
         worker: str,
-        limits: GuestLimits = GuestLimits(),  # noqa: B008 - frozen
+        limits: GuestLimits = GuestLimits(),
         *,
         required: tuple[str, ...] = DEFAULT_REQUIRED,
         nest: bool = True,
@@ -243,7 +242,7 @@ def _planted(stage: Path, scratch_bytes: int, given: tuple[str, ...], model: str
         unix.bind(f"\0{name}")
         unix.listen(1)
         yield {
-            "namespaces": {one: os.readlink(f"/proc/self/ns/{one}") for one in NAMESPACES},
+            "namespaces": {one: str(Path(f"/proc/self/ns/{one}").readlink()) for one in NAMESPACES},
             "canary": str(canary),
             "tcp_port": tcp.getsockname()[1],
             "unix_name": name,

@@ -1,11 +1,11 @@
 """The program inside a guest: `python -I -B -m assay.sandbox.inside SETTINGS`, started by `guest.py`.
 
 The *template* imports a worker with all its frameworks and never sees a model. For each session it forks a worker with
-namespaces and scratch space of its own, which gives up every right, attacks each layer, and only then takes tasks. Where
-namespaces can't be nested, the template itself becomes the worker of one session and ends with it.
+namespaces and scratch space of its own, which gives up every right, attacks each layer, and only then takes tasks.
+Where namespaces can't be nested, the template itself becomes the worker of one session and ends with it.
 
-SETTINGS is JSON: `worker` (module), `control` (descriptor), `environment` (names that the start sets), `given` and
-`writable` (paths), `bounds` (`rights.Bounds`), `nest` (false: never fork).
+SETTINGS is JSON: `worker` (module), `control` (descriptor), `environment` (names that the start sets), `given`,
+`writable` and `scratch` (paths), `bounds` (`rights.Bounds`), `bubblewrap`, `nest` (false: never fork).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from assay.core.errors import AssayError, UsageError
@@ -36,8 +37,8 @@ class Template:
         self.settings = settings
         self.bounds = rights.Bounds(**settings["bounds"])
         self.control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=int(settings["control"]))
-        self.environ = selftest.environ_of("1")
-        if settings["become_nobody"]:
+        self.environ = selftest.environ_of("1") | set(os.environ)  # frameworks set some of their own later
+        if settings["bubblewrap"]:
             rights.become_nobody()
         self.worker = import_module(settings["worker"])
         self.frameworks = self.worker.preload()
@@ -72,7 +73,7 @@ class Template:
         ours, theirs = os.pipe()
         child = os.fork()
         if child == 0:
-            why = rights.own_namespaces()
+            why = rights.own_namespaces(network=not self.settings["bubblewrap"])
             if not why:
                 inner = os.fork()
                 if inner == 0:
@@ -91,7 +92,7 @@ def _keep(template: Template, planted: dict[str, Any], descriptors: list[int]) -
     """Between template and worker: makes the namespaces, and ends the worker when the lifeline is cut."""
     rights.die_with_parent()
     lifeline = descriptors[1]
-    why = rights.own_namespaces()
+    why = rights.own_namespaces(network=not template.settings["bubblewrap"])
     if why:
         os._exit(_FAILED)
     child = os.fork()
@@ -153,14 +154,14 @@ class Worker:
         if self.nested and (why := rights.own_mounts(settings["scratch"], bounds.scratch_bytes)):
             self.reasons["mounts"] = why
         self.layers |= selftest.before(process, settings["scratch"], self.planted)
-        self.layers["empty_environment"] = set(os.environ) | set(self.template.environ) <= environment
+        self.layers["empty_environment"] = self.template.environ <= environment
         rights.set_bounds(bounds, process)
         rights.drop_capabilities()
         self.layers |= selftest.rights(process)
         os.close(process)
         for path in settings["writable"]:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(path, 0o700)
+                Path(path).mkdir(0o700)
         os.chdir(settings["scratch"])
         if why := landlock.restrict(settings["given"], settings["writable"]):
             self.reasons["landlock"] = why

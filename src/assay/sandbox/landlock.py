@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.sandbox.calls import calls
@@ -87,7 +88,7 @@ def _allow(libc: ctypes.CDLL, number: int, ruleset: int, path: str, rights: int)
     except OSError:
         return
     try:
-        if not os.path.isdir(path):  # noqa: PTH112 - runs in the guest, paths are text
+        if not Path(path).is_dir():
             rights &= _FILE_ONLY
         rule = _Beneath(rights, parent)
         libc.syscall(ctypes.c_long(number), ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)

@@ -94,10 +94,10 @@ class Memory:
 def address_text(raw: bytes) -> tuple[str, int]:
     """A socket address as text, and its port (0 where there is none)."""
     family = int.from_bytes(raw[:2], "little")
-    if family == socket.AF_INET and len(raw) >= 8:  # noqa: PLR2004
+    if family == socket.AF_INET and len(raw) >= 8:  # noqa: PLR2004 - struct sockaddr
         port = int.from_bytes(raw[2:4], "big")
         return f"{socket.inet_ntop(socket.AF_INET, raw[4:8])}:{port}", port
-    if family == socket.AF_INET6 and len(raw) >= 24:  # noqa: PLR2004
+    if family == socket.AF_INET6 and len(raw) >= 24:  # noqa: PLR2004 - struct sockaddr
         port = int.from_bytes(raw[2:4], "big")
         return f"[{socket.inet_ntop(socket.AF_INET6, raw[8:24])}]:{port}", port
     if family == socket.AF_UNIX:

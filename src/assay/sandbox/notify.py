@@ -83,9 +83,9 @@ def program(table: Calls) -> bytes:
         out += [instruction(_JEQ, number, 0, 1), instruction(_RET, _ALLOW)]
     for number in table.absent:
         out += [instruction(_JEQ, number, 0, 1), instruction(_RET, _ERRNO | errno.ENOSYS)]
-    number = table.numbers
+    numbers = table.numbers
     out += _judged(
-        number["clone"],
+        numbers["clone"],
         [
             _argument(0),
             instruction(_JSET, _CLONE_THREAD, 0, 1),
@@ -93,10 +93,10 @@ def program(table: Calls) -> bytes:
             instruction(_RET, _NOTIFY),
         ],
     )
-    out += _judged(number["socket"], [_argument(0), *_one_of(_DOMAINS, _ALLOW, _NOTIFY)])
+    out += _judged(numbers["socket"], [_argument(0), *_one_of(_DOMAINS, _ALLOW, _NOTIFY)])
     # sendto without an address is send: low and high half of the pointer must be zero
     out += _judged(
-        number["sendto"],
+        numbers["sendto"],
         [
             _argument(4),
             instruction(_JEQ, 0, 1, 0),
@@ -105,10 +105,10 @@ def program(table: Calls) -> bytes:
             *_one_of((0,), _ALLOW, _NOTIFY),
         ],
     )
-    out += _judged(number["prctl"], [_argument(0), *_one_of(_PRCTL_REFUSED, _NOTIFY, _ALLOW)])
-    out += _judged(number["prlimit64"], [_argument(0), *_one_of((0,), _ALLOW, _NOTIFY)])
-    out += _judged(number["ioctl"], [_argument(1), *_one_of(_IOCTL_REFUSED, _NOTIFY, _ALLOW)])
-    special = {number[name] for name in ("clone", "socket", "sendto", "prctl", "prlimit64", "ioctl")}
+    out += _judged(numbers["prctl"], [_argument(0), *_one_of(_PRCTL_REFUSED, _NOTIFY, _ALLOW)])
+    out += _judged(numbers["prlimit64"], [_argument(0), *_one_of((0,), _ALLOW, _NOTIFY)])
+    out += _judged(numbers["ioctl"], [_argument(1), *_one_of(_IOCTL_REFUSED, _NOTIFY, _ALLOW)])
+    special = {numbers[name] for name in ("clone", "socket", "sendto", "prctl", "prlimit64", "ioctl")}
     for notified in table.notify:
         if notified not in special:
             out += [instruction(_JEQ, notified, 0, 1), instruction(_RET, _NOTIFY)]

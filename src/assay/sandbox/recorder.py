@@ -13,11 +13,14 @@ import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from assay.sandbox.calls import Calls
 from assay.sandbox.memory import Memory, address_text, dns_name
-from assay.sandbox.notify import Notification
+
+if TYPE_CHECKING:
+    from assay.sandbox.calls import Calls
+    from assay.sandbox.notify import Notification
 
 MAX_ATTEMPTS = 1000  # kept of one session; the rest is counted
 MAX_FORKS = 8  # let through, so that the program that the child starts is seen; far below any harm
@@ -31,9 +34,10 @@ _QUIET = re.compile(
     r"timezone|mime\.types|httpd/.*|ssl/openssl\.cnf|os-release|debian_version)|/usr/share/zoneinfo.*|"
     r"/usr/local/etc/mime\.types|/usr/local/lib/?.*|/usr/lib/?.*|/lib64/.*|/lib/.*|"
     r"/dev/(null|zero|u?random)|/sys/devices/system/(cpu|node).*|/sys/fs/cgroup.*|/sys/kernel/mm/transparent_hugepage.*|"
-    r"/proc/(cpuinfo|meminfo|stat|filesystems|version|sys/vm/.*|sys/kernel/(osrelease|ngroups_max|random/boot_id)|"
+    r"/proc/(cpuinfo|meminfo|mounts|stat|filesystems|version|sys/vm/.*|sys/kernel/(osrelease|ngroups_max|random/boot_id)|"
     r"(self|thread-self|\d+)/(maps|status|stat|statm|cgroup|mountinfo|mounts|task.*|comm|cmdline|fd))"
 )
+_QUIET_WRITE = re.compile(r"/dev/shm/sem\.\w+")  # a progress bar's lock  # noqa: S108 - a path inside the guest
 _PATH_ARGUMENTS = {  # index of the path argument of calls that change files; with a directory descriptor before it
     "unlinkat": 1, "renameat": 1, "renameat2": 1, "linkat": 1, "mkdirat": 1, "mknodat": 1, "fchmodat": 1,
     "fchmodat2": 1, "fchownat": 1, "utimensat": 1, "futimesat": 1,
@@ -132,7 +136,7 @@ class Recorder:
         if not text.startswith("/"):
             link = "cwd" if directory is None or directory & 0xFFFFFFFF == _AT_FDCWD else f"fd/{directory & 0xFFFFFFFF}"
             try:
-                base = os.readlink(f"/proc/{call.pid}/{link}")
+                base = str(Path(f"/proc/{call.pid}/{link}").readlink())
             except OSError:
                 base = "?"
             text = f"{base}/{text}"
@@ -150,7 +154,8 @@ class Recorder:
         if flags & _WRITING and not flags & os.O_PATH:
             if path == "/dev/null" or _inside(path, self._writable):
                 return None
-            self.add("write", path, call.pid, call=name)
+            if not _QUIET_WRITE.fullmatch(path):
+                self.add("write", path, call.pid, call=name)
             return errno.EACCES
         if _inside(path, self._given):
             return None

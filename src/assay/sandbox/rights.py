@@ -10,11 +10,13 @@ import os
 import resource
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from assay.sandbox.calls import calls
 
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID = 0x0002_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000
-NESTED = _NEWNS | _NEWUTS | _NEWIPC | _NEWUSER | _NEWPID
+_NEWNET = 0x4000_0000
+_NESTED = _NEWNS | _NEWUTS | _NEWIPC | _NEWUSER | _NEWPID
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REC, _MS_PRIVATE = 2, 4, 8, 1, 1 << 14, 1 << 18
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 4, 24, 38, 47
 _AMBIENT_CLEAR_ALL = 4
@@ -35,7 +37,7 @@ class Bounds:
         descriptors: open files.
         processes: processes and threads of the guest's user.
         file_bytes: size of one file.
-        scratch_bytes: size of its private /tmp.
+        scratch_bytes: size of its private scratch space.
     """
 
     memory_bytes: int
@@ -60,21 +62,21 @@ def become_nobody() -> None:
         _libc().prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # or /proc/self belongs to root, and no user map can be written
 
 
-def own_namespaces() -> str:
-    """Leave the template's user, pid (for children), mount, ipc and uts namespaces. Empty string, or why not."""
+def own_namespaces(*, network: bool) -> str:
+    """Leave the template's user, pid (for children), mount, ipc and uts namespaces. Empty string, or why not.
+
+    `network`: the network namespace too, where the template has none of its own.
+    """
     uid, gid = os.getuid(), os.getgid()
+    maps = (("setgroups", "deny"), ("uid_map", f"{GUEST_ID} {uid} 1"), ("gid_map", f"{GUEST_ID} {gid} 1"))
     libc = _libc()
-    if libc.unshare(NESTED) != 0:
+    if libc.unshare(_NESTED | (_NEWNET if network else 0)) != 0:
         return os.strerror(ctypes.get_errno())
     try:
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{GUEST_ID} {uid} 1"), ("gid_map", f"{GUEST_ID} {gid} 1")):
-            descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
-            try:
-                os.write(descriptor, text.encode())
-            finally:
-                os.close(descriptor)
+        for name, text in maps:
+            Path(f"/proc/self/{name}").write_text(text)
     except OSError as error:
-        return f"{name}: {error.strerror}"
+        return f"{error.filename}: {error.strerror}"
     return ""
 
 
@@ -86,7 +88,7 @@ def own_mounts(scratch: str, scratch_bytes: int) -> str:
         return os.strerror(ctypes.get_errno())
     for target, options, extra in (
         (scratch.encode(), f"size={scratch_bytes},mode=700,nr_inodes=4096".encode(), 0),
-        (b"/dev/shm", b"size=4k,mode=500", _MS_RDONLY),  # noqa: S108
+        (b"/dev/shm", b"size=4k,mode=500", _MS_RDONLY),
         (b"/proc", b"size=4k,mode=500", _MS_RDONLY),
     ):
         if libc.mount(b"tmpfs", target, b"tmpfs", flags | extra, options) != 0:
@@ -118,7 +120,7 @@ def drop_capabilities() -> None:
 
 def set_bounds(bounds: Bounds, process: int) -> None:
     """Hard limits; the self-test finds out whether they hold. `process` is a descriptor of /proc/self."""
-    with open(os.open("statm", os.O_RDONLY, dir_fd=process), "rb") as statm:  # noqa: PTH123 - runs in the guest
+    with open(os.open("statm", os.O_RDONLY, dir_fd=process), "rb") as statm:  # noqa: PTH123 - runs in the guest, few imports
         mapped = int(statm.read().split()[0]) * resource.getpagesize()
     for name, value in (
         (resource.RLIMIT_AS, mapped + bounds.memory_bytes),

@@ -14,6 +14,7 @@ import mmap
 import os
 import resource
 import socket
+from pathlib import Path
 from typing import Any
 
 from assay.sandbox.calls import calls
@@ -84,7 +85,7 @@ def after_filter() -> bool:
         tried.connect((PROBE_ADDRESS, PROBE_PORT))
         refused = False
     with contextlib.suppress(OSError):
-        os.execv(PROBE_PROGRAM, [PROBE_PROGRAM, PROBE_ARGUMENT])
+        os.execv(PROBE_PROGRAM, [PROBE_PROGRAM, PROBE_ARGUMENT])  # noqa: S606 - an attack
     with contextlib.suppress(OSError):
         os.close(os.open(PROBE_FILE, os.O_RDONLY))
     return refused
@@ -93,7 +94,7 @@ def after_filter() -> bool:
 def environ_of(process: str) -> set[str]:
     """Names in the environment that a process was started with; none when it can't be read."""
     try:
-        with open(f"/proc/{process}/environ", "rb") as stream:  # noqa: PTH123 - runs in the guest
+        with open(f"/proc/{process}/environ", "rb") as stream:  # noqa: PTH123 - runs in the guest, few imports
             return {item.partition(b"=")[0].decode("utf-8", "replace") for item in stream.read().split(b"\0") if item}
     except OSError:
         return set()
@@ -107,7 +108,7 @@ def _differs(process: int, name: str, theirs: dict[str, str]) -> bool:
 
 
 def _status(process: int) -> dict[str, str]:
-    with open(os.open("status", os.O_RDONLY, dir_fd=process)) as lines:  # noqa: PTH123
+    with open(os.open("status", os.O_RDONLY, dir_fd=process)) as lines:  # noqa: PTH123 - runs in the guest, few imports
         return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
@@ -127,7 +128,7 @@ def _creates(path: str) -> bool:
     except OSError:
         return False
     with contextlib.suppress(OSError):
-        os.unlink(path)
+        Path(path).unlink()
     return True
 
 
@@ -170,7 +171,7 @@ def _bounded_scratch(scratch: str, size: int) -> bool:
         return error.errno in {errno.ENOSPC, errno.EFBIG}
     finally:
         os.close(descriptor)
-        os.unlink(path)
+        Path(path).unlink()
     return False
 
 

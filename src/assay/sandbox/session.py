@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import socket
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import SandboxError
 from assay.core.escape import printable
@@ -18,6 +17,9 @@ from assay.sandbox.calls import calls
 from assay.sandbox.recorder import MAX_FORKS, Attempt, Recorder
 from assay.sandbox.selftest import PROBE_ADDRESS, PROBE_ARGUMENT, PROBE_FILE, PROBE_PORT, PROBE_PROGRAM
 from assay.sandbox.start import INSTALL_HINT
+
+if TYPE_CHECKING:
+    import socket
 
 MAX_MESSAGES = 4000  # of one task: the worker tells each audit event once
 MAX_NOTIFICATIONS = 200_000  # of one task: a large framework opens a few thousand files

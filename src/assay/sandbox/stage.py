@@ -26,6 +26,7 @@ class Stage:
             self._home = Path(tempfile.mkdtemp(prefix="assay-stage-", dir=parent))
         except OSError as error:
             raise EnvironmentFault(f"no folder for the model: {error.strerror}", hint="check TMPDIR") from error
+        self._descriptors = os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.root = self._home / "model"
         self.root.mkdir(mode=0o755)
         self.copied_bytes = 0
@@ -34,7 +35,7 @@ class Stage:
         """Lay out a model; what lay there before is gone. Returns its bytes.
 
         Args:
-            files: checked relative paths and streams at position 0; a stream with `fileno` is linked when it can be.
+            files: checked relative paths and streams; a stream with `fileno` is linked when it can be.
         """
         self.clear()
         total = 0
@@ -52,10 +53,11 @@ class Stage:
             descriptor = stream.fileno()
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IROTH:
-                os.link(f"/proc/self/fd/{descriptor}", target, follow_symlinks=True)
+                os.link(str(descriptor), target, src_dir_fd=self._descriptors)  # linkat follows the link there
                 return status.st_size
         except (OSError, AttributeError):
             pass  # another file system, or no file at all: copy
+        stream.seek(0)
         with target.open("xb") as out:
             shutil.copyfileobj(stream, out, _COPY_BYTES)
         target.chmod(0o444)
@@ -73,4 +75,5 @@ class Stage:
 
     def remove(self) -> None:
         """Take everything away."""
+        os.close(self._descriptors)
         shutil.rmtree(self._home, ignore_errors=True)

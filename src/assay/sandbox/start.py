@@ -15,17 +15,17 @@ import assay
 
 MODEL = "/model"
 SCRATCH = "/scratch"  # inside the guest, a file system of its own
-BARE_SCRATCH = "/tmp"  # noqa: S108 - without a root of its own it is mounted over what every machine has
+BARE_SCRATCH = "/tmp"  # noqa: S108 - a path inside the guest
 INSTALL_HINT = "install bubblewrap (Debian, Ubuntu, Fedora, Arch: the package `bubblewrap`)"
 LOST_WITHOUT = (
-    "without bubblewrap there is no private root, no network namespace of the template and no empty process list: "
-    "a guest is held by Landlock, its filter and nested namespaces alone"
+    "without bubblewrap a guest has no root of its own: the host's files are there, and Landlock and the filter alone "
+    "keep it from them"
 )
 _CAP_SYS_ADMIN = 21
 _MAX_LINKS = 40  # as the kernel
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/local/lib")
 _MERGED = ("/lib", "/lib64", "/lib32")
-# Nothing of the caller's. Frameworks: no network, no telemetry, no threads before the fork, caches in the scratch space.
+# Nothing of the caller's. Frameworks: no network, no telemetry, no threads before the fork, caches in the scratch.
 _ENVIRONMENT = {
     "PATH": "/nonexistent",
     "HOME": "{scratch}",
@@ -69,9 +69,7 @@ class Start:
 def interpreter_paths() -> tuple[str, ...]:
     """The interpreter, its libraries and this package: all that a guest gets to see of the host."""
     found: list[str] = [path for path in _LIBRARIES if Path(path).is_dir()]
-    for prefix in (sys.base_prefix, sys.prefix):
-        if Path(prefix) not in {Path("/usr"), Path("/")}:
-            found.append(prefix)
+    found += [prefix for prefix in (sys.base_prefix, sys.prefix) if Path(prefix) not in {Path("/usr"), Path("/")}]
     found += [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     executable = Path(sys.executable)
     for _ in range(_MAX_LINKS):
@@ -117,10 +115,17 @@ def arrange(settings: dict[str, Any], model: Path, scratch_bytes: int, bubblewra
     scratch = SCRATCH if bubblewrap else BARE_SCRATCH
     cache = f"{scratch}/cache"
     environment = {name: value.format(scratch=scratch) for name, value in _ENVIRONMENT.items()}
-    settings = settings | {"given": given, "scratch": scratch, "writable": [cache], "become_nobody": bool(bubblewrap), "environment": sorted(SET_BY_START)}
+    settings = settings | {
+        "given": given,
+        "writable": [cache],
+        "scratch": scratch,
+        "bubblewrap": bool(bubblewrap),
+        "environment": sorted(SET_BY_START),
+    }
     program = [sys.executable, "-I", "-B", "-m", "assay.sandbox.inside", json.dumps(settings)]
     if bubblewrap is None:
-        return Start(["/usr/bin/env", "-i", *(f"{k}={v}" for k, v in environment.items()), *program], given, (cache,), False)
+        assigned = [f"{name}={value}" for name, value in environment.items()]
+        return Start(["/usr/bin/env", "-i", *assigned, *program], given, (cache,), bubblewrap=False)
     command = ["/usr/bin/env", "-i", bubblewrap]
     command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     if privileged():
@@ -143,4 +148,4 @@ def arrange(settings: dict[str, Any], model: Path, scratch_bytes: int, bubblewra
     command += ["--ro-bind", str(model), MODEL, "--remount-ro", "/", "--chdir", "/", "--clearenv"]
     for name, value in environment.items():
         command += ["--setenv", name, value]
-    return Start([*command, "--", *program], given, (cache,), True)
+    return Start([*command, "--", *program], given, (cache,), bubblewrap=True)

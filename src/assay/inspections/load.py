@@ -1,0 +1,258 @@
+"""Load it and watch.
+
+What it reads: every artifact that a framework can load (PyTorch, pickle, joblib, numpy, safetensors, ONNX, and the
+whole folder through transformers, with remote code where the model asks for it), by its real loader, inside a guest.
+What it reports: what the load tried: addresses, programs, files written, files read outside the model, the environment,
+ways out of the guest, code that a data file brought along; each refused, in order, with its arguments.
+Why it matters: a payload that static reading does not understand still has to act. A clean model tries nothing.
+What it cannot see: a payload that waits (for a date, an input, a name of a machine), and one that knows it is watched.
+It says nothing about formats without a loader here: they are unread.
+References: https://attack.mitre.org/techniques/T1497/, seccomp_unotify(2)
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assay.core.errors import ContentError, SandboxError
+from assay.core.evidence import Evidence, Outcome, Unread
+from assay.formats.json_text import read_json
+from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, extension, sniff
+from assay.inspections.load_findings import findings_of, told
+from assay.inspections.parts import plain
+from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
+
+if TYPE_CHECKING:
+    from assay.core.finding import Finding
+    from assay.core.inspector import Subject
+    from assay.sandbox.session import Done, Session
+
+WORKER = "assay.workers.loader"
+EXTRA = "install the extra: pip install 'assay-models[load]'"
+TASK_SECONDS = 120.0  # wall time of one load: large checkpoints read at disk speed
+_MAX_SESSIONS = 50  # fresh workers for one snapshot, after artifacts that ended theirs
+
+_BY_READING = {
+    "safetensors": ("safetensors",),
+    "torch-zip": ("torch",),
+    "torchscript": ("torch",),
+    "torch-legacy": ("torch",),
+    "torch-tar": ("torch",),
+    "npy": ("numpy",),
+    "npz": ("numpy",),
+    "onnx": ("onnx",),
+    "pickle": ("pickle",),
+}
+_JOBLIB = frozenset((".joblib", ".jbl", ".z"))
+_PICKLE_NAMES = (".joblib", ".jbl", ".pkl", ".pickle", ".sav")
+_COMPRESSED = frozenset(("gzip", "zlib", "bzip2", "xz", "lzma"))
+_TORCH_NAMES = frozenset((".pt", ".pth", ".bin", ".ckpt"))
+_NO_LOADER = frozenset((
+    "keras-zip", "hdf5", "tf-saved-model", "tflite", "torch-export", "executorch", "skops", "nemo", "gguf", "ggml",
+    "paddle", "catboost", "coreml", "mxnet-params", "xgboost-binary", "xgboost-ubj", "r-rds", "r-data",
+))  # fmt: skip
+_CONFIG = "config.json"
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One artifact and one loader."""
+
+    path: str
+    loader: str
+
+    @property
+    def remote(self) -> bool:
+        return self.loader == "transformers-remote"
+
+
+class _Account:
+    """What is known so far."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.unread: list[Unread] = []
+        self.loaded: set[str] = set()
+        self.failed: list[tuple[str, str]] = []  # unread unless another loader could
+        self.broken: set[str] = set()
+        self.artifacts: list[dict[str, Any]] = []
+        self.facts: dict[str, Any] = {}
+
+    def leave_out(self, path: str, reason: str) -> None:
+        self.broken.add(path)
+        item = Unread(plain(path), plain(reason))
+        if item not in self.unread:
+            self.unread.append(item)
+
+
+class Load:
+    """The inspector `load`.
+
+    Args:
+        required: layers of the sandbox that must be active.
+        limits: of the guest.
+        seconds: wall time of one load.
+        guest: a guest whose template is used again; by default one is started for each snapshot and ended after it.
+    """
+
+    name = "load"
+    version = "1"
+
+    def __init__(
+        self,
+        required: tuple[str, ...] = DEFAULT_REQUIRED,
+        limits: GuestLimits = GuestLimits(),  # noqa: B008 - frozen
+        seconds: float = TASK_SECONDS,
+        guest: Guest | None = None,
+    ) -> None:
+        self._required = required
+        self._limits = limits
+        self._seconds = seconds
+        self._guest = guest
+
+    def inspect(self, subject: Subject) -> Evidence:
+        """Load everything that can be loaded; what can't be is unread, with what to install."""
+        account = _Account()
+        tasks = _plan(subject, account)
+        if tasks:
+            guest = self._guest or Guest(WORKER, self._limits, required=self._required)
+            try:
+                self._load_all(subject, guest, tasks, account)
+            finally:
+                if self._guest is None:
+                    guest.close()
+        return self._evidence(subject, account)
+
+    def _load_all(self, subject: Subject, guest: Guest, tasks: list[_Task], account: _Account) -> None:
+        waiting = list(tasks)
+        try:
+            guest.start()
+            account.facts |= {"frameworks": guest.frameworks, "nested": guest.nested, "lost": guest.lost}
+            for _ in range(_MAX_SESSIONS):
+                if not waiting:
+                    break
+                with ExitStack() as opened:
+                    files = ((e.path, opened.enter_context(subject.files.open(e.path))) for e in subject.snapshot.files)
+                    with guest.session(files) as session:
+                        account.facts |= {"layers": session.layers, "layer_reasons": session.reasons}
+                        _run(session, guest, waiting, self._seconds, account)
+        except (SandboxError, ContentError) as error:
+            account.facts["sandbox"] = plain(str(error))
+            for task in waiting:
+                account.leave_out(task.path, f"not loaded: {error}")
+            return
+        for task in waiting:
+            account.leave_out(task.path, f"not loaded: {_MAX_SESSIONS} loads before it ended their worker")
+
+    def _evidence(self, subject: Subject, account: _Account) -> Evidence:
+        for path, reason in account.failed:
+            if path not in account.loaded:
+                account.leave_out(path, reason)
+        if account.unread:
+            outcome = Outcome.INCONCLUSIVE
+        elif any(finding.severity > 0 for finding in account.findings):
+            outcome = Outcome.FOUND
+        elif account.loaded or account.findings:
+            outcome = Outcome.CLEAN
+        else:
+            outcome = Outcome.NOT_APPLICABLE
+        if account.artifacts:
+            account.facts["artifacts"] = account.artifacts
+        return Evidence(
+            subject=subject.snapshot.id,
+            inspector=self.name,
+            version=self.version,
+            settings={"required": list(self._required), "seconds": self._seconds},
+            outcome=outcome,
+            covered=tuple(sorted(account.loaded - account.broken)),
+            unread=tuple(sorted(account.unread)),
+            findings=tuple(account.findings),
+            facts=plain(account.facts),
+        )
+
+
+def _run(session: Session, guest: Guest, waiting: list[_Task], seconds: float, account: _Account) -> None:
+    """Take tasks off `waiting` until the session is over."""
+    root = guest.model_root
+    while waiting and not session.ended:
+        task = waiting.pop(0)
+        done = session.task({"loader": task.loader, "path": f"{root}/{task.path}", "root": root}, seconds)
+        _account(task, done, account)
+
+
+def _account(task: _Task, done: Done, account: _Account) -> None:
+    account.findings += findings_of(task.path, task.loader, done, remote=task.remote)
+    result = done.result or {}
+    status = str(result.get("status", "ended"))
+    account.artifacts.append(
+        {"path": task.path, "loader": task.loader, "status": status, "seconds": round(done.seconds, 3)} | told(done)
+    )
+    if status == "loaded":
+        account.loaded.add(task.path)
+    elif status == "missing":
+        account.failed.append((task.path, f"not loaded: {result.get('framework')} is not installed; {EXTRA}"))
+    elif status == "failed":
+        account.failed.append((task.path, f"{task.loader} could not load it: {str(result.get('error'))[:300]}"))
+    else:
+        why = {"time": "it took too long", "output": "it printed too much", "flood": "it tried too much"}
+        last = done.output.rsplit("\\x0a", 2)
+        ended = why.get(done.ended, f"its worker ended {': '.join(part for part in last[-2:] if part)[:200]}")
+        account.leave_out(task.path, f"{task.loader} did not finish: {ended}")
+
+
+def _plan(subject: Subject, account: _Account) -> list[_Task]:
+    """Every artifact with every loader that a victim would use, by content."""
+    tasks: list[_Task] = []
+    paths = {entry.path for entry in subject.snapshot.files}
+    for entry in subject.snapshot.files:
+        try:
+            with subject.files.open(entry.path) as stream:
+                head = stream.read(HEAD_BYTES)
+                stream.seek(max(0, entry.size - TAIL_BYTES))
+                readings = sniff(head, stream.read(TAIL_BYTES), entry.size, entry.path).formats
+        except ContentError as error:
+            account.leave_out(entry.path, str(error))
+            continue
+        loaders = _loaders(readings, entry.path, head)
+        tasks += [_Task(entry.path, loader) for loader in loaders]
+        if not loaders and (known := _NO_LOADER.intersection(readings)):
+            account.leave_out(entry.path, f"not loaded: there is no loader for {min(known)} here")
+    if _CONFIG in paths and paths.intersection(_WEIGHTS):
+        tasks.append(_Task(_CONFIG, "transformers"))
+        if _asks_for_code(subject):
+            tasks.append(_Task(_CONFIG, "transformers-remote"))
+    return tasks
+
+
+def _loaders(readings: tuple[str, ...], path: str, head: bytes) -> list[str]:
+    suffix = extension(path)
+    found = [loader for reading in readings for loader in _BY_READING.get(reading, ())]
+    if "pickle" in found:
+        if suffix in _JOBLIB or b"joblib" in head:
+            found[found.index("pickle")] = "joblib"
+        if "torch-legacy" in readings:
+            found.remove("pickle")
+        elif suffix in _TORCH_NAMES:
+            found.append("torch")
+    elif _COMPRESSED.intersection(readings) and any(name in path.lower() for name in (*_PICKLE_NAMES, ".z")):
+        found.append("joblib")
+    return list(dict.fromkeys(found))
+
+
+def _asks_for_code(subject: Subject) -> bool:
+    """Whether a configuration names classes of its own (`auto_map`)."""
+    for name in (_CONFIG, "tokenizer_config.json", "processor_config.json", "preprocessor_config.json"):
+        entry = subject.snapshot.entry(name)
+        if entry is None or entry.size > subject.limits.text_bytes:
+            continue
+        try:
+            with subject.files.open(name) as stream:
+                value = read_json(stream.read(), depth=subject.limits.json_depth).value
+        except ContentError:
+            continue
+        if isinstance(value, dict) and "auto_map" in value:
+            return True
+    return False
