@@ -16,6 +16,7 @@ import pytest
 
 from assay.cli.main import main
 from assay.core.errors import ContentError
+from assay.inspections.cache import ResultCache
 from assay.store.tree import DirectoryFiles
 from tests.simulators.hub import HubSimulator
 
@@ -33,6 +34,11 @@ def good(folder: Path) -> Path:
     (folder / "config.json").write_text('{"model_type": "bert"}')
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# A model\n")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("ASSAY_CACHE_DIR", str(tmp_path_factory.mktemp("cache") / "scan"))
 
 
 def run(capsys, *args: str) -> tuple[int, str, str]:
@@ -281,3 +287,17 @@ def test_a_hub_that_is_not_there(capsys, monkeypatch):
     status, out, err = run(capsys, "hf://org/model")
     assert (status, out) == (3, "")
     assert "no hub" in err
+
+
+def test_the_cache_and_going_without(capsys, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("ASSAY_CACHE_DIR", str(cache))
+    monkeypatch.setattr(ResultCache, "worth_seconds", 0.0)
+    folder = good(tmp_path / "m")
+    (folder / "big.pkl").write_bytes(pickle.dumps([b"x" * 300_000, Payload()]))
+    _, without = as_json(capsys, str(folder), "--no-cache")
+    assert not cache.exists()
+    _, first = as_json(capsys, str(folder))
+    assert len(list(cache.glob("*/*.json"))) == 1
+    _, second = as_json(capsys, str(folder))
+    assert without["targets"] == first["targets"] == second["targets"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.cli.output import add_output_arguments, print_json, progress_bar
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from assay.inspections.report import Report
 
@@ -34,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="findings to set aside (default: .assayignore.toml here, unless it lies in what is scanned)",
     )  # fmt: skip
     parser.add_argument("--hub-url", metavar="URL", help="hub of hf:// references (default: $ASSAY_HUB_URL)")
+    parser.add_argument("--no-cache", action="store_true", help="neither use nor keep results of earlier scans")
     parser.epilog = (
         "exit status: 0 everything read and nothing at or above --fail-on; 1 findings; 2 no such finding, but\n"
         "something unread, inconclusive or in error; 3 usage or environment. Each directory is one snapshot; files\n"
@@ -49,16 +51,32 @@ def run(args: argparse.Namespace) -> int:
     paths = [path for path in args.paths if not path.startswith(_HUB)]
     references = [path for path in args.paths if path.startswith(_HUB)]
     with progress_bar(args) as progress:
+        options: dict[str, Any] = {
+            "name": args.name,
+            "progress": progress,
+            "standard_input": getattr(sys.stdin, "buffer", None),
+            "cache_folder": None if args.no_cache else _cache_folder(),
+        }
         if references:
             from assay.cli.scan_hub import fetched  # noqa: PLC0415
 
             with fetched(references, args, progress) as jobs:
-                report = scan(paths, name=args.name, progress=progress, jobs=jobs, standard_input=sys.stdin.buffer)
+                report = scan(paths, jobs=jobs, **options)
         else:
-            report = scan(paths, name=args.name, progress=progress, standard_input=sys.stdin.buffer)
+            report = scan(paths, **options)
     _set_aside(report, paths, args)
     _show(report, args)
     return report.exit_status(Severity.parse(args.fail_on))
+
+
+def _cache_folder() -> Path:
+    """`$ASSAY_CACHE_DIR`, else the user's cache directory."""
+    from pathlib import Path  # noqa: PLC0415
+
+    if folder := os.environ.get("ASSAY_CACHE_DIR"):
+        return Path(folder)
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"  # the platform's directory, without importing what knows it
+    return Path(base).expanduser() / "assay" / "scan"
 
 
 def _set_aside(report: Report, paths: list[str], args: argparse.Namespace) -> None:

@@ -65,6 +65,7 @@ class Archive:
     """The inspector `archive`."""
 
     name = "archive"
+    local = True
     version = "1"
 
     def wants(self, part: Part) -> bool:

@@ -44,6 +44,7 @@ class Config:
     """The inspector `config`."""
 
     name = "config"
+    local = True
     version = "1"
 
     def wants(self, part: Part) -> bool:

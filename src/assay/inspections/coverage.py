@@ -28,8 +28,7 @@ class Coverage:
     name = "format"
     version = "1"
 
-    def __init__(self) -> None:
-        self._sniffed: dict[str, list[str]] = {}
+    local = True
 
     def begin(self, subject: Subject, out: Collector) -> None:
         """State the number of files."""
@@ -43,7 +42,7 @@ class Coverage:
     def inspect_part(self, part: Part, out: Collector) -> None:
         """Note the readings, and an extension that promises something else."""
         if not part.inner:
-            self._sniffed[part.path] = list(part.formats)
+            out.fact_here("formats", list(part.formats))
         if part.formats and part.expected and not part.expected.intersection(part.formats):
             runs = [reading for reading in part.formats if reading in RUNS]
             severity = Severity.MEDIUM if runs else Severity.LOW
@@ -83,10 +82,6 @@ class Coverage:
                 f"stopped at the limit {limit!r}: {reason}",
                 limit=limit,
             )
-
-    def finish(self, out: Collector) -> None:
-        """State what each file is."""
-        out.fact("formats", self._sniffed)
 
 
 def _describe(part: Part) -> str:

@@ -40,6 +40,7 @@ class NativeCode:
     """The inspector `native-code`."""
 
     name = "native-code"
+    local = True
     version = "1"
 
     def wants(self, part: Part) -> bool:

@@ -165,11 +165,56 @@ class Ledger:
         self._seen.add(exact)
         self.findings.append(finding)
 
+    def mark(self) -> Mark:
+        """How far it has come, for `since`."""
+        return Mark(len(self.findings), len(self.unread), len(self.errors), sum(self.held_back.values()))
+
+    def since(self, mark: Mark, path: str) -> dict[str, Any] | None:
+        """What was said about one file after the mark, as JSON; None when it is not fit to be kept.
+
+        Unfit is what is incomplete: it may have hung on time or on memory.
+        """
+        if (
+            len(self.unread) > mark.unread
+            or len(self.errors) > mark.errors
+            or sum(self.held_back.values()) > mark.held_back
+        ):
+            return None
+        here = {
+            key: {place: value for place, value in values.items() if place.split(INNER_SEPARATOR, 1)[0] == path}
+            for key, values in self.facts.items()
+            if isinstance(values, dict)
+        }
+        return {
+            "findings": [finding.to_json() for finding in self.findings[mark.findings :]],
+            "facts": {key: values for key, values in here.items() if values},
+            "wanted": path in self.wanted,
+        }
+
+    def take_over(self, said: dict[str, Any], path: str) -> None:
+        """Take over what `since` gave in an earlier run."""
+        for finding in said["findings"]:
+            self.add(Finding.from_json(finding))
+        for key, values in said["facts"].items():
+            self.facts.setdefault(key, {}).update(values)
+        if said["wanted"]:
+            self.wanted.add(path)
+
     def leave_out(self, unread: Unread) -> None:
         """Keep an unread place, unless it was named before."""
         if unread not in self._seen_unread:
             self._seen_unread.add(unread)
             self.unread.append(unread)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a ledger had come."""
+
+    findings: int
+    unread: int
+    errors: int
+    held_back: int
 
 
 def plain(value: Any) -> Any:
@@ -194,7 +239,8 @@ class PartInspector(Protocol):
 
     `inspect_part` may raise: `ContentError` makes the part unread with that reason, anything else is an error of the
     inspector, and what it had found stays. An inspector that works in batches may answer in `finish`, through the
-    collectors it was given.
+    collectors it was given. One whose answer about a file depends on that file and its path alone says `local = True`;
+    its answers may then be taken from the cache of an earlier run.
     """
 
     @property

@@ -28,6 +28,7 @@ class Pickle:
     """What loading the pickles of a snapshot would import, call and change."""
 
     name = "pickle"
+    local = True
 
     def __init__(self) -> None:
         self._tracer: Tracer | None = None

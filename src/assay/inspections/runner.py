@@ -5,10 +5,11 @@ The one broad `except` of assay lives here: what failed is an error, what was fo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError
 from assay.core.evidence import Evidence, Outcome
@@ -16,8 +17,11 @@ from assay.inspections.parts import Begins, Collector, Finishes, Ledger, Part, W
 from assay.inspections.walk import Walker
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from assay.core.inspector import Inspector, Subject
     from assay.core.snapshot import FileEntry
+    from assay.inspections.cache import ResultCache
 
 Progress = Callable[[str, int, int], None]
 AnyInspector = Any  # a PartInspector or an Inspector, or a class of one (made fresh for each run)
@@ -27,6 +31,8 @@ def inspect(
     subject: Subject,
     inspectors: Iterable[AnyInspector] | None = None,
     progress: Progress | None = None,
+    *,
+    cache_folder: Path | None = None,
 ) -> tuple[Evidence, ...]:
     """Run every inspector over the snapshot; one `Evidence` each, in their order.
 
@@ -35,6 +41,7 @@ def inspect(
         inspectors: instances or classes of `PartInspector` or `core.inspector.Inspector`; the built-in ones by default.
             Classes are made fresh for this run, so that no state passes from one snapshot to another.
         progress: called as `(file, done bytes, total bytes)` after each file.
+        cache_folder: where results of earlier runs are kept and looked up (`inspections.cache`); nowhere by default.
     """
     if inspectors is None:
         from assay.inspections.builtin import BUILTIN  # noqa: PLC0415
@@ -42,9 +49,25 @@ def inspect(
         inspectors = BUILTIN
     made = [item() if isinstance(item, type) else item for item in inspectors]
     runs = [_Run(item) for item in made if hasattr(item, "inspect_part")]
-    _walk(subject, runs, progress)
+    cache = None
+    if cache_folder is not None and any(entry.size >= CACHED_FROM_BYTES for entry in subject.snapshot.files):
+        from assay.inspections.cache import ResultCache  # noqa: PLC0415
+
+        cache = ResultCache(cache_folder, _context(subject, runs))
+    session = _Session(subject, runs, cache)
+    session.begin()
+    done, total = 0, subject.snapshot.size
+    for entry in subject.snapshot.files:
+        session.file(entry)
+        done += entry.size
+        if progress:
+            progress(entry.path, done, total)
+    session.finish()
     by_item = {id(run.inspector): run.evidence(subject) for run in runs}
     return tuple(by_item.get(id(item)) or _whole(item, subject) for item in made)
+
+
+CACHED_FROM_BYTES = 256 << 10  # smaller files are inspected again: that is quicker than asking the cache
 
 
 class _Run:
@@ -55,6 +78,7 @@ class _Run:
         self.ledger = Ledger()
         self.whole = Collector(self.ledger, "")
         self.watches = isinstance(inspector, Watches)
+        self.local = bool(getattr(inspector, "local", False))
 
     def wants(self, part: Part) -> bool:
         with self.keep(self.whole.at(part.path, part.inner)):
@@ -106,66 +130,92 @@ class _Run:
         )
 
 
-def _walk(subject: Subject, runs: list[_Run], progress: Progress | None) -> None:
-    for run in runs:
-        if isinstance(run.inspector, Begins):
-            with run.keep(run.whole):
-                run.inspector.begin(subject, run.whole)
-    watchers = [run for run in runs if run.watches]
+class _Session:
+    """One walk over a snapshot for all part inspectors."""
 
-    def visit(part: Part) -> bool:
-        return _offer(part, runs, watchers)
+    def __init__(self, subject: Subject, runs: list[_Run], cache: ResultCache | None) -> None:
+        self._subject = subject
+        self._runs = runs
+        self._cache = cache
+        self._active = runs  # those who see the file at hand
+        self._walker = Walker(self._visit, self._unreachable, subject.limits)
 
-    def unreachable(path: str, inner: tuple[str, ...], reason: str, limit: str) -> None:
+    def begin(self) -> None:
+        """Tell everybody what is coming."""
+        for run in self._runs:
+            if isinstance(run.inspector, Begins):
+                with run.keep(run.whole):
+                    run.inspector.begin(self._subject, run.whole)
+
+    def finish(self) -> None:
+        """Let everybody draw conclusions."""
+        for run in self._runs:
+            if isinstance(run.inspector, Finishes):
+                with run.keep(run.whole):
+                    run.inspector.finish(run.whole)
+
+    def file(self, entry: FileEntry) -> None:
+        """One file: known results are taken over, everything else is walked."""
+        known = self._cache.get(entry) if self._cache else None
+        self._active = [run for run in self._runs if not (known and run.local)]
+        if known:
+            for run in self._runs:
+                if run.local:
+                    run.ledger.take_over(known[run.inspector.name], entry.path)
+        marks = [run.ledger.mark() for run in self._runs]
+        started = time.monotonic()
+        for run in ([run for run in self._active if run.watches] or self._active)[:1]:
+            with run.keep(run.whole.at(entry.path)):  # a fault of the walk itself is the watcher's error
+                self._walk(entry)
+        if self._cache and not known and time.monotonic() - started >= self._cache.worth_seconds:
+            said = {
+                r.inspector.name: r.ledger.since(m, entry.path)
+                for r, m in zip(self._runs, marks, strict=True)
+                if r.local
+            }
+            if all(results is not None for results in said.values()):
+                self._cache.put(entry, said)
+
+    def _walk(self, entry: FileEntry) -> None:
+        try:
+            with self._subject.files.open(entry.path) as stream:
+                self._walker.file(entry.path, stream, entry.size)
+        except ContentError as error:
+            self._unreachable(entry.path, (), str(error), getattr(error, "limit", ""))
+        except OSError as error:
+            self._unreachable(entry.path, (), f"can't be read: {error.strerror or error}", "")
+
+    def _unreachable(self, path: str, inner: tuple[str, ...], reason: str, limit: str) -> None:
+        for run in self._active:
+            if run.watches:
+                run.inspector.unreachable(reason, limit, run.whole.at(path, inner))
+
+    def _visit(self, part: Part) -> bool:
+        """Show a part to everybody who wants it, then tell the watchers which readings nobody wanted."""
+        takers: list[_Run] = []
+        for run in self._active:
+            if not run.wants(part):
+                continue
+            run.ledger.wanted.add(part.path)
+            out = run.whole.at(part.path, part.inner)
+            with run.keep(out):
+                part.stream.seek(0)
+                run.inspector.inspect_part(part, out)
+            if not run.watches:
+                takers.append(run)
+        watchers = [run for run in self._active if run.watches]
+        unclaimed = _unclaimed(part, takers) if watchers else ()
         for run in watchers:
-            cast("Watches", run.inspector).unreachable(reason, limit, run.whole.at(path, inner))
-
-    walker = Walker(visit, unreachable, subject.limits)
-    done, total = 0, subject.snapshot.size
-    for entry in subject.snapshot.files:
-        for run in (watchers or runs)[:1]:  # a fault of the walk itself is the watcher's error
-            with run.keep(run.whole.at(entry.path)):
-                _file(subject, entry, walker, unreachable)
-        done += entry.size
-        if progress:
-            progress(entry.path, done, total)
-    for run in runs:
-        if isinstance(run.inspector, Finishes):
-            with run.keep(run.whole):
-                run.inspector.finish(run.whole)
+            out = run.whole.at(part.path, part.inner)
+            with run.keep(out):
+                run.inspector.walked(part, unclaimed, out)
+        return bool(takers)
 
 
-def _file(
-    subject: Subject, entry: FileEntry, walker: Walker, unreachable: Callable[[str, tuple[str, ...], str, str], None]
-) -> None:
-    try:
-        with subject.files.open(entry.path) as stream:
-            walker.file(entry.path, stream, entry.size)
-    except ContentError as error:
-        unreachable(entry.path, (), str(error), getattr(error, "limit", ""))
-    except OSError as error:
-        unreachable(entry.path, (), f"can't be read: {error.strerror or error}", "")
-
-
-def _offer(part: Part, runs: list[_Run], watchers: list[_Run]) -> bool:
-    """Show a part to everybody who wants it, then tell the watchers which readings nobody wanted."""
-    takers: list[_Run] = []
-    for run in runs:
-        if not run.wants(part):
-            continue
-        run.ledger.wanted.add(part.path)
-        out = run.whole.at(part.path, part.inner)
-        with run.keep(out):
-            part.stream.seek(0)
-            run.inspector.inspect_part(part, out)
-        if not run.watches:
-            takers.append(run)
-    unclaimed = _unclaimed(part, takers)
-    for run in watchers:
-        out = run.whole.at(part.path, part.inner)
-        with run.keep(out):
-            cast("Watches", run.inspector).walked(part, unclaimed, out)
-    return bool(takers)
+def _context(subject: Subject, runs: list[_Run]) -> dict[str, Any]:
+    """What the results of one file depend on besides the file."""
+    inspectors = [[run.inspector.name, run.inspector.version] for run in runs]
+    return {"limits": subject.limits.to_json(), "inspectors": inspectors}
 
 
 def _unclaimed(part: Part, takers: list[_Run]) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ class SafetensorsHeader:
     """The inspector `safetensors`."""
 
     name = "safetensors"
+    local = True
     version = "1"
 
     def wants(self, part: Part) -> bool:

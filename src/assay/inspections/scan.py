@@ -22,6 +22,7 @@ from assay.inspections.runner import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from assay.core.snapshot import FileEntry
 
@@ -35,6 +36,7 @@ def scan(
     inspectors: Iterable[Any] | None = None,
     jobs: Iterable[Job] = (),
     standard_input: BinaryIO | None = None,
+    cache_folder: Path | None = None,
 ) -> Report:
     """Scan files and directories.
 
@@ -46,6 +48,7 @@ def scan(
         inspectors: as for `runner.inspect`.
         jobs: what the caller has prepared by itself (a snapshot fetched from a hub).
         standard_input: what `-` stands for.
+        cache_folder: where results are kept and looked up; nowhere by default.
 
     Raises:
         UsageError: for a path that does not exist, or nothing at all.
@@ -59,7 +62,7 @@ def scan(
         raise UsageError("nothing to scan", hint="give a file or a directory")
     for job in todo:
         try:
-            _run(job, report, limits, progress, inspectors)
+            _run(job, report, limits, progress, inspectors, cache_folder)
         finally:
             for stream in job.held.values():
                 stream.close()
@@ -67,7 +70,14 @@ def scan(
     return report
 
 
-def _run(job: Job, report: Report, limits: Limits, progress: Progress | None, inspectors: Iterable[Any] | None) -> None:
+def _run(  # noqa: PLR0917
+    job: Job,
+    report: Report,
+    limits: Limits,
+    progress: Progress | None,
+    inspectors: Iterable[Any] | None,
+    cache_folder: Path | None,
+) -> None:
     """Hash, inspect, and file what was found under the target it belongs to."""
     access = job.open_files()
     entries: list[FileEntry] = list(job.entries)
@@ -77,7 +87,7 @@ def _run(job: Job, report: Report, limits: Limits, progress: Progress | None, in
     targets: list[Target] = []
     if entries:
         snapshot = Snapshot.of(entries, Origin(job.kind, job.uri, job.name))
-        evidence = inspect(Subject(snapshot, access, limits), inspectors, progress)
+        evidence = inspect(Subject(snapshot, access, limits), inspectors, progress, cache_folder=cache_folder)
         targets = _targets(snapshot, evidence, job.shown)
         report.snapshots.append(_whole(job, snapshot, evidence))
     report.targets += sorted([*targets, *job.left_out], key=lambda target: target.path)
