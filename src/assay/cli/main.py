@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 EXIT_ERROR = 3
 
@@ -38,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal can't show is no crash
-    argv = sys.argv[1:] if argv is None else argv
+    if argv is None:
+        argv, sys.excepthook = sys.argv[1:], _last_resort
     parser = _Parser(
         prog="assay",
         description="Vet, sign, serve and gate machine-learning models.",
@@ -83,6 +88,18 @@ def _run(name: str, argv: list[str]) -> int:
         sys.stderr.write(f"assay: error: {printable(_describe(error), limit=2000)}\n")
         return EXIT_ERROR
     return status
+
+
+def _last_resort(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> NoReturn:
+    """A fault of assay itself: still one line and exit status 3; `ASSAY_DEBUG=1` shows where."""
+    from assay.core.escape import printable  # noqa: PLC0415
+
+    if os.environ.get("ASSAY_DEBUG"):
+        sys.__excepthook__(kind, error, trace)
+    text = printable(f"{kind.__name__}: {error}", limit=500)
+    sys.stderr.write(f"assay: error: internal fault: {text} (please report it; ASSAY_DEBUG=1 shows where)\n")
+    sys.stderr.flush()
+    os._exit(EXIT_ERROR)  # after the hook the interpreter would end with 1, which means "findings"
 
 
 def _describe(error: OSError) -> str:
