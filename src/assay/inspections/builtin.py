@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from assay.inspections.archive import Archive
-from assay.inspections.config import Config
 from assay.inspections.coverage import Coverage
-from assay.inspections.crossfile import CrossFile
-from assay.inspections.gguf import GgufFile
-from assay.inspections.keras import Keras
+from assay.inspections.late import Late
 from assay.inspections.licence import Licence
 from assay.inspections.lookalike import LookAlike
-from assay.inspections.native import NativeCode
-from assay.inspections.onnx import OnnxModel
-from assay.inspections.pickle import Pickle
-from assay.inspections.safetensors import SafetensorsHeader
-from assay.inspections.skops import Skops
-from assay.inspections.sourcecode import SourceCode
-from assay.inspections.template import Templates
-from assay.inspections.tensorflow import TensorFlow
-from assay.inspections.tflite import FlatModels
-from assay.inspections.torch_archive import TorchArchives
 
-# Classes: each run makes its own, so that nothing passes from one snapshot to the next.
-BUILTIN: tuple[type, ...] = (
+_JSON = frozenset(("json", "jsonl"))
+_TORCH = frozenset(("torch-export", "torchscript", "torch-zip"))
+
+_PROGRAMS = frozenset(("elf", "pe", "macho", "wasm", "dex", "jar", "object-archive", "python-bytecode"))
+_SOURCES = frozenset(("native-source", "cython", "javascript", "lua", "r-source", "perl", "ruby"))
+
+# Classes and late ones: each run makes its own, so that nothing passes from one snapshot to the next.
+BUILTIN: tuple[Any, ...] = (
     Coverage,
     Archive,
-    Pickle,
-    SafetensorsHeader,
-    Config,
-    SourceCode,
-    Templates,
-    Keras,
-    TensorFlow,
-    OnnxModel,
-    GgufFile,
-    FlatModels,
-    TorchArchives,
-    Skops,
-    NativeCode,
-    CrossFile,
+    Late("pickle", "pickle", "Pickle", frozenset(("pickle", "torch-legacy")), local=True),
+    Late("safetensors", "safetensors", "SafetensorsHeader", frozenset(("safetensors",)), local=True),
+    Late("config", "config", "Config", _JSON | {"yaml"}, local=True),
+    Late(
+        "code",
+        "sourcecode",
+        "SourceCode",
+        frozenset(("python", "notebook", "shell", "json")),
+        suffixes=(".txt", ".in"),
+    ),
+    Late("template", "template", "Templates", frozenset(("jinja", "json"))),
+    Late("keras", "keras", "Keras", frozenset(("hdf5", "keras-metadata", "keras-zip", "json"))),
+    Late("tensorflow", "tensorflow", "TensorFlow", frozenset(("tf-saved-model", "tf-graph"))),
+    Late("onnx", "onnx", "OnnxModel", frozenset(("onnx",))),
+    Late("gguf", "gguf", "GgufFile", frozenset(("gguf",))),
+    Late("tflite", "tflite", "FlatModels", frozenset(("tflite", "executorch"))),
+    Late("torch-archive", "torch_archive", "TorchArchives", _TORCH - {"torch-zip"}, within=_TORCH),
+    Late("skops", "skops", "Skops", frozenset(("skops",)), within=frozenset(("skops",))),
+    Late("native-code", "native", "NativeCode", _PROGRAMS | _SOURCES, local=True),
+    Late(
+        "cross-file",
+        "crossfile",
+        "CrossFile",
+        frozenset(("safetensors", "torch-zip", "torch-legacy", "pickle")),
+        suffixes=(".index.json",),
+    ),
     Licence,
     LookAlike,
 )

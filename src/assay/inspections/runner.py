@@ -33,21 +33,23 @@ def inspect(
     progress: Progress | None = None,
     *,
     cache_folder: Path | None = None,
+    only_awake: bool = False,
 ) -> tuple[Evidence, ...]:
     """Run every inspector over the snapshot; one `Evidence` each, in their order.
 
     Args:
         subject: snapshot, bytes and limits.
-        inspectors: instances or classes of `PartInspector` or `core.inspector.Inspector`; the built-in ones by default.
-            Classes are made fresh for this run, so that no state passes from one snapshot to another.
+        inspectors: instances or makers (classes) of `PartInspector` or `core.inspector.Inspector`; the built-in ones by
+            default. Makers make one for this run, so that no state passes from one snapshot to another.
         progress: called as `(file, done bytes, total bytes)` after each file.
         cache_folder: where results of earlier runs are kept and looked up (`inspections.cache`); nowhere by default.
+        only_awake: leave out the evidence (NOT_APPLICABLE) of inspectors that nothing could have been for.
     """
     if inspectors is None:
         from assay.inspections.builtin import BUILTIN  # noqa: PLC0415
 
         inspectors = BUILTIN
-    made = [item() if isinstance(item, type) else item for item in inspectors]
+    made = [item() if callable(item) else item for item in inspectors]
     runs = [_Run(item) for item in made if hasattr(item, "inspect_part")]
     cache = None
     if cache_folder is not None and any(entry.size >= CACHED_FROM_BYTES for entry in subject.snapshot.files):
@@ -63,8 +65,15 @@ def inspect(
         if progress:
             progress(entry.path, done, total)
     session.finish()
-    by_item = {id(run.inspector): run.evidence(subject) for run in runs}
-    return tuple(by_item.get(id(item)) or _whole(item, subject) for item in made)
+    by_item = {id(run.inspector): run for run in runs}
+    evidence: list[Evidence] = []
+    for item in made:
+        run = by_item.get(id(item))
+        if run is None:
+            evidence.append(_whole(item, subject))
+        elif not (only_awake and run.idle):
+            evidence.append(run.evidence(subject))
+    return tuple(evidence)
 
 
 CACHED_FROM_BYTES = 256 << 10  # smaller files are inspected again: that is quicker than asking the cache
@@ -79,6 +88,12 @@ class _Run:
         self.whole = Collector(self.ledger, "")
         self.watches = isinstance(inspector, Watches)
         self.local = bool(getattr(inspector, "local", False))
+
+    @property
+    def idle(self) -> bool:
+        """Whether the inspector sleeps and nothing was said in its name."""
+        said = self.ledger.wanted or self.ledger.findings or self.ledger.unread or self.ledger.errors
+        return bool(getattr(self.inspector, "asleep", False)) and not said
 
     def wants(self, part: Part) -> bool:
         with self.keep(self.whole.at(part.path, part.inner)):
@@ -153,6 +168,10 @@ class _Session:
             if isinstance(run.inspector, Finishes):
                 with run.keep(run.whole):
                     run.inspector.finish(run.whole)
+        claims = {path for run in self._runs for path in run.ledger.claims}
+        for run in self._runs if claims else ():
+            if run.watches:
+                run.ledger.excuse(claims)
 
     def file(self, entry: FileEntry) -> None:
         """One file: known results are taken over, everything else is walked."""
@@ -214,8 +233,7 @@ class _Session:
 
 def _context(subject: Subject, runs: list[_Run]) -> dict[str, Any]:
     """What the results of one file depend on besides the file."""
-    inspectors = [[run.inspector.name, run.inspector.version] for run in runs]
-    return {"limits": subject.limits.to_json(), "inspectors": inspectors}
+    return {"limits": subject.limits.to_json(), "inspectors": [run.inspector.name for run in runs]}
 
 
 def _unclaimed(part: Part, takers: list[_Run]) -> tuple[str, ...]:
