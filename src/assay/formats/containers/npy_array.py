@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER_BYTES = 1 << 20  # numpy refuses more than 10,000 characters unless told otherwise
-_OBJECT = re.compile(r"""['"][|<>=]?O\d*['"]""")
 _PYTHON2_LONG = re.compile(r"(\d)L\b")  # as numpy's own _filter_header
-_ITEM = re.compile(r"[|<>=]?([?bBhHiIlLqQefdgFDGSUVmMc])(\d*)(?:\[.*\])?")
+_ITEM = re.compile(r"[|<>=]?([?bBhHiIlLqQefdgFDGSUVmMc])(\d*)(?:\[[\w/ ]*\])?")
+# What numpy.dtype() makes of text beyond type codes; whatever is not plainly free of objects may hold some.
+_NAMES = re.compile(
+    r"bool_?|u?int(?:8|16|32|64|p|c)?|float(?:16|32|64|96|128)?|complex(?:64|128|256)?|half|single|double|longdouble"
+    r"|str_?|bytes_?|void|(?:datetime|timedelta)64(?:\[\w/ ]*\])?"
+)
 _WIDTHS = {"?": 1, "c": 1, "e": 2, "h": 2, "H": 2, "l": 8, "L": 8, "q": 8, "Q": 8, "d": 8, "F": 8, "D": 16}
 
 
@@ -72,7 +76,7 @@ def read_npy(stream: BinaryIO, size: int, limits: Limits) -> NpyArray:
     header = _header(text, notes)
     descr, shape = header.get("descr"), header.get("shape")
     rest = size - start
-    if descr is None or _OBJECT.search(repr(descr)) or _OBJECT.search(text):
+    if not _is_plain(descr):
         member = Member("object-array.pkl", "file", start, rest, rest)
         return NpyArray(descr, (), (member,), tuple(notes), stream)
     if not (isinstance(shape, tuple) and all(isinstance(n, int) and n >= 0 for n in shape)):
@@ -102,6 +106,15 @@ def _header(text: str, notes: list[Anomaly]) -> dict[str, Any]:
     if extra := set(value) - {"descr", "fortran_order", "shape"}:
         notes.append(Anomaly("header-extra", f"unknown keys {sorted(map(str, extra))[:5]}", 8))
     return value
+
+
+def _is_plain(descr: Any) -> bool:
+    """Whether a dtype description surely holds no objects, as `numpy.lib.format.descr_to_dtype` reads it."""
+    if isinstance(descr, str):
+        return bool(_ITEM.fullmatch(descr) or _NAMES.fullmatch(descr))
+    if isinstance(descr, tuple):
+        return bool(descr) and _is_plain(descr[0])
+    return isinstance(descr, list) and all(isinstance(f, tuple) and len(f) > 1 and _is_plain(f[1]) for f in descr)
 
 
 def item_bytes(descr: Any) -> int | None:

@@ -1,0 +1,39 @@
+"""Classes of bypasses that an adversary of our own found, end to end through `scan`. Every payload is harmless."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from assay.core.finding import Finding, Severity
+from assay.inspections.scan import scan
+from tests.support import pickle_asm as asm
+
+CALL = asm.call("posix", "system", "true")
+
+
+def findings(tmp_path: Path, data: bytes, name: str = "model.pkl") -> list[Finding]:
+    path = tmp_path / name
+    path.write_bytes(data)
+    report = scan([str(path)])
+    return [finding for target in report.targets for finding in target.findings]
+
+
+def named(found: list[Finding], call: str = "posix.system") -> bool:
+    return any(f.severity >= Severity.MEDIUM and call in f.message for f in found)
+
+
+def npy(descr: str, body: bytes) -> bytes:
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}".encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + body
+
+
+@pytest.mark.parametrize(
+    "descr",
+    ["'|O'", "'O'", "'object'", "'object_'", "'i4,O'", "'O,i4'", "'3O'", "'<M8[ns],O,<M8[ns]'", "('O', (2,))",
+     "[('a', '<i4'), ('b', [('c', 'object')])]"],
+)  # fmt: skip
+def test_every_spelling_of_an_object_dtype_is_followed(tmp_path: Path, descr: str) -> None:
+    assert named(findings(tmp_path, npy(descr, asm.pickle(CALL, proto=2)), "array.npy"))
