@@ -1,10 +1,23 @@
 """TensorFlow graphs judged: what leaves the graph is named, with its path."""
 
+import io
+from pathlib import Path
+
 import pytest
 
+from assay.core.digest import Digest
+from assay.core.errors import ContentError
+from assay.core.inspector import Subject
+from assay.core.limits import Limits
+from assay.core.snapshot import FileEntry, Origin, Snapshot
+from assay.formats.tensor_bundle import read_bundle
+from assay.inspections.coverage import Coverage
+from assay.inspections.runner import inspect
 from assay.inspections.tensorflow import TensorFlow
+from assay.inspections.tflite import FlatModels
 from tests.support.builders.tensorflow import const, function, graph, node, saved_model, text_attribute
-from tests.support.scan import found, scan, worst
+from tests.support.mutate import mutated
+from tests.support.scan import Memory, found, scan, worst
 
 USUAL = graph(
     node("x", "Placeholder", attributes={"dtype": b"\x30\x01"}),
@@ -70,3 +83,57 @@ def test_assets_that_escape() -> None:
 def test_a_broken_graph_is_unread() -> None:
     data = saved_model(USUAL)
     assert scan(TensorFlow(), {"saved_model.pb": data[: len(data) - 9]}).unread
+
+
+FIXTURES = Path(__file__).parent.parent / "formats" / "fixtures"
+
+
+def saved() -> dict[str, bytes]:
+    folder = FIXTURES / "saved-model"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_model_of_tensorflow_itself_is_clean_and_wholly_read() -> None:
+    names = set(saved())
+    assert names == {
+        "saved_model.pb",
+        "fingerprint.pb",
+        "variables/variables.index",
+        "variables/variables.data-00000-of-00001",
+    }
+    entries = [FileEntry(path, len(data), Digest.of(data)) for path, data in saved().items()]
+    subject = Subject(Snapshot.of(entries, Origin("directory", "x")), Memory(saved()), Limits())
+    coverage, graphs = inspect(subject, (Coverage(), TensorFlow()))
+    assert coverage.unread == ()
+    assert graphs.outcome.value == "clean"
+
+
+def test_files_that_a_real_model_writes_and_reads() -> None:
+    findings = scan(TensorFlow(), {"saved_model.pb": (FIXTURES / "writes.pb").read_bytes()}).findings
+    assert {(f.facts["operation"], f.severity.label) for f in findings} == {
+        ("WriteFile", "critical"),
+        ("ReadFile", "medium"),
+    }
+    lite = scan(FlatModels(), {"m.tflite": (FIXTURES / "writes.tflite").read_bytes()}).findings
+    assert {f.facts["operation"] for f in lite} == {"WriteFile", "ReadFile"}
+    assert worst(FlatModels(), {"m.tflite": (FIXTURES / "dense.tflite").read_bytes()}) == "clean"
+
+
+def test_an_index_that_reaches_past_its_data() -> None:
+    files = saved()
+    files["variables/variables.data-00000-of-00001"] = b"x"
+    assert found(TensorFlow(), files)["tf-variables"].severity.label == "medium"
+
+
+def test_operations_of_no_known_library() -> None:
+    own, text = graph(node("a", "NoOp"), node("b", "EvilOp")), graph(node("a", "NoOp"), node("b", "SentencepieceOp"))
+    assert found(TensorFlow(), {"m.pb": own})["tf-custom-operation"].severity.label == "medium"
+    assert found(TensorFlow(), {"m.pb": text})["tf-custom-operation"].severity.label == "low"
+
+
+def test_mutated_indexes_end_in_content_errors_only() -> None:
+    for data in mutated([saved()["variables/variables.index"]], 3000):
+        try:
+            read_bundle(io.BytesIO(data), len(data), Limits())
+        except ContentError:
+            continue

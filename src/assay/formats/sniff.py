@@ -19,6 +19,7 @@ TAIL_BYTES = (1 << 16) + 64  # the zip end record lies in the last 64 KiB + 22 b
 
 _TAR_BLOCK = 512
 _TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch/serialization.py MAGIC_NUMBER, pickled
+_TABLE_MAGIC = bytes.fromhex("57fb808b247547db")  # LevelDB table footer: tensorflow/core/lib/io/table_options.h
 _OCTAL = re.compile(rb"[ ]*[0-7]{1,8}[ \0]*")
 _SAFETENSORS_HEADER = re.compile(rb"\s*\{")
 _MAX_SAFETENSORS_HEADER = 100_000_000  # the reference implementation's limit
@@ -68,6 +69,10 @@ def sniff(head: bytes, tail: bytes, size: int, name: str, *, strict: bool = Fals
     found += protobuf_readings(head, size, suffix)
     if not found or found == ["pickle"] or "elf" in found or "pe" in found or "shell" in found:
         found += text_readings(head, size, suffix, name)
+    if tail.endswith(_TABLE_MAGIC):
+        found.append("tf-table")
+    if not found and name.rsplit("/", 1)[-1] == "fingerprint.pb":
+        found.append("tf-fingerprint")
     if not found:
         found += [reading for reading in EXTENSION_ADDS.get(suffix, ()) if reading]
     return Sniff(tuple(dict.fromkeys(found)), expected)

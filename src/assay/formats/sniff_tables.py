@@ -118,7 +118,7 @@ EXPECTED: dict[str, frozenset[str]] = {
     ".npy": frozenset(("npy", "pickle")), ".npz": frozenset(("npz", "zip")),
     ".h5": frozenset(("hdf5",)), ".hdf5": frozenset(("hdf5",)), ".keras": frozenset(("keras-zip", "zip")),
     ".onnx": frozenset(("onnx",)),
-    ".pb": frozenset(("tf-saved-model", "tf-graph", "keras-metadata", "onnx", "protobuf")),
+    ".pb": frozenset(("tf-saved-model", "tf-graph", "tf-fingerprint", "keras-metadata", "onnx")),
     ".tflite": frozenset(("tflite",)), ".gguf": frozenset(("gguf",)), ".ggml": frozenset(("ggml",)),
     ".zip": frozenset(("zip",)), ".mar": frozenset(("mar", "zip", "tar", "gzip")), ".nemo": frozenset(("tar", "gzip")),
     ".skops": frozenset(("skops", "zip")), ".tar": frozenset(("tar",)), ".gz": frozenset(("gzip",)),

@@ -11,6 +11,7 @@ from assay.inspections.licence import Licence
 from assay.inspections.lookalike import LookAlike
 
 _JSON = frozenset(("json", "jsonl"))
+_TENSORFLOW = frozenset(("tf-saved-model", "tf-graph", "tf-table", "tf-fingerprint"))
 _TORCH = frozenset(("torch-export", "torchscript", "torch-zip"))
 
 _PROGRAMS = frozenset(("elf", "pe", "macho", "wasm", "dex", "jar", "object-archive", "python-bytecode"))
@@ -32,11 +33,12 @@ BUILTIN: tuple[Any, ...] = (
     ),
     Late("template", "template", "Templates", frozenset(("jinja", "json"))),
     Late("keras", "keras", "Keras", frozenset(("hdf5", "keras-metadata", "keras-zip", "json"))),
-    Late("tensorflow", "tensorflow", "TensorFlow", frozenset(("tf-saved-model", "tf-graph"))),
+    Late("tensorflow", "tensorflow", "TensorFlow", _TENSORFLOW),
     Late("onnx", "onnx", "OnnxModel", frozenset(("onnx",))),
     Late("gguf", "gguf", "GgufFile", frozenset(("gguf",))),
     Late("tflite", "tflite", "FlatModels", frozenset(("tflite", "executorch"))),
     Late("torch-archive", "torch_archive", "TorchArchives", _TORCH - {"torch-zip"}, within=_TORCH),
+    Late("r-data", "rdata", "RObjects", frozenset(("r-rds", "r-data")), local=True),
     Late("skops", "skops", "Skops", frozenset(("skops",)), within=frozenset(("skops",))),
     Late("native-code", "native", "NativeCode", _PROGRAMS | _SOURCES, local=True),
     Late(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from assay.core.finding import Confidence, Severity
 from assay.formats.sniff import extension
+from assay.inspections.parts import NO_FORMAT
 from assay.inspections.passive import PASSIVE, RUNS
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Coverage:
             elif reading:
                 out.unread(f"the content is {reading}, which no inspector reads")
             else:
-                out.unread(f"unknown format ({_describe(part)})")
+                out.unread(f"{NO_FORMAT} ({_describe(part)})")
 
     def unreachable(self, reason: str, limit: str, out: Collector) -> None:
         """Leave out what could not be opened; a limit that was reached is a finding too."""

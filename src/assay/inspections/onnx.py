@@ -79,9 +79,12 @@ class OnnxModel:
                 )
                 out.finding("onnx-external-escape", _HIGH, Confidence.HIGH, message, **facts)
             return
-        size = self._sizes.get(posixpath.normpath(posixpath.join(folder, item.location)))
+        place = posixpath.normpath(posixpath.join(folder, item.location))
+        size = self._sizes.get(place)
         if inside:
             return
+        if size is not None:
+            out.claim(place)
         if size is None:
             if ("missing", item.location) not in judged:
                 judged.add(("missing", item.location))

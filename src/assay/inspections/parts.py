@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from assay.formats.containers.members import Container
 
 INNER_SEPARATOR = "!/"
+NO_FORMAT = "unknown format"  # how the reason begins when nothing is known about a file's bytes
 MAX_SAME = 50  # findings of one rule and severity in one file; the rest is counted
 _MAX_INTEGER = 1 << 53  # RFC 8785 numbers are doubles
 
@@ -117,6 +118,13 @@ class Collector:
         """Say that looking broke off: what was found stands, what was not found means nothing."""
         self.unread(reason)
 
+    def claim(self, path: str) -> None:
+        """Say that a file of the snapshot is data of the one at hand: raw tensors beside a graph that lists them.
+
+        A file of no known format is then not unread: it has no reading of its own, and its reader has been inspected.
+        """
+        self._ledger.claims.add(path)
+
     def fact(self, key: str, value: Any) -> None:
         """Record a JSON-compatible measurement of the whole inspection; a second value for a key replaces the first."""
         self._ledger.facts[key] = plain(value)
@@ -139,6 +147,7 @@ class Ledger:
         errors: what went wrong inside the inspector itself.
         failed: files of the snapshot at which it went wrong.
         held_back: findings of one rule in one file beyond `MAX_SAME`: counted, not kept.
+        claims: files that are data of an inspected one.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -148,6 +157,7 @@ class Ledger:
     errors: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     held_back: dict[str, int] = field(default_factory=dict)
+    claims: set[str] = field(default_factory=set)
     _same: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     _seen: set[tuple[Any, ...]] = field(default_factory=set)
     _seen_unread: set[Unread] = field(default_factory=set)
@@ -205,6 +215,11 @@ class Ledger:
         if unread not in self._seen_unread:
             self._seen_unread.add(unread)
             self.unread.append(unread)
+
+
+    def excuse(self, claims: set[str]) -> None:
+        """Take back that files of no known format are unread, where another inspector says whose data they are."""
+        self.unread = [u for u in self.unread if u.path not in claims or not u.reason.startswith(NO_FORMAT)]
 
 
 @dataclass(frozen=True, slots=True)

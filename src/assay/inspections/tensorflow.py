@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING
 
 from assay.core.errors import ContentError
 from assay.core.finding import Confidence, Severity
+from assay.formats.tensor_bundle import read_bundle
 from assay.formats.tensorflow import saved_model_or_graph
 
 if TYPE_CHECKING:
+    from assay.core.inspector import Subject
     from assay.formats.tensorflow import TfGraph, TfNode
     from assay.inspections.parts import Collector, Part
 
@@ -33,10 +35,19 @@ _INPUT_ONLY = frozenset(("ReadFile", "MatchingFiles", "TFRecordDataset", "TextLi
 
 @dataclass(frozen=True)
 class Operations:
-    """The table of `data/tf-operations.toml`: operation to what it does and how bad that is."""
+    """The tables of `data/tf-operations.toml` and `data/tf-known-operations.txt`.
+
+    Attributes:
+        leaves: operation to its kind, what it does, and how bad that is.
+        told: operations that matter only when a text sends them somewhere.
+        known: every operation of TensorFlow.
+        libraries: prefixes of operations of well-known libraries.
+    """
 
     leaves: dict[str, tuple[str, str, Severity]]
     told: frozenset[str]
+    known: frozenset[str]
+    libraries: tuple[str, ...]
 
 
 @cache
@@ -49,25 +60,40 @@ def operations() -> Operations:
         if isinstance(group, dict) and "severity" in group
         for name in group["operations"]
     }
-    return Operations(leaves, frozenset(raw["when_told"]["operations"]))
+    listing = (files("assay.inspections") / "data" / "tf-known-operations.txt").read_text("utf-8")
+    known = frozenset(line for line in listing.splitlines() if not line.startswith("#"))
+    told = frozenset(raw["when_told"]["operations"])
+    return Operations(leaves, told, known | told | leaves.keys(), tuple(raw["libraries"]["prefixes"]))
 
 
 class TensorFlow:
     """The inspector `tensorflow`."""
 
     name = "tensorflow"
-    version = "1"
+    version = "2"
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}
 
     def wants(self, part: Part) -> bool:
-        """Graphs."""
-        return bool({"tf-saved-model", "tf-graph"}.intersection(part.formats))
+        """Graphs, the index of their variables, and the fingerprint, which only has numbers."""
+        return bool({"tf-saved-model", "tf-graph", "tf-fingerprint", "tf-table"}.intersection(part.formats))
+
+    def begin(self, subject: Subject, out: Collector) -> None:
+        """Note the files: an index names its data files."""
+        del out
+        self._sizes = {entry.path: entry.size for entry in subject.snapshot.files}
 
     def inspect_part(self, part: Part, out: Collector) -> None:
         """Read as a SavedModel, as a frozen graph, or as both."""
+        if "tf-table" in part.formats:
+            self._index(part, out)
+        readings = [reading for reading in part.formats if reading in {"tf-saved-model", "tf-graph"}]
+        if not readings:
+            return
         table = operations()
         keep = table.leaves.keys() | table.told
         problems: list[str] = []
-        readings = [reading for reading in part.formats if reading in {"tf-saved-model", "tf-graph"}]
         for reading in readings:
             try:
                 graph = saved_model_or_graph(
@@ -80,6 +106,22 @@ class TensorFlow:
         if len(problems) == len(readings):
             out.incomplete("; ".join(problems))
 
+    def _index(self, part: Part, out: Collector) -> None:
+        """The index of a checkpoint: its data files hold raw tensors, and must be long enough."""
+        bundle = read_bundle(part.stream, part.size, part.limits)
+        prefix = part.path.removesuffix(".index")
+        for number in range(min(bundle.shards, 10_000)):
+            name = f"{prefix}.data-{number:05}-of-{bundle.shards:05}"
+            if part.inner or name not in self._sizes:
+                continue
+            out.claim(name)
+            short = next(
+                (e for e in bundle.entries if e.shard == number and e.offset + e.size > self._sizes[name]), None
+            )
+            if short is not None:
+                message = f"tensor {short.key!r} reaches past the end of {name!r} ({self._sizes[name]} bytes)"
+                out.finding("tf-variables", Severity.MEDIUM, Confidence.HIGH, message, tensor=short.key)
+
 
 def judge_graph(graph: TfGraph, out: Collector) -> None:
     """Report what leaves the graph."""
@@ -89,6 +131,14 @@ def judge_graph(graph: TfGraph, out: Collector) -> None:
         if _OUTSIDE.match(asset):
             message = f"an asset is named {asset[:200]!r}, outside the model's folder"
             out.finding("tf-asset-escape", Severity.HIGH, Confidence.HIGH, message, path=asset[:500])
+    foreign = sorted(graph.operations.keys() - operations().known - set(graph.functions) - {""})
+    own = [name for name in foreign if not name.startswith(operations().libraries)]
+    for names, severity in ((own, Severity.MEDIUM), ([n for n in foreign if n not in own], Severity.LOW)):
+        if names:
+            message = f"operations that TensorFlow does not have: {', '.join(names[:8])}"
+            out.finding(
+                "tf-custom-operation", severity, Confidence.MEDIUM, message, call=names[0], operations=names[:100]
+            )
     if graph.truncated:
         out.incomplete("more operations that leave the graph than are kept")
     out.fact_here("operations", dict(graph.operations.most_common(500)))
