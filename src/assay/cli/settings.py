@@ -23,6 +23,7 @@ SETTINGS_KEYS = (
     "hub_allow_private",
     "trust",
     "policy",
+    "suites",
 )
 
 
@@ -38,6 +39,7 @@ class Settings:
         hub_url: upstream hub of `hf://` references; None when not configured.
         hub_hosts: further hosts that the hub's redirects may name; in `ASSAY_HUB_HOSTS` separated by commas.
         hub_allow_private: whether the hub may send us to addresses that are not public.
+        suites: evaluations of every admission, each `PATH@sha256:HEX`; a relative path is from the data directory.
         trust: trust file.
         policy: policy file; None for the built-in policy.
     """
@@ -51,6 +53,7 @@ class Settings:
     policy: Path | None
     hub_hosts: tuple[str, ...] = ()
     hub_allow_private: bool = False
+    suites: tuple[str, ...] = ()
 
     @property
     def keys(self) -> Path:
@@ -102,6 +105,7 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         policy=Path(policy) if policy else None,
         hub_hosts=_list("hub_hosts", values.get("hub_hosts", ())),
         hub_allow_private=_switch("hub_allow_private", values.get("hub_allow_private", False)),
+        suites=_list("suites", values.get("suites", ())),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.cli.output import add_output_arguments, progress_bar
 from assay.cli.settings import add_data_argument, load_settings
@@ -87,7 +87,21 @@ def _admission(settings: Settings, access: HubAccess) -> Admission:
     policy = load_policy(None if settings.policy is None else read_policy(settings.policy))
     index = Index.open(settings.database_url)
     blobs = open_blobs(settings.blobs_url)
-    return Admission(settings.workflow_url, index=index, blobs=blobs, ring=ring, policy=policy, access=access)
+    inspectors = _inspectors(settings)
+    return Admission(
+        settings.workflow_url, index=index, blobs=blobs, ring=ring, policy=policy, access=access, inspectors=inspectors
+    )
+
+
+def _inspectors(settings: Settings) -> tuple[Any, ...] | None:
+    """All of them, and the evaluations that the settings name; None: the admission's own choice."""
+    if not settings.suites:
+        return None
+    from assay.admission.inspectors import INSPECTORS  # noqa: PLC0415
+    from assay.evaluation.inspector import Evaluations, Pin  # noqa: PLC0415
+
+    pins = tuple(Pin.parse(entry, settings.data) for entry in settings.suites)
+    return (*INSPECTORS, Evaluations(pins))
 
 
 def _notices(*, quiet: bool) -> Callable[[str], None]:

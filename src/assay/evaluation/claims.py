@@ -1,7 +1,7 @@
 """A claim: a figure that somebody wrote down, in one form wherever it stood.
 
 Rules for values, in this order:
-1. Text with a percent sign is divided by 100 (`99.9 %` is 0.999); text may carry a spread (`91.2 ± 0.3`), which is dropped.
+1. Text with a percent sign is divided by 100 (`99.9 %` is 0.999). A spread behind it (`91.2 ± 0.3`) is dropped.
 2. A metric that lies in [0, 1] with a value above 1 and up to 100 is a percentage (`99.9` is 0.999).
 3. Exactly 1 is 1.0: a perfect score, never one per cent.
 4. Below 0 or above 100, NaN, infinite, or no number at all: no value; the claim can't be verified.

@@ -133,8 +133,8 @@ def _row(header: list[str], cells: list[str], source: str, line: int) -> list[Cl
         if metric_name(_bare(title)) and number_in(value) is not None:
             claims.append(make_claim(_bare(title), _with_unit(title, value), source=source, line=line, **context))
     if not claims and cells and metric_name(_bare(cells[0])):
-        claims += [_turned(cells[0], title, value, source, line) for title, value in zip(header[1:], cells[1:], strict=False)
-                   if number_in(value) is not None]  # fmt: skip
+        pairs = zip(header[1:], cells[1:], strict=False)
+        claims += [_turned(cells[0], title, value, source, line) for title, value in pairs if number_in(value)]
     return claims
 
 

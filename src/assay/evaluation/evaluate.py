@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +59,7 @@ def evaluate(
     progress: Progress | None = None,
     *,
     dtypes: dict[str, str] | None = None,
+    runner: Runner | None = None,
 ) -> Evaluation:
     """Re-run the suites on the model and compare.
 
@@ -66,6 +69,7 @@ def evaluate(
         claims: what is claimed; None: what the model's own files claim.
         progress: told (suite, examples done, examples in all).
         dtypes: of a replay, by the suite's digest.
+        runner: a guest that is running already; None: one of its own.
 
     Raises:
         UsageError: the data of a suite is not the pinned data.
@@ -76,15 +80,16 @@ def evaluate(
     stated = tuple(read.claims) if claims is None else tuple(claims)
     done: list[Measurement] = []
     failed: list[tuple[str, str]] = []
-    with Runner() as runner:
+    with ExitStack() as stack:
+        guest = runner or stack.enter_context(Runner())
         for suite in suites:
             dtype = (dtypes or {}).get(str(suite.digest), "")
             try:
-                done.append(measure(subject, suite, runner, progress, dtype=dtype))
+                done.append(measure(subject, suite, guest, progress, dtype=dtype))
             except ContentError as error:
                 failed.append((suite.name, str(error)))
     lines = compare(stated, tuple(runs for one in done for runs in one.metrics))
-    evidence = _evidence(subject, suites, read, lines, done, failed, own=claims is None)
+    evidence = _evidence(subject, suites, read, lines, done=done, failed=failed, own=claims is None)
     return Evaluation(evidence, lines, tuple(failed))
 
 
@@ -93,9 +98,9 @@ def _evidence(
     suites: tuple[Suite, ...],
     read: Claims,
     lines: tuple[Comparison, ...],
+    *,
     done: list[Measurement],
     failed: list[tuple[str, str]],
-    *,
     own: bool,
 ) -> Evidence:
     findings = [*(finding for line in lines for finding in _findings(line)), *_scripts(read.scripts)]
@@ -109,7 +114,7 @@ def _evidence(
     return Evidence(
         subject=subject.snapshot.id,
         inspector=NAME,
-        version=VERSION,
+        version=version(),
         settings={"suites": [suite.to_json() for suite in suites], "claims": "of the model" if own else "of a file"},
         outcome=outcome,
         covered=tuple(sorted(read.covered)),
@@ -160,6 +165,12 @@ def _scripts(paths: list[str]) -> list[Finding]:
     ]
 
 
+def version() -> str:
+    """Changes with every change of the code: old evidence is then stale."""
+    return f"{VERSION}+{code_digest().removeprefix('sha256:')[:12]}"
+
+
+@cache
 def code_digest() -> str:
     """SHA-256 over the source of this room and of its worker: part of what a result depends on."""
     digest = hashlib.sha256()

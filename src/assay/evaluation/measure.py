@@ -213,7 +213,7 @@ def _causal_lm(_subject: Subject, suite: Suite, examples: Examples) -> tuple[lis
     return texts, scoring
 
 
-def _multiple_choice(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+def _multiple_choice(_subject: Subject, _suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
     questions = [str(text) for text in examples.column("text")]
     choices = [[str(choice) for choice in _list(value)] for value in examples.column("choices")]
     truth = [_choice(label, row) for label, row in zip(examples.column("label"), choices, strict=True)]

@@ -172,8 +172,7 @@ def _statistic(metric: str, data: Predictions) -> Callable[[Sequence[int]], floa
     if metric == "roc_auc":
         return _roc_auc(data)
     if metric in {"log_loss", "ece"}:
-        made = {"log_loss": _log_loss, "ece": _ece}[metric](data)
-        return made
+        return {"log_loss": _log_loss, "ece": _ece}[metric](data)
     pairs = list(zip(data.truth, data.predicted, strict=True))
     formula = _FORMULAS[metric]
     return lambda drawn: formula(Counter(pairs[i] for i in drawn))

@@ -94,8 +94,4 @@ def same_dataset(dataset: str, suite: Suite) -> bool:
 
 def _forms(dataset: str) -> list[str]:
     lower = dataset.strip().lower()
-    forms = [lower]
-    for prefix in _PREFIX_OF_HUBS:
-        if lower.startswith(prefix):
-            forms.append(lower.removeprefix(prefix))
-    return forms
+    return [lower, *(lower.removeprefix(prefix) for prefix in _PREFIX_OF_HUBS if lower.startswith(prefix))]

@@ -15,25 +15,25 @@ def value_lines(text: str) -> dict[Path, int]:
     found: dict[Path, int] = {}
     stack: list[list[str | int]] = []  # [kind, current key or index]
     line, expects_key = 1, False
-    for token in _TOKEN.findall(text):
-        if token == "\n":
+    for piece in _TOKEN.findall(text):
+        if piece == "\n":
             line += 1
-        elif token in "{[":
+        elif piece in "{[":
             found[tuple(frame[1] for frame in stack)] = line
-            stack.append(["object", ""] if token == "{" else ["array", 0])
-            expects_key = token == "{"
-        elif token in "}]":
+            stack.append(["object", ""] if piece == "{" else ["array", 0])
+            expects_key = piece == "{"
+        elif piece in "}]":
             if stack:
                 stack.pop()
             expects_key = False
-        elif token == ",":
+        elif piece == ",":
             if stack and stack[-1][0] == "array":
                 stack[-1][1] = int(stack[-1][1]) + 1
             expects_key = bool(stack) and stack[-1][0] == "object"
-        elif token == ":":
+        elif piece == ":":
             expects_key = False
-        elif expects_key and token[0] == '"':
-            stack[-1][1] = str(json.loads(token, strict=False))
+        elif expects_key and piece[0] == '"':
+            stack[-1][1] = str(json.loads(piece, strict=False))
         else:
             found[tuple(frame[1] for frame in stack)] = line
     return found

@@ -54,9 +54,10 @@ def read_claims(subject: Subject) -> Claims:
         if not (base == "readme.md" or _holds_results(base)):
             continue
         limit = CARD_BYTES if base == "readme.md" else RESULT_BYTES
+        if entry.size > limit:
+            found.unread.append(Unread(entry.path, f"longer than {limit} bytes"))
+            continue
         try:
-            if entry.size > limit:
-                raise ContentError(f"longer than {limit} bytes")
             with subject.files.open(entry.path) as stream:
                 data = stream.read(limit + 1)
             found.claims += _claims_of(entry.path, base, data, found)

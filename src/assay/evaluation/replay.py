@@ -126,7 +126,7 @@ def _read(path: Path) -> Evidence:
         if path.stat().st_size > MAX_EVIDENCE_BYTES:
             raise UsageError(f"{path}: longer than {MAX_EVIDENCE_BYTES} bytes", hint="is this the right file?")
         value = json.loads(path.read_bytes())
-        found = value["evidence"] if "evidence" in value else [value]
+        found = value.get("evidence", [value])
         evidence = next(Evidence.from_json(one) for one in found if one["inspector"] == NAME)
         _ = [
             (run["suite"]["digest"], run["dtype"], run["answers"], run["frameworks"]) for run in evidence.facts["runs"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
@@ -13,6 +13,7 @@ from assay.core.snapshot import FileEntry, Origin, Snapshot
 from assay.store.tree import DirectoryFiles, list_tree
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from pathlib import Path
 
 _STATEMENTS = ".assay/"  # statements about a model are no part of it
@@ -33,7 +34,11 @@ def folder_subject(path: Path) -> Subject:
         if not file.path.startswith(_STATEMENTS):
             with access.open(file.path) as stream:
                 entries.append(
-                    FileEntry(file.path, file.size, Digest(hashlib.file_digest(stream, "sha256").hexdigest()))
+                    FileEntry(
+                        file.path,
+                        file.size,
+                        Digest(hashlib.file_digest(cast("BufferedReader", stream), "sha256").hexdigest()),
+                    )
                 )
     if not entries:
         raise UsageError(f"{path}: no files", hint="give the folder of a model")

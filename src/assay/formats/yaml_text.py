@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from assay.core.errors import ContentError, LimitExceeded
 
@@ -30,7 +30,7 @@ class YamlText:
     lines: dict[tuple[str | int, ...], int]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """SafeLoader that refuses what can stand for more than is written."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:

@@ -1,8 +1,8 @@
-"""The evaluator: runs a model over inputs and gives back its answers. It never sees a label, so nothing in here can score.
+"""The evaluator: runs a model over inputs and gives back its answers. It never sees a label, so nothing here can score.
 
-A worker of `assay.sandbox.inside`: `preload` before any model is there, then `run` for each message. The job lies beside
-the model in the guest's read-only folder. No code of the model is run (`trust_remote_code` is off, weights are loaded as
-data); the exception is a tabular model that the suite allows to be unpickled.
+A worker of `assay.sandbox.inside`: `preload` before any model is there, then `run` for each message. The job lies
+beside the model in the guest's read-only folder. No code of the model is run (`trust_remote_code` is off, weights are
+loaded as data); the exception is a tabular model that the suite allows to be unpickled.
 """
 
 from __future__ import annotations

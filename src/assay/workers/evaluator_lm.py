@@ -31,7 +31,7 @@ def _logprobs(model: Any, sequences: list[list[int]], pad: int) -> torch.Tensor:
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence)] = torch.tensor(sequence)
         mask[row, : len(sequence)] = 1
-    logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
+    logits = torch.as_tensor(model(input_ids=ids, attention_mask=mask).logits)[:, :-1].float()
     return logits.log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0] * mask[:, 1:]
 
 

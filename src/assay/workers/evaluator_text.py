@@ -26,8 +26,9 @@ def prepare(job: Json) -> None:
     torch.set_num_threads(int(job["threads"]))
     torch.manual_seed(int(job["seed"]))
     torch.use_deterministic_algorithms(True, warn_only=True)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs, decides nothing
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def load(job: Json, kind: Any) -> tuple[Any, Any]:
@@ -114,7 +115,7 @@ def classify(job: Json) -> Answering:
             if len(group) > 1
             else _single(encoded[group[0]])
         )
-        return one(**tokens).logits.float().softmax(-1)
+        return torch.as_tensor(one(**tokens).logits).float().softmax(-1)
 
     model, dtype = pick_dtype(job, model, lambda one: torch.cat([forward(one, g) for g in _some(groups)]))
     runs = []
@@ -160,7 +161,7 @@ def tag(job: Json) -> Answering:
     groups = in_batches([len(one["input_ids"]) for one in encoded], int(job["batch"]))
 
     def forward(one: Any, group: list[int]) -> torch.Tensor:
-        return one(**tokenizer.pad([encoded[i] for i in group], return_tensors="pt")).logits.float()
+        return torch.as_tensor(one(**tokenizer.pad([encoded[i] for i in group], return_tensors="pt")).logits).float()
 
     def sample(one: Any) -> torch.Tensor:
         return torch.cat([forward(one, group).softmax(-1).flatten(0, 1) for group in _some(groups)])

@@ -1,0 +1,108 @@
+"""Re-run evaluations as evidence of an admission.
+
+Suites are named in the settings with the digest of their file, and name the digest of their data: an altered suite or
+data file gives no evidence that a policy would accept. A model that no suite fits is *inconclusive*, never fine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assay.core.digest import Digest
+from assay.core.errors import ContentError, UsageError
+from assay.core.evidence import Evidence, Outcome, Unread
+from assay.evaluation.evaluate import NAME, evaluate, version
+from assay.evaluation.measure import config_of
+from assay.evaluation.suite import Suite, load_suite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from assay.core.inspector import Subject
+    from assay.evaluation.guest import Runner
+
+_ENDINGS = {
+    "text-classification": ("ForSequenceClassification",),
+    "token-classification": ("ForTokenClassification",),
+    "causal-lm": ("ForCausalLM", "LMHeadModel"),
+    "multiple-choice": ("ForCausalLM", "LMHeadModel"),
+    "safety": ("ForCausalLM", "LMHeadModel"),
+}
+_TABULAR = (".joblib", ".pkl", ".pickle", ".skops")
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A suite that was agreed on.
+
+    Attributes:
+        path: of `suite.toml`.
+        digest: what its bytes must hash to.
+    """
+
+    path: Path
+    digest: Digest
+
+    @classmethod
+    def parse(cls, text: str, folder: Path) -> Pin:
+        """Read `PATH@sha256:HEX`; a relative path is taken from `folder`.
+
+        Raises:
+            UsageError: without a digest.
+        """
+        path, mark, digest = text.rpartition("@sha256:")
+        if not mark or not path:
+            raise UsageError(f"setting suites: no digest in {text!r}", hint="PATH@sha256:HEX, as sha256sum prints it")
+        return cls(folder / path, Digest.parse(digest))
+
+
+class Evaluations:
+    """The inspector `evaluation`.
+
+    Args:
+        pins: suites of the settings.
+        runner: a guest that is running already; None: one of its own.
+    """
+
+    name = NAME
+
+    def __init__(self, pins: tuple[Pin, ...], runner: Runner | None = None) -> None:
+        self._pins = pins
+        self._runner = runner
+
+    @property
+    def version(self) -> str:
+        """Changes with the code."""
+        return version()
+
+    def inspect(self, subject: Subject) -> Evidence:
+        """Run every suite that fits the model and compare."""
+        try:
+            suites = [load_suite(pin.path, pinned=pin.digest) for pin in self._pins]
+            fitting = [suite for suite in suites if fits(suite, subject)]
+            if fitting:
+                return evaluate(subject, fitting, runner=self._runner).evidence
+            return self._told_nothing(subject, f"none of {len(suites)} suites fits this model")
+        except (UsageError, ContentError) as error:  # an altered suite, altered data, a broken config.json
+            return self._told_nothing(subject, str(error))
+
+    def _told_nothing(self, subject: Subject, why: str) -> Evidence:
+        return Evidence(
+            subject=subject.snapshot.id,
+            inspector=self.name,
+            version=self.version,
+            settings={"suites": [str(pin.digest) for pin in self._pins]},
+            outcome=Outcome.INCONCLUSIVE,
+            unread=(Unread("", why[:1000]),),
+        )
+
+
+def fits(suite: Suite, subject: Subject) -> bool:
+    """Whether the model says that it does the suite's task."""
+    if suite.task == "tabular":
+        return any(entry.path.lower().endswith(_TABULAR) for entry in subject.snapshot.files)
+    config: Any = config_of(subject)
+    architectures = config.get("architectures") if isinstance(config, dict) else None
+    names = [name for name in architectures if isinstance(name, str)] if isinstance(architectures, list) else []
+    return any(name.endswith(_ENDINGS[suite.task]) for name in names)
