@@ -1,0 +1,256 @@
+"""How a guest starts, what it refuses to start without, and what hostile code can do to its supervisor: nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from assay.core.errors import SandboxError
+from assay.sandbox import guest as guest_module
+from assay.sandbox import start as start_module
+from assay.sandbox.guest import DEFAULT_REQUIRED, Guest
+from tests.sandbox.attack import attack, poisoned, printed, strike, tried
+from tests.sandbox.conftest import SMALL
+
+pytestmark = pytest.mark.xdist_group("sandbox")
+
+LOADER = "assay.workers.loader"
+
+
+def test_every_layer_is_active_and_proven(guest):
+    with guest.session([("a", io.BytesIO(b"x"))]) as session:
+        missing = {name for name, active in session.layers.items() if not active}
+        assert missing <= {"cgroup_memory", "cgroup_pids", "cgroup_cpu"}  # not writable everywhere
+        assert set(DEFAULT_REQUIRED) | {"landlock", "user_namespace", "bubblewrap"} <= set(session.layers)
+    assert guest.nested
+    assert guest.lost == ""
+
+
+def test_a_missing_layer_refuses_to_run(guest, monkeypatch):
+    monkeypatch.setattr(guest, "_required", (*DEFAULT_REQUIRED, "tinfoil"))
+    with pytest.raises(SandboxError, match="not active: tinfoil"), guest.session([("a", io.BytesIO(b"x"))]):
+        pytest.fail("it ran")
+
+
+def test_without_bubblewrap_it_says_what_is_lost_and_what_to_install():
+    with Guest(LOADER, SMALL, bubblewrap=None) as bare, pytest.raises(SandboxError) as refused:
+        bare.start()
+    assert "bubblewrap is not installed" in str(refused.value)
+    assert "no root of its own" in str(refused.value)
+    assert "the package `bubblewrap`" in refused.value.hint
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory):
+    """An interpreter without frameworks that everybody may read: starts at once, also as another user."""
+    home = tmp_path_factory.mktemp("light")
+    for folder in (home, *home.parents):
+        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(0o755)
+    base = Path(os.path.realpath(sys.executable))
+    everybody = all(folder.stat().st_mode & 0o005 == 0o005 for folder in base.parents)
+    python = str(base) if everybody else f"/usr/bin/python3.{sys.version_info.minor}"
+    subprocess.run([python, "-m", "venv", "--without-pip", "--copies", home / "venv"], check=True)
+    packages = next((home / "venv/lib").glob("python3*")) / "site-packages"
+    source = Path(start_module.__file__).resolve().parents[2]
+    import rfc8785
+
+    subprocess.run(["cp", "-r", Path(rfc8785.__file__).parent, source / "assay", packages], check=True)
+    return home / "venv/bin/python"
+
+
+LIGHT = """
+import io, json
+from assay.sandbox.guest import Guest, GuestLimits
+limits = GuestLimits(memory_bytes=1 << 29, cpu_seconds=20, scratch_bytes=1 << 20)
+with Guest("assay.workers.loader", limits, required=(), **{arguments!r}) as guest:
+    guest.start()
+    out = {{"nested": guest.nested, "lost": guest.lost, "sessions": []}}
+    for _ in range(2):
+        with guest.session([("attack.pkl", io.BytesIO(bytes.fromhex({attack!r})))]) as session:
+            path = guest.model_root
+            done = session.task({{"loader": "pickle", "path": path + "/attack.pkl", "root": path}}, 20)
+            out["sessions"].append({{"layers": session.layers, "reasons": session.reasons, "output": done.output,
+                                    "attempts": [[a.kind, a.target] for a in done.attempts]}})
+    print(json.dumps(out))
+"""
+ATTACK = """
+print(os.getuid(), tried(socket.create_connection, ("192.0.2.1", 80), 1), tried(open, "/etc/passwd"),
+      tried(open, "/written", "w"), os.path.exists("/scratch/cache/left"))
+tried(open, "/scratch/cache/left", "w")
+os.system("id")
+"""
+
+
+def run_light(python: Path, user: bool = False, **arguments) -> dict:
+    program = LIGHT.format(arguments=arguments, attack=poisoned(ATTACK).hex())
+    command = [str(python), "-I", "-B", "-c", program]
+    if user and os.getuid() == 0:
+        command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["caller", "ordinary user"])
+@pytest.mark.parametrize("nest", [True, False], ids=["nested", "cold"])
+def test_as_the_caller_and_as_an_ordinary_user(light, user, nest):
+    told = run_light(light, user, nest=nest)
+    assert told["nested"] is nest
+    for session in told["sessions"]:
+        missing = {name for name, active in session["layers"].items() if not active}
+        assert missing <= {"cgroup_memory", "cgroup_pids", "cgroup_cpu", "user_namespace"}
+        assert ("user_namespace" not in missing) or (not nest and os.getuid() == 0)
+        assert session["output"].startswith("65534 ENETUNREACH EACCES EACCES False")
+        kinds = [kind for kind, _ in session["attempts"] if kind != "python"]
+        assert kinds == ["connect", "read", "write", "fork", "exec"]
+
+
+def test_bare_it_still_records_and_says_what_is_missing(light):
+    told = run_light(light, bubblewrap=None)
+    assert "no root of its own" in told["lost"]
+    for session in told["sessions"]:
+        layers = session["layers"]
+        assert not layers["private_root"]
+        assert not layers["bubblewrap"]
+        assert layers["landlock"]
+        assert layers["net_namespace"]
+        assert layers["seccomp"]
+        assert layers["recording"]
+
+
+HOLED = """
+import assay.sandbox.guest as guest
+real = guest.arrange
+def holed(*arguments):
+    made = real(*arguments)
+    made.command[:] = [word for word in made.command if word != {without!r}]
+    at = made.command.index("--hostname")
+    made.command[at:at] = {extra!r}
+    return made
+guest.arrange = holed
+"""
+
+
+@pytest.mark.parametrize(
+    ("without", "extra", "layer"),
+    [
+        ("--unshare-net", [], "net_namespace"),
+        ("--unshare-ipc", [], "ipc_namespace"),
+        ("--unshare-uts", [], "uts_namespace"),
+        ("", ["--ro-bind", "/var", "/var"], "private_root"),
+        ("", ["--ro-bind", "/etc", "/etc"], "private_root"),
+        ("", ["--perms", "0777", "--tmpfs", "/home"], "private_root"),
+    ],
+)
+def test_the_self_test_finds_what_is_left_open(light, without, extra, layer):
+    """Not the flags passed decide, but attacks: a start with a hole is found out."""
+    script = HOLED.format(without=without, extra=extra)
+    script += LIGHT.format(arguments={"nest": False}, attack=poisoned("pass").hex())
+    done = subprocess.run([light, "-I", "-B", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not json.loads(done.stdout)["sessions"][0]["layers"][layer]
+
+
+def test_words_of_hostile_code_do_not_wipe_out_what_was_seen(guest):
+    """It finds the channel and answers for the worker: the act before it is recorded, the record stays."""
+    code = """
+    import json
+    os.system("id")
+    for number in range(3, 64):
+        try:
+            os.write(number, json.dumps({"result": {"status": "loaded", "what": "innocent"}}).encode())
+        except OSError:
+            pass
+    """
+    done = attack(guest, code)
+    assert done.result == {"status": "loaded", "what": "innocent"}
+    assert tried(done, "exec") == ["/bin/sh"]
+
+
+@pytest.mark.parametrize("noise", [b"\xff\x00", b"[]", b"{", b'{"listener": true}', b'{"layers": {"all": true}}'])
+def test_noise_on_the_channel_ends_at_most_the_session(guest, noise):
+    code = f"""
+    for number in range(3, 64):
+        try:
+            os.write(number, {noise!r})
+        except OSError:
+            pass
+    """
+    with guest.session([("attack.pkl", io.BytesIO(poisoned(code)))]) as session:
+        before = dict(session.layers)
+        strike(session)
+        assert session.layers == before
+    assert printed(attack(guest, "print('next')")) == "next"
+
+
+def test_a_flood_on_the_channel_is_ended(guest):
+    code = """
+    import json
+    number = next(n for n in range(3, 64) if tried(os.write, n, b'{"event": "x"}') == "worked" and n > 2)
+    while True:
+        os.write(number, b'{"event": "x"}')
+    """
+    done = attack(guest, code)
+    assert done.ended == "flood"
+    assert printed(attack(guest, "print('next')")) == "next"
+
+
+def test_a_crash_is_an_end_and_no_more(guest):
+    done = attack(guest, "ctypes.string_at(0)")
+    assert done.ended == "worker"
+    assert printed(attack(guest, "print('next')")) == "next"
+
+
+def test_an_exception_of_its_own_kind_ends_the_worker(guest):
+    done = attack(guest, "class Own(BaseException): pass\nraise Own('mine')")
+    assert (done.result, done.ended) == (None, "worker")
+    assert "Own: mine" in done.output
+
+
+def test_the_model_is_read_only_and_gone_afterwards(guest):
+    with guest.session([("attack.pkl", io.BytesIO(poisoned("pass"))), ("deep/er/file", io.BytesIO(b"1"))]):
+        stage = guest._stage.root
+        assert sorted(p.name for p in stage.rglob("*")) == ["attack.pkl", "deep", "er", "file"]
+    assert list(stage.iterdir()) == []
+
+
+def test_a_readable_file_is_linked_not_copied(guest, tmp_path):
+    if tmp_path.stat().st_dev != guest._stage.root.stat().st_dev:
+        pytest.fail("TMPDIR and the stage are on different file systems")
+    weights = tmp_path / "w.bin"
+    weights.write_bytes(b"weights")
+    weights.chmod(0o644)
+    with weights.open("rb") as stream, guest.session([("w.bin", stream)]):
+        assert (guest._stage.root / "w.bin").stat().st_ino == weights.stat().st_ino
+    weights.chmod(0o600)
+    with weights.open("rb") as stream:
+        stream.read()
+        with guest.session([("w.bin", stream)]):
+            staged = guest._stage.root / "w.bin"
+            assert staged.stat().st_ino != weights.stat().st_ino
+            assert staged.read_bytes() == b"weights"
+
+
+def test_a_path_that_leads_out_of_the_model_is_not_laid_out(guest):
+    from assay.core.errors import ContentError
+
+    with pytest.raises(ContentError), guest.session([("../out", io.BytesIO(b"x"))]):
+        pytest.fail("it ran")
+
+
+def test_everything_is_cleared_away():
+    made = Guest(LOADER, SMALL)
+    made.start()
+    home, process, groups = made._stage._home, made._process, list(made._cgroup.directories)
+    made.close()
+    assert not home.exists()
+    assert process.poll() is not None
+    assert not [group for group in groups if group.exists()]
+    assert guest_module.Cgroup().members() == set()
