@@ -191,7 +191,7 @@ def hash_files(
 
     def one(file: TreeFile) -> tuple[TreeFile, str | None, str]:
         try:
-            return file, _sha256(access, file.path), ""
+            return file, _sha256(access, file), ""
         except (ContentError, OSError) as error:
             return file, None, str(error)
 
@@ -218,8 +218,10 @@ def hash_files(
     return entries, failed
 
 
-def _sha256(access: FileAccess, path: str) -> str:
-    with access.open(path) as stream:
+def _sha256(access: FileAccess, file: TreeFile) -> str:
+    with access.open(file.path) as stream:
+        if file.size <= _SMALL_BYTES:
+            return hashlib.sha256(stream.read()).hexdigest()
         digest = hashlib.sha256()
         buffer = bytearray(_HASH_CHUNK_BYTES)
         view = memoryview(buffer)

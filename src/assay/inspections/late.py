@@ -65,6 +65,7 @@ class LateInspector:
         self._real: PartInspector | None = None
         self._start: tuple[Subject, Collector] | None = None
         self.name = late.name
+        self.might_want = late.might_want
         self.local = late.local
 
     @property

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError
 from assay.core.evidence import Evidence, Outcome
+from assay.inspections.late import LateInspector
 from assay.inspections.parts import Begins, Collector, Finishes, Ledger, Part, Watches, plain
 from assay.inspections.walk import Walker
 
@@ -88,14 +89,17 @@ class _Run:
         self.whole = Collector(self.ledger, "")
         self.watches = isinstance(inspector, Watches)
         self.local = bool(getattr(inspector, "local", False))
+        self._late = inspector if isinstance(inspector, LateInspector) else None
 
     @property
     def idle(self) -> bool:
         """Whether the inspector sleeps and nothing was said in its name."""
         said = self.ledger.wanted or self.ledger.findings or self.ledger.unread or self.ledger.errors
-        return bool(getattr(self.inspector, "asleep", False)) and not said
+        return self._late is not None and self._late.asleep and not said
 
     def wants(self, part: Part) -> bool:
+        if self._late is not None and self._late.asleep and not self._late.might_want(part):
+            return False  # the usual answer, without a guard: a million files times a dozen inspectors
         with self.keep(self.whole.at(part.path, part.inner)):
             return bool(self.inspector.wants(part))
         return False
@@ -181,12 +185,13 @@ class _Session:
             for run in self._runs:
                 if run.local:
                     run.ledger.take_over(known[run.inspector.name], entry.path)
-        marks = [run.ledger.mark() for run in self._runs]
+        keeping = self._cache is not None and not known and entry.size >= CACHED_FROM_BYTES
+        marks = [run.ledger.mark() for run in self._runs] if keeping else []
         started = time.monotonic()
         for run in ([run for run in self._active if run.watches] or self._active)[:1]:
             with run.keep(run.whole.at(entry.path)):  # a fault of the walk itself is the watcher's error
                 self._walk(entry)
-        if self._cache and not known and time.monotonic() - started >= self._cache.worth_seconds:
+        if self._cache and keeping and time.monotonic() - started >= self._cache.worth_seconds:
             said = {
                 r.inspector.name: r.ledger.since(m, entry.path)
                 for r, m in zip(self._runs, marks, strict=True)
