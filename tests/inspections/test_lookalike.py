@@ -78,10 +78,10 @@ def test_no_known_name_resembles_anything():
 
 def test_few_known_names_would_be_flagged_were_they_unknown():
     flagged = 0
-    for item in KNOWN[::7]:
+    for item in KNOWN[::4]:
         found = likeness(item.name, tuple(other for other in KNOWN if other is not item))
         flagged += found is not None and found.severity >= Severity.MEDIUM
-    assert flagged / len(KNOWN[::7]) < 0.02
+    assert flagged / len(KNOWN[::4]) < 0.02
 
 
 def evidence(name: str):
@@ -113,3 +113,22 @@ def test_skeleton():
 def test_the_list_is_what_its_script_makes():
     script = [sys.executable, str(ROOT / "scripts" / "make_known_models.py"), "--check"]
     assert subprocess.run(script, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("claimed", "meant"),
+    [
+        ("distilbert/distilbert-base-uncased-finetuned-sqad", "distilbert-base-uncased-finetuned-squad"),
+        ("acme/llama-3-8b-instrct", "llama-3-8b-instruct"),
+    ],
+)
+def test_one_misspelt_word_among_well_known_ones_is_held_though_the_name_is_on_no_list(claimed, meant):
+    found = likeness(claimed, _load()[1])
+    assert found is not None
+    assert (found.known, found.severity) == (meant, Severity.MEDIUM)
+
+
+@pytest.mark.parametrize("claimed", ["local/model", "org/models", "acme/fraud-detector", "acme/my-sentiment-model"])
+def test_ordinary_names_of_an_organisations_own_resemble_nothing(claimed):
+    found = likeness(claimed, _load()[1])
+    assert found is None or found.severity == Severity.NOTE

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from assay.core.evidence import Evidence, Outcome
 from assay.core.finding import Confidence, Severity
-from assay.inspections.names import bare, distance, misspelt, plain, skeleton, swapped, tokens
+from assay.inspections.names import bare, distance, misspelt, misspelt_word, plain, skeleton, swapped, tokens
 from assay.inspections.parts import Collector, Ledger
 
 if TYPE_CHECKING:
@@ -115,10 +115,22 @@ def likeness(claimed: str, known: tuple[_Known, ...]) -> Likeness | None:
                 severity = Severity.MEDIUM if skeleton(owner) == skeleton(name) else Severity.LOW
                 best = Likeness(name, "has a publisher that is nearly", severity, Confidence.MEDIUM)
                 break
+    if best is None or best.severity < Severity.MEDIUM:
+        best = _slip(model, words) or best
     if not claimed.isascii() and (best is None or best.severity < Severity.HIGH):
         how = "is written with characters that model names don't have; without them it reads"
         return Likeness(plain(claimed), how, Severity.MEDIUM, Confidence.HIGH)
     return best
+
+
+def _slip(model: str, words: frozenset[str]) -> Likeness | None:
+    """A name of well-known words but for one that is misspelt; what it imitates is the name spelt right."""
+    found = misspelt_word(model, words)
+    if found is None:
+        return None
+    written, meant = found
+    how = f"has {written!r} where the words of well-known names would give"
+    return Likeness(plain(model).replace(written, meant), how, Severity.MEDIUM, Confidence.MEDIUM)
 
 
 def _compare(owner: str, model: str, item: _Known, words: frozenset[str], owners: frozenset[str]) -> Likeness | None:

@@ -11,6 +11,7 @@ _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"), ("nn", "m"))
 _SEPARATORS = re.compile(r"[-_. ]+")
 _TOKENS = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)*")
 _MIN_WORD = 4  # letters; shorter words are neighbours of everything
+_MIN_WORDS = 3  # words of a name before one strange word among them tells anything
 
 
 @cache
@@ -84,6 +85,33 @@ def misspelt(name: str, known: str, words: frozenset[str]) -> bool:
     if left in words or left[0].isdigit() or min(len(left), len(right)) < _MIN_WORD:
         return False
     return distance(left, right, 2 if len(right) >= 2 * _MIN_WORD else 1) <= (2 if len(right) >= 2 * _MIN_WORD else 1)
+
+
+def misspelt_word(name: str, words: frozenset[str]) -> tuple[str, str] | None:
+    """The one word of `name` that is nearly a word of well-known names, when all its other words are such words.
+
+    Finds a slip in a name that is on no list as a whole: `distilbert-base-uncased-finetuned-sqad`.
+
+    Args:
+        name: model part of the claimed name.
+        words: words of well-known names.
+
+    Returns:
+        (as written, the word it is nearly), or None.
+    """
+    mine = [token for token in tokens(plain(name)) if not token[0].isdigit()]
+    strange = [token for token in mine if token not in words]
+    if len(strange) != 1 or len(mine) < _MIN_WORDS or len(strange[0]) < _MIN_WORD:
+        return None
+    slips = (word for word in words if len(word) > _MIN_WORD and distance(strange[0], word, 1) == 1)
+    meant = min((word for word in slips if not _inflected(strange[0], word)), default=None)
+    return (strange[0], meant) if meant else None
+
+
+def _inflected(left: str, right: str) -> bool:
+    """Singular and plural, or a number on its end: another word, not a slip."""
+    short, long = sorted((left, right), key=len)
+    return long.startswith(short) and len(long) > len(short)
 
 
 def swapped(name: str, known: str) -> bool:
