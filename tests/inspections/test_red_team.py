@@ -37,3 +37,32 @@ def npy(descr: str, body: bytes) -> bytes:
 )  # fmt: skip
 def test_every_spelling_of_an_object_dtype_is_followed(tmp_path: Path, descr: str) -> None:
     assert named(findings(tmp_path, npy(descr, asm.pickle(CALL, proto=2)), "array.npy"))
+
+
+def load_from_bytes(*argument: bytes) -> bytes:
+    return asm.GLOBAL("torch.storage", "_load_from_bytes") + b"".join(argument) + asm.TUPLE1 + asm.REDUCE
+
+
+def latin1(data: bytes) -> bytes:
+    return asm.call("_codecs", "encode", data.decode("latin-1"), "latin1")
+
+
+@pytest.mark.parametrize("padding", [0, 10_000])
+def test_a_nested_pickle_that_protocol_2_writes_as_text_is_followed(tmp_path: Path, padding: int) -> None:
+    inner = asm.pickle(asm.BINBYTES(bytes(padding)), asm.POP, CALL, proto=2)
+    assert named(findings(tmp_path, asm.pickle(load_from_bytes(latin1(inner)), proto=2)))
+    harmless = asm.pickle(asm.BINBYTES(bytes(padding)), proto=2)
+    assert not findings(tmp_path, asm.pickle(load_from_bytes(latin1(harmless)), proto=2))
+
+
+def test_a_nested_pickle_that_is_computed_is_reported(tmp_path: Path) -> None:
+    inner = asm.pickle(CALL, proto=2)
+    computed = asm.GLOBAL("builtins", "bytes") + asm.value((list(inner),)) + asm.REDUCE
+    assert named(findings(tmp_path, asm.pickle(load_from_bytes(computed))), "_load_from_bytes")
+
+
+def test_nesting_beyond_the_limit_is_reported(tmp_path: Path) -> None:
+    data = asm.pickle(CALL, proto=2)
+    for _ in range(9):
+        data = asm.pickle(load_from_bytes(asm.BINBYTES(data)), proto=2)
+    assert named(findings(tmp_path, data), "_load_from_bytes")

@@ -136,7 +136,11 @@ class _Stream:
         label = f"bytes at {offset}" if offset >= 0 else "text"
         out = self._out.at(self._part.path, (*self._inner, label))
         if self._depth >= _NESTED or offset + length > size:
-            out.incomplete(f"loaded by {loader}: nested more than {_NESTED} deep")
+            reason = f"loaded by {loader}: nested more than {_NESTED} deep"
+            out.finding(
+                "pickle-incomplete", Severity.MEDIUM, Confidence.HIGH, reason, offset=max(offset, 0), call=loader
+            )
+            out.incomplete(reason)
             return
         from assay.inspections.walk import Walker  # noqa: PLC0415
 

@@ -19,6 +19,8 @@ _TEXT_CODECS = {
     "unicode_escape",
 }  # fmt: skip
 
+_BYTES_AS_TEXT = {"latin1", "latin-1", "iso-8859-1"}
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -121,13 +123,26 @@ class Storages:
         return sum(8 + size for size in self._sizes.values())
 
 
-def _nested(event: ev.Event, _resolve: Resolve) -> Refused | Nested | None:
+def encoded(event: ev.Event) -> Nested | None:
+    """The bytes that `codecs.encode(text, "latin1")` returns, as protocols 0 to 2 write bytes; None when unclear."""
+    inside = items(event.arguments)
+    if len(inside) == 2 and inside[1] in _BYTES_AS_TEXT:  # noqa: PLR2004
+        text = inside[0]
+        if isinstance(text, str):
+            return Nested(-1, len(text), text=True, data=text.encode("latin-1", "replace"))
+        if isinstance(text, list) and text[0] == "str" and isinstance(text[3], int):
+            return Nested(text[3], text[2], text=True)
+    return None
+
+
+def nested(event: ev.Event, made: dict[int, Nested]) -> Refused | Nested:
+    """What a callable loads that is given bytes: literal ones, or `made` by an earlier call (by its number)."""
     inside = items(event.arguments)
     first = inside[0] if inside else None
     if isinstance(first, list) and first[0] == "bytes" and isinstance(first[3], int):
         return Nested(first[3], first[2])
-    if isinstance(first, list) and first[0] == "result":
-        return None  # the bytes were made by an earlier call, whose arguments are read as well
+    if isinstance(first, list) and first[0] == "result" and first[1] in made:
+        return made[first[1]]
     return Refused("pickle-dangerous-call", Severity.HIGH, "it unpickles bytes that are computed while loading")
 
 
@@ -156,8 +171,7 @@ def _reconstructor(event: ev.Event, _resolve: Resolve) -> Refused | None:
     return Refused("pickle-unknown-code", Severity.MEDIUM, "the base class is no built-in type")
 
 
-CHECKS: dict[str, Callable[[Any, Resolve], Refused | Nested | None]] = {
-    "nested": _nested,
+CHECKS: dict[str, Callable[[Any, Resolve], Refused | None]] = {
     "codec": _codec,
     "getattr": _getattr,
     "reconstructor": _reconstructor,

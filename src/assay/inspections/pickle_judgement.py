@@ -77,11 +77,13 @@ class Judge:
         self._storages = checks.Storages()
         self._by_key: dict[tuple[str, str], Observation] = {}
         self._called: set[str] = set()
+        self._made: dict[int, checks.Nested] = {}  # bytes that a call of the present trace returned, by its number
         self._protocol = 5
 
     def judge(self, trace: ev.Trace) -> None:
         """Add what one trace shows."""
         self._protocol = trace.protocol
+        self._made.clear()
         self._called = {
             f"{e.target[1]} {e.target[2]}" for e in trace.events if e.kind == ev.CALL and _tag(e.target) == "global"
         }
@@ -200,7 +202,13 @@ class Judge:
             return
         if not entry.check:
             return
-        verdict = checks.CHECKS[entry.check](event, self._resolve)
+        if entry.check == "codec" and (text := checks.encoded(event)) is not None:
+            self._made[event.result] = text
+        verdict: checks.Refused | checks.Nested | None
+        if entry.check == "nested":
+            verdict = checks.nested(event, self._made)
+        else:
+            verdict = checks.CHECKS[entry.check](event, self._resolve)
         if isinstance(verdict, checks.Nested):
             self.nested.append((verdict, f"{module}.{name}"))
         elif verdict is not None:
