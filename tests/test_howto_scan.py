@@ -62,9 +62,8 @@ def test_exit_statuses_of_the_page(model: Path) -> None:
     assert scanned(model, "vectors.xyz").returncode == 2
     assert scanned(model, "no-such-file").returncode == 3
     assert scanned(model, "hf://org/name@main").returncode == 3  # no hub is named
-    done = subprocess.run(
-        [ASSAY, "scan", "-"], stdin=(model / "pytorch_model.bin").open("rb"), capture_output=True, check=False
-    )
+    data = (model / "pytorch_model.bin").read_bytes()
+    done = subprocess.run([ASSAY, "scan", "-"], input=data, capture_output=True, check=False)
     assert done.returncode == 1
 
 
