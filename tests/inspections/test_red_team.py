@@ -66,3 +66,10 @@ def test_nesting_beyond_the_limit_is_reported(tmp_path: Path) -> None:
     for _ in range(9):
         data = asm.pickle(load_from_bytes(asm.BINBYTES(data)), proto=2)
     assert named(findings(tmp_path, data), "_load_from_bytes")
+
+
+@pytest.mark.parametrize(
+    "lead", [b"I5\0\n0", b"I5\0junk\n0", b"L5\0xL\n0", b"F1.0\0junk\n0", b"I\t5\n0", b"Np5\0a\n0g5\0b\n0"]
+)
+def test_numbers_as_the_c_unpickler_reads_them(tmp_path: Path, lead: bytes) -> None:
+    assert named(findings(tmp_path, asm.pickle(lead, CALL), "weights.bin"))

@@ -9,7 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-_NUMBER = re.compile(rb"[ \t\x0b\x0c\r]*[-+0-9.][0-9a-zA-Z_+\-.]*[ \t\r]*|[-+]?(?:inf|nan|infinity)", re.IGNORECASE)
+# The C unpickler hands the line to strtol() and its like: blanks come before, and anything may follow a NUL.
+_NUMBER = re.compile(
+    rb"[ \t\x0b\x0c\r]*(?:[-+0-9.][0-9a-zA-Z_+\-.]*|[-+]?(?:inf|nan|infinity))[ \t\r]*(?:\0.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
 _MODULE = re.compile(rb"[\w.\-\x80-\xff]{1,500}\r?")
 _NAME = re.compile(rb"[\w.<>\-\x80-\xff]{1,500}\r?")
 _MIN_OPS_WITHOUT_END = 6  # an open-ended run of this many valid opcodes is no accident of text

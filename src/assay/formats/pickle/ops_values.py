@@ -58,7 +58,7 @@ def _text_int(m: Machine) -> None:
 @_op("L")
 def _text_long(m: Machine) -> None:
     line = m.line()
-    m.stack.append(number(line.removesuffix(b"L"), 0))
+    m.stack.append(number(line.partition(b"\0")[0].removesuffix(b"L"), 0))
 
 
 def number(line: bytes, base: int) -> Any:
@@ -66,7 +66,7 @@ def number(line: bytes, base: int) -> Any:
     if len(line) > _MAX_LONG_BYTES:
         return UNKNOWN
     try:
-        return int(line.rstrip(b"\0"), base)
+        return int(line.partition(b"\0")[0], base)  # the C unpickler reads up to a NUL
     except ValueError as error:
         raise Broken("an integer in text form is none") from error
 
@@ -89,7 +89,7 @@ def _long4(m: Machine) -> None:
 @_op("F")
 def _text_float(m: Machine) -> None:
     try:
-        m.stack.append(float(m.line()[:_MAX_LONG_BYTES].rstrip(b"\0")))
+        m.stack.append(float(m.line()[:_MAX_LONG_BYTES].partition(b"\0")[0]))
     except ValueError as error:
         raise Broken("a float in text form is none") from error
 
