@@ -58,12 +58,14 @@ def test_disguised_pickles_are_pickles(data):
         b"import os\nprint(1)\n",
         b"N.B. this is a note\n",
         b"# heading\n",
+        b"MZ is no program by itself\n",
         b"[1, 2, 3]",
         b"PK\x03\x04\x14\0\xce\xfb\n\x80\x04}.",  # `P` is an opcode too, but takes ASCII only
     ],
 )
 def test_text_is_no_pickle(data):
     assert "pickle" not in formats(data, "notes.txt")
+    assert "pe" not in formats(data, "notes.txt")
 
 
 def test_archives_and_streams():

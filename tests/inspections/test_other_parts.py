@@ -13,7 +13,14 @@ from tests.support.scan import found, scan, worst
 
 
 @pytest.mark.parametrize(
-    "head", [b"\x7fELF\x02\x01\x01" + bytes(60), b"MZ" + bytes(100), b"\xcf\xfa\xed\xfe" + bytes(60), b"\0asm\1\0\0\0"]
+    "head",
+    [
+        b"\x7fELF\x02\x01\x01" + bytes(60),
+        b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0" + bytes(60),
+        b"\xac\xed\x00\x05sr\x00\x04" + bytes(9),
+        b"\xcf\xfa\xed\xfe" + bytes(60),
+        b"\0asm\1\0\0\0",
+    ],
 )
 def test_programs(head):
     assert worst(NativeCode, {"lib": head}) == "medium"

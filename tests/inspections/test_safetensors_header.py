@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import pickle
+import random
 
 import pytest
 
@@ -39,6 +43,38 @@ def test_a_good_file_is_clean():
 )
 def test_lies(files, rule):
     assert found(SafetensorsHeader, files)[rule].severity.label == "medium"
+
+
+class Payload:
+    def __reduce__(self):
+        return os.system, ("touch x",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle.dumps(Payload()),
+        pickle.dumps(Payload(), 0),
+        b"\x7fELF\x02\x01\x01" + bytes(57),
+        b"PK\x03\x04" + bytes(30) + b"PK\x05\x06" + bytes(18),
+        b"#!/bin/sh\nrm -rf x\n",
+    ],
+)
+def test_tensors_that_are_no_numbers(content):
+    findings = found(SafetensorsHeader, build({"a": tensor(0, len(content))}, content))
+    assert findings["safetensors-hidden-content"].severity.label == "medium"
+
+
+def test_a_pickle_in_the_metadata():
+    text = base64.b64encode(pickle.dumps(Payload())).decode()
+    assert "safetensors-hidden-content" in found(SafetensorsHeader, build({"__metadata__": {"x": text}}, b""))
+
+
+def test_random_tensors_are_numbers():
+    rng = random.Random(7)
+    data = b"".join(rng.randbytes(64) for _ in range(5000))
+    header = {f"t{n}": tensor(64 * n, 64 * n + 64) for n in range(5000)}
+    assert worst(SafetensorsHeader, build(header, data)) in {"clean", "note"}
 
 
 def test_a_cut_file_is_incomplete():

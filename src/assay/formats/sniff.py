@@ -96,6 +96,8 @@ def _magic(head: bytes, size: int, found: list[str]) -> None:
         found.append("safetensors")
     if _is_zlib(head):
         found.append("zlib")
+    if head.startswith(b"MZ") and _is_pe(head, size):
+        found.append("pe")
     if head[2:4] == b"\r\n" and _is_bytecode(head):
         found.append("python-bytecode")
     if head[:1] == b"\x5d" and _is_lzma_alone(head):
@@ -129,6 +131,14 @@ def _inflates(head: bytes) -> bool:
         return bool(zlib.decompressobj().decompress(head[:4096], 64)) or len(head) < 64  # noqa: PLR2004
     except zlib.error:
         return False
+
+
+def _is_pe(head: bytes, size: int) -> bool:
+    """`MZ` and, where the header points, `PE`; also a DOS program's header, which says how long it is."""
+    at = int.from_bytes(head[60:64], "little")
+    if len(head) < 64 or not 0 < at < size:  # noqa: PLR2004
+        return False
+    return head[at : at + 4] == b"PE\0\0" or at + 4 > len(head)
 
 
 def _is_bytecode(head: bytes) -> bool:

@@ -22,6 +22,7 @@ _KINDS = {
     "wasm": "a WebAssembly module",
     "dex": "Android bytecode",
     "jar": "a Java archive",
+    "java-object": "a serialised Java object",
     "object-archive": "a library of object files",
     "python-bytecode": "compiled Python",
 }
