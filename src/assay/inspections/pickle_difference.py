@@ -9,7 +9,7 @@ from assay.formats.pickle import events as ev
 from assay.formats.pickle.events import Event, Trace
 from assay.formats.pickle.show import show, show_call
 
-_COMPARED = frozenset((ev.IMPORT, ev.CALL, ev.BUILD, ev.PERSISTENT, ev.EXTENSION))
+_COMPARED = frozenset((ev.IMPORT, ev.CALL, ev.BUILD, ev.EXTENSION))
 _ACTING = frozenset((ev.IMPORT, ev.CALL, ev.EXTENSION))
 
 

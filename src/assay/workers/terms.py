@@ -65,5 +65,5 @@ def _stand_in(value: Any, budget: _Budget, depth: int) -> Term:
     if number is None or depth >= DEPTH_LIMIT or budget.left <= 0:
         return ["unknown"]
     if number == 0:
-        return value.assay_target
+        return ["persistent", term(value.assay_target, budget, depth + 1)]
     return ["result", number, term(value.assay_target, budget, depth + 1)]

@@ -21,6 +21,8 @@ from assay.formats.pickle import wire
 from assay.workers.terms import term
 
 LISTED_CALLS = 4  # calls of one harmless callable that are listed; the rest is counted
+_REMEMBERED, _REMEMBERED_CHARACTERS = 5000, 500
+_REGISTRIES = frozenset(("copyreg _inverted_registry", "copy_reg _inverted_registry"))
 _RESTARTS = 8  # unregistered extension codes that are given a stand-in
 _EXTENSION_MODULE = "\0extension"
 _UNREGISTERED = re.compile(r"unregistered extension code (-?\d+)")
@@ -50,6 +52,7 @@ class Log:
         """Begin a new pickle."""
         self.events: list[list[Any]] = []
         self.counts: dict[str, int] = {}
+        self.seen: set[str] = set()
         self.total = 0
         self.calls = 0
         self.stubs.clear()
@@ -71,11 +74,20 @@ class Log:
             wire.send(self.channel, {"events": self.events})
             self.events = []
 
-    def listed(self, key: str, name: str) -> bool:
+    def listed(self, key: str) -> bool:
         """Count, and say whether this one is still listed."""
         seen = self.counts.get(key, 0) + 1
         self.counts[key] = seen
-        return seen <= LISTED_CALLS or name not in self.quiet
+        return seen <= LISTED_CALLS
+
+    def repeated(self, name: str, arguments: Any) -> bool:
+        """Whether the same call with the same arguments was listed before (as `formats.pickle.machine` does it)."""
+        key = f"{name} {arguments!r}"
+        if key in self.seen:
+            return True
+        if len(self.seen) < _REMEMBERED and len(key) < _REMEMBERED_CHARACTERS:
+            self.seen.add(key)
+        return False
 
 
 LOG = Log(None, frozenset(), 100_000)
@@ -143,15 +155,18 @@ class Result:
 
     def extend(self, items: Any) -> None:
         """APPENDS."""
-        LOG.add(ev.APPEND, term(self), term(items), urgent=False)
+        if _few(ev.APPEND, self):
+            LOG.add(ev.APPEND, term(self), term(items), urgent=False)
 
     def append(self, item: Any) -> None:
         """APPEND."""
-        LOG.add(ev.APPEND, term(self), term([item]), urgent=False)
+        if _few(ev.APPEND, self):
+            LOG.add(ev.APPEND, term(self), term([item]), urgent=False)
 
     def add(self, item: Any) -> None:
         """ADDITEMS."""
-        LOG.add(ev.APPEND, term(self), term([item]), urgent=False)
+        if _few(ev.APPEND, self):
+            LOG.add(ev.APPEND, term(self), term([item]), urgent=False)
 
 
 def _name(target: Any) -> str:
@@ -172,25 +187,33 @@ def _called(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], how: str
     name = _name(target)
     if name in {"copyreg add_extension", "copy_reg add_extension"}:
         _add_extension(args)
-    if not name or LOG.listed(name, name):
-        shown = (*args, kwargs) if kwargs else args
-        LOG.add(ev.CALL, term(target), term(shown), LOG.calls, how, urgent=name not in LOG.quiet)
+    if name and not LOG.listed(name) and name in LOG.quiet:
+        return made
+    shown = term((*args, kwargs) if kwargs else args)
+    if not name or not LOG.repeated(name, shown):
+        LOG.add(ev.CALL, term(target), shown, LOG.calls, how, urgent=name not in LOG.quiet)
     return made
 
 
 def _built(target: Any, state: Any) -> None:
     made_by = _name(getattr(target, "assay_target", None))
-    if not made_by or LOG.listed(f"build {made_by}", made_by):
+    if not made_by or LOG.listed(f"build {made_by}"):
         LOG.add(ev.BUILD, term(target), term(state), urgent=made_by not in LOG.quiet)
 
 
 def _set_item(target: Any, key: Any, value: Any) -> None:
     name = _name(target)
-    if name.endswith(" _inverted_registry") and isinstance(value, tuple) and isinstance(key, int):
+    if name in _REGISTRIES and isinstance(value, tuple) and isinstance(key, int):
         _add_extension((*value, key))
-    elif name.endswith(" _extension_cache") and isinstance(key, int):
+    elif name in {"copyreg _extension_cache", "copy_reg _extension_cache"} and isinstance(key, int):
         copyreg._extension_cache[key] = value  # type: ignore[attr-defined]  # noqa: SLF001
-    LOG.add(ev.SET_ITEM, term(target), term({_Key(key): value}), urgent=bool(name))
+    if name or _few(ev.SET_ITEM, target):
+        LOG.add(ev.SET_ITEM, term(target), term({_Key(key): value}), urgent=bool(name))
+
+
+def _few(kind: str, target: Any) -> bool:
+    """Changes of one object are listed a few times."""
+    return LOG.listed(f"{kind} {getattr(target, 'assay_number', 0)}")
 
 
 class _Key:
@@ -217,17 +240,17 @@ class Tracer(_pickle.Unpickler):
             LOG.add(ev.EXTENSION, int(name))
             return _stub(module, name)
         key = f"{module} {name}"
-        if LOG.listed(f"import {key}", key):
+        if LOG.listed(f"import {key}"):
             LOG.add(ev.IMPORT, ["global", module, name], urgent=key not in LOG.quiet)
         return _stub(module, name)
 
     def persistent_load(self, pid: Any) -> Any:
         """PERSID and BINPERSID."""
-        shown = term(pid)
-        LOG.add(ev.PERSISTENT, shown, urgent=False)
+        if LOG.listed("persistent"):
+            LOG.add(ev.PERSISTENT, term(pid), urgent=False)
         made = object.__new__(Result)
         made.assay_number = 0
-        made.assay_target = ["persistent", shown]
+        made.assay_target = pid
         return made
 
 

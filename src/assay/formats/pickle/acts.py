@@ -15,18 +15,18 @@ LISTED_CALLS = 4  # calls of one harmless callable that are listed; the rest is 
 _COPYREG = frozenset(("copyreg", "copy_reg"))
 
 
-def _listed(m: Machine, key: str, name: str) -> bool:
+def _listed(m: Machine, key: str) -> bool:
     """Count, and say whether this one is still listed."""
     seen = m.counts.get(key, 0) + 1
     m.counts[key] = seen
-    return seen <= LISTED_CALLS or name not in m.quiet
+    return seen <= LISTED_CALLS
 
 
 def do_import(m: Machine, module: Any, name: Any) -> None:
     """Push a global; names that are no plain text are computed at run time."""
     if isinstance(module, str) and isinstance(name, str):
         m.stack.append(GlobalRef(module, name))
-        if _listed(m, f"import {module} {name}", f"{module} {name}"):
+        if _listed(m, f"import {module} {name}"):
             m.emit(ev.IMPORT, ["global", module, name])
         return
     target = ["computed", term(m.open(module)), term(m.open(name))]
@@ -44,13 +44,15 @@ def do_call(m: Machine, target: Any, arguments: Any, how: str) -> None:
         if target.name == "dtype":
             made.arguments = arguments
         key = f"{target.module} {target.name}"
-        if not _listed(m, key, key):
+        if not _listed(m, key) and key in m.quiet:
             return
-        m.open(arguments)
-        _registry_call(m, target, arguments)
+        _registry_call(m, target, m.open(arguments))
+        shown = term(arguments)
+        if m.repeated(key, shown):
+            return
     else:
-        m.open(arguments)
-    m.emit(ev.CALL, term(target), term(arguments), number, how)
+        shown = term(m.open(arguments))
+    m.emit(ev.CALL, term(target), shown, number, how)
 
 
 def do_build(m: Machine, target: Any, state: Any) -> None:
@@ -60,10 +62,16 @@ def do_build(m: Machine, target: Any, state: Any) -> None:
             target.state = state
         if m.on_array is not None and is_wrapper(target):
             m.on_array(wrapped(m, state))
-        key = f"{target.target.module} {target.target.name}"
-        if not _listed(m, f"build {key}", key):
-            return
+        if not _listed(m, f"build {target.target.module} {target.target.name}"):
+            return  # what made the object is judged, whatever it is given as state
     m.emit(ev.BUILD, term(target), term(m.open(state)))
+
+
+def do_change(m: Machine, kind: str, target: Any, items: Any) -> None:
+    """Record items being set on, or appended to, something that is no plain container."""
+    if isinstance(target, Outcome) and not _listed(m, f"{kind} {target.number}"):
+        return
+    m.emit(kind, term(target), term(m.open(items)))
 
 
 def _registry_call(m: Machine, target: GlobalRef, arguments: Any) -> None:

@@ -29,6 +29,7 @@ Term = Any
 
 TEXT_LIMIT = 4096  # characters of one string
 BYTES_LIMIT = 512  # bytes of one bytes literal
+NESTED_BYTES = 12  # no shorter bytes can be a pickle that calls something
 ITEM_LIMIT = 32  # items of one container
 DEPTH_LIMIT = 6  # nesting of one term
 TERM_LIMIT = 400  # parts of one term

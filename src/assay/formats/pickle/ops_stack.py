@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from assay.formats.pickle import events as ev
-from assay.formats.pickle.acts import registry_item
+from assay.formats.pickle.acts import do_change, registry_item
 from assay.formats.pickle.memo import MAX_INDEX
 from assay.formats.pickle.ops_values import number
 from assay.formats.pickle.optable import Table, entering, unsigned
-from assay.formats.pickle.values import ACTIVE, Broken, Mapping, Sequence, term
+from assay.formats.pickle.values import ACTIVE, Broken, Mapping, Sequence
 
 if TYPE_CHECKING:
     from assay.formats.pickle.machine import Machine
@@ -145,7 +145,7 @@ def _extend(m: Machine, items: list[Any]) -> None:
     if isinstance(target, Sequence):
         target.items.extend(items)
     elif isinstance(target, ACTIVE):
-        m.emit(ev.APPEND, term(target), term(m.open(Sequence("list", items))))
+        do_change(m, ev.APPEND, target, Sequence("list", items))
     else:
         raise Broken("items are appended to something that takes none")
 
@@ -172,7 +172,7 @@ def _set_items(m: Machine, items: list[Any]) -> None:
         m.open(Mapping(items))
         for index in range(0, len(items) - 1, 2):
             registry_item(m, target, items[index], items[index + 1])
-        m.emit(ev.SET_ITEM, term(target), term(Mapping(items)))
+        do_change(m, ev.SET_ITEM, target, Mapping(items))
     elif not isinstance(target, Sequence):
         raise Broken("items are set on something that takes none")
 

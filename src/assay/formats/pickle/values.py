@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.core.errors import ContentError
-from assay.formats.pickle.events import BYTES_LIMIT, DEPTH_LIMIT, ITEM_LIMIT, TERM_LIMIT, TEXT_LIMIT, Term
+from assay.formats.pickle.events import BYTES_LIMIT, DEPTH_LIMIT, ITEM_LIMIT, NESTED_BYTES, TERM_LIMIT, TEXT_LIMIT, Term
 
 _MAX_EXACT_INT = 1 << 53
 _SHOWN_DIGITS = 40
@@ -156,7 +156,8 @@ def _literal(value: Literal) -> Term:
     if value.text:
         text = value.head.decode("utf-8", "replace")
         return text if value.size <= len(value.head) else ["str", text[:TEXT_LIMIT], value.size, value.offset]
-    return ["bytes", value.head[:BYTES_LIMIT].decode("latin-1"), value.size, value.offset]
+    offset = value.offset if value.size >= NESTED_BYTES else None
+    return ["bytes", value.head[:BYTES_LIMIT].decode("latin-1"), value.size, offset]
 
 
 def _sequence(value: Sequence, budget: _Budget, depth: int) -> Term:
