@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,16 @@ def test_nesting_beyond_the_limit_is_reported(tmp_path: Path) -> None:
 )
 def test_numbers_as_the_c_unpickler_reads_them(tmp_path: Path, lead: bytes) -> None:
     assert named(findings(tmp_path, asm.pickle(lead, CALL), "weights.bin"))
+
+
+# 160,000 repeated bytes and a call, by lz4.frame.compress(block_size=BLOCKSIZE_MAX64KB, block_linked=True)
+LZ4_FRAME = (
+    "c-mu8@|Ey#P%LC(009<pMh1raP7FY9Vp4KSYFc^*2gCmn4sHjeX8=Qk3m7!~KSp|B{C@!njmf~&!ao3MBl!cbL2^NUab^Wqab<ByYA%;X1PjnDB}JvF"
+    "B|&<iL<|5FCx}o"
+)
+
+
+def test_lz4_as_joblib_writes_it_is_expanded(tmp_path: Path) -> None:
+    data = zlib.decompress(base64.b85decode(LZ4_FRAME))
+    assert named(findings(tmp_path, data, "model.joblib"))
+    assert named(findings(tmp_path, data[:-4] + b"\xff\xff\xff\xff", "broken.joblib"))

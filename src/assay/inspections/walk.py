@@ -20,7 +20,7 @@ Visit = Callable[[Part], bool]
 Unreachable = Callable[[str, tuple[str, ...], str, str], None]
 
 READ_KINDS = frozenset(("file", "stray"))
-STREAMS = frozenset(("gzip", "bzip2", "xz", "lzma", "zlib"))
+STREAMS = frozenset(("gzip", "bzip2", "xz", "lzma", "zlib", "lz4"))
 CONTAINERS = STREAMS | {"zip", "tar", "npy", "7z", "json"}
 _TORCH = frozenset(("torch-zip", "torchscript", "torch-export"))
 # torch/serialization.py and caffe2/serialize: raw storages and the small records beside them

@@ -83,7 +83,7 @@ class _Limited:
 
 
 def decompressor(method: str) -> Decompressor:
-    """A fresh decompressor: `deflate`, `zlib`, `gzip`, `bzip2`, `xz`, `lzma` (alone).
+    """A fresh decompressor: `deflate`, `zlib`, `gzip`, `bzip2`, `xz`, `lzma` (alone), `lz4` (frame).
 
     Raises:
         ContentError: for another method.
@@ -95,6 +95,10 @@ def decompressor(method: str) -> Decompressor:
     if method in {"xz", "lzma"}:
         kind = lzma.FORMAT_XZ if method == "xz" else lzma.FORMAT_ALONE
         return _Limited(lzma.LZMADecompressor(kind, memlimit=_LZMA_MEMORY_BYTES))
+    if method == "lz4":
+        from assay.formats.containers.lz4 import Lz4  # noqa: PLC0415
+
+        return Lz4()
     raise ContentError(f"compression {method!r} is not read")
 
 
