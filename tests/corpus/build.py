@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,7 +31,7 @@ from . import (
     pickle_tools,
     pickle_torch,
 )
-from .sample import Kit, Sample
+from .sample import HARMLESS, Kit, Sample
 
 MARKERS = "/tmp/assay-markers"
 HOSTILE = (
@@ -78,6 +81,46 @@ def write(samples: list[Sample], out: Path, markers: str = MARKERS) -> list[dict
     return entries
 
 
+def write_harmless(
+    out: Path, pythons: list[str], frameworks: str = "", markers: str = MARKERS
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Let each interpreter write what its frameworks can make.
+
+    Args:
+        out: the corpus; files go to `harmless/<framework>-<version>/`.
+        pythons: interpreters; a framework and version that an earlier one has written is not repeated.
+        frameworks: comma-separated names, or nothing for all.
+        markers: as for the hostile samples; nothing may ever appear there.
+
+    Returns:
+        Entries of the manifest, and what is absent with the reason.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    absent: dict[str, str] = {}
+    for python in pythons:
+        command = [
+            python,
+            "-W",
+            "ignore",
+            "-m",
+            "harmless",
+            str(out / "harmless"),
+            *([frameworks] if frameworks else []),
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "KERAS_BACKEND": "torch"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if done.returncode != 0:
+            msg = f"{python} -m harmless: {done.stderr[-2000:]}"
+            raise RuntimeError(msg)
+        made = json.loads(done.stdout.splitlines()[-1])
+        for item in made["written"]:
+            path = f"harmless/{item['path']}"
+            sample = Sample(path, item["technique"], HARMLESS, bytes, loader=item["loader"], needs=tuple(item["needs"]))
+            entries.setdefault(path, {**entry(sample, f"{markers}/{sample.name}"), "python": python})
+        absent |= {f"{framework} ({python})": reason for framework, reason in made["absent"].items()}
+    return list(entries.values()), absent
+
+
 def entry(sample: Sample, marker: str) -> dict[str, Any]:
     """One line of the manifest."""
     return {
@@ -100,10 +143,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write the attack corpus.")
     parser.add_argument("out", type=Path)
     parser.add_argument("--marker-directory", default=MARKERS)
+    parser.add_argument("--python", action="append", default=[], help="a further interpreter with frameworks")
     args = parser.parse_args()
     entries = write(hostile_samples(), args.out, args.marker_directory)
-    (args.out / "manifest.json").write_text(json.dumps(entries, indent=1) + "\n")
-    print(f"{len(entries)} files in {args.out}")
+    harmless, absent = write_harmless(args.out, [sys.executable, *args.python], markers=args.marker_directory)
+    manifest = {"files": entries + harmless, "absent": absent}
+    (args.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    print(f"{len(entries)} hostile or broken and {len(harmless)} harmless files in {args.out}")
 
 
 if __name__ == "__main__":

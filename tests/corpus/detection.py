@@ -1,4 +1,4 @@
-"""Run `assay scan` on corpus files and sort what it says: named, flagged, inconclusive, clean."""
+"""Run `assay scan` on corpus files and sort what it says: named, flagged, inconclusive, noted (low), clean."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-NAMED, FLAGGED, INCONCLUSIVE, ERROR, CLEAN = "named", "flagged", "inconclusive", "error", "clean"
+NAMED, FLAGGED, INCONCLUSIVE, NOTED, ERROR, CLEAN = "named", "flagged", "inconclusive", "noted", "error", "clean"
 SERIOUS = {"medium", "high", "critical"}
 TIMEOUT_SECONDS = 1200
 
@@ -31,18 +31,18 @@ def judge(entries: list[dict[str, Any]], report: dict[str, Any], corpus: Path) -
     A sample with neighbours (`extra`) is judged by everything said about its folder.
     """
     findings: dict[str, list[dict[str, Any]]] = {}
-    outcomes: dict[str, list[str]] = {}
+    outcomes: dict[str, set[str]] = {}
     for target in report["targets"]:
         path = _relative(target["path"], corpus)
         findings.setdefault(path, []).extend(target["findings"])
-        outcomes.setdefault(path, []).append(target["outcome"])
+        outcomes.setdefault(path, set()).add("inconclusive" if target["unread"] else target["outcome"])
     for snapshot in report.get("snapshots", ()):
         for finding in snapshot["findings"]:
             findings.setdefault(_relative(finding["where"]["file"], corpus), []).append(finding)
     verdicts = {}
     for entry in entries:
         paths = _paths(entry, findings)
-        said = [f for path in paths for f in findings.get(path, ()) if f["severity"] in SERIOUS]
+        said = [f for path in paths for f in findings.get(path, ())]
         ended = {outcome for path in paths for outcome in outcomes.get(path, ("absent",))}
         verdicts[entry["path"]] = _verdict(entry, said, ended)
     return verdicts
@@ -59,21 +59,24 @@ def _paths(entry: dict[str, Any], known: dict[str, Any]) -> list[str]:
 
 
 def _verdict(entry: dict[str, Any], said: list[dict[str, Any]], ended: set[str]) -> str:
-    if said:
-        text = " ".join(f["message"] + json.dumps(f["facts"], ensure_ascii=False) for f in said)
+    serious = [f for f in said if f["severity"] in SERIOUS]
+    if serious:
+        text = " ".join(f["message"] + json.dumps(f["facts"], ensure_ascii=False) for f in serious)
         return NAMED if not entry["calls"] or any(call in text for call in entry["calls"]) else FLAGGED
     if "error" in ended or "absent" in ended:
         return ERROR
-    return INCONCLUSIVE if "inconclusive" in ended else CLEAN
+    if "inconclusive" in ended:
+        return INCONCLUSIVE
+    return NOTED if any(f["severity"] == "low" for f in said) else CLEAN
 
 
 def table(entries: list[dict[str, Any]], verdicts: dict[str, str], wanted: dict[str, set[str]]) -> str:
     """What was expected against what was said, and every miss by name."""
     counts = Counter((entry["expected"], verdicts[entry["path"]]) for entry in entries)
     lines = [f"{expected:10} {said:13} {number:5}" for (expected, said), number in sorted(counts.items())]
-    for entry in entries:
-        if verdicts[entry["path"]] not in wanted[entry["expected"]]:
-            lines.append(
-                f"MISS {entry['expected']} → {verdicts[entry['path']]}: {entry['path']} ({entry['technique']})"
-            )
+    lines += [
+        f"MISS {entry['expected']} → {verdicts[entry['path']]}: {entry['path']} ({entry['technique']})"
+        for entry in entries
+        if verdicts[entry["path"]] not in wanted[entry["expected"]]
+    ]
     return "\n".join(lines)
