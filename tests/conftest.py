@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from assay.core.limits import GIB, MIB
+from assay.sandbox.guest import Guest, GuestLimits
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["NO_COLOR"] = "1"
@@ -21,3 +24,16 @@ def real_model() -> Path:
     assert spec is not None, "run `make install`: the demo's model is missing"
     assert spec.submodule_search_locations is not None
     return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@pytest.fixture(scope="session")
+def guest():
+    """A template with all frameworks and small limits, for every test that loads something (xdist group `sandbox`).
+
+    The caller's environment holds a canary when it starts.
+    """
+    limits = GuestLimits(memory_bytes=GIB, cpu_seconds=60, scratch_bytes=16 * MIB, output_bytes=MIB, processes=32)
+    os.environ["ASSAY_TEST_CANARY"] = "seen"
+    with Guest("assay.workers.loader", limits) as made:
+        yield made
+    del os.environ["ASSAY_TEST_CANARY"]

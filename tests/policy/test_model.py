@@ -110,3 +110,20 @@ def test_a_huge_policy_is_refused():
 def test_a_policy_that_accepts_the_unread_can_not_be_built():
     with pytest.raises(PolicyError, match="can't be accepted"):
         Policy("p", "1", 1, ("pickle",), unread=Action.ACCEPT)
+
+
+def test_what_runs_besides_is_part_of_the_policy():
+    plain = load_policy(MINIMAL)
+    assert (plain.run, plain.layers) == ((), ())
+    assert "run" not in plain.to_json()
+    more = load_policy(MINIMAL + '[run]\ninspectors = ["load"]\nlayers = ["landlock"]\n')
+    assert (more.run, more.layers) == (("load",), ("landlock",))
+    assert more.digest != plain.digest
+
+
+@pytest.mark.parametrize(
+    "text", ["run = 1\n", "[run]\nfiles = []\n", '[run]\nlayers = "x"\n', "[run]\ninspectors = [1]\n"]
+)
+def test_a_broken_run_table_is_refused(text):
+    with pytest.raises(PolicyError):
+        load_policy(text + MINIMAL if text.startswith("run") else MINIMAL + text)

@@ -78,6 +78,7 @@ class Recorder:
     def __init__(self, table: Calls, given: tuple[str, ...], writable: tuple[str, ...]) -> None:
         self._table = table
         self._given = (*given, *writable)
+        self._above = {str(above) for path in self._given for above in Path(path).parents} - {"/"}
         self._writable = writable
         self._begun = time.monotonic()
         self._forks = 0
@@ -157,7 +158,7 @@ class Recorder:
             if not _QUIET_WRITE.fullmatch(path):
                 self.add("write", path, call.pid, call=name)
             return errno.EACCES
-        if _inside(path, self._given):
+        if _inside(path, self._given) or path in self._above:  # those hold nothing but the way to what was given
             return None
         if _ENVIRON.fullmatch(path):
             self.add("environment", path, call.pid, call=name)
