@@ -12,9 +12,13 @@ from assay.inspections.lookalike import LookAlike
 
 _JSON = frozenset(("json", "jsonl"))
 _TENSORFLOW = frozenset(("tf-saved-model", "tf-graph", "tf-table", "tf-fingerprint"))
+_BOOSTERS = frozenset(("xgboost-json", "xgboost-ubj", "xgboost-binary", "lightgbm-text", "catboost"))
+_GRAPHS = frozenset(("coreml", "paddle", "json", "mxnet-params", "paddle-params"))
 _TORCH = frozenset(("torch-export", "torchscript", "torch-zip"))
 
-_PROGRAMS = frozenset(("elf", "pe", "macho", "wasm", "dex", "jar", "object-archive", "python-bytecode"))
+_PROGRAMS = frozenset(
+    ("elf", "pe", "macho", "wasm", "dex", "jar", "object-archive", "python-bytecode", "java-object")
+)
 _SOURCES = frozenset(("native-source", "cython", "javascript", "lua", "r-source", "perl", "ruby"))
 
 # Classes and late ones: each run makes its own, so that nothing passes from one snapshot to the next.
@@ -31,15 +35,23 @@ BUILTIN: tuple[Any, ...] = (
         frozenset(("python", "notebook", "shell", "json")),
         suffixes=(".txt", ".in"),
     ),
-    Late("template", "template", "Templates", frozenset(("jinja", "json"))),
-    Late("keras", "keras", "Keras", frozenset(("hdf5", "keras-metadata", "keras-zip", "json"))),
+    Late("template", "template", "Templates", frozenset(("jinja", "json")), local=True),
+    Late("keras", "keras", "Keras", frozenset(("hdf5", "keras-metadata", "keras-zip", "json")), local=True),
     Late("tensorflow", "tensorflow", "TensorFlow", _TENSORFLOW),
     Late("onnx", "onnx", "OnnxModel", frozenset(("onnx",))),
-    Late("gguf", "gguf", "GgufFile", frozenset(("gguf",))),
-    Late("tflite", "tflite", "FlatModels", frozenset(("tflite", "executorch"))),
-    Late("torch-archive", "torch_archive", "TorchArchives", _TORCH - {"torch-zip"}, within=_TORCH),
+    Late("gguf", "gguf", "GgufFile", frozenset(("gguf",)), local=True),
+    Late("tflite", "tflite", "FlatModels", frozenset(("tflite", "executorch")), local=True),
+    Late("torch-archive", "torch_archive", "TorchArchives", _TORCH - {"torch-zip"}, within=_TORCH, local=True),
+    Late("xml-model", "xml_models", "XmlModels", frozenset(("pmml", "openvino", "xml", "svg"))),
+    Late("booster", "boosters", "Boosters", _BOOSTERS, local=True),
+    Late("graph", "graphs", "Graphs", _GRAPHS, local=True),
+    Late("flax", "flax", "FlaxCheckpoint", frozenset(("msgpack",)), local=True),
+    Late("bundle", "bundles", "Bundles", frozenset(("nemo", "mar")), within=frozenset(("tar", "zip")), local=True),
+    Late("tokenizer", "tokenizer", "Tokenizers", frozenset(("json",)), local=True),
+    Late("card", "card", "Cards", frozenset(("markdown",)), local=True),
+    Late("bytecode", "pyc", "CompiledPython", frozenset(("python-bytecode",)), local=True),
     Late("r-data", "rdata", "RObjects", frozenset(("r-rds", "r-data")), local=True),
-    Late("skops", "skops", "Skops", frozenset(("skops",)), within=frozenset(("skops",))),
+    Late("skops", "skops", "Skops", frozenset(("skops",)), within=frozenset(("skops",)), local=True),
     Late("native-code", "native", "NativeCode", _PROGRAMS | _SOURCES, local=True),
     Late(
         "cross-file",

@@ -37,6 +37,7 @@ class GgufFile:
 
     name = "gguf"
     version = "1"
+    local = True
 
     def wants(self, part: Part) -> bool:
         """GGUF files."""

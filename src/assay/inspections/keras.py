@@ -58,6 +58,7 @@ class Keras:
 
     name = "keras"
     version = "1"
+    local = True
 
     def wants(self, part: Part) -> bool:
         """HDF5 files, Keras metadata and JSON; of an archive, the members."""

@@ -61,6 +61,7 @@ class Skops:
 
     name = "skops"
     version = "1"
+    local = True
 
     def wants(self, part: Part) -> bool:
         """The archive, and the schema in it."""

@@ -59,6 +59,7 @@ class Templates:
 
     name = "template"
     version = "1"
+    local = True
 
     def wants(self, part: Part) -> bool:
         """Jinja files, and the configurations that hold templates."""

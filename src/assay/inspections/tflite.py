@@ -49,6 +49,7 @@ class FlatModels:
 
     name = "tflite"
     version = "1"
+    local = True
 
     def wants(self, part: Part) -> bool:
         """TensorFlow Lite and ExecuTorch models."""

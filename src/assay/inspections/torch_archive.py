@@ -45,6 +45,7 @@ class TorchArchives:
 
     name = "torch-archive"
     version = "1"
+    local = True
 
     def wants(self, part: Part) -> bool:
         """The archives themselves, their code, and their programs."""
