@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from assay.core.errors import ContentError
 from assay.core.finding import Confidence, Severity
 from assay.formats.json_text import read_json
-from assay.sourcecode.table import kinds_of, table
 
 if TYPE_CHECKING:
     from assay.inspections.parts import Collector, Part
@@ -69,6 +68,8 @@ class Bundles:
 
 
 def _targets(text: str, out: Collector) -> None:
+    from assay.sourcecode.table import kinds_of, table  # noqa: PLC0415 - few archives name a class
+
     for match in _TARGET.finditer(text):
         key, target = match.groups()
         if "." not in target or target.startswith(_OWN) or key == "_target_":

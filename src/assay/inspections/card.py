@@ -14,12 +14,12 @@ import re
 from typing import TYPE_CHECKING
 
 from assay.core.finding import Confidence, Severity
-from assay.inspections.sourcecode_scripts import judge_hidden
+from assay.inspections.hidden import judge_hidden
 from assay.sourcecode.hidden import find_hidden
-from assay.sourcecode.shell import read_shell
 
 if TYPE_CHECKING:
     from assay.inspections.parts import Collector, Part
+    from assay.sourcecode.shell import ShellAct
 
 _LOW, _MEDIUM, _HIGH = Severity.LOW, Severity.MEDIUM, Severity.HIGH
 _ACTIVE = re.compile(
@@ -59,7 +59,7 @@ class Cards:
         text = data.decode("utf-8", "replace")
         judge_hidden(find_hidden(text), out, code=False)
         prose, commands = _split(text)
-        for act in read_shell(commands):
+        for act in _acts(commands):
             if act.kind in _COMMANDS:
                 message = f"tells to run a command: {act.kind}: {act.text[:200]}"
                 out.finding("card-command", _COMMANDS[act.kind], Confidence.LOW, message, line=act.line, kind=act.kind)
@@ -68,6 +68,14 @@ class Cards:
             excerpt = prose[match.start() : match.start() + 100].strip()
             out.finding("card-active-content", _LOW, Confidence.MEDIUM, f"active content: {excerpt!r}", line=line)
         _links(prose, out)
+
+
+def _acts(commands: str) -> tuple[ShellAct, ...]:
+    if not commands.strip():
+        return ()
+    from assay.sourcecode.shell import read_shell  # noqa: PLC0415 - many cards have no commands
+
+    return read_shell(commands)
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from assay.core.finding import Confidence, Severity
 from assay.formats.gguf import read_gguf
-from assay.inspections.sourcecode_scripts import judge_hidden
+from assay.inspections.hidden import judge_hidden
 from assay.inspections.template import judge_template
 from assay.sourcecode.hidden import find_hidden
 

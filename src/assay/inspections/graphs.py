@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError
 from assay.core.finding import Confidence, Severity
-from assay.formats.coreml import read_coreml
 from assay.formats.json_text import read_json
-from assay.formats.paddle import read_paddle
 
 if TYPE_CHECKING:
     from assay.inspections.parts import Collector, Part
@@ -55,6 +53,8 @@ class Graphs:
 
 
 def _coreml(part: Part, out: Collector) -> None:
+    from assay.formats.coreml import read_coreml  # noqa: PLC0415 - JSON wakes this inspector far more often
+
     model = read_coreml(part.stream, part.size, part.limits)
     if model.custom:
         message = f"needs classes of the application: {', '.join(model.custom[:8])}"
@@ -72,6 +72,8 @@ def _coreml(part: Part, out: Collector) -> None:
 
 
 def _paddle(part: Part, out: Collector) -> None:
+    from assay.formats.paddle import read_paddle  # noqa: PLC0415
+
     program = read_paddle(part.stream, part.size, part.limits, _PADDLE_FILES | _PADDLE_PYTHON)
     for kind in sorted(_PADDLE_PYTHON & program.operators.keys()):
         message = f"the operator {kind} runs Python or other code"

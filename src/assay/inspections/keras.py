@@ -17,11 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError
 from assay.core.finding import Confidence, Severity
-from assay.formats.hdf5.reader import read_hdf5
 from assay.formats.json_text import read_json
-from assay.formats.keras import is_keras, read_keras
-from assay.inspections.bytecode import judge_code
-from assay.sourcecode.table import kinds_of, table
 
 if TYPE_CHECKING:
     from assay.formats.keras import KerasCode, KerasFile, KerasObject
@@ -78,6 +74,8 @@ class Keras:
 
 
 def _document(data: bytes, depth: int, out: Collector, where: str) -> None:
+    from assay.formats.keras import is_keras  # noqa: PLC0415 - JSON is everywhere, Keras is not
+
     try:
         document = read_json(data, depth=depth)
     except ContentError as error:
@@ -90,6 +88,8 @@ def _document(data: bytes, depth: int, out: Collector, where: str) -> None:
 
 def judge_config(document: Any, out: Collector, where: str = "") -> None:
     """Judge a parsed configuration; `where` names the attribute or node that it was found in."""
+    from assay.formats.keras import read_keras  # noqa: PLC0415
+
     config = read_keras(document)
     prefix = f"{where}: " if where else ""
     for item in config.code:
@@ -106,6 +106,8 @@ def _code(item: KerasCode, out: Collector, prefix: str) -> None:
         message = f"{prefix}{item.place} carries Python bytecode that could not be read ({item.problem})"
         out.finding("keras-lambda", _HIGH, Confidence.MEDIUM, message, place=item.place)
         return
+    from assay.inspections.bytecode import judge_code  # noqa: PLC0415
+
     judged = judge_code(item.code)
     out.finding(
         "keras-lambda",
@@ -133,6 +135,8 @@ def _object(item: KerasObject, out: Collector, prefix: str, arguments: str) -> N
 
 def _target(item: KerasObject, target: str) -> tuple[str, Severity, str]:
     """(rule, severity, why) of a class or function by its module and name; an empty rule for an ordinary one."""
+    from assay.sourcecode.table import kinds_of, table  # noqa: PLC0415
+
     module, name = item.module, item.name
     root = module.split(".")[0]
     if root == "builtins":
@@ -151,6 +155,8 @@ def _target(item: KerasObject, target: str) -> tuple[str, Severity, str]:
 
 
 def _builtin(name: str, *, function: bool) -> tuple[str, Severity, str]:
+    from assay.sourcecode.table import kinds_of  # noqa: PLC0415
+
     if function and (kinds_of(f"builtins.{name}") or name in _BUILT_IN):
         return "keras-dangerous-object", _CRITICAL, "it reaches the system"
     return ("keras-custom-object", _LOW, "its code is not in the file") if function else ("", _NOTE, "")
@@ -190,6 +196,8 @@ def _file(item: KerasFile, out: Collector, prefix: str) -> None:
 
 def _hdf5(part: Part, out: Collector) -> None:
     """The attributes of an HDF5 file that hold configurations, and whatever lies outside the file."""
+    from assay.formats.hdf5.reader import read_hdf5  # noqa: PLC0415
+
     file = read_hdf5(part.stream, part.size, part.limits)
     for attribute in file.attributes:
         for value in attribute.values:

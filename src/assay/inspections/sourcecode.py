@@ -21,11 +21,8 @@ from typing import TYPE_CHECKING
 from assay.core.errors import ContentError
 from assay.core.finding import Confidence, Severity
 from assay.formats.json_text import read_json
+from assay.inspections.hidden import judge_hidden
 from assay.inspections.references import references
-from assay.inspections.sourcecode_python import judge_python, lists
-from assay.inspections.sourcecode_scripts import judge_hidden, judge_requirements, judge_shell
-from assay.sourcecode.notebook import read_notebook
-from assay.sourcecode.python import read_python
 
 if TYPE_CHECKING:
     from assay.inspections.parts import Collector, Part
@@ -74,18 +71,22 @@ class SourceCode:
         if data is None:
             out.unread(f"longer than {part.limits.text_bytes} bytes")
             return
-        if "notebook" in part.formats:
-            self._notebook(data, part, out)
-        elif "python" in part.formats:
+        readings = set(part.formats)
+        if "python" in readings:
+            from assay.sourcecode.python import read_python  # noqa: PLC0415 - most repositories have no code
+
             source = read_python(data, part.limits)
             self._files[part.path, part.inner] = _File(part.path, part.inner, source, out)
-        elif "shell" in part.formats:
-            text = data.decode("utf-8", "replace")
-            judge_shell(_INSTRUCTION.sub("", text) if "dockerfile" in part.formats else text, out)
-        elif "json" in part.formats:
+        if "shell" in readings:
+            _shell(data, out, dockerfile="dockerfile" in readings)
+        if "json" in readings and not part.inner:
             self._configuration(part, data)
-        else:
+        if _REQUIREMENTS.fullmatch(part.name) and "text" in readings:
+            from assay.inspections.sourcecode_scripts import judge_requirements  # noqa: PLC0415
+
             judge_requirements(data.decode("utf-8", "replace"), out)
+        if "notebook" in readings:
+            _notebook(data, part, out)
 
     def finish(self, out: Collector) -> None:
         """Judge the Python files by whether anything imports them."""
@@ -113,19 +114,10 @@ class SourceCode:
                 module = reference.module.replace(".", "/").removesuffix("/py")
                 self._referenced[posixpath.normpath(posixpath.join(folder, f"{module}.py"))] = part.path
 
-    def _notebook(self, data: bytes, part: Part, out: Collector) -> None:
-        notebook = read_notebook(data, part.limits)
-        judge_shell(notebook.shell, out)
-        for cell, excerpt in notebook.active_outputs:
-            message = f"the stored output of cell {cell} has a script: {excerpt[:100]}"
-            out.finding("notebook-active-output", Severity.NOTE, Confidence.MEDIUM, message, cell=cell)
-        if "python" in notebook.language.lower() or not notebook.language:
-            source = read_python(notebook.python.encode("utf-8", "surrogatepass"), part.limits)
-            judge_hidden(source.hidden, out, code=True)
-            _report(source, out, loaded=False)
-
     def _loader(self, file: _File) -> bool:
         """Whether a loader imports the file by itself; notes what does."""
+        from assay.inspections.sourcecode_python import lists  # noqa: PLC0415
+
         name = file.inner[-1] if file.inner else file.path
         base = posixpath.basename(name)
         if not file.inner and file.path in self._referenced:
@@ -153,6 +145,29 @@ class SourceCode:
                     if key in self._files:
                         found.append(self._files[key])
         return found
+
+
+def _shell(data: bytes, out: Collector, *, dockerfile: bool) -> None:
+    from assay.inspections.sourcecode_scripts import judge_shell  # noqa: PLC0415
+
+    text = data.decode("utf-8", "replace")
+    judge_shell(_INSTRUCTION.sub("", text) if dockerfile else text, out)
+
+
+def _notebook(data: bytes, part: Part, out: Collector) -> None:
+    from assay.inspections.sourcecode_scripts import judge_shell  # noqa: PLC0415
+    from assay.sourcecode.notebook import read_notebook  # noqa: PLC0415
+    from assay.sourcecode.python import read_python  # noqa: PLC0415
+
+    notebook = read_notebook(data, part.limits)
+    judge_shell(notebook.shell, out)
+    for cell, excerpt in notebook.active_outputs:
+        message = f"the stored output of cell {cell} has a script: {excerpt[:100]}"
+        out.finding("notebook-active-output", Severity.NOTE, Confidence.MEDIUM, message, cell=cell)
+    if "python" in notebook.language.lower() or not notebook.language:
+        source = read_python(notebook.python.encode("utf-8", "surrogatepass"), part.limits)
+        judge_hidden(source.hidden, out, code=True)
+        _report(source, out, loaded=False)
 
 
 def _judge(file: _File) -> None:
@@ -191,6 +206,8 @@ def _broken(file: _File) -> None:
 
 
 def _report(source: PythonSource, out: Collector, *, loaded: bool) -> None:
+    from assay.inspections.sourcecode_python import judge_python  # noqa: PLC0415
+
     for judgement in judge_python(source, loaded=loaded):
         effect = judgement.effect
         out.finding(

@@ -1,4 +1,4 @@
-"""How bad what shell scripts, notebooks and requirement files would do is, and what hidden characters mean."""
+"""How bad what shell scripts, notebooks and requirement files would do is."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from assay.sourcecode.requirements import read_requirements
 from assay.sourcecode.shell import read_shell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from assay.inspections.parts import Collector
-    from assay.sourcecode.hidden import Hidden
 
 _NOTE, _LOW, _MEDIUM, _HIGH, _CRITICAL = Severity
 _ACTS = {
@@ -30,14 +27,6 @@ _ACTS = {
     "download": _NOTE,
     "install": _NOTE,
 }
-_HIDDEN = {
-    "bidi": (_HIGH, "makes the text read otherwise than it runs (CVE-2021-42574)"),
-    "tag": (_HIGH, "spells text that only a machine reads"),
-    "selector-run": (_HIGH, "carries data that only a machine reads"),
-    "zero-width": (_LOW, "is not visible"),
-    "control": (_MEDIUM, "steers a terminal"),
-    "private": (_NOTE, "has no meaning of its own"),
-}
 
 
 def judge_shell(text: str, out: Collector) -> None:
@@ -45,31 +34,6 @@ def judge_shell(text: str, out: Collector) -> None:
     for act in read_shell(text):
         message = f"{act.kind}: {act.text[:300]}"
         out.finding("script-command", _ACTS[act.kind], Confidence.MEDIUM, message, line=act.line, kind=act.kind)
-
-
-def judge_hidden(hidden: Iterable[Hidden], out: Collector, *, code: bool) -> None:
-    """Report hidden characters; in prose (`code` false) a few of the milder kinds are ordinary."""
-    for item in hidden:
-        severity, why = _HIDDEN[item.kind]
-        if not code and item.kind == "bidi":
-            severity = _LOW  # right-to-left prose uses them
-        decoded = f", spelling {item.decoded!r}" if item.decoded else ""
-        message = (
-            f"{item.count} hidden characters ({item.kind}) that {why}"[:-1]
-            if item.count != 1
-            else f"a hidden character ({item.kind}) that {why}"
-        )
-        line = item.lines[0] if item.lines else None
-        out.finding(
-            "hidden-characters",
-            severity,
-            Confidence.HIGH,
-            message + decoded,
-            line=line,
-            kind=item.kind,
-            count=item.count,
-            decoded=item.decoded,
-        )
 
 
 def judge_requirements(text: str, out: Collector) -> None:

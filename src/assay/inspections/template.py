@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from assay.core.errors import ContentError
 from assay.core.finding import Confidence, Severity
 from assay.formats.json_text import read_json
-from assay.inspections.sourcecode_scripts import judge_hidden
-from assay.sourcecode.jinja import read_template
+from assay.inspections.hidden import judge_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +49,22 @@ _ORDERS = re.compile(
     r"|\b(?:do not|don't|never)\b.{0,30}\b(?:tell|mention|reveal|inform|disclose|refuse)\b"
     r"|\b(?:reveal|exfiltrate|leak|send|include|insert|output)\b.{0,60}\b(?:secret|password|token|key|credential|link|code|url)s?\b",
     re.IGNORECASE | re.DOTALL,
+)
+# Keys of structured content, which templates ask for in the same way as for words.
+_STRUCTURE = frozenset(
+    (
+        "image",
+        "image_url",
+        "video",
+        "audio",
+        "text",
+        "parts",
+        "tool_calls",
+        "type",
+        "input_audio",
+        "thinking",
+        "content",
+    )
 )
 _WORD = re.compile(r"[A-Za-z]{3,}")
 
@@ -108,6 +123,8 @@ def judge_template(text: str, out: Collector, where: str = "") -> None:
     """Judge one template; `where` names the key that it stands under."""
     if "{" not in text and not where:
         return
+    from assay.sourcecode.jinja import read_template  # noqa: PLC0415 - JSON wakes this inspector far more often
+
     template = read_template(text)
     prefix = f"{where}: " if where else ""
     if template.error:
@@ -149,7 +166,7 @@ def _conditional(item: ConditionalText, out: Collector, prefix: str) -> None:
         return
     words = len(_WORD.findall(item.output))
     active = _ACTIVE.search(item.output) or _ORDERS.search(item.output)
-    if not active and words < 5:  # noqa: PLR2004 - labels and tags have fewer
+    if not active and (words < 5 or item.trigger in _STRUCTURE):  # noqa: PLR2004 - labels and tags have fewer
         return
     severity = _HIGH if active else _MEDIUM
     message = f"{prefix}when a message holds {item.trigger[:100]!r}, adds {item.output[:200]!r}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from assay.core.errors import ContentError
 from assay.core.finding import Confidence, Severity
 from assay.formats.json_text import read_json
-from assay.inspections.sourcecode_scripts import judge_hidden
+from assay.inspections.hidden import judge_hidden
 from assay.sourcecode.hidden import find_hidden
 
 if TYPE_CHECKING:

@@ -79,6 +79,8 @@ def read_shell(text: str, depth: int = 0) -> tuple[ShellAct, ...]:
     acts: dict[tuple[str, int], ShellAct] = {}
     variables: dict[str, str] = {}
     for number, raw in _logical_lines(text[:_MAX_TEXT]):
+        if not raw.strip():
+            continue
         line = normalise(raw, variables)
         for act in _acts(line, number):
             acts.setdefault((act.kind, number), act)
