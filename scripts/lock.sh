@@ -7,6 +7,6 @@ compile=(uv pip compile --universal --python-version 3.11 --generate-hashes --no
 "${compile[@]}" "$@" constraints/runtime.in -o constraints/runtime.txt
 "${compile[@]}" "$@" --no-deps constraints/model.in -o constraints/model.txt
 "${compile[@]}" "$@" --override constraints/override.in -c constraints/runtime.txt constraints/test.in -o constraints/test.txt
-for client in constraints/clients/*.in; do
+for client in constraints/clients/*.in constraints/peers/*.in constraints/corpus/*.in; do
   "${compile[@]}" "$@" "$client" -o "${client%.in}.txt"
 done

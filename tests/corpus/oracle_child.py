@@ -46,7 +46,7 @@ def _pickle_all(path: Path) -> None:
     import pickle
 
     with path.open("rb") as stream:
-        while True:
+        while stream.peek(1):
             pickle.load(stream)
 
 

@@ -7,6 +7,7 @@ without network when it is installed (`make test` installs it).
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,17 @@ def test_the_oracle_can_tell_that_nothing_ran(tmp_path: Path) -> None:
     }
     work = tmp_path / "work"
     assert oracle.run([entry], folder, work) == {"quiet.pkl": {"executed": False, "ended": "loaded"}}
+
+
+def test_harmless_files_load_and_run_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    entries, _ = build.write_harmless(folder, [sys.executable])
+    work = tmp_path / "work"
+    results = oracle.run([e for e in entries if e["loader"]], folder, work)
+    assert not {path: result for path, result in results.items() if result.get("executed", False)}
+    failed = {path: result for path, result in results.items() if result.get("ended", "loaded") != "loaded"}
+    assert not failed, json.dumps(failed, indent=1)
 
 
 def test_the_generator_is_deterministic(written: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("corpus")]
 
 NAMED_SHARE = 0.97  # of everything that executes; inconclusive is not a way out
+HARMLESS_FLAGGED_SHARE = 0.03  # at medium or above
+HARMLESS_INCONCLUSIVE_SHARE = 0.02
+MINIMUM_HARMLESS = 120
 WANTED = {
     EXECUTES: {NAMED},
     ABUSES: {NAMED, FLAGGED, NOTED},
@@ -64,3 +68,23 @@ def test_broken_content_is_never_clean_and_never_an_error(
 ) -> None:
     missed = {path: said for path, said in _of(scanned, MALFORMED).items() if said in (CLEAN, ERROR)}
     assert not missed
+
+
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("harmless")
+    entries, _ = build.write_harmless(folder, [sys.executable])
+    verdicts = detection.judge(entries, detection.scan(folder), folder)
+    print(detection.table(entries, verdicts, WANTED))
+    return verdicts
+
+
+def test_harmless_files_are_rarely_flagged(harmless: dict[str, str]) -> None:
+    assert len(harmless) >= MINIMUM_HARMLESS
+    flagged = [path for path, said in harmless.items() if said not in (CLEAN, NOTED, INCONCLUSIVE)]
+    assert len(flagged) <= HARMLESS_FLAGGED_SHARE * len(harmless), flagged
+
+
+def test_harmless_files_are_rarely_inconclusive(harmless: dict[str, str]) -> None:
+    unclear = [path for path, said in harmless.items() if said == INCONCLUSIVE]
+    assert len(unclear) <= HARMLESS_INCONCLUSIVE_SHARE * len(harmless), unclear
