@@ -33,6 +33,14 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Indirect:
+    """The callable calls another one, which is judged in its place."""
+
+    target: Any
+    arguments: Any
+
+
+@dataclass(frozen=True)
 class Nested:
     """Content that a callable may load in turn.
 
@@ -48,6 +56,8 @@ class Nested:
     text: bool = False
     data: bytes = b""
 
+
+Answer = Refused | Nested | Indirect | None
 
 _PICKLE_BYTES = 4  # the shortest pickle that calls something is longer
 _SEARCHED = 64  # parts of a term that are looked at
@@ -146,33 +156,136 @@ def nested(event: ev.Event, made: dict[int, Nested]) -> Refused | Nested:
     return Refused("pickle-dangerous-call", Severity.HIGH, "it unpickles bytes that are computed while loading")
 
 
-def _codec(event: ev.Event, _resolve: Resolve) -> Refused | None:
-    inside = items(event.arguments)
-    if len(inside) >= 1 and isinstance(inside[0], str | list) and (len(inside) < 2 or inside[1] in _TEXT_CODECS):  # noqa: PLR2004
+def _codec(event: ev.Event, _resolve: Resolve) -> Answer:
+    """Protocol 2 writes bytes as text and a codec."""
+    first, codec = _at(event, 0), _at(event, 1)
+    plain = isinstance(first, str) or (isinstance(first, list) and first[0] == "str")
+    if plain and (len(items(event.arguments)) == 1 or codec in _TEXT_CODECS):
         return None
-    return Refused("pickle-unknown-code", Severity.MEDIUM, "this codec is none that picklers use")
+    return Refused("pickle-unknown-code", Severity.MEDIUM, "picklers encode text with other codecs")
 
 
-def _getattr(event: ev.Event, resolve: Resolve) -> Refused | None:
-    inside = items(event.arguments)
-    if len(inside) >= 2 and isinstance(inside[0], list) and inside[0][0] == "global" and isinstance(inside[1], str):  # noqa: PLR2004
-        entry = resolve(inside[0][1], f"{inside[0][2]}.{inside[1]}")[2]
-        if entry is not None:
+def _getattr(event: ev.Event, resolve: Resolve) -> Answer:
+    """`getattr(Class, "method")` is what a bound method or an enum member pickles to: judged by its full name."""
+    holder, name = _at(event, 0), _at(event, 1)
+    if _is_global(holder) and isinstance(name, str):
+        _, _, entry, risk = resolve(holder[1], f"{holder[2]}.{name}")
+        if entry is not None or (risk is None and _is_enum_member(holder, name, resolve)):
             return None
     what = show(event.arguments, 200)
-    return Refused("pickle-dangerous-call", Severity.HIGH, f"it reaches an attribute by name {what}")
+    return Refused("pickle-dangerous-call", Severity.HIGH, f"it reaches an attribute by its name: {what}")
 
 
-def _reconstructor(event: ev.Event, _resolve: Resolve) -> Refused | None:
+def _is_enum_member(holder: list[ev.Term], name: str, resolve: Resolve) -> bool:
+    """Members are written in capitals, and enumerations are classes that may be called."""
+    entry = resolve(holder[1], holder[2])[2]
+    return entry is not None and entry.use == "class" and name.isupper() and name.isidentifier()
+
+
+def _type(event: ev.Event, _resolve: Resolve) -> Answer:
+    """`type(x)` tells a type, `type(name, bases, namespace)` makes a class."""
+    if len(items(event.arguments)) == 1:
+        return None
+    return Refused("pickle-dangerous-call", Severity.HIGH, "it makes a class with methods of the pickle's choice")
+
+
+def _plain(event: ev.Event, resolve: Resolve) -> Answer:
+    """Built-in containers and numbers run the methods of what they are made from: that must be plain data."""
+    for argument in items(event.arguments):
+        if not isinstance(argument, list) or not argument or argument[0] not in {"result", "unknown", "computed"}:
+            continue
+        made_by = callee(argument[2]) if argument[0] == "result" else None
+        entry = resolve(*made_by)[2] if made_by else None
+        if entry is None or entry.framework != "stdlib":
+            return Refused("pickle-unknown-code", Severity.MEDIUM, "it is made from an object, whose methods run")
+    return None
+
+
+def _reconstructor(event: ev.Event, _resolve: Resolve) -> Answer:
     """`copyreg._reconstructor(class, base, state)` calls `base.__new__` and `base.__init__`."""
-    _class, base = (*items(event.arguments), None, None)[:2]
-    if isinstance(base, list) and base[0] == "global" and base[1] in {"builtins", "__builtin__"}:
+    base = _at(event, 1)
+    if _is_global(base) and base[1] in {"builtins", "__builtin__"}:
         return None
     return Refused("pickle-unknown-code", Severity.MEDIUM, "the base class is no built-in type")
 
 
-CHECKS: dict[str, Callable[[Any, Resolve], Refused | None]] = {
+def _newobj(event: ev.Event, resolve: Resolve) -> Answer:
+    """The first argument is a class that is made without being called."""
+    first = _at(event, 0)
+    entry = resolve(first[1], first[2])[2] if _is_global(first) else None
+    if entry is not None and entry.use in {"class", "new"}:
+        return None
+    return Refused("pickle-unknown-code", Severity.MEDIUM, f"it makes an object of {show(first, 200)}")
+
+
+def _reconstruct(event: ev.Event, resolve: Resolve) -> Answer:
+    """Numpy makes an array of the given class, which must be one of the known array classes."""
+    first = _at(event, 0)
+    entry = resolve(first[1], first[2])[2] if _is_global(first) else None
+    if entry is not None and entry.use in {"class", "new"} and "memmap" not in str(first[2]):
+        return None
+    return Refused("pickle-unknown-code", Severity.MEDIUM, f"it makes an array of the class {show(first, 200)}")
+
+
+def _ufunc(event: ev.Event, resolve: Resolve) -> Answer:
+    """`_ufunc_reconstruct(module, name)` imports any module and takes any attribute."""
+    module, name = _at(event, 0), _at(event, 1)
+    if isinstance(module, str) and isinstance(name, str):
+        entry = resolve(module, name)[2]
+        if entry is not None and entry.use == "refer" and module.partition(".")[0] in {"numpy", "scipy"}:
+            return None
+    return Refused("pickle-dangerous-call", Severity.HIGH, f"it imports {show(event.arguments, 200)}, no known ufunc")
+
+
+def _constructor(event: ev.Event, _resolve: Resolve) -> Answer:
+    """numpy.random calls what it is given as constructor."""
+    for argument in items(event.arguments):
+        if isinstance(argument, list) and argument and argument[0] in {"global", "result", "unknown", "computed"}:
+            if argument[0] == "global" and str(argument[1]).startswith("numpy.random"):
+                continue
+            made_by = callee(argument[2]) if argument[0] == "result" else None
+            if made_by and made_by[0].startswith("numpy.random"):
+                continue
+            return Refused("pickle-dangerous-call", Severity.HIGH, f"it calls {show(argument, 200)} in turn")
+    return None
+
+
+def _rebuild(event: ev.Event, _resolve: Resolve) -> Answer:
+    """Torch calls its first argument with its third."""
+    function, arguments = _at(event, 0), _at(event, 2)
+    if _is_global(function) and isinstance(arguments, list) and arguments[:1] == ["tuple"]:
+        return Indirect(function, arguments)
+    return Refused("pickle-dangerous-call", Severity.HIGH, f"it calls {show(function, 200)} in turn")
+
+
+def _partial(event: ev.Event, resolve: Resolve) -> Answer:
+    """A partial keeps a function for later; it must be one that is known, and known for any arguments."""
+    function = _at(event, 0)
+    entry = resolve(function[1], function[2])[2] if _is_global(function) else None
+    if entry is not None and not entry.check:
+        return None
+    return Refused("pickle-unknown-code", Severity.MEDIUM, f"it keeps {show(function, 200)} to be called later")
+
+
+def _at(event: ev.Event, place: int) -> ev.Term:
+    inside = items(event.arguments)
+    return inside[place] if place < len(inside) else None
+
+
+def _is_global(term: ev.Term) -> bool:
+    return isinstance(term, list) and bool(term) and term[0] == "global"
+
+
+CHECKS: dict[str, Callable[[Any, Resolve], Answer]] = {
     "codec": _codec,
     "getattr": _getattr,
+    "type": _type,
+    "plain": _plain,
     "reconstructor": _reconstructor,
+    "newobj": _newobj,
+    "reconstruct": _reconstruct,
+    "ufunc": _ufunc,
+    "ctor": _constructor,
+    "rebuild": _rebuild,
+    "partial": _partial,
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from assay.inspections.pickle_difference import Difference
 
 _PYTHON3_PROTOCOL = 3
+_CALLING = frozenset(("reduce", "inst", "obj"))
 _LOAD_NAMES = frozenset(("load", "loads", "_load", "_loads", "Unpickler", "_Unpickler", "load_build", "read_pickle"))
 _LOADERS = frozenset(
     (package, name)
@@ -200,16 +201,22 @@ class Judge:
         if entry.use == "refer":
             self._unknown(event, module, name, f"calls {shown}; this name is only known as a reference", call=shown)
             return
+        if entry.use == "new" and event.how in _CALLING and len(checks.items(event.arguments)) > 0:
+            why = f"calls {shown}; this class is only known as something that is restored without being called"
+            self._unknown(event, module, name, why, call=shown)
+            return
         if not entry.check:
             return
         if entry.check == "codec" and (text := checks.encoded(event)) is not None:
             self._made[event.result] = text
-        verdict: checks.Refused | checks.Nested | None
+        verdict: checks.Answer
         if entry.check == "nested":
             verdict = checks.nested(event, self._made)
         else:
             verdict = checks.CHECKS[entry.check](event, self._resolve)
-        if isinstance(verdict, checks.Nested):
+        if isinstance(verdict, checks.Indirect):
+            self._call(ev.Event(ev.CALL, event.offset, verdict.target, verdict.arguments, event.result, "reduce"))
+        elif isinstance(verdict, checks.Nested):
             self.nested.append((verdict, f"{module}.{name}"))
         elif verdict is not None:
             self._add(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from assay.workers.answers import Answering, Json, Unfit
 
+_SPINS = "20000"  # then a thread that waits sleeps: on a busy machine spinning costs several times the work
 PAGE = 30_000  # characters of one page of answers: escaped twice, it stays below the channel's 128 KiB
 _TASKS = {
     "text-classification": ("assay.workers.evaluator_text", "classify"),
@@ -47,11 +48,13 @@ _STATE = _State()
 
 def preload() -> dict[str, str]:
     """Import the frameworks that are there; gives their versions."""
+    os.environ["GOMP_SPINCOUNT"] = _SPINS  # OpenMP reads it once, when it is loaded
     for module in ("assay.workers.evaluator_text", "assay.workers.evaluator_lm", "assay.workers.evaluator_tabular"):
         try:
             import_module(module)
         except ImportError:
             continue  # a task without its framework says so when it is asked for
+    del os.environ["GOMP_SPINCOUNT"]
     return libraries()
 
 
