@@ -261,6 +261,43 @@ def test_tar_bytes_after_the_end_and_negative_size():
     assert "bad-size" in codes(archive)
 
 
+def header(name: str, size: bytes, kind: bytes = b"0") -> bytes:
+    block = bytearray(tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT)[:512])
+    block[124:136] = size.ljust(12, b"\0")
+    block[156:157] = kind
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        header("a/", b"00000001000", b"\0"),  # V7 directory: its size is not skipped
+        header("a", b"0\x000001000"),  # a number ends at the first NUL
+        header("a", b"00000001000", b"2"),  # a link has no data
+    ],
+)
+def test_tar_entries_are_found_where_tarfile_finds_them(first):
+    data = first + header("hidden", b"00000000004") + b"evil".ljust(512, b"\0") + bytes(1024)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        assert "hidden" in archive.getnames()
+    assert contents(read_tar(io.BytesIO(data), len(data), LIMITS))["hidden"] == b"evil"
+
+
+@pytest.mark.parametrize("value", ["abc", "0", " 0 "])
+def test_tar_pax_sizes_are_read_as_tarfile_does(value):
+    record = f" size={value}\n".encode()
+    record = str(len(record) + 2).encode() + record if len(record) + 2 > 9 else b"9" + record
+    pax = header("p", b"%011o" % len(record), b"x") + record.ljust(512, b"\0")
+    data = (
+        pax + header("a", b"00000001000") + header("hidden", b"00000000004") + b"evil".ljust(512, b"\0") + bytes(1024)
+    )
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        assert "hidden" in archive.getnames()
+    assert contents(read_tar(io.BytesIO(data), len(data), LIMITS))["hidden"] == b"evil"
+
+
 # compressed streams
 
 

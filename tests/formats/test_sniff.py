@@ -43,6 +43,10 @@ def test_every_pickle_protocol_is_a_pickle(protocol, value):
         b"(cos\nsystem\nS'x'\no.",
         b"cos\nsystem\n(S'x'\ntR\xff broken afterwards",
         b"(0cos\nsystem\n(S'x'\ntR.",
+        b"I" + b"0" * 100_000 + b"1\n0cos\nsystem\n(S'x'\ntR.",
+        b"N0V" + b"a" * 100_000 + b"\n0cos\nsystem\n(S'x'\ntR.",
+        b"I1\0 what the C unpickler does not read\n0cos\nsystem\n(S'x'\ntR.",
+        b"cos\n" + b"a" * 70_000 + b"\n.",
     ],
 )
 def test_disguised_pickles_are_pickles(data):
@@ -88,6 +92,11 @@ def test_archives_and_streams():
     assert formats(lzma.compress(text)) == ("xz",)
     assert formats(lzma.compress(text, format=lzma.FORMAT_ALONE)) == ("lzma",)
     assert formats(zlib.compress(text)) == ("zlib",)
+
+
+def test_old_lzma_with_other_properties():
+    filters = [{"id": lzma.FILTER_LZMA1, "preset": 1, "lc": 2, "lp": 1, "pb": 1}]
+    assert formats(lzma.compress(b"hello " * 100, format=lzma.FORMAT_ALONE, filters=filters)) == ("lzma",)
 
 
 def test_numpy():

@@ -160,6 +160,13 @@ def test_readings_without_an_inspector_are_unread_one_by_one():
     assert "zip, which no inspector reads" in reasons
 
 
+@pytest.mark.parametrize("before", [512, 4096, 65536, 1 << 20])
+def test_hdf5_behind_a_user_block(before):
+    data = b"text " * (before // 5 + 1)
+    (evidence,) = inspect(subject({"a.txt": data[:before] + b"\x89HDF\r\n\x1a\n" + bytes(100)}), (Coverage,))
+    assert "hdf5" in evidence.facts["formats"]["a.txt"]
+
+
 def test_depth_and_expansion_are_limited_and_said():
     nested = b"end"
     for _ in range(12):

@@ -100,7 +100,7 @@ def _magic(head: bytes, size: int, found: list[str]) -> None:
         found.append("pe")
     if head[2:4] == b"\r\n" and _is_bytecode(head):
         found.append("python-bytecode")
-    if head[:1] == b"\x5d" and _is_lzma_alone(head):
+    if head[13:14] == b"\0" and _is_lzma_alone(head):
         found.append("lzma")
 
 
@@ -148,12 +148,20 @@ def _is_bytecode(head: bytes) -> bool:
 
 
 def _is_lzma_alone(head: bytes) -> bool:
+    """The old `.lzma` header, with the plausibility checks of liblzma's own detection, and data that expands."""
+    dictionary, plain = int.from_bytes(head[1:5], "little"), int.from_bytes(head[5:13], "little")
+    rounded = 1 << max(dictionary.bit_length() - 1, 0)
+    if head[0] >= 225 or dictionary not in {rounded, rounded + rounded // 2, 0xFFFFFFFF}:  # noqa: PLR2004
+        return False
+    if dictionary < 4096 or (plain >= 1 << 38 and plain != (1 << 64) - 1):  # noqa: PLR2004
+        return False
     import lzma  # noqa: PLC0415
 
     try:
-        return bool(lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=1 << 30).decompress(head[:4096], 64))
+        data = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=1 << 33).decompress(head[:4096], 64)
     except lzma.LZMAError:
         return False
+    return bool(data) or len(head) < 64  # noqa: PLR2004
 
 
 def _archives(head: bytes, tail: bytes, found: list[str]) -> None:

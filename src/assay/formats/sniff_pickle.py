@@ -14,9 +14,8 @@ _NUMBER = re.compile(
     rb"[ \t\x0b\x0c\r]*(?:[-+0-9.][0-9a-zA-Z_+\-.]*|[-+]?(?:inf|nan|infinity))[ \t\r]*(?:\0.*)?",
     re.IGNORECASE | re.DOTALL,
 )
-_MODULE = re.compile(rb"[\w.\-\x80-\xff]{1,500}\r?")
-_NAME = re.compile(rb"[\w.<>\-\x80-\xff]{1,500}\r?")
-_MIN_OPS_WITHOUT_END = 6  # an open-ended run of this many valid opcodes is no accident of text
+_MODULE = re.compile(rb"[\w.\-\x80-\xff]+\r?")
+_NAME = re.compile(rb"[\w.<>\-\x80-\xff]+\r?")
 _MIN_OPS_BEFORE_TRAILER = 4  # data-only pickle followed by other bytes
 _ENOUGH_OPS = 64
 _ENOUGH_OPS_MARKED = 4
@@ -89,7 +88,7 @@ def pickle_plausible(head: bytes, size: int, *, claimed: bool = False, strict: b
         (marked and (walk.ops > 1 or walk.end == "open"))
         or imports
         or (walk.extensions > 0 and walk.calls > 0)
-        or (walk.end == "open" and (walk.ops >= _MIN_OPS_WITHOUT_END or walk.ops == 0))
+        or walk.end == "open"
         or _stops_well(walk, size)
         or (claimed and walk.ops > 0)
     )
@@ -190,7 +189,8 @@ def _skip_lines(walk: _Walk, kind: str, start: int, more: bool) -> bool:
     for pattern in patterns:
         end = data.find(b"\n", start)
         if end < 0:
-            walk.end = "open" if more and pattern is None else "broken"
+            fits = pattern is None or pattern.fullmatch(data, start) is not None
+            walk.end = "open" if more and fits else "broken"
             return False
         line = data[start:end]
         if pattern is not None and not pattern.fullmatch(line):

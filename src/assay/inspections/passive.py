@@ -8,6 +8,7 @@ PASSIVE: frozenset[str] = frozenset(
         "text", "empty", "markdown", "csv", "licence-text", "toml", "ini", "html", "svg", "xml",
         "png", "jpeg", "gif", "webp", "tiff", "wav", "flac", "ogg", "mp3", "mp4", "avi",
         "tensor-storage", "torch-record", "npy", "sentencepiece", "makefile", "dockerfile",
+        "pdf", "tensorboard-log", "ds-store", "font",
     )
 )  # fmt: skip
 

@@ -28,6 +28,7 @@ _STORAGE = re.compile(r"(?:^|/)(?:data|constants)/[^/]*\d$")
 _RECORD = re.compile(
     r"(?:^|/)(?:version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id|archive_(?:format|version))$"
 )
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _CRC_MAX_BYTES = 64 << 20  # larger members are tensors: their CRC proves nothing that the file's digest doesn't
 
 
@@ -153,11 +154,24 @@ def _formats(place: _Place, stream: BinaryIO, size: int) -> tuple[tuple[str, ...
         tail = stream.read(TAIL_BYTES)
     result = sniff(head, tail, size, place.name, strict=place.is_storage or bool(place.known))
     formats = tuple(reading for reading in result.formats if reading not in place.known)
+    if size > HEAD_BYTES and "hdf5" not in formats and _late_hdf5(stream, size):
+        formats = (*formats, "hdf5")
     if place.is_storage:
         formats = (*(r for r in formats if r not in {"text", "empty"}), "tensor-storage")
     elif place.in_torch and _RECORD.search(place.name):
         formats = formats or ("torch-record",)
     return formats, result.expected
+
+
+def _late_hdf5(stream: BinaryIO, size: int) -> bool:
+    """An HDF5 file may start at any doubling of 512 bytes: what lies before is the user's."""
+    offset = HEAD_BYTES
+    while offset < size:
+        stream.seek(offset)
+        if stream.read(len(_HDF5)) == _HDF5:
+            return True
+        offset *= 2
+    return False
 
 
 def _content_notes(

@@ -85,12 +85,11 @@ def checksum_fits(block: bytes) -> bool:
 
 
 def _number(raw: bytes) -> int:
-    """Octal digits, or GNU base-256; -1 when it is neither."""
-    if raw[:1] and raw[0] & 0x80:
-        value = int.from_bytes(bytes([raw[0] & 0x7F]) + raw[1:], "big")
-        return -1 if raw[0] == 0xFF else value  # noqa: PLR2004
+    """Octal digits up to a NUL, or GNU base-256, as `tarfile` reads them; -1 when it is neither or negative."""
+    if raw[:1] == b"\x80":
+        return int.from_bytes(raw[1:], "big")
     try:
-        return int(raw.strip(b" \0") or b"0", 8)
+        return max(-1, int(raw.split(b"\0", 1)[0].strip() or b"0", 8))
     except ValueError:
         return -1
 
@@ -109,8 +108,8 @@ def _entry(reader: _Reader, block: bytes) -> None:
         return
     pax = reader.shared | reader.pending
     reader.pending = {}
-    if pax.get("size", "").isdigit():
-        length = int(pax["size"][:20])
+    if "size" in pax:
+        length = _pax_number(pax["size"])
     notes: list[Anomaly] = []
     if length < 0:
         notes.append(Anomaly("bad-size", "the size field is no number", at))
@@ -120,6 +119,8 @@ def _entry(reader: _Reader, block: bytes) -> None:
         notes.append(Anomaly("unknown-type", f"entry type {kind!r}", at))
         named = "file"
     name = pax.get("path") or _name(block)
+    if kind == b"\0" and _name(block).endswith("/"):
+        named = "directory"  # V7: a file whose name ends in a slash; its size is not skipped
     stored = 0 if named in {"hardlink", "symlink", "device", "directory"} and kind != b"D" else length
     if data + stored > reader.size:
         notes.append(Anomaly("entry-past-end", f"{stored} bytes at {data} in {reader.size} bytes", at))
@@ -134,6 +135,14 @@ def _entry(reader: _Reader, block: bytes) -> None:
     if len(reader.members) > reader.limits.members:
         raise LimitExceeded("members", f"more than {reader.limits.members} entries in a tar")
     reader.position = data + -(-stored_span // BLOCK) * BLOCK
+
+
+def _pax_number(text: str) -> int:
+    """As `tarfile`: what is no number is 0."""
+    try:
+        return max(-1, int(text))
+    except ValueError:
+        return 0
 
 
 def _name(block: bytes) -> str:
