@@ -88,3 +88,21 @@ def test_lz4_as_joblib_writes_it_is_expanded(tmp_path: Path) -> None:
     data = zlib.decompress(base64.b85decode(LZ4_FRAME))
     assert named(findings(tmp_path, data, "model.joblib"))
     assert named(findings(tmp_path, data[:-4] + b"\xff\xff\xff\xff", "broken.joblib"))
+
+
+@pytest.mark.parametrize(
+    ("text", "named_in"),
+    [
+        ("a: !!%70ython/object/apply:os.system ['true']\n", "os.system"),
+        ("%TAG !p! tag:yaml.org,2002:py\n---\n!p!thon/object/apply:os.system ['true']\n", "%TAG"),
+        ("a: {_target_: os.system, command: 'true'}\n", "os.system"),
+        ("a:\n  _target_: torch.hub.load\n  repo_or_dir: x/y\n", "torch.hub.load"),
+    ],
+)
+def test_spellings_of_objects_and_targets_in_yaml(tmp_path: Path, text: str, named_in: str) -> None:
+    assert named(findings(tmp_path, text.encode(), "config.yaml"), named_in)
+
+
+def test_ordinary_yaml_is_clean(tmp_path: Path) -> None:
+    text = b"# 100%ab\nmodel:\n  _target_: torch.nn.Linear\n  in_features: 2\nurl: http://x/%20y\nlr: 1e-3\n"
+    assert all(f.severity < Severity.MEDIUM for f in findings(tmp_path, text, "config.yaml"))

@@ -33,8 +33,10 @@ _DANGEROUS_TARGET = re.compile(
 )
 _YAML_TAG = re.compile(
     r"!!python/[\w/]+(?::[\w.]+)?|!<tag:yaml\.org,2002:python[^>]*>|tag:yaml\.org,2002:python/[\w/:.]+"
+    r"|(?m:^%TAG\s+\S+\s+\S*tag:yaml\.org\S*)"  # a short name for any of them
 )
-_YAML_TARGET = re.compile(r"^\s*-?\s*['\"]?_target_['\"]?\s*:\s*['\"]?([\w.]+)", re.MULTILINE)
+_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")  # YAML tags are URIs
+_YAML_TARGET = re.compile(r"(?:^|[\s{,\[?])['\"]?_target_['\"]?\s*:\s*['\"]?([\w.]+)", re.MULTILINE)
 _HARMLESS_TAGS = frozenset(("!!python/tuple", "!!python/none", "!!python/bool", "!!python/int", "!!python/str",
                             "!!python/unicode", "!!python/float", "!!python/list", "!!python/dict", "!!python/long",
                             "!!python/complex", "!!python/bytes"))  # fmt: skip
@@ -91,7 +93,7 @@ def _judge(reference: CodeReference, out: Collector) -> None:
         rule, message = "config-trust-remote-code", "asks loaders to trust code that comes with the model"
     elif reference.kind == "target":
         rule = "config-target"
-        if _DANGEROUS_TARGET.match(reference.value):
+        if _DANGEROUS_TARGET.match(reference.value) or _does_harm(reference.value):
             severity = Severity.CRITICAL
         elif reference.value.startswith(_SAFE_TARGETS):
             severity = Severity.NOTE
@@ -107,8 +109,17 @@ def _judge(reference: CodeReference, out: Collector) -> None:
     out.finding(rule, severity, Confidence.HIGH, message, **facts)
 
 
+def _does_harm(target: str) -> bool:
+    """Whether a dotted name is one that no pickle may call either (`torch.hub.load`)."""
+    from assay.inspections.pickle_names import danger  # noqa: PLC0415 - large tables
+
+    parts = target.split(".")
+    return any(danger(".".join(parts[:cut]), ".".join(parts[cut:])) is not None for cut in range(1, len(parts)))
+
+
 def _yaml(text: str, out: Collector) -> None:
     """YAML is not parsed: what matters are tags and targets, and those are lexical."""
+    text = _ESCAPED.sub(lambda escape: chr(int(escape.group()[1:], 16)), text)
     for match in _YAML_TAG.finditer(text):
         if match.group() in _HARMLESS_TAGS:
             continue
