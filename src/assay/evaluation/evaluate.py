@@ -13,7 +13,7 @@ from assay.core.errors import ContentError
 from assay.core.evidence import Evidence, Outcome, Unread
 from assay.core.finding import Confidence, Finding, Severity, Where
 from assay.evaluation.compare import Comparison, Word, compare
-from assay.evaluation.guest import Runner
+from assay.evaluation.guest import Runner, Unmeasured
 from assay.evaluation.measure import Measurement, measure
 from assay.evaluation.reading import Claims, read_claims
 
@@ -80,16 +80,19 @@ def evaluate(
     stated = tuple(read.claims) if claims is None else tuple(claims)
     done: list[Measurement] = []
     failed: list[tuple[str, str]] = []
+    attempts: list[dict[str, Any]] = []
     with ExitStack() as stack:
         guest = runner or stack.enter_context(Runner())
         for suite in suites:
             dtype = (dtypes or {}).get(str(suite.digest), "")
             try:
                 done.append(measure(subject, suite, guest, progress, dtype=dtype))
+                attempts += done[-1].attempts
             except ContentError as error:
                 failed.append((suite.name, str(error)))
+                attempts += error.attempts if isinstance(error, Unmeasured) else ()
     lines = compare(stated, tuple(runs for one in done for runs in one.metrics))
-    evidence = _evidence(subject, suites, read, lines, done=done, failed=failed, own=claims is None)
+    evidence = _evidence(subject, suites, read, lines, done=done, failed=failed, attempts=attempts, own=claims is None)
     return Evaluation(evidence, lines, tuple(failed))
 
 
@@ -101,9 +104,10 @@ def _evidence(
     *,
     done: list[Measurement],
     failed: list[tuple[str, str]],
+    attempts: list[dict[str, Any]],
     own: bool,
 ) -> Evidence:
-    findings = [*(finding for line in lines for finding in _findings(line)), *_scripts(read.scripts)]
+    findings = [*(finding for line in lines for finding in _findings(line)), *_scripts(read.scripts), *_tried(attempts)]
     unread = [Unread("", f"suite {name}: {why}"[:1000]) for name, why in failed] + (read.unread if own else [])
     if any(finding.severity > 0 for finding in findings):
         outcome = Outcome.FOUND
@@ -124,7 +128,7 @@ def _evidence(
             "metrics": [line.to_json() for line in lines],
             "runs": [one.record for one in done],
             "layers": done[0].layers if done else {},
-            "attempts": [attempt for one in done for attempt in one.attempts],
+            "attempts": attempts,
             "scripts": read.scripts,
             "code": code_digest(),
         },
@@ -162,6 +166,18 @@ def _scripts(paths: list[str]) -> list[Finding]:
     return [
         _note("evaluation-script", "an evaluation script came with the model; it was not run", Where(path), {})
         for path in paths
+    ]
+
+
+def _tried(attempts: list[dict[str, Any]]) -> list[Finding]:
+    if not attempts:
+        return []
+    first = attempts[0]
+    message = f"while it was evaluated the model tried: {first['kind']} {first['target']}"
+    if len(attempts) > 1:
+        message += f" (and {len(attempts) - 1} more)"
+    return [
+        Finding("evaluation-attempt", Severity.HIGH, Confidence.HIGH, message, Where(""), {"attempts": attempts[:20]})
     ]
 
 

@@ -63,11 +63,32 @@ class Answers:
     seconds: float
 
 
+class Unmeasured(ContentError):
+    """A model that could not be measured, and what it tried meanwhile.
+
+    Attributes:
+        attempts: as in `Answers`.
+        layers: as in `Answers`.
+    """
+
+    def __init__(self, message: str, attempts: tuple[dict[str, Any], ...], layers: dict[str, bool]) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+        self.layers = layers
+
+
 class Runner:
     """A guest that runs suites, one fresh worker each. A context manager."""
 
-    def __init__(self, limits: GuestLimits = LIMITS) -> None:
+    def __init__(self, limits: GuestLimits = LIMITS, *, threads: int | None = None) -> None:
+        """Start nothing yet.
+
+        Args:
+            limits: of the guest.
+            threads: of one run; None: every processor that this process may use.
+        """
         self._guest = Guest(WORKER, limits)
+        self.threads = threads or len(os.sched_getaffinity(0))
 
     def __enter__(self) -> Self:
         """Itself; the guest starts with the first job."""
@@ -81,7 +102,7 @@ class Runner:
         """Run one job on the model.
 
         Raises:
-            ContentError: the model can't do it, or broke off.
+            Unmeasured: the model can't do it, or broke off.
             SandboxError: a required layer is missing.
         """
         begun = time.monotonic()
@@ -95,9 +116,12 @@ class Runner:
             files.append(("job.json", io.BytesIO(json.dumps(job).encode())))
             with self._guest.session(files) as session:
                 talk = _Talk(session, time.monotonic() + MAX_SECONDS)
-                text = talk.answers(f"{self._guest.model_root}/job.json", progress or _unseen, what)
                 layers = dict(session.layers)
-        runs, facts = _parse(text)
+                try:
+                    text = talk.answers(f"{self._guest.model_root}/job.json", progress or _unseen, what)
+                    runs, facts = _parse(text)
+                except ContentError as error:
+                    raise Unmeasured(str(error), tuple(talk.attempts), layers) from error
         return Answers(
             runs=runs,
             facts=facts,
@@ -180,8 +204,3 @@ def multiplies_bfloat16() -> bool:
     except (OSError, StopIteration):
         return False
     return "amx_bf16" in flags  # with avx512_bf16 alone float32 was faster (EPYC, torch 2.13)
-
-
-def threads() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0))

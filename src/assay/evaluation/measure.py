@@ -10,7 +10,7 @@ from assay.core.canonical import json_digest
 from assay.core.errors import ContentError
 from assay.evaluation.compare import Runs
 from assay.evaluation.data import Examples, load_data
-from assay.evaluation.guest import multiplies_bfloat16, threads
+from assay.evaluation.guest import Unmeasured, multiplies_bfloat16
 from assay.evaluation.labels import class_indices, id_to_label
 from assay.evaluation.metrics import Measured, Predictions, language_loss, proportion, score
 from assay.evaluation.safety import judge
@@ -73,7 +73,7 @@ def measure(
         "task": suite.task,
         "items": inputs,
         "seed": suite.seed,
-        "threads": threads(),
+        "threads": runner.threads,
         "batch": suite.batch,
         "dtype": dtype or suite.dtype,
         "repeats": suite.repeats,
@@ -89,7 +89,7 @@ def measure(
     try:
         metrics = tuple(_over_runs(suite, metric, answers, scoring) for metric in suite.metrics)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise ContentError(f"the answers can't be scored: {error}") from error
+        raise Unmeasured(f"the answers can't be scored: {error}", answers.attempts, answers.layers) from error
     return Measurement(suite, metrics, _record(suite, job, answers), answers.layers, answers.attempts)
 
 
