@@ -106,3 +106,7 @@ def test_spellings_of_objects_and_targets_in_yaml(tmp_path: Path, text: str, nam
 def test_ordinary_yaml_is_clean(tmp_path: Path) -> None:
     text = b"# 100%ab\nmodel:\n  _target_: torch.nn.Linear\n  in_features: 2\nurl: http://x/%20y\nlr: 1e-3\n"
     assert all(f.severity < Severity.MEDIUM for f in findings(tmp_path, text, "config.yaml"))
+
+
+def test_a_call_behind_thousands_of_pickles_in_a_row(tmp_path: Path) -> None:
+    assert named(findings(tmp_path, b"N." * 15_000 + asm.pickle(CALL)))

@@ -81,6 +81,10 @@ class _Stream:
         for reading in readings:
             self._judge(judge, reading)
             count += 1
+        if readings.cut:
+            reason = f"more than {count} pickles in a row"
+            judge.incomplete(readings.leftover, reason, limit=True)
+            self._out.incomplete(reason)
         for seen in judge.observations:
             self._out.finding(seen.rule, seen.severity, seen.confidence, seen.message, offset=seen.offset, **seen.facts)
         self._trailing(readings.leftover, size, judge)

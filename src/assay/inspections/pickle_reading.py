@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 BOTH_BYTES = 2 << 20  # 44 MB of opcodes cost the C unpickler 0.4 to 2 GB: past this it only steps in when ours gives up
 OWN_SECONDS = 30.0  # wall time of our own reading of one stream
 _SPARE_BYTES = 4096  # behind the point where ours broke off
-_ROW = 10_000  # pickles in a row
+_ROW = 1_000_000  # pickles in a row
+_ROW_BOTH = 10_000  # of these are also read by the C unpickler
+_ROW_AHEAD = 50  # of these are handed to it while our own reading runs, with all that follows
 _KEPT_BYTES = 16 << 20  # streams up to this size are also read as one Unpickler object would, that keeps its memo
 
 
@@ -70,12 +72,13 @@ class Readings:
         self._limits = limits
         self._quiet = quiet
         self.leftover = 0  # offset of bytes that are no pickle any more
+        self.cut = False  # there are more pickles in a row than are read
 
     def __iter__(self) -> Iterator[Reading]:
         """One `Reading` for each pickle, until the stream ends or goes on with something else."""
         start = 0
         for place in range(_ROW):
-            reading = self._one(start, first=place == 0)
+            reading = self._one(start, place)
             if place and self._size <= _KEPT_BYTES:
                 self._keep_memo(reading)
             if place and not reading.ours.complete and not _acts(reading):
@@ -88,19 +91,21 @@ class Readings:
             start = end
             if start >= self._size:
                 break
+        else:
+            self.cut = True
         self.leftover = start
 
-    def _one(self, start: int, *, first: bool) -> Reading:
+    def _one(self, start: int, place: int) -> Reading:
         rest = self._size - start
-        if rest <= BOTH_BYTES:
+        if rest <= BOTH_BYTES and place < _ROW_AHEAD:
             body = self._bytes(start, rest)
             self._tracer.begin(body)
             ours = self._reader.read(start)
             theirs: Trace | None = self._tracer.finish()
         else:
             ours = self._reader.read(start)
-            theirs = self._second(ours)
-        reading = Reading(ours, theirs, first=first)
+            theirs = self._second(ours) if place < _ROW_BOTH else None
+        reading = Reading(ours, theirs, first=place == 0)
         if ours.skipped:
             self._around_arrays(reading)
         return reading
