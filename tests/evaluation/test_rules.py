@@ -1,0 +1,22 @@
+"""Every rule that an evaluation reports has its page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from assay.evaluation import evaluate
+from assay.inspections.rules import rules
+
+
+def test_rules_are_documented():
+    source = Path(evaluate.__file__).read_text("utf-8")
+    named = set(re.findall(r'"((?:claim|evaluation)-[a-z]+)"', source))
+    assert named == {
+        "claim-refuted",
+        "claim-unverifiable",
+        "claim-implausible",
+        "evaluation-script",
+        "evaluation-attempt",
+    }
+    assert named <= set(rules())
