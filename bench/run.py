@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from limits import bench_scan, bench_start, bench_vet
+from sandbox import bench_sandbox
 from serving import bench_serving
 from yardstick import Row, replace_section
 
@@ -26,13 +27,14 @@ def main() -> None:
     parser.add_argument(
         "--scale", type=float, default=1.0, help="fraction of the full sizes (for a quick look; not written)"
     )
-    parser.add_argument("--only", choices=("scan", "start", "vet", "serve"), help="one part (not written)")
+    parser.add_argument("--only", choices=("scan", "start", "vet", "serve", "sandbox"), help="one part (not written)")
     args = parser.parse_args()
     parts = {
         "start": lambda _: bench_start(),
         "scan": lambda work: bench_scan(work, int(3 * GB * args.scale)),
         "vet": lambda work: bench_vet(work, int(GB * args.scale)),
         "serve": lambda work: bench_serving(work, int(GB * args.scale)),
+        "sandbox": bench_sandbox,
     }
     rows: list[Row] = []
     for name, part in parts.items():

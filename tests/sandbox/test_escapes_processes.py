@@ -149,6 +149,26 @@ def test_calls_that_no_load_needs(guest, name, number):
     assert tried(done, "escape") == [name]
 
 
+def test_a_child_in_namespaces_of_its_own_is_not_born(guest):
+    """`clone` with CLONE_NEWUSER would give every capability inside."""
+    number = 56 if os.uname().machine == "x86_64" else 220
+    done = attack(
+        guest, f"print(libc.syscall({number}, 0x10000000 | 17, 0, 0, 0, 0), errno.errorcode[ctypes.get_errno()])"
+    )
+    assert printed(done) == "-1 EPERM"
+    assert tried(done, "escape") == ["clone"]
+
+
+def test_plain_devices_are_there(guest):
+    code = """
+    open("/dev/null", "w").write("x")
+    print(len(open("/dev/urandom", "rb").read(4)), tried(open, "/dev/null"))
+    """
+    done = attack(guest, code)
+    assert printed(done) == "4 worked"
+    assert [a for a in done.attempts if a.kind != "python"] == []
+
+
 def test_ptrace_works_without_the_sandbox(tmp_path):
     code = "print(libc.ptrace(0, 0, 0, 0))"
     assert control(code, tmp_path) == "0"

@@ -38,7 +38,7 @@ CODE = frozenset({
 _FOREIGN_ONLY = frozenset({"sys._getframe", "gc.get_objects", "gc.get_referrers", "os.putenv", "os.unsetenv"})
 _UNPICKLERS = ("/pickle.py", "/torch/serialization.py", "/joblib/numpy_pickle.py", "/joblib/numpy_pickle_utils.py",
                "/numpy/lib/_npyio_impl.py", "/numpy/lib/npyio.py", "/numpy/lib/format.py", "/numpy/lib/_format_impl.py",
-               "/numpy/lib/_format_impl.py", "/torch/_weights_only_unpickler.py", "/workers/loader.py")  # fmt: skip
+               "/torch/_weights_only_unpickler.py", "/workers/loader.py")  # fmt: skip
 _FIND_CLASS = "pickle.find_class"
 
 

@@ -67,7 +67,7 @@ class GuestLimits:
 
 
 class Guest:
-    """A template and its sessions. A context manager.
+    """A template and its sessions. A context manager; the thread that starts it must live as long (bubblewrap's rule).
 
     Args:
         worker: module of `assay.workers`: `preload() -> dict` and `run(task: dict) -> dict`.

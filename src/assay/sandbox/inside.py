@@ -27,6 +27,7 @@ from assay.sandbox import landlock, notify, rights, selftest
 from assay.sandbox.audit import Watch
 from assay.sandbox.calls import calls
 
+_DEVICES = ("/dev/zero", "/dev/random", "/dev/urandom")
 _FAILED = 7  # exit status of a worker that could not be made
 
 
@@ -163,7 +164,7 @@ class Worker:
             with contextlib.suppress(FileExistsError):
                 Path(path).mkdir(0o700)
         os.chdir(settings["scratch"])
-        if why := landlock.restrict(settings["given"], settings["writable"]):
+        if why := landlock.restrict([*settings["given"], *_DEVICES], [*settings["writable"], "/dev/null"]):
             self.reasons["landlock"] = why
         self.layers |= selftest.after_landlock(settings["scratch"], self.planted["tcp_port"])
         self.layers["seccomp"] = self._filter() and selftest.after_filter()

@@ -20,7 +20,7 @@ from assay.sandbox.calls import Calls, calls
 from assay.sandbox.seccomp import Program, instruction
 
 _SET_MODE_FILTER, _FLAG_NEW_LISTENER = 1, 1 << 3
-_IOCTL_RECV, _IOCTL_SEND, _IOCTL_ID_VALID = 0xC0502100, 0xC0182101, 0x40082102
+_IOCTL_RECV, _IOCTL_SEND = 0xC0502100, 0xC0182101
 _CONTINUE = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
 _NOTIFICATION = struct.Struct("=QIIiIQ6Q")  # struct seccomp_notif
 _RESPONSE = struct.Struct("=QqiI")  # struct seccomp_notif_resp
@@ -148,15 +148,6 @@ def receive(listener: int) -> Notification | None:
         raise
     cookie, pid, _flags, number, _arch, _ip, *arguments = _NOTIFICATION.unpack(buffer)
     return Notification(cookie, pid, number, tuple(arguments))
-
-
-def still_waits(listener: int, notification: Notification) -> bool:
-    """Whether the caller still waits: what was read from its memory was its own."""
-    try:
-        fcntl.ioctl(listener, _IOCTL_ID_VALID, struct.pack("=Q", notification.cookie))
-    except OSError:
-        return False
-    return True
 
 
 def answer(listener: int, notification: Notification, error: int | None) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 1000  # kept of one session; the rest is counted
 MAX_FORKS = 8  # let through, so that the program that the child starts is seen; far below any harm
 _DNS_PORT = 53
+_NEW_NAMESPACES = 0x7E02_0000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _AT_FDCWD = 0xFFFFFF9C
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _ENVIRON = re.compile(r"/proc/(self|thread-self|\d+)(/task/\d+)?/environ")
@@ -121,14 +122,21 @@ class Recorder:
                     self.add("exec", memory.string(call.arguments[index]), call.pid, arguments=arguments)
                     return errno.EACCES
                 case "fork":
-                    self._forks += 1
-                    self.add("fork", name, call.pid)
-                    return None if self._forks <= MAX_FORKS else errno.EAGAIN
+                    return self._fork(name, call)
                 case _:
                     self.add("escape", name, call.pid, arguments=[hex(a) for a in call.arguments[:3]])
                     return errno.EPERM
         finally:
             memory.close()
+
+    def _fork(self, name: str, call: Notification) -> int | None:
+        """Let a few through; none with namespaces of its own, in which it would have every capability."""
+        if name == "clone" and call.arguments[0] & _NEW_NAMESPACES:
+            self.add("escape", name, call.pid, arguments=[hex(call.arguments[0])])
+            return errno.EPERM
+        self._forks += 1
+        self.add("fork", name, call.pid)
+        return None if self._forks <= MAX_FORKS else errno.EAGAIN
 
     # --- files ----------------------------------------------------------------------------------------------------
 
