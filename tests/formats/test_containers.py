@@ -24,6 +24,7 @@ from assay.formats.containers.npy_array import read_npy
 from assay.formats.containers.streams import read_stream
 from assay.formats.containers.tar_archive import read_tar
 from assay.formats.containers.zip_archive import read_zip
+from tests.support.mutate import mutated
 
 LIMITS = Limits()
 
@@ -298,6 +299,28 @@ def test_tar_pax_sizes_are_read_as_tarfile_does(value):
     assert contents(read_tar(io.BytesIO(data), len(data), LIMITS))["hidden"] == b"evil"
 
 
+@pytest.mark.parametrize("size", [b"77777777777", b"-1", b"nonsense"])
+def test_tar_meta_headers_that_are_none_keep_the_entries(size):
+    data = header("a", b"00000000001") + b"x".ljust(512, b"\0") + header("meta", size, b"x") + bytes(1024)
+    archive = read_tar(io.BytesIO(data), len(data), LIMITS)
+    assert contents(archive)["a"] == b"x"
+    assert "header-broken" in codes(archive)
+
+
+def test_zip_and_tar_hold_what_python_reads_from_them():
+    """Whatever `zipfile` or `tarfile` makes of a damaged archive, we have too."""
+    seeds = [make_zip(("a", b"x" * 50), ("b", b"yz" * 9), method=method) for method in (0, 8)]
+    for data in mutated([*seeds, b"head" + seeds[0], seeds[1] + b"tail"], 1500, seed=5):
+        theirs = []
+        with contextlib.suppress(Exception), zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for info in archive.infolist():
+                with contextlib.suppress(Exception):
+                    theirs.append(archive.read(info))
+        if any(theirs):
+            ours = list(contents(opened(data)).values())
+            assert all(any(content in own for own in ours) for content in theirs if content)
+
+
 # compressed streams
 
 
@@ -360,7 +383,7 @@ def npy(array, **kwargs) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("dtype", ["<f4", ">i8", "|b1", "<U5", "|S3", "<c16", "<M8[ns]", "<f2"])
+@pytest.mark.parametrize("dtype", ["<f4", ">i8", "|b1", "<U5", "|S3", "<c16", "<M8[ns]", "<f2", "<u2", "|u1", "|V3"])
 def test_plain_arrays_have_no_members(dtype):
     data = npy(np.zeros((2, 3), dtype))
     array = read_npy(io.BytesIO(data), len(data), LIMITS)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER_BYTES = 1 << 20  # numpy refuses more than 10,000 characters unless told otherwise
 _PYTHON2_LONG = re.compile(r"(\d)L\b")  # as numpy's own _filter_header
-_ITEM = re.compile(r"[|<>=]?([?bBhHiIlLqQefdgFDGSUVmMc])(\d*)(?:\[[\w/ ]*\])?")
+_ITEM = re.compile(r"[|<>=]?([?bBhHiuIlLqQpPefdgFDGSUVamMc])(\d*)(?:\[[\w/ ]*\])?")
 # What numpy.dtype() makes of text beyond type codes; whatever is not plainly free of objects may hold some.
 _NAMES = re.compile(
     r"bool_?|u?int(?:8|16|32|64|p|c)?|float(?:16|32|64|96|128)?|complex(?:64|128|256)?|half|single|double|longdouble"
