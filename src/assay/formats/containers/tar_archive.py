@@ -152,8 +152,10 @@ def _name(block: bytes) -> str:
 
 def _meta(reader: _Reader, kind: bytes, data: int, length: int) -> None:
     """A header that describes the next entry (or all that follow)."""
-    if not 0 <= length <= _MAX_META_BYTES:
-        raise LimitExceeded("header_bytes", f"a tar meta header of {length} bytes")
+    if length < 0 or length > _MAX_META_BYTES:
+        reader.anomalies.append(Anomaly("header-broken", f"a meta header of {length} bytes", data - BLOCK))
+        reader.position = data + max(0, -(-length // BLOCK) * BLOCK)
+        return
     reader.stream.seek(data)
     raw = reader.stream.read(length)
     if kind == _LONG_NAME:
