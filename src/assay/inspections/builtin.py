@@ -51,6 +51,7 @@ BUILTIN: tuple[Any, ...] = (
     Late("card", "card", "Cards", frozenset(("markdown",)), local=True),
     Late("bytecode", "pyc", "CompiledPython", frozenset(("python-bytecode",)), local=True),
     Late("r-data", "rdata", "RObjects", frozenset(("r-rds", "r-data")), local=True),
+    Late("arrow", "arrow", "ArrowSchema", frozenset(("parquet", "arrow")), local=True),
     Late("skops", "skops", "Skops", frozenset(("skops",)), within=frozenset(("skops",)), local=True),
     Late("native-code", "native", "NativeCode", _PROGRAMS | _SOURCES, local=True),
     Late(
