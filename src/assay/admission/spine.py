@@ -152,7 +152,7 @@ class Admission:
         return [self._vetted(result) if isinstance(result, dict) else result for result in results]
 
     def _inspector_versions(self) -> list[str]:
-        made = (item() if isinstance(item, type) else item for item in self._inspectors)
+        made = (item() if callable(item) else item for item in self._inspectors)
         return [f"{item.name} {item.version}" for item in made]
 
     # --- the workflow ---------------------------------------------------------------------------------------------
