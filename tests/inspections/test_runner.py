@@ -160,6 +160,16 @@ def test_readings_without_an_inspector_are_unread_one_by_one():
     assert "zip, which no inspector reads" in reasons
 
 
+@pytest.mark.parametrize("name", ["m/data/0", "m/data/weights/weight_0", "m/data/constants/tensor_1", "m/constants/2"])
+def test_raw_storages_of_a_torch_archive_are_no_unknown_format(name):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("m/data.pkl", b"\x80\x04}.")
+        archive.writestr(name, bytes(range(200, 256)))
+    (evidence,) = inspect(subject({"m.pt": buffer.getvalue()}), (Coverage,))
+    assert not [u for u in evidence.unread if "unknown" in u.reason]
+
+
 @pytest.mark.parametrize("before", [512, 4096, 65536, 1 << 20])
 def test_hdf5_behind_a_user_block(before):
     data = b"text " * (before // 5 + 1)

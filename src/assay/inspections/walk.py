@@ -21,10 +21,10 @@ Unreachable = Callable[[str, tuple[str, ...], str, str], None]
 
 READ_KINDS = frozenset(("file", "stray"))
 STREAMS = frozenset(("gzip", "bzip2", "xz", "lzma", "zlib", "lz4"))
-CONTAINERS = STREAMS | {"zip", "tar", "npy", "7z", "json"}
+CONTAINERS = STREAMS | {"zip", "tar", "npy", "7z", "json", "hdf5"}
 _TORCH = frozenset(("torch-zip", "torchscript", "torch-export"))
 # torch/serialization.py and caffe2/serialize: raw storages and the small records beside them
-_STORAGE = re.compile(r"(?:^|/)(?:data|constants)/[^/]*\d$")
+_STORAGE = re.compile(r"(?:^|/)(?:data|constants)/(?:weights/|constants/)?[^/]*\d$")
 _RECORD = re.compile(
     r"(?:^|/)(?:version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id|archive_(?:format|version))$"
 )
@@ -212,6 +212,10 @@ def open_container(reading: str, stream: BinaryIO, size: int, limits: Limits, na
         from assay.formats.containers.embedded import read_embedded  # noqa: PLC0415
 
         return read_embedded(stream, size, limits)
+    if reading == "hdf5":
+        from assay.formats.containers.hdf5_values import read_hdf5_values  # noqa: PLC0415
+
+        return read_hdf5_values(stream, size, limits)
     if reading == "npy":
         from assay.formats.containers.npy_array import read_npy  # noqa: PLC0415
 
