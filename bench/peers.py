@@ -1,0 +1,247 @@
+"""`make bench`, second part: assay beside picklescan, modelscan, fickling and modelaudit, losses included.
+
+Each peer runs in an environment of its own under `.venvs/peers/`, made here from hash-checked constraints. All of them
+see the same files in the same run. The table goes into docs/benchmarks.md between `<!-- peers:begin -->` and its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from tests.corpus import build, detection, environments
+from tests.corpus.sample import EXECUTES
+
+from yardstick import replace_section
+
+DRIVER = Path(__file__).with_name("peer_driver.py")
+ASSAY = str(Path(sys.executable).parent / "assay")
+PEERS = ("picklescan", "modelscan", "fickling", "modelaudit")
+# What the peers say they read: pickles, archives and containers. Repository code and other formats are left out.
+FAMILIES = (
+    "pickle/",
+    "torch/",
+    "joblib/",
+    "numpy/",
+    "compressed/",
+    "renamed/",
+    "carrier/",
+    "pair",
+    "nested/",
+    "polyglot/",
+)
+HEAVY_BYTES = 44 << 20
+SMALL_FILES = 1000
+LIMIT_SECONDS = 300
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one command: wall-clock seconds, and peak memory of all its processes together (proportional set size)."""
+
+    seconds: float
+    peak_bytes: int
+    finished: bool
+
+    def text(self) -> str:
+        """For the table."""
+        seconds = f"{self.seconds:.2f} s" if self.finished else f"> {LIMIT_SECONDS} s"
+        return f"{seconds}, {self.peak_bytes / 1e9:.2f} GB"
+
+
+def command_of(tool: str, target: str) -> list[str]:
+    """The tool's own command line for a file or folder."""
+    if tool == "assay":
+        return [ASSAY, "scan", "--quiet", target]
+    binary = str(environments.python_of("peers", tool).parent / tool)
+    return {
+        "picklescan": [binary, "--strict", "-p", target],
+        "modelscan": [binary, "-p", target],
+        "fickling": [binary, "--check-safety", target],
+        "modelaudit": [binary, "scan", "--no-cache", "--quiet", "--format", "json", target],
+    }[tool]
+
+
+def measure(command: list[str], limit: float = LIMIT_SECONDS) -> Measured:
+    """Run a command, sample the memory of its process tree every 10 ms."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, _tree_memory(process.pid))
+        if time.perf_counter() - start > limit:
+            os.killpg(process.pid, 9)
+            process.wait()
+            return Measured(limit, peak, finished=False)
+        time.sleep(0.01)
+    return Measured(time.perf_counter() - start, peak, finished=True)
+
+
+def _tree_memory(root: int) -> int:
+    pids, total = [root], 0
+    for pid in pids:  # grows while it is walked
+        try:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                pids += [int(child) for child in (task / "children").read_text().split()]
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+        except (OSError, ValueError):
+            continue
+    return total
+
+
+def heavy_pickle(path: Path, size: int = HEAVY_BYTES) -> None:
+    """A pickle of about `size` bytes in which nearly every byte is an opcode: small containers and numbers, one global."""
+    rng = random.Random(7)
+    rows = []
+    while len(rows) * 37 < size:
+        numbers = [rng.randrange(1 << 20), True, "w"]
+        rows.append({"id": len(rows), "pair": (rng.random(), None), "list": numbers})
+    path.write_bytes(pickle.dumps(rows, 4))
+
+
+def small_pickles(folder: Path) -> None:
+    """1,000 files of about 4 KB."""
+    folder.mkdir()
+    rng = random.Random(7)
+    for index in range(SMALL_FILES):
+        value = {"name": f"layer{index}", "weights": [rng.random() for _ in range(440)]}
+        (folder / f"{index:04}.pkl").write_bytes(pickle.dumps(value, 4))
+
+
+def choose(entries: list[dict[str, Any]], at_most: int) -> list[dict[str, Any]]:
+    """Evenly spread, always the same ones."""
+    step = max(1, -(-len(entries) // at_most))
+    return sorted(entries, key=lambda entry: entry["path"])[::step]
+
+
+def detect(work: Path, hostile_count: int, harmless_count: int) -> list[str]:
+    """Rows of the detection table."""
+    hostile = [
+        entry
+        for entry in build.write(build.hostile_samples(), work)
+        if entry["expected"] == EXECUTES
+        and entry["loader"]
+        and not entry.get("absent")
+        and entry["path"].startswith(FAMILIES)
+    ]
+    harmless, _ = build.write_harmless(work, [sys.executable, *environments.existing("corpus")])
+    hostile, harmless = choose(hostile, hostile_count), choose(harmless, harmless_count)
+    listing = work / "paths.json"
+    listing.write_text(json.dumps([str(work / entry["path"]) for entry in hostile + harmless]))
+    rows = []
+    for peer in PEERS:
+        python = environments.ensure("peers", peer)
+        done = subprocess.run(
+            [str(python), str(DRIVER), peer, str(listing)], capture_output=True, text=True, check=True
+        )
+        verdicts = json.loads(done.stdout)["verdicts"]
+        said = [Counter(verdicts[str(work / entry["path"])] for entry in group) for group in (hostile, harmless)]
+        rows.append(_row(f"{peer} {_peer_version(python, peer)}", *said))
+    verdicts = detection.judge(hostile + harmless, detection.scan(work), work)
+    names = {"named": "flagged", "noted": "clean", "inconclusive": "suspicious"}
+    said = [Counter(names.get(verdicts[e["path"]], verdicts[e["path"]]) for e in part) for part in (hostile, harmless)]
+    rows.append(_row(f"**assay {version('assay-models')}**", *said))
+    kinds = "pickles, archives and containers that really execute when loaded"
+    head = (
+        f"{len(hostile)} {kinds}, {len(harmless)} harmless files.\n\n"
+        "| | executes: said clean | executes: unclear | executes: error or skipped "
+        "| harmless: flagged | harmless: unclear | harmless: error or skipped |\n"
+        "|---|--:|--:|--:|--:|--:|--:|"
+    )
+    return [head, *rows]
+
+
+def _peer_version(python: Path, peer: str) -> str:
+    code = f"from importlib.metadata import version; print(version({peer!r}))"
+    return subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _row(name: str, hostile: Counter[str], harmless: Counter[str]) -> str:
+    cells = [hostile["clean"], hostile["suspicious"], hostile["error"] + hostile["skipped"]]
+    cells += [harmless["flagged"], harmless["suspicious"], harmless["error"] + harmless["skipped"]]
+    return f"| {name} | {' | '.join(map(str, cells))} |"
+
+
+def speed(work: Path, size: int) -> list[str]:
+    """Rows of the speed table."""
+    heavy, small, tiny = work / "heavy.pkl", work / "small", work / "tiny.pkl"
+    heavy_pickle(heavy, size)
+    small_pickles(small)
+    tiny.write_bytes(pickle.dumps({"a": 1}))
+    megabytes = heavy.stat().st_size / MIB
+    rows = [
+        f"| | {megabytes:.0f} MiB opcode-heavy pickle | {SMALL_FILES:,} files of 4 KB | one tiny file (start-up) |\n"
+        "|---|--:|--:|--:|"
+    ]
+    for tool in (*PEERS, "assay"):
+        if tool != "assay":
+            environments.ensure("peers", tool)
+        big = measure(command_of(tool, str(heavy)))
+        many = _many(tool, small)
+        start = median(measure(command_of(tool, str(tiny))).seconds for _ in range(5))
+        rows.append(f"| {'**assay**' if tool == 'assay' else tool} | {big.text()} | {many} | {start:.2f} s |")
+    return rows
+
+
+def _many(tool: str, folder: Path) -> str:
+    if tool != "fickling":
+        return measure(command_of(tool, str(folder))).text()
+    # no command for a folder: its function, file after file, in one process
+    listing = folder.with_suffix(".json")
+    listing.write_text(json.dumps([str(path) for path in sorted(folder.iterdir())]))
+    python = environments.python_of("peers", tool)
+    return measure([str(python), str(DRIVER), tool, str(listing)]).text()
+
+
+def main() -> None:
+    """Run and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hostile", type=int, default=320, help="hostile files at most")
+    parser.add_argument("--harmless", type=int, default=160, help="harmless files at most")
+    parser.add_argument("--heavy-bytes", type=int, default=HEAVY_BYTES)
+    parser.add_argument("--only", choices=("detect", "speed"))
+    parser.add_argument("--dry", action="store_true", help="print, do not write")
+    args = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="assay-peers-") as folder:
+        work = Path(folder)
+        (work / "corpus").mkdir()
+        if args.only != "speed":
+            rows += [*detect(work / "corpus", args.hostile, args.harmless), ""]
+        if args.only != "detect":
+            rows += speed(work, args.heavy_bytes)
+    made = datetime.now(UTC).strftime("%Y-%m-%d")
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    note = (
+        "Memory is the peak of all processes of the command together. "
+        "*Unclear* is what a tool calls suspicious or inconclusive."
+    )
+    text = f"Measured {made} on {machine}, all in one run. {note}\n\n" + "\n".join(rows)
+    print(text)
+    if not args.dry:
+        replace_section("peers", text)
+
+
+if __name__ == "__main__":
+    main()
