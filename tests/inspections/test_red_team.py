@@ -110,3 +110,27 @@ def test_ordinary_yaml_is_clean(tmp_path: Path) -> None:
 
 def test_a_call_behind_thousands_of_pickles_in_a_row(tmp_path: Path) -> None:
     assert named(findings(tmp_path, b"N." * 15_000 + asm.pickle(CALL)))
+
+
+def test_classes_that_legacy_torch_files_name_by_persistent_id(tmp_path: Path) -> None:
+    def module(name: bytes) -> bytes:
+        return asm.MARK + asm.value("module") + name + asm.value("x.py") + asm.value("") + asm.TUPLE + asm.BINPERSID
+
+    known = module(asm.GLOBAL("collections", "OrderedDict")) + asm.EMPTY_TUPLE + asm.NEWOBJ
+    assert not findings(tmp_path, asm.pickle(known, proto=2))
+    hidden = module(asm.GLOBAL("posix", "system")) + asm.value(("true",)) + asm.REDUCE
+    assert named(findings(tmp_path, asm.pickle(hidden, proto=2)))
+
+
+def test_honest_pickles_in_a_row_with_memoize_are_clean(tmp_path: Path) -> None:
+    first = asm.pickle(asm.value("long"), asm.MEMOIZE, proto=4)
+    second = asm.pickle(
+        asm.GLOBAL("collections", "OrderedDict"), asm.MEMOIZE, asm.POP, asm.BINGET(0), asm.EMPTY_TUPLE, asm.REDUCE,
+        proto=4,
+    )  # fmt: skip
+    assert not [f for f in findings(tmp_path, first + second) if f.severity >= Severity.MEDIUM]
+
+
+def test_a_zip_that_can_be_read_as_a_persistent_id_is_no_pickle(tmp_path: Path) -> None:
+    data = b"PK\x03\x04" + bytes(22) + b"\n" + bytes(40) + b"PK\x05\x06" + bytes(18)
+    assert "pickle-incomplete" not in {f.rule for f in findings(tmp_path, data, "weights.bin")}

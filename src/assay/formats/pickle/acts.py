@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.formats.pickle import events as ev
 from assay.formats.pickle.joblib_arrays import is_wrapper, wrapped
-from assay.formats.pickle.values import GlobalRef, Outcome, Sequence, Special, term
+from assay.formats.pickle.values import ACTIVE, Broken, GlobalRef, Outcome, Sequence, Special, term
 
 if TYPE_CHECKING:
     from assay.formats.pickle.machine import Machine
@@ -36,6 +36,8 @@ def do_import(m: Machine, module: Any, name: Any) -> None:
 
 def do_call(m: Machine, target: Any, arguments: Any, how: str) -> None:
     """Record a call and push its result."""
+    if not isinstance(target, ACTIVE):
+        raise Broken("what is called is plain data")
     m.calls += 1
     number = m.calls
     made = Outcome(number, target)

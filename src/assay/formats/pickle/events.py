@@ -104,5 +104,5 @@ class Trace:
 
     @property
     def acts(self) -> bool:
-        """Whether anything but plain data happened."""
-        return any(e.kind not in {ERROR, STOP} for e in self.events)
+        """Whether anything but plain data happened; a persistent id alone is a question to the loader."""
+        return any(e.kind not in {ERROR, STOP, PERSISTENT} for e in self.events)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from assay.formats.pickle import events as ev
 from assay.formats.pickle.acts import do_build, do_call, do_import
 from assay.formats.pickle.optable import Table, entering, signed, unsigned
-from assay.formats.pickle.values import Broken, Mapping, Sequence, Special, term
+from assay.formats.pickle.values import Broken, GlobalRef, Mapping, Sequence, Special, term
 
 if TYPE_CHECKING:
     from assay.formats.pickle.machine import Machine
@@ -120,5 +120,9 @@ def _binpersid(m: Machine) -> None:
 
 def _persistent(m: Machine, identity: Any) -> None:
     shown = term(m.open(identity))
-    m.stack.append(Special(["persistent", shown]))
+    items = identity.items if isinstance(identity, Sequence) else []
+    if len(items) > 1 and items[0] == "module" and isinstance(items[1], GlobalRef):
+        m.stack.append(items[1])  # legacy torch: `_legacy_load` answers ("module", class, …) with the class
+    else:
+        m.stack.append(Special(["persistent", shown]))
     m.emit(ev.PERSISTENT, shown)
