@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from assay.admission.request import HubAccess
     from assay.admission.spine import Admission, Vetted
     from assay.cli.settings import Settings
+    from assay.policy.model import Policy
 
 EXIT_CODES = {"ADMIT": 0, "REJECT": 1, "HOLD": 2}
 EXIT_ERROR = 3
@@ -87,21 +88,21 @@ def _admission(settings: Settings, access: HubAccess) -> Admission:
     policy = load_policy(None if settings.policy is None else read_policy(settings.policy))
     index = Index.open(settings.database_url)
     blobs = open_blobs(settings.blobs_url)
-    inspectors = _inspectors(settings)
+    inspectors = _inspectors(settings, policy)
     return Admission(
         settings.workflow_url, index=index, blobs=blobs, ring=ring, policy=policy, access=access, inspectors=inspectors
     )
 
 
-def _inspectors(settings: Settings) -> tuple[Any, ...] | None:
+def _inspectors(settings: Settings, policy: Policy) -> tuple[Any, ...] | None:
     """All of them, and the evaluations that the settings name; None: the admission's own choice."""
     if not settings.suites:
         return None
-    from assay.admission.inspectors import INSPECTORS  # noqa: PLC0415
+    from assay.admission.inspectors import inspectors_for  # noqa: PLC0415
     from assay.evaluation.inspector import Evaluations, Pin  # noqa: PLC0415
 
     pins = tuple(Pin.parse(entry, settings.data) for entry in settings.suites)
-    return (*INSPECTORS, Evaluations(pins))
+    return (*inspectors_for(policy), Evaluations(pins, layers=policy.layers))
 
 
 def _notices(*, quiet: bool) -> Callable[[str], None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from assay.core.errors import ContentError
 from assay.core.limits import GIB, MIB
-from assay.sandbox.guest import Guest, GuestLimits
+from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,14 +80,17 @@ class Unmeasured(ContentError):
 class Runner:
     """A guest that runs suites, one fresh worker each. A context manager."""
 
-    def __init__(self, limits: GuestLimits = LIMITS, *, threads: int | None = None) -> None:
+    def __init__(
+        self, limits: GuestLimits = LIMITS, *, threads: int | None = None, layers: tuple[str, ...] = ()
+    ) -> None:
         """Start nothing yet.
 
         Args:
             limits: of the guest.
             threads: of one run; None: every processor that this process may use.
+            layers: of the sandbox that must be active beside those that every guest needs.
         """
-        self._guest = Guest(WORKER, limits)
+        self._guest = Guest(WORKER, limits, required=tuple(dict.fromkeys((*DEFAULT_REQUIRED, *layers))))
         self.threads = threads or len(os.sched_getaffinity(0))
 
     def __enter__(self) -> Self:

@@ -13,6 +13,7 @@ from assay.core.digest import Digest
 from assay.core.errors import ContentError, UsageError
 from assay.core.evidence import Evidence, Outcome, Unread
 from assay.evaluation.evaluate import NAME, evaluate, version
+from assay.evaluation.guest import Runner
 from assay.evaluation.measure import config_of
 from assay.evaluation.suite import Suite, load_suite
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from assay.core.inspector import Subject
-    from assay.evaluation.guest import Runner
 
 _ENDINGS = {
     "text-classification": ("ForSequenceClassification",),
@@ -63,13 +63,15 @@ class Evaluations:
     Args:
         pins: suites of the settings.
         runner: a guest that is running already; None: one of its own.
+        layers: of the sandbox that the policy asks for.
     """
 
     name = NAME
 
-    def __init__(self, pins: tuple[Pin, ...], runner: Runner | None = None) -> None:
+    def __init__(self, pins: tuple[Pin, ...], runner: Runner | None = None, layers: tuple[str, ...] = ()) -> None:
         self._pins = pins
         self._runner = runner
+        self._layers = layers
 
     @property
     def version(self) -> str:
@@ -82,7 +84,10 @@ class Evaluations:
             suites = [load_suite(pin.path, pinned=pin.digest) for pin in self._pins]
             fitting = [suite for suite in suites if fits(suite, subject)]
             if fitting:
-                return evaluate(subject, fitting, runner=self._runner).evidence
+                if self._runner:
+                    return evaluate(subject, fitting, runner=self._runner).evidence
+                with Runner(layers=self._layers) as runner:
+                    return evaluate(subject, fitting, runner=runner).evidence
             return self._told_nothing(subject, f"none of {len(suites)} suites fits this model")
         except (UsageError, ContentError) as error:  # an altered suite, altered data, a broken config.json
             return self._told_nothing(subject, str(error))

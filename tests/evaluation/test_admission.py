@@ -1,0 +1,56 @@
+"""`assay vet` with evaluations: a refuted claim rejects, an altered suite holds, an honest claim is admitted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from assay.policy.model import builtin_text
+from tests.evaluation import small
+
+pytestmark = pytest.mark.torch
+
+
+def vet(tmp_path, model, suites: str) -> tuple[int, dict]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
+    env |= {"ASSAY_DATA": str(tmp_path / "data"), "ASSAY_SUITES": suites, "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "assay.cli.main"]
+    if not (tmp_path / "data").exists():
+        subprocess.run([*command, "init", "--quiet"], env=env, check=True)
+        policy = builtin_text().replace('"format",', '"evaluation", "format",', 1)
+        assert '"evaluation"' in policy
+        (tmp_path / "data" / "policy.toml").write_text(policy)
+    done = subprocess.run(
+        [*command, "vet", str(model), "--as", "org/toy", "--format", "json"],
+        env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == "", done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_vet_with_a_required_evaluation(tmp_path):
+    suite = small.sentiment_suite(tmp_path / "suite", 40)
+    pin = f"{suite}@sha256:{hashlib.sha256(suite.read_bytes()).hexdigest()}"
+    model = small.copy_of(small.classifier(), tmp_path / "model")
+    (model / "README.md").write_text("---\nlicense: mit\n---\n| dataset | accuracy |\n|---|---|\n| toy | 99.9% |\n")
+    status, document = vet(tmp_path, model, pin)
+    assert status == 1, document["reasons"]
+    assert any("claim-refuted" in reason["text"] and "0.999" in reason["text"] for reason in document["reasons"])
+
+    (model / "README.md").write_text("---\nlicense: mit\n---\n| dataset | accuracy |\n|---|---|\n| toy | 80% |\n")
+    status, document = vet(tmp_path, model, pin)
+    assert status == 0, document["reasons"]
+
+    (model / "README.md").write_text("---\nlicense: mit\n---\nnothing is claimed\n")
+    suite.write_text(suite.read_text() + "\n")
+    status, document = vet(tmp_path, model, pin)
+    assert status == 2
+    assert any("evaluation" in reason["text"] for reason in document["reasons"])
+    status, document = vet(tmp_path, model, "")
+    assert status == 2
+    assert any(reason["clause"] == "required.missing" for reason in document["reasons"])
