@@ -177,6 +177,43 @@ def _gguf() -> list[bytes]:
     return [gguf(values, (tensor("t", (8,), 0, 0),), b"\0" * 32), *seeds.corpus("gguf"), *seeds.fixtures("*.gguf")]
 
 
+def _msgpack() -> list[bytes]:
+    from tests.support.builders import small
+
+    array = small.msgpack_ext(1, b"\x93\x91\x02\xa7float32\xc4\x08" + b"\0" * 8)
+    return [small.msgpack_map(array, b"\x92\x01\xc0", b"\xdc\0\x01\xa1x", small.msgpack_ext(77, b"y"))]
+
+
+def _coreml() -> list[bytes]:
+    from tests.support.builders import small
+
+    models = [small.coreml_custom("C"), small.coreml_network("L"), small.coreml_program("weights/w.bin")]
+    return [*models, small.coreml_pipeline(*models), *seeds.corpus("coreml")]
+
+
+def _paddles() -> list[bytes]:
+    from tests.support.builders import small
+
+    return [small.paddle(("save", {"file_path": "/x"}), ("relu", {})), small.paddle(("py_func", {"a": "b"}))]
+
+
+def _paddle(data: bytes) -> object:
+    return _binary("formats.paddle.read_paddle", data, {"save", "py_func"})
+
+
+def _xmls() -> list[bytes]:
+    from tests.support.builders import small
+
+    entity = '<!DOCTYPE PMML [<!ENTITY x SYSTEM "file:///x">]>'
+    layers = small.openvino(("Add", "opset1"), ("Mine", "extension"))
+    return seeds.texts(layers, small.pmml("<a b='c'/><d>&x;</d>", entity), small.pmml("<Apply function='f'/>"))
+
+
+def _xml(data: bytes) -> object:
+    found: list[object] = []
+    return _function("formats.xml_text.read_xml")(AsOnDisk(data), LIMITS, found.append), found
+
+
 def _skops() -> list[bytes]:
     node = {"__loader__": "ObjectNode", "__module__": "a", "__class__": "B", "content": {"__loader__": "FunctionNode"}}
     old = {"__loader__": "FunctionNode", "content": {"module_path": "os", "function": "system"}}
@@ -264,6 +301,13 @@ BINARY: tuple[Parser, ...] = (
     _p("hdf5", _binary, "formats.hdf5.reader.read_hdf5", lambda: [*seeds.fixtures("*.h5"), *seeds.corpus("hdf5")]),
     _p("tflite", _binary, "formats.tflite.read_tflite", _tflite),
     _p("executorch", _binary, "formats.tflite.read_executorch", _executorch),
+    _p("r-data", _binary, "formats.rdata.read_rdata", lambda: [*seeds.fixtures("*.rd[as]"), *seeds.corpus("r")]),
+    _p("tensor-bundle", _binary, "formats.tensor_bundle.read_bundle", lambda: seeds.fixtures("*/*/variables.index")),
+    _p("msgpack", _binary, "formats.msgpack.read_msgpack", _msgpack),
+    _p("ubjson", _binary, "formats.ubjson.read_ubjson", lambda: seeds.fixtures("*.ubj")),
+    _p("coreml", _binary, "formats.coreml.read_coreml", _coreml),
+    Parser("paddle", _paddle, _paddles, ("formats.paddle.read_paddle",)),
+    Parser("xml", _xml, _xmls, ("formats.xml_text.read_xml",), make=seeds.changed_text),
     _p("npy", _binary, f"{_C}.npy_array.read_npy", lambda: seeds.corpus("numpy", suffix=".npy")),
     _p("marshal", _whole, "formats.marshalled.read_marshalled", seeds.marshalled),
     Parser("pickle", _pickle, seeds.pickles, (), make=seeds.program_of, total=True),
@@ -279,6 +323,7 @@ CONTAINERS: tuple[Parser, ...] = (
         f"{_C}.sevenzip_header.read_streams", f"{_C}.sevenzip_header.read_files",
     ),
     *(_compression(form) for form in ("gzip", "bzip2", "xz", "lzma", "zlib")),
+    _p("hdf5-values", _container, f"{_C}.hdf5_values.read_hdf5_values", lambda: seeds.fixtures("*.h5")),
     _p("embedded", _container, f"{_C}.embedded.read_embedded", _embedded),
 )  # fmt: skip
 TEXT: tuple[Parser, ...] = (
