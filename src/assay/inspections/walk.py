@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 
 from assay.core.errors import ContentError, LimitExceeded
@@ -21,7 +22,16 @@ Unreachable = Callable[[str, tuple[str, ...], str, str], None]
 
 READ_KINDS = frozenset(("file", "stray"))
 STREAMS = frozenset(("gzip", "bzip2", "xz", "lzma", "zlib", "lz4"))
-CONTAINERS = STREAMS | {"zip", "tar", "npy", "7z", "json", "hdf5"}
+# Readers by reading; imported when there is something to read.
+_READERS = {
+    "zip": ("zip_archive", "read_zip"),
+    "tar": ("tar_archive", "read_tar"),
+    "7z": ("sevenzip", "read_7z"),
+    "npy": ("npy_array", "read_npy"),
+    "json": ("embedded", "read_embedded"),
+    "hdf5": ("hdf5_values", "read_hdf5_values"),
+}
+CONTAINERS = STREAMS | set(_READERS)
 _TORCH = frozenset(("torch-zip", "torchscript", "torch-export"))
 # torch/serialization.py and caffe2/serialize: raw storages and the small records beside them
 _STORAGE = re.compile(r"(?:^|/)(?:data|constants)/(?:weights/|constants/)?[^/]*\d$")
@@ -196,30 +206,11 @@ def open_container(reading: str, stream: BinaryIO, size: int, limits: Limits, na
         ContentError: when it is none.
         LimitExceeded: past a limit.
     """
-    if reading == "zip":
-        from assay.formats.containers.zip_archive import read_zip  # noqa: PLC0415
+    if reading in STREAMS:
+        from assay.formats.containers.streams import read_stream  # noqa: PLC0415
 
-        return read_zip(stream, size, limits)
-    if reading == "tar":
-        from assay.formats.containers.tar_archive import read_tar  # noqa: PLC0415
-
-        return read_tar(stream, size, limits)
-    if reading == "7z":
-        from assay.formats.containers.sevenzip import read_7z  # noqa: PLC0415
-
-        return read_7z(stream, size, limits)
-    if reading == "json":
-        from assay.formats.containers.embedded import read_embedded  # noqa: PLC0415
-
-        return read_embedded(stream, size, limits)
-    if reading == "hdf5":
-        from assay.formats.containers.hdf5_values import read_hdf5_values  # noqa: PLC0415
-
-        return read_hdf5_values(stream, size, limits)
-    if reading == "npy":
-        from assay.formats.containers.npy_array import read_npy  # noqa: PLC0415
-
-        return read_npy(stream, size, limits)
-    from assay.formats.containers.streams import read_stream  # noqa: PLC0415
-
-    return read_stream(stream, size, reading, name)
+        return read_stream(stream, size, reading, name)
+    module, reader = _READERS[reading]
+    read: Callable[[BinaryIO, int, Limits], Container]
+    read = getattr(import_module(f"assay.formats.containers.{module}"), reader)
+    return read(stream, size, limits)
