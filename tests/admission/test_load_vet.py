@@ -56,6 +56,18 @@ def test_load_alone_rejects_a_poisoned_model(world, guest, tmp_path):
     assert not touched.exists()
 
 
+def test_a_policy_that_requires_it_is_enough_to_run_it(world, tmp_path):
+    """Nothing is handed over: the policy alone makes the admission load and watch."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    poison = Calls(os.system, "true")
+    torch.save({"w": torch.zeros(3), "x": poison}, folder / "pytorch_model.bin")
+    vetted = world.vet(folder, inspectors=None)
+    watched = next(one for one in vetted.evidence if one.inspector == "load")
+    assert [finding.rule for finding in watched.findings] == ["load-exec"]
+    assert vetted.verdict.decision is Decision.REJECT
+
+
 def test_load_alone_admits_a_clean_model(world, guest, tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()

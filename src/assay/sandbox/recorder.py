@@ -86,8 +86,6 @@ class Recorder:
         self._kept = 0
         self.attempts: list[Attempt] = []
         self.counts: Counter[str] = Counter()
-        self.opens = 0
-        self.blind = 0
 
     def add(self, kind: str, target: str, pid: int = 0, **detail: Any) -> None:
         """Keep an attempt; count it when there are too many."""
@@ -106,8 +104,6 @@ class Recorder:
         """Record a call and say how it ends: None lets it run, else an errno (0: it seems done)."""
         name, group = self._table.notify.get(call.number, (f"call {call.number}", "escape"))
         memory = Memory(call.pid)
-        if not memory.readable:
-            self.blind += 1
         try:
             match group:
                 case "open":
@@ -152,7 +148,6 @@ class Recorder:
         return posixpath.normpath("/" + text.lstrip("/")) if text.startswith("/") else text
 
     def _open(self, name: str, call: Notification, memory: Memory) -> int | None:
-        self.opens += 1
         at = name in {"openat", "openat2"}
         path = self._path(call, call.arguments[0] if at else None, memory.string(call.arguments[1 if at else 0]))
         flags = call.arguments[2 if at else 1]
