@@ -17,6 +17,7 @@ import pytest
 from assay.cli.main import main
 from assay.core.errors import ContentError
 from assay.inspections.cache import ResultCache
+from assay.inspections.scan import scan
 from assay.store.tree import DirectoryFiles
 from tests.simulators.hub import HubSimulator
 
@@ -301,3 +302,13 @@ def test_the_cache_and_going_without(capsys, tmp_path, monkeypatch):
     assert len(list(cache.glob("*/*.json"))) == 1
     _, second = as_json(capsys, str(folder))
     assert without["targets"] == first["targets"] == second["targets"]
+
+
+def test_progress_of_a_large_file(tmp_path):
+    (tmp_path / "a.bin").write_bytes(bytes(40 << 20))
+    calls: list[tuple[str, int, int]] = []
+    scan([str(tmp_path)], progress=lambda *call: calls.append(call))
+    hashing = [done for what, done, _ in calls if what.startswith("hashing")]
+    assert len(hashing) > 1
+    assert hashing == sorted(hashing)
+    assert hashing[-1] == 40 << 20

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from assay.core.digest import Digest
@@ -30,6 +31,7 @@ Progress = Callable[[str, int, int], None]
 STANDARD_INPUT = "-"
 _HASH_CHUNK_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 17  # hashing less than this is quicker than handing it to a thread
+_REPORT_BYTES = 16 << 20  # between two calls of the progress bar
 _HUB_CACHE = "models--"
 
 
@@ -185,25 +187,21 @@ def hash_files(
     files: list[TreeFile], access: FileAccess, progress: Progress | None
 ) -> tuple[list[FileEntry], dict[str, str]]:
     """SHA-256 of every file, large ones on all cores (hashlib releases the GIL); and why others can't be read."""
-    total, done = sum(file.size for file in files), 0
     entries: list[FileEntry] = []
     failed: dict[str, str] = {}
+    advance = _Advance(sum(file.size for file in files), progress)
 
     def one(file: TreeFile) -> tuple[TreeFile, str | None, str]:
         try:
-            return file, _sha256(access, file), ""
+            return file, _sha256(access, file, advance), ""
         except (ContentError, OSError) as error:
             return file, None, str(error)
 
     def keep(file: TreeFile, digest: str | None, reason: str) -> None:
-        nonlocal done
-        done += file.size
         if digest is None:
             failed[file.path] = reason
         else:
             entries.append(FileEntry(file.path, file.size, Digest(digest)))
-        if progress:
-            progress(f"hashing {file.path}", done, total)
 
     large = [file for file in files if file.size > _SMALL_BYTES]
     if large:
@@ -218,9 +216,30 @@ def hash_files(
     return entries, failed
 
 
-def _sha256(access: FileAccess, file: TreeFile) -> str:
+class _Advance:
+    """Adds up bytes from several threads and reports them now and then."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._total = total
+        self._progress = progress
+        self._done = 0
+        self._reported = 0
+        self._lock = Lock()
+
+    def __call__(self, path: str, size: int) -> None:
+        if self._progress is None:
+            return
+        with self._lock:
+            self._done += size
+            if self._done - self._reported >= _REPORT_BYTES or self._done >= self._total:
+                self._reported = self._done
+                self._progress(f"hashing {path}", self._done, self._total)
+
+
+def _sha256(access: FileAccess, file: TreeFile, advance: _Advance) -> str:
     with access.open(file.path) as stream:
         if file.size <= _SMALL_BYTES:
+            advance(file.path, file.size)
             return hashlib.sha256(stream.read()).hexdigest()
         digest = hashlib.sha256()
         buffer = bytearray(_HASH_CHUNK_BYTES)
@@ -228,4 +247,5 @@ def _sha256(access: FileAccess, file: TreeFile) -> str:
         raw: Any = getattr(stream, "raw", stream)
         while count := raw.readinto(buffer):
             digest.update(view[:count])
+            advance(file.path, count)
         return digest.hexdigest()

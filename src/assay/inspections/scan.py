@@ -87,7 +87,9 @@ def _run(  # noqa: PLR0917
     targets: list[Target] = []
     if entries:
         snapshot = Snapshot.of(entries, Origin(job.kind, job.uri, job.name))
-        evidence = inspect(Subject(snapshot, access, limits), inspectors, progress, cache_folder=cache_folder, only_awake=True)
+        evidence = inspect(
+            Subject(snapshot, access, limits), inspectors, progress, cache_folder=cache_folder, only_awake=True
+        )
         targets = _targets(snapshot, evidence, job.shown)
         report.snapshots.append(_whole(job, snapshot, evidence))
     report.targets += sorted([*targets, *job.left_out], key=lambda target: target.path)
