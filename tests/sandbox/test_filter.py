@@ -12,6 +12,7 @@ import pytest
 
 from assay.sandbox import landlock, notify
 from assay.sandbox.calls import calls
+from assay.sandbox.cgroups import _sweep
 from assay.sandbox.memory import Memory, address_text, dns_name
 from assay.sandbox.seccomp import MACHINES
 
@@ -132,3 +133,11 @@ def test_landlock_is_told_apart_from_its_absence(monkeypatch):
     assert landlock.version() >= 0
     monkeypatch.setattr(landlock, "version", lambda: 0)
     assert landlock.restrict([], []) == "the kernel has no Landlock"
+
+
+def test_groups_of_killed_supervisors_are_taken_away(tmp_path):
+    gone, living, other = tmp_path / f"assay-{2**22}-x", tmp_path / f"assay-{os.getpid()}-x", tmp_path / "mine"
+    for folder in (gone, living, other):
+        folder.mkdir()
+    _sweep(tmp_path)
+    assert [folder.exists() for folder in (gone, living, other)] == [False, True, True]

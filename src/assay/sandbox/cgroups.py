@@ -46,6 +46,7 @@ class Cgroup:
         for controller, settings in wanted.items():
             path = own.get("" if unified else controller, "").lstrip("/")
             base = (_ROOT if unified else _ROOT / controller) / path
+            _sweep(base)
             made._limit(controller, base / name, settings)
         return made
 
@@ -87,6 +88,14 @@ class Cgroup:
             if not self.directories:
                 return
             time.sleep(_REMOVE_WAIT)
+
+
+def _sweep(base: Path) -> None:
+    """Take away what killed supervisors left: empty groups of processes that are gone (a group in use stays)."""
+    for left in base.glob("assay-*-*"):
+        if not Path(f"/proc/{left.name.split('-')[1]}").exists():
+            with contextlib.suppress(OSError):
+                left.rmdir()
 
 
 def _page_floor(value: str) -> str:
