@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from assay.core.finding import Finding, Severity
+from assay.formats.pickle.events import Trace
+from assay.inspections.pickle_judgement import Judge
 from assay.inspections.scan import scan
 from tests.support import pickle_asm as asm
 
@@ -134,3 +136,17 @@ def test_honest_pickles_in_a_row_with_memoize_are_clean(tmp_path: Path) -> None:
 def test_a_zip_that_can_be_read_as_a_persistent_id_is_no_pickle(tmp_path: Path) -> None:
     data = b"PK\x03\x04" + bytes(22) + b"\n" + bytes(40) + b"PK\x05\x06" + bytes(18)
     assert "pickle-incomplete" not in {f.rule for f in findings(tmp_path, data, "weights.bin")}
+
+
+def test_what_was_found_before_a_fault_of_ours_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def fails_later(judge: Judge, trace: Trace) -> None:
+        calls.append(trace)
+        if len(calls) > 1:
+            raise KeyError("a fault")
+        judge_first(judge, trace)
+
+    judge_first = Judge.judge
+    monkeypatch.setattr(Judge, "judge", fails_later)
+    assert named(findings(tmp_path, asm.pickle(CALL) + asm.pickle(CALL)))

@@ -78,15 +78,16 @@ class _Stream:
         judge = Judge()
         readings = Readings(self._tracer, stream, size, self._part.limits, pickle_names.quiet())
         count = 0
-        for reading in readings:
-            self._judge(judge, reading)
-            count += 1
-        if readings.cut:
-            reason = f"more than {count} pickles in a row"
-            judge.incomplete(readings.leftover, reason, limit=True)
-            self._out.incomplete(reason)
-        for seen in judge.observations:
-            self._out.finding(seen.rule, seen.severity, seen.confidence, seen.message, offset=seen.offset, **seen.facts)
+        try:
+            for reading in readings:
+                self._judge(judge, reading)
+                count += 1
+            if readings.cut:
+                reason = f"more than {count} pickles in a row"
+                judge.incomplete(readings.leftover, reason, limit=True)
+                self._out.incomplete(reason)
+        finally:  # what was found before a fault of ours stands
+            self._report(judge)
         self._trailing(readings.leftover, size, judge)
         if judge.globals:
             names = sorted(judge.globals)
@@ -95,6 +96,10 @@ class _Stream:
             self._out.fact_here("pickles", count)
         for content, loader in dict.fromkeys(judge.nested):
             self._nested(stream, size, content, loader)
+
+    def _report(self, judge: Judge) -> None:
+        for seen in judge.observations:
+            self._out.finding(seen.rule, seen.severity, seen.confidence, seen.message, offset=seen.offset, **seen.facts)
 
     def _judge(self, judge: Judge, reading: Reading) -> None:
         ours = reading.ours
