@@ -78,6 +78,18 @@ class Cursor:
         self.i = end + 1
         return line
 
+    def last_line(self) -> bytes:
+        """As `line`, but a line that the end of the stream cuts off counts, without its last byte.
+
+        The unpickler written in Python, which joblib uses, takes it so and imports what it says.
+        """
+        try:
+            return self.line()
+        except Broken:
+            cut = self.buf[self.i :]
+            self.i = len(self.buf)
+            return cut[:-1]
+
     def push_text(self, size: int) -> None:
         """Push UTF-8 text of `size` bytes."""
         if size <= ev.TEXT_LIMIT:

@@ -18,7 +18,7 @@ _op = entering(TABLE)
 
 def _names(m: Machine, encoding: str) -> tuple[str, str]:
     try:
-        return m.line().decode(encoding), m.line().decode(encoding)
+        return m.last_line().decode(encoding), m.last_line().decode(encoding)
     except UnicodeDecodeError as error:
         raise Broken("a module or name is not valid text") from error
 
@@ -86,11 +86,9 @@ def _newobj_ex(m: Machine) -> None:
 
 @_op("i")
 def _inst(m: Machine) -> None:
-    module, name = _names(m, "ascii")
-    items = m.pop_mark()
-    do_import(m, module, name)
+    do_import(m, *_names(m, "ascii"))  # before the mark is looked for, as the unpickler written in Python does
     target = m.stack.pop()
-    do_call(m, target, Sequence("tuple", items), "inst")
+    do_call(m, target, Sequence("tuple", m.pop_mark()), "inst")
 
 
 @_op("o")
