@@ -9,6 +9,7 @@ from assay.core.digest import Digest
 from assay.core.inspector import Subject
 from assay.core.limits import Limits
 from assay.core.snapshot import FileEntry, Origin, Snapshot
+from assay.inspections.rules import rules
 from assay.inspections.runner import inspect
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def scan(inspector: Any, files: dict[str, bytes], limits: Limits | None = None) 
     """Evidence of one inspector over the files."""
     entries = [FileEntry(path, len(data), Digest.of(data)) for path, data in files.items()]
     snapshot = Snapshot.of(entries, Origin("directory", "test/model"))
-    return inspect(Subject(snapshot, Memory(files), limits or Limits()), (inspector,))[0]
+    evidence = inspect(Subject(snapshot, Memory(files), limits or Limits()), (inspector,))[0]
+    undocumented = {finding.rule for finding in evidence.findings} - rules().keys()
+    assert not undocumented, f"rules without a page: {undocumented}"
+    return evidence
 
 
 def found(inspector: Any, files: dict[str, bytes]) -> dict[str, Finding]:
