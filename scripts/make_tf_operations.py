@@ -21,7 +21,8 @@ def main() -> None:
     listing = op_def_pb2.OpList()
     listing.ParseFromString(pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList()))
     names = sorted(operation.name for operation in listing.op)
-    head = f"# Operations registered by TensorFlow {tf.__version__}, written by scripts/make_tf_operations.py on {sys.argv[1]}.\n"
+    made = f"written by scripts/make_tf_operations.py on {sys.argv[1]}"
+    head = f"# Operations registered by TensorFlow {tf.__version__}, {made}.\n"
     TARGET.write_text(head + "\n".join(names) + "\n", "utf-8")
 
 

@@ -3,7 +3,7 @@
 Imports nothing of assay, and works with every version of the matrix.
 """
 
-# ruff: noqa: PLC0415, BLE001 - each call imports what it needs, and every error of the client is a result
+# ruff: noqa: BLE001 - each call imports what it needs, and every error of the client is a result
 
 import dataclasses
 import hashlib

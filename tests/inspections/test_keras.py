@@ -17,7 +17,7 @@ FIXTURES = Path(__file__).parent.parent / "formats" / "fixtures"
 
 
 def touch(x: Any) -> Any:
-    import os  # noqa: PLC0415
+    import os
 
     os.system("touch x")
     return x

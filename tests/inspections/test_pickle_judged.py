@@ -8,11 +8,11 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 
 import pytest
-from tests.support import pickle_asm as asm
 
 from assay.core.finding import Finding, Severity
 from assay.inspections.parts import Collector, Ledger, Part
 from assay.inspections.pickle import Pickle
+from tests.support import pickle_asm as asm
 
 
 def inspect(data: bytes, formats: tuple[str, ...] = ("pickle",)) -> Ledger:

@@ -122,7 +122,8 @@ def _close(p: Program) -> None:
         fits += ["e"] * 3
     code, pushed = {
         "t": (asm.TUPLE, "tuple"), "l": (asm.LIST, "list"), "pop": (asm.POP_MARK, ""), "d": (asm.DICT, "dict"),
-        "frozenset": (asm.FROZENSET, "plain"), "add": (asm.ADDITEMS, ""), "u": (asm.SETITEMS, ""), "e": (asm.APPENDS, ""),
+        "frozenset": (asm.FROZENSET, "plain"), "add": (asm.ADDITEMS, ""), "u": (asm.SETITEMS, ""),
+        "e": (asm.APPENDS, ""),
     }[p.rng.choice(fits)]  # fmt: skip
     p.emit(code, *([pushed] if pushed else []))
 

@@ -16,9 +16,7 @@ _BOOSTERS = frozenset(("xgboost-json", "xgboost-ubj", "xgboost-binary", "lightgb
 _GRAPHS = frozenset(("coreml", "paddle", "json", "mxnet-params", "paddle-params"))
 _TORCH = frozenset(("torch-export", "torchscript", "torch-zip"))
 
-_PROGRAMS = frozenset(
-    ("elf", "pe", "macho", "wasm", "dex", "jar", "object-archive", "python-bytecode", "java-object")
-)
+_PROGRAMS = frozenset(("elf", "pe", "macho", "wasm", "dex", "jar", "object-archive", "python-bytecode", "java-object"))
 _SOURCES = frozenset(("native-source", "cython", "javascript", "lua", "r-source", "perl", "ruby"))
 
 # Classes and late ones: each run makes its own, so that nothing passes from one snapshot to the next.

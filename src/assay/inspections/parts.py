@@ -216,7 +216,6 @@ class Ledger:
             self._seen_unread.add(unread)
             self.unread.append(unread)
 
-
     def excuse(self, claims: set[str]) -> None:
         """Take back that files of no known format are unread, where another inspector says whose data they are."""
         self.unread = [u for u in self.unread if u.path not in claims or not u.reason.startswith(NO_FORMAT)]
