@@ -52,6 +52,7 @@ HEAVY_BYTES = 44 << 20
 SMALL_FILES = 1000
 LIMIT_SECONDS = 300
 MIB = 1 << 20
+QUIET = os.environ | {"PROMPTFOO_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}  # no peer calls home from here
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def command_of(tool: str, target: str) -> list[str]:
 def measure(command: list[str], limit: float = LIMIT_SECONDS) -> Measured:
     """Run a command, sample the memory of its process tree every 10 ms."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=QUIET
+    )
     peak = 0
     while process.poll() is None:
         peak = max(peak, _tree_memory(process.pid))
@@ -111,7 +114,7 @@ def _tree_memory(root: int) -> int:
 
 
 def heavy_pickle(path: Path, size: int = HEAVY_BYTES) -> None:
-    """A pickle of about `size` bytes in which nearly every byte is an opcode: small containers and numbers, one global."""
+    """A pickle of about `size` bytes in which nearly every byte is an opcode: small containers and numbers."""
     rng = random.Random(7)
     rows = []
     while len(rows) * 37 < size:
@@ -191,8 +194,8 @@ def speed(work: Path, size: int) -> list[str]:
     tiny.write_bytes(pickle.dumps({"a": 1}))
     megabytes = heavy.stat().st_size / MIB
     rows = [
-        f"| | {megabytes:.0f} MiB opcode-heavy pickle | {SMALL_FILES:,} files of 4 KB | one tiny file (start-up) |\n"
-        "|---|--:|--:|--:|"
+        f"| | {megabytes:.0f} MiB opcode-heavy pickle | {SMALL_FILES:,} files of 4 KB | one tiny file (start-up) |",
+        "|---|--:|--:|--:|",
     ]
     for tool in (*PEERS, "assay"):
         if tool != "assay":

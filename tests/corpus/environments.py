@@ -40,11 +40,18 @@ def ensure(kind: str, name: str) -> Path:
         return python
     venv.create(stamp.parent, with_pip=True, clear=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", str(constraints)], check=True)
+    _run([*pip, "--require-hashes", "--no-deps", "-r", str(constraints)])
     if name in WITH_TORCH:
-        subprocess.run([*pip, "--no-deps", TORCH], check=True)
+        _run([*pip, "--no-deps", TORCH])
     stamp.write_bytes(constraints.read_bytes())
     return python
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        msg = f"{' '.join(command)}: {done.stderr[-2000:]}"
+        raise RuntimeError(msg)
 
 
 def _stamp(kind: str, name: str) -> Path:
