@@ -8,6 +8,8 @@ import pytest
 
 from assay.core.errors import ContentError
 from assay.core.limits import Limits
+from assay.formats.containers.hdf5_values import read_hdf5_values
+from assay.formats.containers.members import Budget
 from assay.formats.hdf5.reader import Hdf5, read_hdf5
 from tests.support.mutate import mutated
 
@@ -77,3 +79,12 @@ def test_mutated_files_end_in_content_errors_only() -> None:
             read_hdf5(io.BytesIO(data), len(data), Limits())
         except ContentError:
             continue
+
+
+def test_attributes_that_are_pickles_are_members() -> None:
+    data = (FIXTURES / "pickled.h5").read_bytes()
+    container = read_hdf5_values(io.BytesIO(data), len(data), Limits())
+    names = [member.name for member in container.members]
+    assert names == ["(attribute __TITLE).pkl", "(attribute _data_values).pkl", "(attribute _data_array).pkl"]
+    for member in container.members:
+        assert b"system" in container.open(member, Budget(Limits(), len(data))).read()

@@ -52,6 +52,7 @@ def test_what_runs_on_import_of_loaded_code(top: str, rule: str, severity: str) 
         "import ctypes\nctypes.CDLL(None).system(b'touch x')",
         "import pickle\npickle.loads(b'\\x80\\x02cos\\nsystem\\n.')",
         "open('/tmp/x', 'w').write('x')",
+        "import pickle, io\npickle.Unpickler(io.BytesIO(b'\\x80\\x02cos\\nsystem\\n.')).load()",
         "import urllib.request\nurllib.request.urlopen('http://x.test/')",
     ],
 )

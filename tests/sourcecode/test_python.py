@@ -91,6 +91,10 @@ def test_every_way_to_write_a_call_is_named(text: str) -> None:
         ("import os\nos.dup2(1, 2)", "redirect"),
         ("import sys\nsys.meta_path.insert(0, X())", "environment-change"),
         ("match x:\n    case 1 if eval('1'):\n        pass", "code"),
+        ("import builtins\nbuiltins.open = f", "environment-change"),
+        ("import os\nos.environ['LD_PRELOAD'] = 'x.so'", "environment-change"),
+        ("import sys\nsys.modules['json'] = f", "environment-change"),
+        ("import ctypes\nctypes.pythonapi.PyRun_SimpleString(b'x')", "code"),
         ("with eval('1') as y:\n    pass", "code"),
         ("def f(x=eval('1')): pass", "code"),
         ("x: eval('1') = 2", "code"),
@@ -114,6 +118,8 @@ def test_kinds(text: str, kind: str) -> None:
         "def eval(x): return x\neval('1')",
         "def f(compile): return compile('x')",
         "import os\nos.path.join('a', 'b')\nos.environ.get('HOME')",
+        "import os\nos.environ['TOKENIZERS_PARALLELISM'] = 'false'",
+        "class A:\n    def f(self): self.os = 1",
     ],
 )
 def test_harmless_look_alikes_have_no_effect(text: str) -> None:

@@ -56,6 +56,13 @@ def main() -> None:
             file.create_group(f"group-{index:03}").attrs["n"] = str(index)
         for index in range(3):
             file.attrs[f"attribute-{index}"] = "v" * 2000
+    with h5py.File(HERE / "pickled.h5", "w") as file:
+        pickled = b"\x80\x02cposix\nsystem\nX\x07\x00\x00\x00touch x\x85R."
+        file.attrs["TITLE"] = np.bytes_(b"cposix\nsystem\n(S'touch x'\ntR.")
+        group = file.create_group("data")
+        group.attrs["values"] = np.void(pickled)
+        group.attrs["array"] = np.frombuffer(pickled, "u1")
+        group.attrs["plain"] = "cat."
     with h5py.File(HERE / "outside.h5", "w", libver="latest") as file:
         file["soft"] = h5py.SoftLink("/nowhere")
         file["link"] = h5py.ExternalLink("/etc/passwd", "/x")

@@ -74,6 +74,10 @@ def judge_python(source: PythonSource, *, loaded: bool) -> Iterator[Judgement]:
         )
 
 
+_TOP = frozenset(("__base__", "__bases__", "__mro__", "__subclasses__"))
+_DEEP = frozenset(("__subclasses__", "__globals__", "__builtins__", "func_globals"))
+
+
 def _together(source: PythonSource) -> frozenset[str]:
     """Kinds of effect that meet in one file, with what an exit needs: a socket bound to standard input, say."""
     found = {effect.kind for effect in source.effects}
@@ -81,7 +85,7 @@ def _together(source: PythonSource) -> frozenset[str]:
     for effect in source.effects:
         if effect.kind == "introspection":
             lines.setdefault(effect.line, set()).add(effect.call.rpartition(".")[2])
-    if any("__subclasses__" in names or len(names) > 1 for names in lines.values()):
+    if any(len(names & (_TOP | _DEEP)) > 1 and names & _DEEP for names in lines.values()):
         found.add("object-walk")
     if {"network", "redirect", "process"} <= found:
         found.add("reverse-shell")
@@ -172,7 +176,8 @@ def _deserialise(case: _Case) -> tuple[str, Severity, str]:
     effect = case.effect
     if effect.tags & {"decoded", "network"} and effect.level is not Level.OTHER:
         return "code-unpickles", _CRITICAL if case.loaded else _HIGH, "what is unpickled is decoded or fetched"
-    if effect.call.endswith(".loads") and effect.arguments and "…" not in effect.arguments[0]:
+    constant = bool(effect.arguments) and "…" not in effect.arguments[0]
+    if (effect.call.endswith(".loads") and constant) or "embedded" in effect.tags:
         severity = case.step(at_load=_HIGH, at_use=_HIGH, script=_MEDIUM)
         return "code-unpickles", severity, "what is unpickled stands in the code"
     return "code-unpickles", _LOW, ""

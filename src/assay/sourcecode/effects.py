@@ -155,6 +155,19 @@ def reference_kinds(value: Value) -> Iterator[tuple[str, str]]:
             yield kind, canonical(name).removeprefix("builtins.")
 
 
+def effects_of_target(evaluator: Evaluator, target: ast.expr) -> Iterator[tuple[str, str]]:
+    """(kind, name) of an assignment that changes the interpreter: `builtins.open = f`, `os.environ["PATH"] = x`."""
+    if isinstance(target, ast.Attribute) and sensitive(evaluator.value(target.value).names):
+        base = min(evaluator.value(target.value).names)
+        yield "environment-change", f"{base}.{target.attr}"
+    elif isinstance(target, ast.Subscript):
+        names, key = evaluator.value(target.value).names, evaluator.value(target.slice).constant
+        if any(name.endswith("os.environ") for name in names) and key in table().environment:
+            yield "environment-change", f"os.environ[{key!r}]"
+        elif isinstance(key, str) and any(name.endswith("sys.modules") for name in names):
+            yield "environment-change", f"sys.modules[{key!r}]"
+
+
 def introspection(node: ast.Attribute) -> bool:
     """Whether the attribute leads from any value to the interpreter."""
     return node.attr in table().attributes

@@ -267,6 +267,8 @@ class Evaluator:
                 folded = fold_method(self.value(node.func.value).constant, node.func.attr, constants)
             for name in function.names if folded is UNKNOWN else ():
                 folded = fold_call(name, constants)
+        if folded is not UNKNOWN and isinstance(folded, bytes) and any(n.endswith("BytesIO") for n in function.names):
+            return Value(folded, frozenset({"io.BytesIO()"}), tags | {"embedded"})
         if "builtins.map" in function.names:
             folded = _map(arguments)
         names: set[str] = set()

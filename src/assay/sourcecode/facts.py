@@ -33,7 +33,7 @@ class Effect:
         text: the call as written, one line, cut.
         arguments: arguments as far as they are constant, assembled strings put together; `…` where not known.
         tags: how arguments were made: `decoded`, `network`, `hub`, `environment`, `file`, `input`, `assembled`,
-            `partial`.
+            `partial`, `embedded` (bytes that stand in the code).
         reference: the function is only mentioned (handed on, stored), not called here.
         function: qualified name of the function it stands in; empty for the module itself.
         nested: it stands in a constant string that the code hands to exec, eval or compile.

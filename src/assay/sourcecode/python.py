@@ -15,7 +15,13 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from assay.sourcecode.effects import effects_of_call, introspection, reference_kinds, shown_arguments
+from assay.sourcecode.effects import (
+    effects_of_call,
+    effects_of_target,
+    introspection,
+    reference_kinds,
+    shown_arguments,
+)
 from assay.sourcecode.evaluate import Evaluator, Knowledge, Scope, children_first, dotted
 from assay.sourcecode.facts import ClassInfo, Effect, Import, Level, PythonSource
 from assay.sourcecode.hidden import find_hidden
@@ -176,6 +182,8 @@ class _Reader:
         self._direct(unit, node, scope)
         if isinstance(node, ast.Assign):
             for target in node.targets:
+                for kind, name in effects_of_target(self.evaluator, target):
+                    self._add(unit, kind, name, target)
                 self._assign(target, self.evaluator.value(node.value), scope, node.value)
         elif isinstance(node, ast.AnnAssign | ast.AugAssign) and node.value is not None:
             self._assign(node.target, self._augmented(node), scope)

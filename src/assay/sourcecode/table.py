@@ -38,6 +38,7 @@ class Table:
         prefixes: (prefix, kind).
         modules: sensitive modules.
         attributes: attributes that lead to the interpreter.
+        environment: variables that change what other programs load.
         load: method names that loaders call.
         use: method names that users of the object call.
         entry_load: functions of a module that servers call when they start.
@@ -48,6 +49,7 @@ class Table:
     prefixes: tuple[tuple[str, str], ...]
     modules: frozenset[str]
     attributes: frozenset[str]
+    environment: frozenset[str]
     load: frozenset[str]
     use: frozenset[str]
     entry_load: frozenset[str]
@@ -71,6 +73,7 @@ def table() -> Table:
         tuple(prefixes),
         frozenset(raw["sensitive"]["modules"]),
         frozenset(raw["sensitive"]["attributes"]),
+        frozenset(raw["sensitive"]["environment"]),
         frozenset(raw["levels"]["load"]),
         frozenset(raw["levels"]["use"]),
         frozenset(raw["levels"]["entry_load"]),

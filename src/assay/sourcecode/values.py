@@ -261,6 +261,7 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "bz2.decompress": lambda data: bz2.BZ2Decompressor().decompress(data, MAX_CONSTANT),
     "lzma.decompress": lambda data: lzma.LZMADecompressor(memlimit=64 << 20).decompress(data, MAX_CONSTANT),
     "urllib.parse.unquote": unquote,
+    "io.BytesIO": lambda data=b"": data if isinstance(data, bytes) else UNKNOWN,
     "os.path.expanduser": lambda path: path if isinstance(path, str) else UNKNOWN,
     "os.path.abspath": lambda path: path if isinstance(path, str) else UNKNOWN,
     "os.path.join": lambda *parts: "/".join(parts),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT = 1, 2, 3, 6, 7, 8
 ATTRIBUTE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO = 12, 16, 17, 21
-_STRING, _VARIABLE = 3, 9
+_INTEGER, _STRING, _OPAQUE, _VARIABLE = 0, 3, 5, 9
 _SHARED = 2
 _MAX_BLOCKS = 1_000  # continuation blocks of one object
 
@@ -50,7 +50,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class RawAttribute:
-    """An attribute: its name, its values as bytes when it is text, else None."""
+    """An attribute: its name, its values when it is text or bytes, else None."""
 
     name: str
     values: tuple[bytes, ...] | None
@@ -162,7 +162,7 @@ def _text(data: bytes) -> str:
 
 
 def parse_attribute(source: Source, data: bytes) -> RawAttribute:
-    """An attribute message of version 1, 2 or 3; the value only when it is text."""
+    """An attribute message of version 1, 2 or 3; the value only when it is text or bytes."""
     cursor = source.cursor(data)
     version, flags = cursor.integer(1), cursor.integer(1)
     name_bytes, type_bytes, space_bytes = cursor.integer(2), cursor.integer(2), cursor.integer(2)
@@ -200,11 +200,13 @@ def _elements(source: Source, space: bytes) -> int:
 def _values(source: Source, datatype: bytes, count: int, cursor: Cursor) -> tuple[bytes, ...] | None:
     head = source.cursor(datatype)
     sort, bits, size = head.integer(1) & 0x0F, head.integer(3), head.integer(4)
-    if sort == _STRING:
+    if sort in {_STRING, _OPAQUE}:
         if size * count > cursor.left:
             msg = f"{count} strings of {size} bytes in {cursor.left} bytes"
             raise ContentError(msg)
         return tuple(cursor.take(size).rstrip(b"\0") for _ in range(count))
+    if sort == _INTEGER and size == 1:
+        return (cursor.take(count),)  # bytes as an array
     if sort == _VARIABLE and bits & 0x0F == 1:
         found: list[bytes] = []
         total = 0
