@@ -20,7 +20,7 @@ BENIGN = pickled({"weight": [1.0, 2.0]}, 2)
 
 def samples() -> list[Sample]:
     """All of this module."""
-    return [*_zips(), *_names(), *_legacy(), *_packages(), *_made_by_torch()]
+    return [*_zips(), *_names(), *_legacy(), *_tensors(), *_packages(), *_made_by_torch()]
 
 
 def hostile(kit: Kit, protocol: int = 2) -> bytes:
@@ -189,10 +189,48 @@ def _legacy() -> list[Sample]:
     ]
     return [
         *found,
-        _sample("legacy-tar.tar", "tar file of before 0.1.10: hostile `pickle` member", legacy_tar, loader="torch"),
+        _sample("legacy-tar.tar", "tar file of before 0.1.10: hostile `pickle` member", legacy_tar, loader="torch", reference="CVE-2025-32434"),
         _sample("legacy-after-zip.pt", "a raw pickle with a zip behind it: torch takes the pickle, unzip takes the zip",
                 lambda k: hostile(k) + zipped([Entry("archive/data.pkl", BENIGN), Entry("archive/version", b"3\n")])),
         _sample("legacy-exception.pt", "the first pickle raises, after it has run", lambda k: hostile(k)[:-1] + b"\xff."),
+    ]  # fmt: skip
+
+
+def _tensors() -> list[Sample]:
+    """Tensors that lie about their storage, and files of distributed checkpoints."""
+
+    def tensor(numel: int, size: int, stride: int, offset: int = 0, storage: Any = None) -> bytes:
+        kind = storage or G("torch.FloatStorage")
+        pid = _persistent(("storage", kind, "0", "cpu", numel))
+        built = C(
+            G("torch._utils._rebuild_tensor_v2"),
+            pid,
+            offset,
+            (size,),
+            (stride,),
+            False,
+            C(G("collections.OrderedDict")),
+        )
+        return torch_zip(pickled({"w": built}, 2), Entry("archive/data/0", bytes(16)))
+
+    lies = {
+        "beyond-storage": tensor(4, 4096, 1),
+        "record-too-small": tensor(1 << 20, 4, 1),
+        "offset-beyond": tensor(4, 4, 1, 1 << 40),
+        "negative-stride": tensor(4, 4, -1),
+        "negative-size": tensor(4, -4, 1),
+        "overflowing": tensor(4, 1 << 62, 1 << 62),
+    }
+    found = [
+        _sample(f"tensor-{name}.pt", "a tensor's shape does not fit its storage", lambda _, d=data: d, expected=ABUSES, reference="CVE-2026-24747")
+        for name, data in lies.items()
+    ]  # fmt: skip
+    return [
+        *found,
+        _sample("tensor-storage-kind.pt", "the storage type of a tensor is the result of a call", lambda k: tensor(
+            4, 4, 1, 0, C(SYSTEM, k.shell))),
+        _sample("distributed/.metadata", "the metadata of a distributed checkpoint is a bare pickle", hostile, loader="torch-distributed"),
+        _sample("distributed-item/__0_0.distcp", "an item of a distributed checkpoint is a torch file", lambda k: torch_zip(hostile(k))),
     ]  # fmt: skip
 
 

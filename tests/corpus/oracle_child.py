@@ -66,6 +66,12 @@ def _torch(path: Path) -> None:
     torch.load(path, map_location="cpu", weights_only=False)
 
 
+def _torch_distributed(path: Path) -> None:
+    from torch.distributed.checkpoint import FileSystemReader
+
+    FileSystemReader(path.parent).read_metadata()
+
+
 def _torch_jit(path: Path) -> None:
     import torch
 
@@ -207,6 +213,7 @@ LOADERS = {
     "python": (_python, ""),
     "shell": (_shell, ""),
     "torch": (_torch, "torch"),
+    "torch-distributed": (_torch_distributed, "torch"),
     "torch-jit": (_torch_jit, "torch"),
     "torch-jit-call": (_torch_jit_call, "torch"),
     "torch-package": (_torch_package, "torch.package"),
