@@ -202,15 +202,7 @@ def _onnx() -> list[Sample]:
         _malformed("onnx/dimension-huge.onnx", "a dimension of 2**62", lambda _: onnx(
             named + field(5, field(1, 1 << 62) + field(2, 1) + field(8, b"w")))),
         _malformed("onnx/truncated.onnx", "cut inside the graph", lambda _: onnx(named + _external("w.bin"))[:30]),
-        _malformed("onnx/deep.onnx", "subgraphs nested 2,000 deep", lambda _: onnx(_deep_graph())),
     ]  # fmt: skip
-
-
-def _deep_graph() -> bytes:
-    graph = field(2, b"g")
-    for _ in range(2000):
-        graph = field(1, field(4, b"If") + field(5, field(1, b"then_branch") + field(6, graph) + field(20, 5)))
-    return graph
 
 
 def _rds(payload: bytes) -> bytes:
