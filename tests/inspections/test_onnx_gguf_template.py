@@ -52,6 +52,18 @@ def test_external_data_missing_or_short() -> None:
             "onnx-python",
             "high",
         ),
+        (
+            b.model(
+                b.graph(b.node("EPContext", "com.microsoft", b.text_attribute("ep_cache_context", "../../evil.so")))
+            ),
+            "onnx-operator-file",
+            "high",
+        ),
+        (
+            b.model(b.graph(b.node("EPContext", "com.microsoft", b.text_attribute("ep_cache_context", "/var/x.bin")))),
+            "onnx-operator-file",
+            "high",
+        ),
         (b.model(b.graph(b.node("Mine", "my.domain"))), "onnx-custom-operator", "low"),
         (b.model(b.graph(b.node("Relu")), (b.function("", "Relu", b.node("Neg")),)), "onnx-function", "low"),
         (
@@ -67,6 +79,15 @@ def test_external_data_missing_or_short() -> None:
 )
 def test_onnx(data: bytes, rule: str, severity: str) -> None:
     assert found(OnnxModel(), {"m.onnx": data})[rule].severity.label == severity
+
+
+def test_ordinary_texts_of_operators_are_clean() -> None:
+    texts = [
+        b.text_attribute("equation", "bij,bjk->bik"),
+        b.text_attribute("context", "model_ctx.bin"),
+        b.text_attribute("a", "/"),
+    ]
+    assert worst(OnnxModel(), {"m.onnx": b.model(b.graph(b.node("EPContext", "com.microsoft", *texts)))}) == "clean"
 
 
 def holding(template: str) -> dict[str, dict[str, bytes]]:

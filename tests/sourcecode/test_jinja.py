@@ -70,6 +70,7 @@ def test_dunders_however_spelled(text: str) -> None:
         ("{% extends 'x' %}", "include"),
         ("{% for i in range(10**9) %}{% endfor %}", "huge"),
         ("{{ 'a' * 10**9 }}", "huge"),
+        ("{% for a in range(9999) %}{% for b in range(1, 9999) %}x{% endfor %}{% endfor %}", "huge"),
     ],
 )
 def test_other_facts(text: str, kind: str) -> None:

@@ -61,6 +61,7 @@ class OnnxModel:
         for item in model.external:
             self._external(item, "" if part.inner else folder, out, judged, inside=bool(part.inner))
         _operators(model, out)
+        _paths(model, out)
         _functions(model, out)
         for anomaly in model.anomalies:
             out.finding("onnx-tensor", _LIES[anomaly.code], Confidence.HIGH, anomaly.detail, offset=anomaly.offset)
@@ -110,6 +111,19 @@ def _operators(model: Onnx, out: Collector) -> None:
     for domain, operators in foreign.items():
         message = f"operators of the domain {domain!r} need a library: {', '.join(operators[:8])}"
         out.finding("onnx-custom-operator", _LOW, Confidence.HIGH, message, domain=domain, operators=operators[:100])
+
+
+def _paths(model: Onnx, out: Collector) -> None:
+    """Text attributes of other libraries' operators that name files: compiled contexts, libraries."""
+    for operator, name, text in dict.fromkeys(model.texts):
+        library = text.endswith((".so", ".dll", ".dylib"))
+        if library or (_PATH.fullmatch(text) and _OUTSIDE.search(text)):
+            message = f"the operator {operator} names the file {text[:200]!r} ({name})"
+            call = f"{operator}({text[:100]!r})"
+            out.finding("onnx-operator-file", _HIGH, Confidence.HIGH, message, call=call, path=text[:500])
+
+
+_PATH = re.compile(r"[\w.~:\\-]*[/\\][\w./\\ -]{3,300}")
 
 
 def _functions(model: Onnx, out: Collector) -> None:

@@ -109,6 +109,7 @@ def read_template(text: str) -> Template:
         return Template(hidden=hidden, error=f"{type(error).__name__}: {str(error)[:200]}")
     found = _Findings()
     _learn(tree, found)
+    _loops(tree, found)
     for node in _walk(tree):
         handler = _HANDLERS.get(type(node).__name__)
         if handler is not None:
@@ -274,6 +275,21 @@ def _learn(tree: Any, found: _Findings) -> None:
             items = [fold(item) for item in getattr(node.iter, "items", [])[:50]]
             if items and type(node.iter).__name__ in {"List", "Tuple"}:
                 found.lists[name] = ", ".join(item for item in items if item)
+
+
+def _loops(tree: Any, found: _Findings) -> None:
+    """Loops over constant ranges, multiplied by the loops around them."""
+    stack: list[tuple[Any, float]] = [(tree, 1)]
+    while stack:
+        node, times = stack.pop()
+        items = node.iter if type(node).__name__ == "For" else None
+        if type(items).__name__ == "Call" and getattr(items.node, "name", "") == "range":
+            bounds = [_number(argument) for argument in items.args[:2]]
+            times *= max(1, bounds[-1] - (bounds[0] if len(bounds) > 1 else 0)) if bounds else 1
+            if times > _BIG_RANGE:
+                found.add("huge", f"loops that run {times:.0f} times", node.lineno)
+                continue
+        stack.extend((child, times) for child in node.iter_child_nodes())
 
 
 def _target_name(target: Any) -> str:
