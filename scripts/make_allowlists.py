@@ -1,0 +1,191 @@
+"""Make the allow-lists of the pickle inspector from frameworks as they are distributed.
+
+    python scripts/make_allowlists.py --site FOLDER… --python INTERPRETER… [--out DIRECTORY] [--date YYYY-MM-DD]
+
+A FOLDER is a site-packages folder, or the unpacked wheel of one version. Sources are parsed, never imported; types of
+compiled modules come from the INTERPRETERs, which have the frameworks installed. A name must be acceptable in every
+version that was read, and the versions stand in the data file. `--why MODULE.NAME` tells why a name is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from allowlists.frameworks import Framework, frameworks
+from allowlists.index import Index
+from allowlists.safety import Safety
+
+OUT = Path(__file__).parent.parent / "src/assay/inspections/data/pickle-allow"
+_VERSION = re.compile(r"(?P<name>[A-Za-z0-9_.]+)-(?P<version>[^-]+)\.(?:dist|egg)-info")
+# Calls that fill large pickles; after a few they are only counted. None of them has an argument check.
+_QUIET = (
+    "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter", "torch._utils _rebuild_tensor",
+    "collections OrderedDict", "numpy dtype", "numpy ndarray", "numpy.core.multiarray scalar",
+    "numpy._core.multiarray scalar", "numpy._core.numeric _frombuffer", "numpy.core.numeric _frombuffer",
+    "datetime datetime", "datetime date", "datetime timedelta", "decimal Decimal", "uuid UUID", "builtins set",
+    "builtins bytearray", "builtins frozenset", "fractions Fraction", "pathlib PosixPath", "torch Size", "torch device",
+    "torch FloatStorage", "torch HalfStorage", "torch BFloat16Storage", "torch LongStorage", "sklearn.tree._tree Tree",
+    "sklearn.tree._classes DecisionTreeClassifier", "sklearn.tree._classes DecisionTreeRegressor",
+    "joblib.numpy_pickle NumpyArrayWrapper", "pandas._libs.internals _unpickle_block",
+    "pandas._libs.tslibs.timestamps _unpickle_timestamp", "pandas._libs.tslibs.timestamps Timestamp",
+)  # fmt: skip
+
+_CONTEXT = ("torch/nn", "torch/optim", "sklearn", "accelerate", "pandas/core")  # bases of classes elsewhere
+
+Names = dict[str, dict[str, str]]
+
+
+def versions_in(site: Path, packages: list[str]) -> dict[str, str]:
+    """Distribution → version, for those of `site` that hold one of the packages."""
+    found = {}
+    for info in site.glob("*-info"):
+        match = _VERSION.fullmatch(info.name)
+        record = info / "RECORD"
+        if match and record.is_file():
+            tops = {line.partition("/")[0] for line in record.read_text("utf-8", "replace").splitlines()}
+            if tops.intersection(packages):
+                found[match["name"]] = match["version"]
+    return found
+
+
+def within(name: str, prefixes: list[str]) -> bool:
+    """Whether a module is one of the prefixes or lies below."""
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def read_site(framework: Framework, index: Index, safety: Safety) -> tuple[Names, dict[str, str]]:
+    """Acceptable names of one version, and why others are not."""
+    names: Names = defaultdict(dict)
+    refused: dict[str, str] = {}
+    for module in index.modules.values():
+        if within(module.name, framework.left_out):
+            continue
+        if within(module.name, framework.classes):
+            for qualname, found in module.classes.items():
+                called = safety.reduces_itself(found) or safety.is_enum(found)
+                why = safety.of_class(found, called=called)
+                if why and called:
+                    called, why = False, safety.of_class(found, called=False)
+                if why:
+                    refused[f"{module.name}.{qualname}"] = why
+                else:
+                    names[module.name][qualname] = "class" if called else "new"
+        if within(module.name, framework.functions):
+            for name in module.functions:
+                why = safety.of_function(module, name)
+                if why:
+                    refused[f"{module.name}.{name}"] = why
+                else:
+                    names[module.name].setdefault(name, "refer")
+    return names, refused
+
+
+def compiled(framework: Framework, interpreters: list[str]) -> Names:
+    """Types and helpers of compiled modules."""
+    names: Names = defaultdict(dict)
+    script = Path(__file__).parent / "allowlists" / "extensions.py"
+    for interpreter in interpreters if framework.extensions else ():
+        done = subprocess.run(
+            [interpreter, str(script), *framework.extensions], capture_output=True, text=True, check=True
+        )
+        for module, found in json.loads(done.stdout).items():
+            for name, kind in found.items():
+                names[module][name] = "class" if kind == "class" else ("call:newobj" if name == "newObj" else "call")
+    return names
+
+
+def make(framework: Framework, sites: list[Path], context: Index, interpreters: list[str]) -> tuple[dict, dict]:
+    """The data file of one framework, and why names were left out."""
+    merged: Names = defaultdict(dict)
+    refused: dict[str, str] = {}
+    versions: dict[str, set[str]] = defaultdict(set)
+    packages = [package for package in framework.packages if package != "_catboost"]
+    for site in sites:
+        present = [package for package in packages if (site / package).is_dir()]
+        if not present:
+            continue
+        for name, version in versions_in(site, present).items():
+            versions[name].add(version)
+        index = Index(context)
+        index.add_folder(site, present)
+        found, why = read_site(framework, index, Safety(index))
+        refused |= why
+        for module, entries in found.items():
+            for name, use in entries.items():
+                merged[module][name] = _wider(merged[module].get(name), use)
+    for name in list(refused):
+        module, _, attribute = name.rpartition(".")
+        merged.get(module, {}).pop(attribute, None)
+    for source in (compiled(framework, interpreters), framework.reviewed):
+        for module, entries in source.items():
+            merged[module].update(entries)
+    names = {module: dict(sorted(entries.items())) for module, entries in sorted(merged.items()) if entries}
+    shown = {name: sorted(found) for name, found in sorted(versions.items())}
+    return {"framework": framework.key, "versions": shown, "names": names}, refused
+
+
+def _wider(before: str | None, use: str) -> str:
+    """A class that one version reduces by calling it may be called."""
+    order = ("refer", "new", "class")
+    return use if before is None or order.index(use) > order.index(before) else before
+
+
+def write(out: Path, framework: Framework, data: dict, date: str) -> tuple[str, int]:
+    """Write one data file: a module to a line."""
+    lines = [f"{json.dumps(module)}: {json.dumps(entries)}" for module, entries in data["names"].items()]
+    head = {"framework": data["framework"], "made": date, "versions": data["versions"]}
+    text = json.dumps(head)[:-1] + ',\n"names": {\n' + ",\n".join(lines) + "\n}}\n"
+    path = out / f"{framework.key}.json"
+    path.write_text(text, "utf-8")
+    return sha256(text.encode()).hexdigest(), sum(len(entries) for entries in data["names"].values())
+
+
+def main() -> int:
+    """Write all data files and the index."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--site", type=Path, nargs="*", default=[])
+    parser.add_argument(
+        "--context", type=Path, nargs="*", default=[], help="where bases in other packages are looked up"
+    )
+    parser.add_argument("--python", nargs="*", default=[])
+    parser.add_argument("--only", nargs="*", default=[], help="keys of frameworks; the index is then left as it is")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--date", default=datetime.now(UTC).strftime("%Y-%m-%d"))
+    parser.add_argument("--why", default="")
+    args = parser.parse_args()
+    sys.setrecursionlimit(20_000)
+    context = Index()
+    for site in args.context:
+        context.add_folder(site, [package for package in _CONTEXT if (site / package).is_dir()])
+    packages: dict[str, str] = {}
+    digests = []
+    args.out.mkdir(parents=True, exist_ok=True)
+    for framework in frameworks():
+        if args.only and framework.key not in args.only:
+            continue
+        data, refused = make(framework, args.site, context, args.python)
+        digest, count = write(args.out, framework, data, args.date)
+        digests.append(digest)
+        tops = framework.packages or sorted({module.partition(".")[0] for module in data["names"]})
+        tops = sorted({*tops, *(module.partition(".")[0] for module in data["names"])})
+        packages |= dict.fromkeys(tops, f"{framework.key}.json")
+        print(f"{framework.key}: {count} names, {len(refused)} left out, {data['versions']}", flush=True)
+        if args.why and args.why in refused:
+            print(f"  {args.why}: {refused[args.why]}")
+    if not args.only:
+        whole = sha256("".join(digests).encode()).hexdigest()
+        index = {"version": f"{args.date}.{whole[:8]}", "packages": packages, "quiet": list(_QUIET)}
+        (args.out / "index.json").write_text(json.dumps(index, indent=0) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
