@@ -96,6 +96,19 @@ class Log:
 LOG = Log(None, frozenset(), 100_000)
 
 
+class _OfClass:
+    """A method of stand-in classes that wins over the method of the same name that their instances have."""
+
+    def __init__(self, record: Any) -> None:
+        self._record = record
+
+    def __get__(self, cls: Any, _owner: Any = None) -> Any:
+        return lambda value: self._record(cls, value)
+
+    def __set__(self, cls: Any, value: Any) -> None:
+        """Having this makes it a data descriptor, which comes first in the look-up."""
+
+
 class Recorder(type):
     """Metaclass of stand-ins: what is done to the class itself is recorded too."""
 
@@ -106,30 +119,14 @@ class Recorder(type):
         """REDUCE, INST, OBJ."""
         return _called(cls, args, kwargs, "reduce")
 
-    @property
-    def __setstate__(cls) -> Any:  # noqa: PLE0302 - a property of the metaclass
-        """BUILD on the class."""
-        return lambda state: _built(cls, state)
-
-    @__setstate__.setter
-    def __setstate__(cls, value: Any) -> None:
-        """Make it a data descriptor: it must win over the method of the same name for instances."""
-
     def __setitem__(cls, key: Any, value: Any) -> None:
         """SETITEM on the class, or on what the name stands for."""
         _set_item(cls, key, value)
 
-    def extend(cls, items: Any) -> None:
-        """APPENDS on the class."""
-        LOG.add(ev.APPEND, term(cls), term(items))
-
-    def append(cls, item: Any) -> None:
-        """APPEND on the class."""
-        LOG.add(ev.APPEND, term(cls), term([item]))
-
-    def add(cls, item: Any) -> None:
-        """ADDITEMS on the class."""
-        LOG.add(ev.APPEND, term(cls), term([item]))
+    __setstate__ = _OfClass(lambda cls, state: _built(cls, state))  # BUILD
+    extend = _OfClass(lambda cls, items: LOG.add(ev.APPEND, term(cls), term(items)))  # APPENDS
+    append = _OfClass(lambda cls, item: LOG.add(ev.APPEND, term(cls), term([item])))  # APPEND
+    add = _OfClass(lambda cls, item: LOG.add(ev.APPEND, term(cls), term([item])))  # ADDITEMS
 
 
 class Result:

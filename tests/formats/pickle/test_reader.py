@@ -116,7 +116,8 @@ def test_memo_entries_inside_runs_of_data() -> None:
     padding = b"".join(asm.SHORT_UNICODE(f"word{i}") + asm.MEMOIZE for i in range(200))
     data = asm.pickle(
         asm.MARK, padding, asm.SHORT_UNICODE("os"), asm.MEMOIZE, asm.value(list(range(50))),
-        asm.SHORT_UNICODE("system"), asm.MEMOIZE, asm.POP_MARK, asm.BINGET(200), asm.BINGET(201), asm.STACK_GLOBAL, asm.value(("id",)), asm.REDUCE,
+        asm.SHORT_UNICODE("system"), asm.MEMOIZE, asm.POP_MARK, asm.BINGET(200), asm.BINGET(201),
+        asm.STACK_GLOBAL, asm.value(("id",)), asm.REDUCE,
     )  # fmt: skip
     assert calls(data) == ["os.system('id')"]
 
@@ -215,7 +216,8 @@ def test_joblib_arrays_are_stepped_over(array: Any, protocol: int) -> None:
 def test_hostile_object_array_inside_joblib_is_read() -> None:
     wrapper = asm.GLOBAL("joblib.numpy_pickle", "NumpyArrayWrapper") + asm.EMPTY_TUPLE + asm.NEWOBJ
     dtype = asm.GLOBAL("numpy", "dtype") + asm.value(("O8", False, True)) + asm.REDUCE
-    state = asm.EMPTY_DICT + asm.MARK + asm.value("shape") + asm.value((1,)) + asm.value("dtype") + dtype + asm.SETITEMS
+    fields = asm.value("shape") + asm.value((1,)) + asm.value("dtype") + dtype
+    state = asm.EMPTY_DICT + asm.MARK + fields + asm.SETITEMS
     inner = asm.pickle(asm.call("os", "system", "id"), proto=2)
     data = asm.pickle(wrapper, state, asm.BUILD, inner, asm.TUPLE1, proto=3)
     trace = read(data)
