@@ -123,7 +123,7 @@ class Recorder(type):
         """SETITEM on the class, or on what the name stands for."""
         _set_item(cls, key, value)
 
-    __setstate__ = _OfClass(lambda cls, state: _built(cls, state))  # BUILD
+    __setstate__ = _OfClass(lambda cls, state: _built(cls, state))  # noqa: PLW0108 - BUILD; defined below
     extend = _OfClass(lambda cls, items: LOG.add(ev.APPEND, term(cls), term(items)))  # APPENDS
     append = _OfClass(lambda cls, item: LOG.add(ev.APPEND, term(cls), term([item])))  # APPEND
     add = _OfClass(lambda cls, item: LOG.add(ev.APPEND, term(cls), term([item])))  # ADDITEMS
