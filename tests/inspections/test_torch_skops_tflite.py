@@ -203,7 +203,7 @@ def test_skops_nodes(node: dict[str, Any], rule: str, severity: str) -> None:
 
 
 def test_a_file_of_skops_is_clean() -> None:
-    assert worst(Skops(), {"p.skops": (FIXTURES / "pipeline.skops").read_bytes()}) == "note"
+    assert worst(Skops(), {"p.skops": (FIXTURES / "pipeline.skops").read_bytes()}) in {"clean", "note"}
 
 
 @pytest.mark.parametrize(
