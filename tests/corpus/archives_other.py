@@ -215,7 +215,7 @@ def _polyglots() -> list[Sample]:
                     "", loader="torch", needs=("torch",)),
         _by_program("polyglot/png-zip.png", "a picture with a zip behind it", lambda k: _png() + zipped([Entry("model.pkl", hostile(k))]), opened),
         _by_program("polyglot/shell-zip.llamafile", "a shell script with a zip behind it", lambda k: b"MZqFpD='\n#'\n" + f"{k.shell}\nexit 0\n".encode()
-                    + zipped([Entry("model.gguf", b"GGUF")]), "", loader="shell", calls=("touch", "shell", "executable", "script", "program")),
+                    + zipped([Entry("model.gguf", b"GGUF")]), "", loader="shell", calls=("touch", "shell", "executable", "script", "program", "program")),
         _by_program("polyglot/gguf-pickle.gguf", "a pickle whose first string is GGUF", lambda k: b"\x80\x04\x8c\x04GGUF0" + hostile(k)[2:], "",
                     loader="pickle"),
         _by_program("polyglot/pdf-pickle.pdf", "protocol 0 that begins like a PDF comment", lambda k: b"V%PDF-1.7\n0" + pickled(C(SYSTEM, k.shell), 0),

@@ -123,7 +123,7 @@ def _sklearn() -> list[Sample]:
 
 def _pandas() -> list[Sample]:
     return _allowed("pandas", {
-        "eval": lambda k: C(G("pandas.core.computation.eval.eval"), f"@x.system('{k.shell}')", "pandas", "python", {"x": G("pandas.io.common", "os")}, {}),
+        "eval": lambda k: C(G("pandas.core.computation.eval.eval"), f"x.system('{k.shell}')", "pandas", "python", {"x": G("pandas.io.common", "os")}, {}),
         "read-pickle": lambda k: C(G("pandas.read_pickle"), C(G("io.BytesIO"), nested(k))),
         "to-csv": lambda k: C(G("pandas", "DataFrame.to_csv"), C(G("pandas.DataFrame"), {"a": [1]}), k.path),
         "to-pickle": lambda k: C(G("pandas.to_pickle"), 1, k.path),
