@@ -66,13 +66,20 @@ def toys_on_postgres(tmp_path, postgres):
     return Toys(tmp_path, postgres.new_database())
 
 
+# Which of the two is said depends on whether the lease of the dead process had lapsed when the second one looked.
+TAKEN_OVER = (
+    "the process that was at it ended: carrying on here",
+    "carrying on where an interrupted run stopped",
+)
+
+
 @pytest.mark.postgres
 def test_on_postgresql_a_killed_run_is_carried_on(toys_on_postgres):
     toys = toys_on_postgres
     toys.run("kill:two")
     answer = toys.run()
     assert answer["result"] == {"total": 13}
-    assert answer["notices"][-1] == "the process that was at it ended: carrying on here"
+    assert answer["notices"][-1] in TAKEN_OVER
     assert toys.steps() == ["one", "two", "two", "three"]
     assert toys.run() == {"result": {"total": 13}, "notices": []}
 
@@ -149,7 +156,7 @@ def test_the_waiting_process_takes_over_when_the_first_is_killed(toys):
     first.communicate()
     answer = json.loads(second.communicate(timeout=30)[0])
     assert answer["result"] == {"total": 13}
-    assert answer["notices"][-1] == "the process that was at it ended: carrying on here"
+    assert answer["notices"][-1] in TAKEN_OVER
     assert toys.steps() == ["one", "two", "two", "three"]
 
 

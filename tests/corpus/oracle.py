@@ -48,6 +48,9 @@ def run(
             "--tmpfs",
             "/tmp",
             "--ro-bind",
+            str(CHILD.parents[2]),  # a checkout below /tmp is hidden by the line above
+            str(CHILD.parents[2]),
+            "--ro-bind",
             str(work),
             str(work),
             "--ro-bind",
