@@ -77,10 +77,11 @@ def read_site(framework: Framework, index: Index, safety: Safety) -> tuple[Names
                 if why:
                     refused[f"{module.name}.{qualname}"] = why
                 else:
-                    names[module.name][qualname] = "class" if called else "new"
+                    for home in (module.name, *found.shown_as):
+                        names[home][qualname] = "class" if called else "new"
         if within(module.name, framework.functions):
             for name in module.functions:
-                why = safety.of_function(module, name)
+                why = safety.of_reference(module, name)
                 if why:
                     refused[f"{module.name}.{name}"] = why
                 else:
@@ -138,14 +139,29 @@ def _wider(before: str | None, use: str) -> str:
     return use if before is None or order.index(use) > order.index(before) else before
 
 
-def write(out: Path, framework: Framework, data: dict, date: str) -> tuple[str, int]:
-    """Write one data file: a module to a line."""
+def write(out: Path, framework: Framework, data: dict, date: str) -> int:
+    """Write one data file, a module to a line; returns the number of names."""
     lines = [f"{json.dumps(module)}: {json.dumps(entries)}" for module, entries in data["names"].items()]
     head = {"framework": data["framework"], "made": date, "versions": data["versions"]}
     text = json.dumps(head)[:-1] + ',\n"names": {\n' + ",\n".join(lines) + "\n}}\n"
     path = out / f"{framework.key}.json"
     path.write_text(text, "utf-8")
-    return sha256(text.encode()).hexdigest(), sum(len(entries) for entries in data["names"].values())
+    return sum(len(entries) for entries in data["names"].values())
+
+
+def write_index(out: Path, date: str) -> None:
+    """Write which package stands in which file, for all data files that are there."""
+    packages: dict[str, str] = {}
+    digest = sha256()
+    for framework in frameworks():
+        path = out / f"{framework.key}.json"
+        if path.is_file():
+            digest.update(path.read_bytes())
+            names = json.loads(path.read_text("utf-8"))["names"]
+            tops = {*framework.packages, *(module.partition(".")[0] for module in names)}
+            packages |= dict.fromkeys(sorted(tops), path.name)
+    index = {"version": f"{date}.{digest.hexdigest()[:8]}", "packages": packages, "quiet": list(_QUIET)}
+    (out / "index.json").write_text(json.dumps(index, indent=0) + "\n", "utf-8")
 
 
 def main() -> int:
@@ -165,25 +181,16 @@ def main() -> int:
     context = Index()
     for site in args.context:
         context.add_folder(site, [package for package in _CONTEXT if (site / package).is_dir()])
-    packages: dict[str, str] = {}
-    digests = []
     args.out.mkdir(parents=True, exist_ok=True)
     for framework in frameworks():
         if args.only and framework.key not in args.only:
             continue
         data, refused = make(framework, args.site, context, args.python)
-        digest, count = write(args.out, framework, data, args.date)
-        digests.append(digest)
-        tops = framework.packages or sorted({module.partition(".")[0] for module in data["names"]})
-        tops = sorted({*tops, *(module.partition(".")[0] for module in data["names"])})
-        packages |= dict.fromkeys(tops, f"{framework.key}.json")
+        count = write(args.out, framework, data, args.date)
         print(f"{framework.key}: {count} names, {len(refused)} left out, {data['versions']}", flush=True)
         if args.why and args.why in refused:
             print(f"  {args.why}: {refused[args.why]}")
-    if not args.only:
-        whole = sha256("".join(digests).encode()).hexdigest()
-        index = {"version": f"{args.date}.{whole[:8]}", "packages": packages, "quiet": list(_QUIET)}
-        (args.out / "index.json").write_text(json.dumps(index, indent=0) + "\n", "utf-8")
+    write_index(args.out, args.date)
     return 0
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _LEFT_OUT = re.compile(
     r"(^|/)(tests?|testing|conftest|setup|examples?|benchmarks?|docs?|_vendor|vendored|cli|commands|__main__|scripts)(/|\.py$|$)"
 )
+_SET_MODULE = re.compile(r"(?:\w+\.)*set_module\(['\"]([\w.]+)['\"]\)")
 _MAX_PARTS = 6  # parts of a name that is looked up in a module
 
 Seen = set[tuple[str, tuple[str, ...]]]
@@ -29,6 +30,12 @@ class Class:
     methods: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]
     setters: list[ast.FunctionDef]
     decorators: list[str]
+
+    @property
+    def shown_as(self) -> list[str]:
+        """Modules that `@set_module("pandas")` gives it to."""
+        found = [_SET_MODULE.fullmatch(text) for text in self.decorators]
+        return [match[1] for match in found if match]
 
 
 @dataclass(eq=False)

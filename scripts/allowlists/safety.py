@@ -23,6 +23,7 @@ _BAD_NAMES, _BAD_ROOTS, _FINE_DOTTED = _TABLE["badnames"], _TABLE["badroots"], _
 _BAD_ATTRIBUTES, _SAFE_BASES = _TABLE["badattributes"], _TABLE["safebases"]
 _ENUMS = ("Enum", "IntEnum", "Flag", "IntFlag", "StrEnum", "ExplicitEnum")
 _REDUCED = frozenset(("OrderedDict", "defaultdict", "Counter", "deque", "ndarray", "Warning", "NamedTuple"))
+_REFERENCE_DEPTH = 2  # calls followed from a function that is only kept
 _DEPTH = 20  # bases followed
 
 
@@ -57,12 +58,25 @@ class Safety:
                 self._classes[key] = str(why)
         return self._classes[key]
 
-    def of_function(self, module: Module, name: str) -> str | None:
-        """Why a function is not acceptable, None when it is."""
-        try:
-            self._function(module, module.functions[name], None)
-        except Unsafe as why:
-            return str(why)
+    def of_reference(self, module: Module, name: str, depth: int = 0) -> str | None:
+        """Why a function should not be kept as a value, None when it may be.
+
+        It is not called when the pickle is loaded, but with data of the user's own later: so only what it plainly does
+        counts, and what the functions do that it calls by name.
+        """
+        for node in ast.walk(module.functions[name]):
+            text = _dotted(node.func) if isinstance(node, ast.Call) else None
+            if text is None:
+                continue
+            try:
+                self._plainly_bad(module, text)
+            except Unsafe as why:
+                return str(why)
+            place = self._index.local(module, text) if depth < _REFERENCE_DEPTH else None
+            if place and place[1] in place[0].functions:
+                why_inner = self.of_reference(*place, depth + 1)
+                if why_inner:
+                    return why_inner
         return None
 
     def is_enum(self, found: Class, depth: int = 0) -> bool:
@@ -172,17 +186,22 @@ class Safety:
             raise Unsafe(f"hands state to native code by {text}()")
         if text == "getattr" and _by_any_name(module, call):
             raise Unsafe("reaches into a module by a name that is not written there")
-        if not rest:
-            if root in _BAD_NAMES and root not in module.functions and root not in module.imports:
-                raise Unsafe(f"calls {root}()")
-            if root in parameters and root not in {"cls", "klass", "type"}:
-                raise Unsafe(f"calls its argument {root}()")
+        if not rest and root in parameters and root not in {"cls", "klass", "type"}:
+            raise Unsafe(f"calls its argument {root}()")
+        self._plainly_bad(module, text)
+        self._follow(module, text, owner)
+
+    @staticmethod
+    def _plainly_bad(module: Module, text: str) -> None:
+        """Refuse calls that run code, programs, files or the network, as they are written."""
+        root, _, rest = text.partition(".")
+        if not rest and root in _BAD_NAMES and root not in module.functions and root not in module.imports:
+            raise Unsafe(f"calls {root}()")
         full = ".".join([module.imports.get(root, root), rest]).rstrip(".")
         if full.partition(".")[0] in _BAD_ROOTS and full not in _FINE_DOTTED and root in module.imports:
             raise Unsafe(f"calls {full}()")
         if rest and text.rpartition(".")[2] in _BAD_ATTRIBUTES:
             raise Unsafe(f"calls {text}()")
-        self._follow(module, text, owner)
 
     def _follow(self, module: Module, text: str, owner: Class | None) -> None:
         root, _, rest = text.partition(".")

@@ -75,7 +75,7 @@ class _Stream:
 
     def inspect(self, stream: BinaryIO, size: int) -> None:
         """Read all pickles of the stream and report."""
-        judge = Judge()
+        judge = Judge(script="torchscript" in self._part.within)
         readings = Readings(self._tracer, stream, size, self._part.limits, pickle_names.quiet())
         count = 0
         try:

@@ -66,10 +66,12 @@ class Judge:
     """Judges the traces of one stream.
 
     Args:
-        protocol: highest protocol marker of the pickle (names of protocols 0 to 2 are translated from Python 2).
+        script: the stream lies in a TorchScript archive: `__torch__` names stand for code in the archive itself, which
+            is inspected on its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, script: bool = False) -> None:
+        self._script = script
         self.observations: list[Observation] = []
         self.nested: list[tuple[checks.Nested, str]] = []  # what may be loaded in turn, and by what
         self._loads = False  # something was called that loads pickles
@@ -127,6 +129,8 @@ class Judge:
 
     def _resolve(self, module: str, name: str) -> tuple[str, str, Known | None, Danger | None]:
         """Name as the loader resolves it, what is known of it, and its danger when it is not acceptable."""
+        if self._script and module.partition(".")[0] == "__torch__":
+            return module, name, Known("torchscript", "class"), None
         entry = known(module, name)
         if entry is None and self._protocol < _PYTHON3_PROTOCOL:
             new_module, new_name = python3_name(module, name)

@@ -106,13 +106,24 @@ def danger(module: str, name: str) -> Danger | None:
     A qualified name may walk through modules that a framework happens to import (`torch.serialization` `os.system`):
     its parts are looked up as well.
     """
+    found = _danger(module, name, exact=False)
     parts = name.split(".")
-    for cut in range(len(parts)):
-        inner_module = ".".join(parts[:cut])
-        found = _danger(inner_module if cut else module, ".".join(parts[cut:]), exact=bool(cut))
-        if found:
-            return found
-    return _danger(name, "*", exact=True) if name.replace(".", "").islower() else None
+    if found is None and len(parts) > 1:
+        found = _inner_danger(parts)
+    if found is None and name.replace(".", "").islower():
+        found = _danger(name, "*", exact=True)  # a whole module, imported by another
+    return found
+
+
+def _inner_danger(parts: list[str]) -> Danger | None:
+    """Danger of `module.function` anywhere inside a qualified name; frameworks import modules under a `_` too."""
+    for start in range(len(parts) - 1):
+        for end in range(start + 1, len(parts)):
+            module = ".".join([parts[start].lstrip("_"), *parts[start + 1 : end]])
+            found = _danger(module, ".".join(parts[end:]), exact=True)
+            if found is not None:
+                return found
+    return None
 
 
 def _danger(module: str, name: str, *, exact: bool) -> Danger | None:
