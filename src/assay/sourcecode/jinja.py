@@ -282,7 +282,7 @@ def _loops(tree: Any, found: _Findings) -> None:
     stack: list[tuple[Any, float]] = [(tree, 1)]
     while stack:
         node, times = stack.pop()
-        items = node.iter if type(node).__name__ == "For" else None
+        items: Any = node.iter if type(node).__name__ == "For" else None
         if type(items).__name__ == "Call" and getattr(items.node, "name", "") == "range":
             bounds = [_number(argument) for argument in items.args[:2]]
             times *= max(1, bounds[-1] - (bounds[0] if len(bounds) > 1 else 0)) if bounds else 1
