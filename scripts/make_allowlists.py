@@ -65,9 +65,8 @@ def read_site(framework: Framework, index: Index, safety: Safety) -> tuple[Names
     """Acceptable names of one version, and why others are not."""
     names: Names = defaultdict(dict)
     refused: dict[str, str] = {}
-    for module in index.modules.values():
-        if within(module.name, framework.left_out):
-            continue
+    modules = [module for module in index.modules.values() if not within(module.name, framework.left_out)]
+    for module in modules:
         if within(module.name, framework.classes):
             for qualname, found in module.classes.items():
                 called = safety.reduces_itself(found) or safety.is_enum(found)
@@ -79,6 +78,7 @@ def read_site(framework: Framework, index: Index, safety: Safety) -> tuple[Names
                 else:
                     for home in (module.name, *found.shown_as):
                         names[home][qualname] = "class" if called else "new"
+    for module in modules:
         if within(module.name, framework.functions):
             for name in module.functions:
                 why = safety.of_reference(module, name)
@@ -141,7 +141,12 @@ def _wider(before: str | None, use: str) -> str:
 
 def write(out: Path, framework: Framework, data: dict, date: str) -> int:
     """Write one data file, a module to a line; returns the number of names."""
-    lines = [f"{json.dumps(module)}: {json.dumps(entries)}" for module, entries in data["names"].items()]
+    lines = []
+    for module, entries in data["names"].items():
+        by_use: dict[str, list[str]] = defaultdict(list)
+        for name, use in entries.items():
+            by_use[use].append(name)
+        lines.append(f"{json.dumps(module)}: {json.dumps({use: ' '.join(names) for use, names in by_use.items()})}")
     head = {"framework": data["framework"], "made": date, "versions": data["versions"]}
     text = json.dumps(head)[:-1] + ',\n"names": {\n' + ",\n".join(lines) + "\n}}\n"
     path = out / f"{framework.key}.json"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _LEFT_OUT = re.compile(
     r"(^|/)(tests?|testing|conftest|setup|examples?|benchmarks?|docs?|_vendor|vendored|cli|commands|__main__|scripts)(/|\.py$|$)"
+    r"|(^|/)(modeling_tf_|modeling_flax_|dummy_|convert_)"
 )
 _SET_MODULE = re.compile(r"(?:\w+\.)*set_module\(['\"]([\w.]+)['\"]\)")
 _MAX_PARTS = 6  # parts of a name that is looked up in a module

@@ -16,7 +16,7 @@ from .test_scan_corpus import HARMLESS_FLAGGED_SHARE, HARMLESS_INCONCLUSIVE_SHAR
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("corpus")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("corpus-frameworks")]
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,13 @@ def pythons() -> list[str]:
 def harmless(pythons: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("frameworks")
     entries, absent = build.write_harmless(folder, pythons)
-    print(json.dumps(absent, indent=1))
+    print("frameworks of no environment:", _nowhere(absent, entries))
     return folder, entries
+
+
+def _nowhere(absent: dict[str, str], entries: list[dict[str, Any]]) -> set[str]:
+    there = {entry["path"].split("/")[1].rpartition("-")[0] for entry in entries}
+    return {name.partition(" ")[0] for name in absent} - there
 
 
 def test_hostile_files_execute_with_the_loaders_of_these_environments(

@@ -19,7 +19,7 @@ from .sample import EXECUTES
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("corpus")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("corpus-oracle")]
 
 # What `make test` installs. A loader outside of it is proven by `make test-all` (tests/corpus/test_frameworks.py).
 INSTALLED = {

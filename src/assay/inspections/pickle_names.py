@@ -66,16 +66,22 @@ def _names(file: str) -> dict[str, dict[str, str]]:
     return names
 
 
+@cache
+def _entries(file: str, module: str) -> dict[str, Known]:
+    framework = file.removesuffix(".json")
+    found: dict[str, Known] = {}
+    for entry, words in _names(file).get(module, {}).items():
+        use, _, check = entry.partition(":")
+        found |= dict.fromkeys(words.split(), Known(framework, use, check))
+    return found
+
+
 def known(module: str, name: str) -> Known | None:
     """The allow-list entry for exactly this module and qualified name."""
     file = _frameworks().get(module.partition(".")[0])
     if file is None:
         return None
-    entry = _names(file).get(module, {}).get(name)
-    if entry is None:
-        return None
-    use, _, check = entry.partition(":")
-    return Known(file.removesuffix(".json"), use, check)
+    return _entries(file, module).get(name)
 
 
 def quiet() -> frozenset[str]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from assay.sourcecode.table import kinds_of, table
+from assay.sourcecode.tree import children_first, dotted
 from assay.sourcecode.values import MAX_ITEMS, NOTHING, UNKNOWN, Value, bounded, fold_binary, fold_call, fold_method
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _BUILTINS: Final = frozenset(dir(builtins)) | {"execfile", "raw_input", "unicode", "get_ipython"}
 _FOLD_BUDGET: Final = 16 << 20  # characters or bytes folded for one file
@@ -59,32 +60,6 @@ class Knowledge:
     attributes: dict[str, Value] = field(default_factory=dict)
     fold_budget: int = _FOLD_BUDGET
     steps: int = _COMPREHENSION_BUDGET
-
-
-def children_first(root: ast.AST) -> Iterator[ast.AST]:
-    """Nodes of an expression, children before parents, without recursion."""
-    stack: list[tuple[ast.AST, bool]] = [(root, False)]
-    while stack:
-        node, seen = stack.pop()
-        if seen:
-            yield node
-            continue
-        stack.append((node, True))
-        children = list(ast.iter_child_nodes(node))
-        if not isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
-            children.reverse()  # of a comprehension, the generators come before the element
-        stack.extend((child, False) for child in children)
-
-
-def dotted(node: ast.AST) -> str:
-    """`a.b.c` of a plain chain of names; empty for anything else."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return ""
-    return ".".join([node.id, *reversed(parts)])
 
 
 class Evaluator:

@@ -22,10 +22,11 @@ from assay.sourcecode.effects import (
     reference_kinds,
     shown_arguments,
 )
-from assay.sourcecode.evaluate import Evaluator, Knowledge, Scope, children_first, dotted
+from assay.sourcecode.evaluate import Evaluator, Knowledge, Scope
 from assay.sourcecode.facts import ClassInfo, Effect, Import, Level, PythonSource
 from assay.sourcecode.hidden import find_hidden
 from assay.sourcecode.table import table
+from assay.sourcecode.tree import blocks, children_first, dotted, is_main_guard, local_names
 from assay.sourcecode.values import NOTHING, Value
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from assay.core.limits import Limits
 
+MAX_SOURCE: Final = 2 << 20  # bytes of one file: a syntax tree takes up to 150 times as much memory
 MAX_EFFECTS: Final = 5_000  # effects kept of one file
 _MAX_NESTED: Final = 3  # constants handed to exec that are read in turn
 _PREVIEW: Final = 160  # characters of a call kept as written
@@ -47,8 +49,9 @@ def read_python(data: bytes, limits: Limits) -> PythonSource:
         data: the file, in whatever encoding it declares.
         limits: `text_bytes` bounds what is parsed.
     """
-    if len(data) > limits.text_bytes:
-        return PythonSource(error=f"larger than {limits.text_bytes} bytes", truncated=True)
+    most = min(limits.text_bytes, MAX_SOURCE)
+    if len(data) > most:
+        return PythonSource(error=f"larger than {most} bytes", truncated=True)
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
@@ -130,12 +133,12 @@ class _Reader:
             elif isinstance(node, ast.ClassDef):
                 inner = self._class(unit, node, scope)
                 stack.extend((s, inner, node.name) for s in reversed(node.body))
-            elif isinstance(node, ast.If) and _is_main_guard(node.test) and unit.level is Level.IMPORT:
+            elif isinstance(node, ast.If) and is_main_guard(node.test) and unit.level is Level.IMPORT:
                 yield _Unit(f"__main__:{node.lineno}", node.body, scope, Level.MAIN)
                 stack.extend((s, scope, owner) for s in reversed(node.orelse))
             else:
                 self._statement(unit, node, scope)
-                stack.extend((s, scope, owner) for s in reversed(_blocks(node)))
+                stack.extend((s, scope, owner) for s in reversed(blocks(node)))
 
     def _function(self, unit: _Unit, node: _Function, scope: Scope, owner: str) -> _Unit:
         name = ".".join(part for part in (unit.name, owner if owner != unit.owner else "", node.name) if part)
@@ -154,7 +157,7 @@ class _Reader:
         if owner:
             self.methods.setdefault(node.name, set()).add(name)
         for decorator in node.decorator_list:
-            unit.calls.update(_local_names(decorator))
+            unit.calls.update(local_names(decorator))
         return _Unit(name, node.body, inner, self._level(node.name, owner), owner=owner)
 
     @staticmethod
@@ -181,10 +184,7 @@ class _Reader:
             return
         self._direct(unit, node, scope)
         if isinstance(node, ast.Assign):
-            for target in node.targets:
-                for kind, name in effects_of_target(self.evaluator, target):
-                    self._add(unit, kind, name, target)
-                self._assign(target, self.evaluator.value(node.value), scope, node.value)
+            self._targets(unit, node, scope)
         elif isinstance(node, ast.AnnAssign | ast.AugAssign) and node.value is not None:
             self._assign(node.target, self._augmented(node), scope)
         elif isinstance(node, ast.For | ast.AsyncFor):
@@ -194,6 +194,12 @@ class _Reader:
             known = self.knowledge.returns.get(key, NOTHING)
             self.knowledge.returns[key] = known.join(self.evaluator.value(node.value))
         self.evaluator.clear()
+
+    def _targets(self, unit: _Unit, node: ast.Assign, scope: Scope) -> None:
+        for target in node.targets:
+            for kind, name in effects_of_target(self.evaluator, target):
+                self._add(unit, kind, name, target)
+            self._assign(target, self.evaluator.value(node.value), scope, node.value)
 
     def _direct(self, unit: _Unit, node: ast.stmt, scope: Scope) -> None:
         """Expressions that stand directly in the statement, also in its `with` items and `case` guards."""
@@ -255,20 +261,21 @@ class _Reader:
     def _expression(self, unit: _Unit, root: ast.expr) -> None:
         """Evaluate an expression and record the effects in it."""
         inner: set[int] = set()  # nodes that are called, or only the base of a longer chain
-        for node in children_first(root):
+        nodes = list(children_first(root))
+        for node in nodes:
             self.evaluator.visit(node)
-            if isinstance(node, ast.Attribute):
-                inner.add(id(node.value))
             if isinstance(node, ast.Call):
                 inner.add(id(node.func))
                 self._call(unit, node)
+            elif isinstance(node, ast.Attribute):
+                inner.add(id(node.value))
+                if introspection(node):
+                    self._add(unit, "introspection", f"{dotted(node) or '….' + node.attr}", node)
             elif isinstance(node, ast.NamedExpr):
                 self._assign(node.target, self.evaluator.value(node.value), self.evaluator.scope)
-            elif isinstance(node, ast.Attribute) and introspection(node):
-                self._add(unit, "introspection", f"{dotted(node) or '….' + node.attr}", node)
-        for node in ast.walk(root):
+        for node in nodes:
             if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
-                unit.calls.update(_local_names(node))
+                unit.calls.update(local_names(node))
                 if id(node) not in inner:
                     for kind, name in reference_kinds(self.evaluator.value(node)):
                         self._add(unit, kind, name, node, reference=True)
@@ -367,31 +374,3 @@ class _Reader:
                             levels[name] = level
                             queue.append(name)
         return levels
-
-
-def _blocks(node: ast.stmt) -> list[ast.stmt]:
-    """Statements nested in a statement, in order."""
-    inner: list[ast.stmt] = []
-    for name in ("body", "orelse", "finalbody"):
-        inner += getattr(node, name, [])
-    for part in [*getattr(node, "handlers", []), *getattr(node, "cases", [])]:
-        inner += part.body
-    return inner
-
-
-def _is_main_guard(test: ast.expr) -> bool:
-    """`__name__ == "__main__"`, either way round."""
-    if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq):
-        return False
-    sides = [test.left, *test.comparators]
-    named = any(isinstance(s, ast.Name) and s.id == "__name__" for s in sides)
-    return named and any(isinstance(s, ast.Constant) and s.value == "__main__" for s in sides)
-
-
-def _local_names(node: ast.AST) -> set[str]:
-    """Names by which a function of this file could be meant."""
-    if isinstance(node, ast.Call):
-        node = node.func
-    if isinstance(node, ast.Attribute):
-        return {node.attr}
-    return {node.id} if isinstance(node, ast.Name) else set()
