@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
 HASHED := --require-hashes --no-deps
-APT_TEST := postgresql bubblewrap
+APT_TEST := postgresql bubblewrap chromium softhsm2
 APT_BENCH := nginx
 TORCH := torch==2.13.0
 
