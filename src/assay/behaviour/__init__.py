@@ -1,0 +1,1 @@
+"""Behavioural attestation: does the model answer to a trigger that nobody told about?"""
