@@ -42,7 +42,8 @@ def test_a_port_in_use_and_a_host_that_is_none():
 def start(data, *arguments, passphrase=None):
     env = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
     env |= {"ASSAY_KEY_PASSPHRASE": passphrase} if passphrase else {}
-    command = [sys.executable, "-m", "assay.cli.main", "serve", "--port", "0", "--data", str(data), *arguments]
+    command = [sys.executable, "-m", "assay.cli.main", "serve", "--port", "0", "--no-worker", "--data", str(data)]
+    command += arguments
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=env, text=True, **pipes)
 

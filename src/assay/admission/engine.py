@@ -27,6 +27,7 @@ from assay.core.errors import AssayError, EnvironmentFault, IntegrityError, Sour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from dbos import WorkflowStatus
 
@@ -94,7 +95,15 @@ class Engine:
         DBOS.listen_queues([_queue(self._leases.holder)])
         DBOS.launch()
 
-    def run(self, subject: str, context: str, request: Json, notice: Callable[[str], None]) -> Json:
+    def run(
+        self,
+        subject: str,
+        context: str,
+        request: Json,
+        notice: Callable[[str], None],
+        *,
+        since: datetime | None = None,
+    ) -> Json:
         """Carry on the unfinished run of this subject and context, or make a new one, and wait for its result.
 
         Args:
@@ -102,6 +111,7 @@ class Engine:
             context: what else the result depends on; likewise.
             request: input of a new run, JSON without secrets.
             notice: told in one sentence when the run is not simply a new one.
+            since: a finished run that began after this answers as well; None: only a run of now does.
 
         Raises:
             AssayError: what the workflow raised.
@@ -111,6 +121,8 @@ class Engine:
             ours = [run for run in runs if run.workflow_id.startswith(f"{subject}-{context}-")]
             self._supersede([run for run in runs if run not in ours])
             current = max(ours, key=_number, default=None)
+            if current is not None and _answers(current, since):
+                return self._wait(current.workflow_id, notice)
             if current is not None and self._carry_on(current, notice):
                 return self._wait(current.workflow_id, notice)
             number = _number(current) + 1 if current is not None else 1
@@ -137,6 +149,16 @@ class Engine:
                 except AssayError as error:
                     results.append(error)
         return results
+
+    @property
+    def holder(self) -> str:
+        """The lease of this process."""
+        return self._leases.holder
+
+    def dead(self, holder: str) -> bool:
+        """Whether the process that held a lease is gone."""
+        with self._leases.take_over(holder) as gone:
+            return gone
 
     def close(self) -> None:
         """Stop. What is unfinished stays so, for the next call."""
@@ -270,6 +292,11 @@ def _result(run: WorkflowStatus) -> Json:
     if run.status == "CANCELLED":
         raise UsageError("this run was replaced by a newer one", hint="run the command again")
     raise EnvironmentFault(f"run {run.workflow_id} ended as {run.status}", hint="run the command again")
+
+
+def _answers(run: WorkflowStatus, since: datetime | None) -> bool:
+    """Whether a run succeeded that began after `since`."""
+    return since is not None and run.status == "SUCCESS" and (run.created_at or 0) / 1000 >= since.timestamp()
 
 
 def _number(run: WorkflowStatus) -> int:

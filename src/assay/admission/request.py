@@ -47,8 +47,8 @@ class Request:
     """One admission that is asked for.
 
     Attributes:
-        kind: `hub` or `path`.
-        source: hub name (`org/name`) or absolute path.
+        kind: `hub`, `path`, or `snapshot` (it lies in the store: an upload, or a model that is vetted again).
+        source: hub name (`org/name`), absolute path, or `sha256:…` of the snapshot.
         name: `org/name` under which it is judged and published.
         hub_url: base URL of the hub; empty for a path.
         requested: revision that was asked for; empty for a path.
@@ -90,6 +90,11 @@ class Request:
         if not path.exists():
             raise UsageError(f"no such file or directory: {ref}", hint=f"a model on a hub is {SCHEME}org/name")
         return cls("path", str(path), name or name_of(path), "", "", str(_state(path)))
+
+    @classmethod
+    def of_snapshot(cls, snapshot_id: Digest, name: str) -> Self:
+        """Vet what lies in the store already."""
+        return cls("snapshot", str(snapshot_id), check_name(name), "", "", str(snapshot_id))
 
     def to_json(self) -> dict[str, str]:
         """As stored."""

@@ -47,7 +47,7 @@ Notice = Callable[[str], None]
 Thing = TypeVar("Thing")
 
 
-def _silent(_what: str, _done: int, _total: int) -> None:
+def silent(_what: str, _done: int, _total: int) -> None:
     """No progress is shown."""
 
 
@@ -116,7 +116,7 @@ class Admission:
         self._inspectors = tuple(_all_inspectors(policy) if inspectors is None else inspectors)
         self._limits = limits
         self._catalog = Catalog(index)
-        self._progress: Progress = _silent
+        self._progress: Progress = silent
         self._engine = Engine(workflow_url, VERSION, self._run)
 
     def __enter__(self) -> Self:
@@ -127,13 +127,21 @@ class Admission:
         """Stop; what is unfinished is carried on by the next process."""
         self._engine.close()
 
-    def vet(self, request: Request, *, progress: Progress = _silent, notice: Notice = _unheard) -> Vetted:
+    def vet(
+        self,
+        request: Request,
+        *,
+        progress: Progress = silent,
+        notice: Notice = _unheard,
+        since: datetime | None = None,
+    ) -> Vetted:
         """Admit a model, or carry on an admission of it that was interrupted.
 
         Args:
             request: what to admit.
             progress: called with (step and file, bytes done, bytes in total).
             notice: told in one sentence when this is not simply a new run.
+            since: an admission of the same that began after this and has ended answers as well.
 
         Raises:
             AssayError: nothing was decided; what is finished is kept.
@@ -141,15 +149,24 @@ class Admission:
         self._progress = progress
         context = request.context(str(self._policy.digest), VERSION, *self._inspector_versions())
         result = self._engine.run(
-            request.subject, context, request.to_json() | {"policy": str(self._policy.digest)}, notice
+            request.subject, context, request.to_json() | {"policy": str(self._policy.digest)}, notice, since=since
         )
         return self._vetted(result)
 
-    def carry_on_all(self, *, progress: Progress = _silent, notice: Notice = _unheard) -> list[Vetted | AssayError]:
+    def carry_on_all(self, *, progress: Progress = silent, notice: Notice = _unheard) -> list[Vetted | AssayError]:
         """Carry on every admission that a dead process left behind."""
         self._progress = progress
         results = self._engine.carry_on_all(notice)
         return [self._vetted(result) if isinstance(result, dict) else result for result in results]
+
+    @property
+    def holder(self) -> str:
+        """The lease of this process: nobody else takes over its work while it lives."""
+        return self._engine.holder
+
+    def dead(self, holder: str) -> bool:
+        """Whether the process that held a lease is gone."""
+        return self._engine.dead(holder)
 
     def _inspector_versions(self) -> list[str]:
         made = (item() if callable(item) else item for item in self._inspectors)
@@ -170,21 +187,12 @@ class Admission:
         """1. Bytes into the store, each read and hashed once."""
         wanted = Request.from_json(request)
         started = _now()["now"]
-        if wanted.kind == "hub":
-            snapshot = fetch_hub(
-                HubRef(wanted.source, wanted.state),
-                wanted.hub_url,
-                self._blobs,
-                self._advance("fetch"),
-                token=self._access.token,
-                hosts=self._access.hosts,
-                allow_private=self._access.allow_private,
-                limits=self._limits,
-            )
+        if wanted.kind == "snapshot":
+            snapshot = self._stored(Digest.parse(wanted.source), wanted.name)
+            origin = replace(snapshot.origin, name=wanted.name)
         else:
-            path = Path(wanted.source)
-            snapshot = fetch_directory(path, wanted.name, self._blobs, self._advance("fetch"), limits=self._limits)
-        origin = replace(snapshot.origin, name=wanted.name, requested=wanted.requested)
+            snapshot = self._from_outside(wanted)
+            origin = replace(snapshot.origin, name=wanted.name, requested=wanted.requested)
         self._index.put_snapshot(replace(snapshot, origin=origin))
         return {
             "snapshot": str(snapshot.id),
@@ -192,6 +200,31 @@ class Admission:
             "started": started,
             "fetched": _now()["now"],
         }
+
+    def _from_outside(self, wanted: Request) -> Snapshot:
+        advance = self._advance("fetch")
+        if wanted.kind == "path":
+            return fetch_directory(Path(wanted.source), wanted.name, self._blobs, advance, limits=self._limits)
+        return fetch_hub(
+            HubRef(wanted.source, wanted.state),
+            wanted.hub_url,
+            self._blobs,
+            advance,
+            token=self._access.token,
+            hosts=self._access.hosts,
+            allow_private=self._access.allow_private,
+            limits=self._limits,
+        )
+
+    def _stored(self, snapshot_id: Digest, name: str) -> Snapshot:
+        """What lies in the store already, every byte of it hashed again."""
+        snapshot = _present(self._index.get_snapshot(snapshot_id, name=name), snapshot_id)
+        advance, total, done = self._advance("fetch"), sum(entry.size for entry in snapshot.files), 0
+        for entry in snapshot.files:
+            for chunk in self._blobs.stream(entry.digest):
+                done += len(chunk)
+                advance(entry.path, done, total)
+        return snapshot
 
     def _inspect(self, fetched: Json) -> Json:
         """2. Evidence, stored whatever its outcome."""

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("assay.cli.evaluate", "re-run an evaluation in the sandbox and compare it with what is claimed"),
     "vet": ("assay.cli.vet", "the whole admission: fetch, inspect, decide, sign, publish"),
     "serve": ("assay.cli.serve", "the registry for unmodified Hugging Face clients"),
+    "worker": ("assay.cli.worker", "vet what waits in the queue, and carry on what was interrupted"),
     "verify": ("assay.cli.verify", "check a folder against its signed statements before it is loaded"),
     "attest": ("assay.cli.attest", "list, show, verify or export the signed statements"),
     "log": ("assay.cli.log", "check that the append-only log is whole"),

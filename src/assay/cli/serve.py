@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from assay.cli.output import add_output_arguments, print_json
@@ -12,11 +15,14 @@ from assay.cli.settings import add_data_argument, load_settings
 from assay.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from assay.cli.settings import Settings
     from assay.provenance.keys import KeyRing
 
 _LAST_PORT = 65535
+_WORKER_GRACE = 5.0  # seconds that a worker gets to end its step
 _PREFIX = re.compile(r"(/[A-Za-z0-9._-]+)+/?")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
 
@@ -30,6 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--accel-prefix", metavar="PATH", help="internal nginx location of the blob directory: nginx sends the files"
+    )
+    parser.add_argument(
+        "--no-worker", action="store_true", help="start no `assay worker`: nothing is vetted or carried on from here"
     )
     add_data_argument(parser)
     add_output_arguments(parser)
@@ -59,27 +68,65 @@ def run(args: argparse.Namespace) -> int:
         index = Index.open(settings.database_url)
         try:
             answer = ServerSettings(tuple(args.allow_host), args.accel_prefix)
-            app = create_app(Catalog(index), open_blobs(settings.blobs_url), answer, ring=_registry_key(settings.keys))
+            passphrase = _passphrase(settings.keys)
+            key = _registry_key(settings.keys, passphrase)
+            app = create_app(Catalog(index), open_blobs(settings.blobs_url), answer, ring=key)
             url = url_of(sock)
-            _announce(args, url, client_settings(url))
-            serve(app, sock)
+            with _worker(settings, passphrase, wanted=not args.no_worker):
+                _announce(args, url, client_settings(url))
+                serve(app, sock)
         finally:
             index.close()
     return 0
 
 
-def _registry_key(keys: Path) -> KeyRing | None:
-    """The registry's key alone, for signed views; without it statements are served as they are stored."""
+def _passphrase(keys: Path) -> str | None:
+    """Of the keys, asked for once; the empty one when they need none, None when they need one that nobody gives."""
     from assay.cli.passphrase import VARIABLE, read_passphrase  # noqa: PLC0415
     from assay.provenance.keys import KeyRing  # noqa: PLC0415
 
-    if not keys.is_dir():
-        return None
+    if not keys.is_dir() or not KeyRing.encrypted(keys):
+        return ""
     passphrase = read_passphrase(keys)
-    if passphrase is None and KeyRing.encrypted(keys):
-        sys.stderr.write(f"assay: note: no passphrase in {VARIABLE}: statements are served without a signed view\n")
+    if passphrase is None:
+        sys.stderr.write(
+            f"assay: note: no passphrase in {VARIABLE}: statements are served without a signed view, "
+            "and nothing is vetted from here\n"
+        )
+    return passphrase
+
+
+def _registry_key(keys: Path, passphrase: str | None) -> KeyRing | None:
+    """The registry's key alone, for signed views; without it statements are served as they are stored."""
+    from assay.provenance.keys import KeyRing  # noqa: PLC0415
+
+    if passphrase is None or not keys.is_dir():
         return None
-    return KeyRing.load(keys, passphrase, roles=("registry",))
+    return KeyRing.load(keys, passphrase or None, roles=("registry",))
+
+
+@contextmanager
+def _worker(settings: Settings, passphrase: str | None, *, wanted: bool) -> Iterator[None]:
+    """A worker beside the server, in a process of its own: what parses hostile bytes never runs in the one that serves.
+
+    It needs the keys of an admission; without them nothing is started.
+    """
+    from assay.cli.passphrase import VARIABLE  # noqa: PLC0415
+
+    if not wanted or passphrase is None or not settings.keys.is_dir():
+        yield
+        return
+    command = [sys.executable, "-m", "assay.cli.main", "worker", "--parent", str(os.getpid()), "--quiet"]
+    env = os.environ | ({VARIABLE: passphrase} if passphrase else {})
+    with subprocess.Popen([*command, "--data", str(settings.data)], env=env, stdin=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(_WORKER_GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()  # an admission that was running is carried on by the next worker
 
 
 def _port(text: str) -> int:

@@ -54,27 +54,29 @@ def run(args: argparse.Namespace) -> int:
 
 def _vet(args: argparse.Namespace) -> int:
     from assay.admission.request import Request  # noqa: PLC0415
+    from assay.admission.spine import silent  # noqa: PLC0415
 
     settings = load_settings(args, judged=Path(args.ref) if args.ref else None)
-    access = _access(settings)
-    with progress_bar(args) as progress, _admission(settings, access) as admission:
-        advance = {"progress": progress} if progress else {}
+    access = hub_access(settings)
+    with progress_bar(args) as progress, open_admission(settings, access) as admission:
         notice = _notices(quiet=args.quiet)
         if args.resume:
-            results = admission.carry_on_all(notice=notice, **advance)
+            results = admission.carry_on_all(notice=notice, progress=progress or silent)
         else:
             request = Request.of(args.ref, args.name, settings.hub_url, access)
-            results = [admission.vet(request, notice=notice, **advance)]
+            results = [admission.vet(request, notice=notice, progress=progress or silent)]
     return _show(args, results)
 
 
-def _access(settings: Settings) -> HubAccess:
+def hub_access(settings: Settings) -> HubAccess:
+    """How this process may reach hubs."""
     from assay.admission.request import HubAccess  # noqa: PLC0415
 
     return HubAccess(os.environ.get(HUB_TOKEN) or None, settings.hub_hosts, settings.hub_allow_private)
 
 
-def _admission(settings: Settings, access: HubAccess) -> Admission:
+def open_admission(settings: Settings, access: HubAccess) -> Admission:
+    """The admission of these settings: keys, policy, index, blobs, inspectors."""
     from assay.admission.spine import Admission  # noqa: PLC0415
     from assay.cli.passphrase import read_passphrase  # noqa: PLC0415
     from assay.policy.model import load_policy, read_policy  # noqa: PLC0415

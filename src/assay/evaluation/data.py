@@ -107,7 +107,7 @@ def _jsonl(path: Path, text: str) -> Iterator[dict[str, Any]]:
 
 def _parquet(path: Path, raw: bytes) -> Iterator[dict[str, Any]]:
     try:
-        import pyarrow.parquet  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+        import pyarrow.parquet  # noqa: PLC0415
     except ImportError as error:
         raise EnvironmentFault(f"{path}: Parquet needs pyarrow", hint="install pyarrow, or use JSONL") from error
     try:

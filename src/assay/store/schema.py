@@ -20,65 +20,66 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-HEAD = "0001"  # the newest migration; a test compares it with store/migrations/versions
+HEAD = "0002"  # the newest migration; a test compares it with store/migrations/versions
 
 metadata = MetaData()
 
-_Text = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-_Hex = String(64).with_variant(postgresql.VARCHAR(64, collation="C"), "postgresql")
+# Column types, shared by the other modules of tables.
+Textual = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+Hex = String(64).with_variant(postgresql.VARCHAR(64, collation="C"), "postgresql")
 # SQLite numbers rows by itself only for INTEGER; PostgreSQL needs 64 bits said.
-_Seq = BigInteger().with_variant(Integer(), "sqlite")
+Seq = BigInteger().with_variant(Integer(), "sqlite")
 
 snapshots = Table(
     "snapshots",
     metadata,
-    Column("id", _Hex, primary_key=True),
-    Column("manifest", _Text, nullable=False),
+    Column("id", Hex, primary_key=True),
+    Column("manifest", Textual, nullable=False),
 )
 
 # One snapshot may be claimed to come from several places: an origin is a claim, kept beside it, in order of arrival.
 origins = Table(
     "origins",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
-    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
-    Column("origin", _Text, nullable=False),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("snapshot_id", Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("origin", Textual, nullable=False),
     UniqueConstraint("snapshot_id", "origin", name="origins_once"),
 )
 
 evidence = Table(
     "evidence",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
-    Column("digest", _Hex, nullable=False, unique=True),
-    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
-    Column("inspector", _Text, nullable=False),
-    Column("body", _Text, nullable=False),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("digest", Hex, nullable=False, unique=True),
+    Column("snapshot_id", Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("inspector", Textual, nullable=False),
+    Column("body", Textual, nullable=False),
     Index("evidence_by_snapshot", "snapshot_id"),
 )
 
 verdicts = Table(
     "verdicts",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
-    Column("digest", _Hex, nullable=False, unique=True),
-    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
-    Column("decision", _Text, nullable=False),
-    Column("body", _Text, nullable=False),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("digest", Hex, nullable=False, unique=True),
+    Column("snapshot_id", Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("decision", Textual, nullable=False),
+    Column("body", Textual, nullable=False),
     Index("verdicts_by_snapshot", "snapshot_id"),
 )
 
 statements = Table(
     "statements",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
-    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
-    Column("kind", _Text, nullable=False),
-    Column("role", _Text, nullable=False),
-    Column("digest", _Hex, nullable=False),
-    Column("envelope", _Text, nullable=False),
-    Column("bundle", _Text),
-    Column("stored_at", _Text, nullable=False),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("snapshot_id", Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("kind", Textual, nullable=False),
+    Column("role", Textual, nullable=False),
+    Column("digest", Hex, nullable=False),
+    Column("envelope", Textual, nullable=False),
+    Column("bundle", Textual),
+    Column("stored_at", Textual, nullable=False),
     UniqueConstraint("snapshot_id", "kind", "digest", name="statements_once"),
 )
 
@@ -86,12 +87,12 @@ statements = Table(
 revisions = Table(
     "revisions",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
-    Column("name", _Text, nullable=False),
-    Column("revision", _Text, nullable=False),
-    Column("parent", _Text, nullable=False),
-    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
-    Column("published_at", _Text, nullable=False),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("name", Textual, nullable=False),
+    Column("revision", Textual, nullable=False),
+    Column("parent", Textual, nullable=False),
+    Column("snapshot_id", Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("published_at", Textual, nullable=False),
     UniqueConstraint("name", "revision", name="revisions_once"),
     UniqueConstraint("name", "snapshot_id", name="revisions_snapshot_once"),
 )
@@ -100,11 +101,11 @@ revisions = Table(
 decisions = Table(
     "decisions",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
-    Column("name", _Text, nullable=False),
-    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
-    Column("verdict", _Hex, ForeignKey("verdicts.digest"), nullable=False),
-    Column("decided_at", _Text, nullable=False),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("name", Textual, nullable=False),
+    Column("snapshot_id", Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("verdict", Hex, ForeignKey("verdicts.digest"), nullable=False),
+    Column("decided_at", Textual, nullable=False),
     Index("decisions_by_name", "name", "snapshot_id"),
 )
 
@@ -112,12 +113,12 @@ decisions = Table(
 ref_moves = Table(
     "ref_moves",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
-    Column("name", _Text, nullable=False),
-    Column("ref", _Text, nullable=False),
-    Column("revision", _Text, nullable=False),
-    Column("statement", _Hex, nullable=False),
-    Column("moved_at", _Text, nullable=False),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("name", Textual, nullable=False),
+    Column("ref", Textual, nullable=False),
+    Column("revision", Textual, nullable=False),
+    Column("statement", Hex, nullable=False),
+    Column("moved_at", Textual, nullable=False),
     Index("ref_moves_by_name", "name", "ref"),
 )
 
@@ -125,11 +126,11 @@ ref_moves = Table(
 revocations = Table(
     "revocations",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
-    Column("snapshot_id", _Hex, ForeignKey("snapshots.id"), nullable=False),
-    Column("reason", _Text, nullable=False),
-    Column("statement", _Hex, nullable=False),
-    Column("revoked_at", _Text, nullable=False),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("snapshot_id", Hex, ForeignKey("snapshots.id"), nullable=False),
+    Column("reason", Textual, nullable=False),
+    Column("statement", Hex, nullable=False),
+    Column("revoked_at", Textual, nullable=False),
     Index("revocations_by_snapshot", "snapshot_id"),
 )
 
@@ -137,10 +138,10 @@ revocations = Table(
 log = Table(
     "log",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=False),
-    Column("previous", _Hex, nullable=False),
-    Column("hash", _Hex, nullable=False, unique=True),
-    Column("at", _Text, nullable=False),
-    Column("kind", _Text, nullable=False),
-    Column("body", _Text, nullable=False),
+    Column("seq", Seq, primary_key=True, autoincrement=False),
+    Column("previous", Hex, nullable=False),
+    Column("hash", Hex, nullable=False, unique=True),
+    Column("at", Textual, nullable=False),
+    Column("kind", Textual, nullable=False),
+    Column("body", Textual, nullable=False),
 )

@@ -44,14 +44,14 @@ def _load(folder: Path, *, allow_pickle: bool) -> Any:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
         if path.suffix == ".skops":
-            import skops.io as sio  # type: ignore[import-not-found]  # noqa: PLC0415
+            import skops.io as sio  # noqa: PLC0415
 
             return sio.load(path, trusted=[])
     for path in files:
         if path.suffix in _PICKLED:
             if not allow_pickle:
                 raise Unfit(f"{path.name} runs code when it is loaded; the suite does not allow it (allow_pickle)")
-            import joblib  # type: ignore[import-untyped]  # noqa: PLC0415
+            import joblib  # noqa: PLC0415
 
             return joblib.load(path)
     raise Unfit("no joblib, pickle or skops file")

@@ -1,0 +1,82 @@
+"""A vetting worker: takes what waits in the queue, and carries on what a dead process left behind.
+
+Any number of them may run, on any number of machines over one PostgreSQL. Killed at any moment, the next carries on: an
+item belongs to the lease of the process that took it, and an admission resumes at the step that was running.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from assay.admission.request import Request
+from assay.core.digest import Digest
+from assay.core.errors import AssayError
+from assay.registry.queue import DONE, FAILED, SNAPSHOT, Work, WorkQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from assay.admission.request import HubAccess
+    from assay.admission.spine import Admission, Vetted
+
+POLL_SECONDS: Final = 1.0  # how often an idle worker looks into the queue
+LOOK_BACK_SECONDS: Final = 10.0  # how often it looks for admissions that nobody is at any more
+
+
+class Worker:
+    """Works through the queue with one open admission."""
+
+    def __init__(self, admission: Admission, queue: WorkQueue, access: HubAccess, hub_url: str | None) -> None:
+        self._admission = admission
+        self._queue = queue
+        self._access = access
+        self._hub_url = hub_url
+
+    def run(self, wait: Callable[[float], bool], say: Callable[[str], None], *, once: bool = False) -> int:
+        """Work until told to stop.
+
+        Args:
+            wait: waits so many seconds; true when it is time to stop.
+            say: told in one line what was done.
+            once: stop when nothing is waiting.
+
+        Returns:
+            How many items were worked on.
+        """
+        count, idle = 0, LOOK_BACK_SECONDS
+        while not wait(0):
+            if (item := self._queue.claim(self._admission.holder, self._admission.dead)) is not None:
+                self._one(item, say)
+                count += 1
+                continue
+            if idle >= LOOK_BACK_SECONDS:
+                idle = 0.0
+                self._carry_on(say)
+            if once or wait(POLL_SECONDS):
+                break
+            idle += POLL_SECONDS
+        return count
+
+    def _one(self, item: Work, say: Callable[[str], None]) -> None:
+        try:
+            vetted = self._admission.vet(self._request(item), since=item.asked_at)
+        except AssayError as error:
+            self._queue.end(item, FAILED, "", str(error))
+            say(f"{item.name}: {error}")
+            return
+        self._queue.end(item, DONE, vetted.verdict.decision.value, _first_reason(vetted))
+        say(f"{vetted.verdict.decision.value} {item.name}")
+
+    def _request(self, item: Work) -> Request:
+        if item.kind == SNAPSHOT:
+            return Request.of_snapshot(Digest.parse(item.source), item.name)
+        return Request.of(f"hf://{item.source}@{item.requested or 'main'}", item.name, self._hub_url, self._access)
+
+    def _carry_on(self, say: Callable[[str], None]) -> None:
+        for result in self._admission.carry_on_all(notice=say):
+            shown = result if isinstance(result, AssayError) else f"{result.verdict.decision.value} {result.name}"
+            say(f"carried on: {shown}")
+
+
+def _first_reason(vetted: Vetted) -> str:
+    return next((reason.text for reason in vetted.verdict.reasons), "")

@@ -1,0 +1,90 @@
+"""The worker: what waits is vetted once, whoever dies meanwhile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from assay.admission.request import HubAccess
+from assay.admission.worker import Worker
+from assay.core.verdict import Decision
+from assay.registry.queue import DONE, FAILED, HUB, SNAPSHOT, WorkQueue
+from tests.admission.test_spine_killed import POINTS
+from tests.admission.world import World, make_model
+from tests.simulators.hub import HubSimulator
+
+ROOT = Path(__file__).parents[2]
+
+
+def never(_seconds: float) -> bool:
+    return False
+
+
+def work(world: World, hub_url: str | None = None) -> list[str]:
+    said: list[str] = []
+    access = HubAccess(allow_private=True)
+    with world.admission(access=access) as admission:
+        Worker(admission, WorkQueue(world.index), access, hub_url).run(never, said.append, once=True)
+    return said
+
+
+def test_a_request_for_a_model_of_the_hub_is_vetted_and_published(tmp_path):
+    (tmp_path / "data").mkdir()
+    world, hub = World(tmp_path / "data"), HubSimulator()
+    hub.add("acme/tiny", {"config.json": b"{}", "model.safetensors": b"weights"})
+    queue = WorkQueue(world.index)
+    queue.ask(HUB, "acme/tiny", "acme/tiny", asked_by="ann")
+    queue.ask(HUB, "acme/none", "acme/none", asked_by="ann")
+    with hub.running() as url:
+        said = work(world, url)
+    assert said[0] == "ADMIT acme/tiny"
+    assert "acme/none" in said[1]
+    states = {item.name: item.state for name in ("acme/tiny", "acme/none") for item in queue.about(name)}
+    assert states == {"acme/tiny": DONE, "acme/none": FAILED}
+    assert world.catalog.resolve("acme/tiny").verdict.decision is Decision.ADMIT
+
+
+def test_what_lies_in_the_store_is_vetted_again(tmp_path):
+    (tmp_path / "data").mkdir()
+    world = World(tmp_path / "data")
+    first = world.vet(make_model(tmp_path / "model"))
+    item = WorkQueue(world.index).ask(SNAPSHOT, str(first.snapshot.id), "org/model", asked_by="assay")
+    assert work(world) == ["ADMIT org/model"]
+    done = WorkQueue(world.index).get(item.seq)
+    assert (done.state, done.outcome) == (DONE, "ADMIT")
+    assert [one.revision for one in world.catalog.revisions("org/model")] == [first.revision]
+
+
+def test_a_blob_that_was_changed_meanwhile_is_no_verdict(tmp_path):
+    (tmp_path / "data").mkdir()
+    world = World(tmp_path / "data")
+    first = world.vet(make_model(tmp_path / "model"))
+    blob = world.blobs.local_path(first.snapshot.files[1].digest)
+    blob.chmod(0o600)
+    blob.write_bytes(b"w" * blob.stat().st_size)
+    item = WorkQueue(world.index).ask(SNAPSHOT, str(first.snapshot.id), "org/model", asked_by="assay")
+    (said,) = work(world)
+    assert "is not what its name says" in said
+    assert WorkQueue(world.index).get(item.seq).state == FAILED
+
+
+def test_killed_at_it_another_worker_ends_it_once(tmp_path):
+    data, model = tmp_path / "data", make_model(tmp_path / "model")
+    data.mkdir()
+    world = World(data)
+    first = world.vet(model)
+    item = WorkQueue(world.index).ask(SNAPSHOT, str(first.snapshot.id), "org/other", asked_by="ann")
+    code = (
+        "import sys; from pathlib import Path; from tests.admission.killed import arm;"
+        "from tests.admission.world import World; from tests.admission.test_worker import work;"
+        "world = World(Path(sys.argv[1])); arm(sys.argv[2]); work(world)"
+    )
+    for point in (POINTS["inspect: in an inspector"], POINTS["publish: done, not recorded"]):
+        command = [sys.executable, "-c", code, str(data), point]
+        assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == -9
+    assert work(world) == ["ADMIT org/other"]
+    assert WorkQueue(world.index).get(item.seq).outcome == "ADMIT"
+    assert len(world.catalog.revisions("org/other")) == 1
+    assert len([kind for kind, body in world.log() if kind == "admitted" and body["name"] == "org/other"]) == 1
+    assert world.index.verify_log().ok
