@@ -31,15 +31,19 @@ class HubAccess:
         token: sent to the hub itself.
         hosts: further hosts that redirects may name.
         allow_private: also addresses that are not public.
+        proxy: URL of the HTTP proxy that every request goes through.
     """
 
     token: str | None = None
     hosts: tuple[str, ...] = ()
     allow_private: bool = False
+    proxy: str | None = None
 
     def client(self, hub_url: str) -> HubClient:
         """A connection to one hub."""
-        return HubClient(hub_url, token=self.token, hosts=self.hosts, allow_private=self.allow_private)
+        return HubClient(
+            hub_url, token=self.token, hosts=self.hosts, allow_private=self.allow_private, proxy=self.proxy
+        )
 
 
 @dataclass(frozen=True, slots=True)

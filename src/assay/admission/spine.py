@@ -213,6 +213,7 @@ class Admission:
             token=self._access.token,
             hosts=self._access.hosts,
             allow_private=self._access.allow_private,
+            proxy=self._access.proxy,
             limits=self._limits,
         )
 

@@ -49,6 +49,7 @@ def fetched(
                 token=os.environ.get(HUB_TOKEN) or None,
                 hosts=settings.hub_hosts,
                 allow_private=settings.hub_allow_private,
+                proxy=settings.hub_proxy,
             )
             jobs.append(_job(reference, snapshot, blobs, args.name))
         yield jobs

@@ -21,6 +21,7 @@ SETTINGS_KEYS = (
     "hub_url",
     "hub_hosts",
     "hub_allow_private",
+    "hub_proxy",
     "trust",
     "policy",
     "suites",
@@ -39,6 +40,7 @@ class Settings:
         hub_url: upstream hub of `hf://` references; None when not configured.
         hub_hosts: further hosts that the hub's redirects may name; in `ASSAY_HUB_HOSTS` separated by commas.
         hub_allow_private: whether the hub may send us to addresses that are not public.
+        hub_proxy: URL of the HTTP proxy that requests to a hub go through; it resolves the names.
         suites: evaluations of every admission, each `PATH@sha256:HEX`; a relative path is from the data directory.
         trust: trust file.
         policy: policy file; None for the built-in policy.
@@ -53,6 +55,7 @@ class Settings:
     policy: Path | None
     hub_hosts: tuple[str, ...] = ()
     hub_allow_private: bool = False
+    hub_proxy: str | None = None
     suites: tuple[str, ...] = ()
 
     @property
@@ -105,6 +108,7 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         policy=Path(policy) if policy else None,
         hub_hosts=_list("hub_hosts", values.get("hub_hosts", ())),
         hub_allow_private=_switch("hub_allow_private", values.get("hub_allow_private", False)),
+        hub_proxy=values.get("hub_proxy") or None,
         suites=_list("suites", values.get("suites", ())),
     )
 

@@ -72,7 +72,8 @@ def hub_access(settings: Settings) -> HubAccess:
     """How this process may reach hubs."""
     from assay.admission.request import HubAccess  # noqa: PLC0415
 
-    return HubAccess(os.environ.get(HUB_TOKEN) or None, settings.hub_hosts, settings.hub_allow_private)
+    token = os.environ.get(HUB_TOKEN) or None
+    return HubAccess(token, settings.hub_hosts, settings.hub_allow_private, settings.hub_proxy)
 
 
 def open_admission(settings: Settings, access: HubAccess) -> Admission:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9_.:-]+", re.IGNORECASE)  # after IDNA
+_PROXY = re.compile(r"https?://([^/@\s]+@)?[A-Za-z0-9.\[\]:-]+/?")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: carries an IPv4 address in its last 32 bits
 
 # Where well-known hubs keep their blobs; any other host has to be configured.
@@ -59,24 +61,31 @@ class Reach:
         hosts: further hosts that redirects may name: `host`, `host:port` or `*.domain`; default port of the scheme.
         allow_private: also private, loopback and link-local addresses behind a name. An address or `localhost` written
             in the hub's own URL is its user's choice and needs no flag.
+        proxy: URL of an HTTP proxy that every request goes through; it resolves the names, so their addresses are its
+            business. None: straight, to checked addresses.
     """
 
     hub: Site
     hosts: tuple[str, ...] = ()
     allow_private: bool = False
+    proxy: str | None = None
 
     @classmethod
-    def to(cls, hub_url: str, hosts: tuple[str, ...] = (), *, allow_private: bool = False) -> Reach:
+    def to(
+        cls, hub_url: str, hosts: tuple[str, ...] = (), *, allow_private: bool = False, proxy: str | None = None
+    ) -> Reach:
         """Reach of a hub at `hub_url`; well-known hubs bring their blob hosts along.
 
         Raises:
-            UsageError: when it is not a plain http(s) URL.
+            UsageError: when it, or the proxy, is not a plain http(s) URL.
         """
+        if proxy is not None and not _PROXY.fullmatch(proxy):
+            raise UsageError("not a proxy URL", hint="like http://proxy.example.org:3128")
         try:
             hub = Site.of(httpx.URL(hub_url))
         except (httpx.InvalidURL, SourceError) as error:
             raise UsageError(f"not a hub URL: {error}", hint="like https://hub.example.org") from error
-        return cls(hub, (*hosts, *KNOWN_BLOB_HOSTS.get(hub.host, ())), allow_private)
+        return cls(hub, (*hosts, *KNOWN_BLOB_HOSTS.get(hub.host, ())), allow_private, proxy)
 
     def check(self, site: Site) -> None:
         """Refuse a site that is neither the hub nor listed, and a step down from https to http.
@@ -151,14 +160,18 @@ class GuardedTransport(httpx.BaseTransport):
         self._reach = reach
         self._context = context
         self._pools: dict[Site, tuple[httpx.HTTPTransport, list[str]]] = {}
+        self._lock = threading.Lock()  # several downloads share one transport
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Check the site, connect to its pinned address (the next one when the first does not answer)."""
         site = Site.of(request.url)
         self._reach.check(site)
-        if site not in self._pools:
-            self._pools[site] = httpx.HTTPTransport(verify=self._context), self._reach.addresses(site)
-        pool, addresses = self._pools[site]
+        with self._lock:
+            if site not in self._pools:
+                self._pools[site] = self._pool(site)
+            pool, addresses = self._pools[site]
+        if not addresses:
+            return pool.handle_request(request)
         extensions = request.extensions | {"sni_hostname": site.host}
         for address in addresses[:-1]:
             try:
@@ -166,6 +179,11 @@ class GuardedTransport(httpx.BaseTransport):
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 continue
         return pool.handle_request(_pinned(request, addresses[-1], extensions))
+
+    def _pool(self, site: Site) -> tuple[httpx.HTTPTransport, list[str]]:
+        if self._reach.proxy is not None:
+            return httpx.HTTPTransport(verify=self._context, proxy=self._reach.proxy), []
+        return httpx.HTTPTransport(verify=self._context), self._reach.addresses(site)
 
     def close(self) -> None:
         """Close every pool."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from assay.core.errors import ContentError, SourceError, UsageError
 from assay.core.name import check_name
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from assay.store.blobs import Blobs
 
 SCHEME = "hf://"
+PARALLEL: Final = 4  # files fetched at once: hides the hub's answer times, and stays polite
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def fetch_hub(
     token: str | None = None,
     hosts: tuple[str, ...] = (),
     allow_private: bool = False,
+    proxy: str | None = None,
     limits: Limits | None = None,
     timeout: float = 30.0,
 ) -> Snapshot:
@@ -79,6 +82,7 @@ def fetch_hub(
         token: for the hub alone, see `HubClient`.
         hosts: further hosts that redirects may name.
         allow_private: see `guarded.Reach`.
+        proxy: see `guarded.Reach`.
         limits: how many files are too many.
         timeout: seconds without any byte.
 
@@ -87,19 +91,18 @@ def fetch_hub(
         SourceError: the hub can't be reached, refuses, or its bytes are not what its listing says.
         EnvironmentFault: disk full.
     """
-    report = progress or (lambda _what, _done, _total: None)
     with HubClient(
-        hub_url, token=token, hosts=hosts, allow_private=allow_private, limits=limits, timeout=timeout
+        hub_url, token=token, hosts=hosts, allow_private=allow_private, proxy=proxy, limits=limits, timeout=timeout
     ) as hub:
         known_as, commit = hub.resolve(ref.name, ref.revision)
         files = sorted(hub.tree(ref.name, commit), key=lambda file: file.path)
-        done, total = 0, sum(file.size for file in files)
-        entries = []
-        for file in files:
-            take = _Taking(file, blobs, partial(_shift, report, file.path, done, total))
-            entries.append(take.kept(hub.url) or take.fetched(hub.read(ref.name, commit, file), hub.url))
-            done += file.size
-            report(file.path, done, total)
+        tally = _Tally(sum(file.size for file in files), progress)
+
+        def take(file: HubFile) -> FileEntry:
+            taking = _Taking(file, blobs, tally)
+            return taking.kept(hub.url) or taking.fetched(hub.read(ref.name, commit, file), hub.url)
+
+        entries = _all_at_once(take, files, tally)
         uri = f"{hub.url}/{known_as}"
     try:
         return Snapshot.of(entries, Origin("hub", uri, ref.name, ref.revision, commit))
@@ -107,17 +110,57 @@ def fetch_hub(
         raise SourceError(f"{ref} at {hub_url}: {error}") from error
 
 
-def _shift(report: Callable[[str, int, int], None], path: str, before: int, total: int, size: int) -> None:
-    report(path, before + size, total)
+def _all_at_once(take: Callable[[HubFile], FileEntry], files: list[HubFile], tally: _Tally) -> list[FileEntry]:
+    """Take the files, some at a time; the first failure ends the others."""
+    with ThreadPoolExecutor(PARALLEL, "assay-fetch") as pool:
+        futures = [pool.submit(take, file) for file in files]
+        try:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in futures:
+                if future in done:
+                    future.result()
+            return [future.result() for future in futures]
+        finally:
+            tally.stopped = True
+            for future in futures:
+                future.cancel()
+
+
+class _Stopped(SourceError):
+    """Another file failed: this one is not wanted any more."""
+
+
+class _Tally:
+    """Bytes of all files together, told to whoever watches."""
+
+    def __init__(self, total: int, progress: Callable[[str, int, int], None] | None) -> None:
+        self._total = total
+        self._progress = progress
+        self._done = 0
+        self._lock = threading.Lock()
+        self.stopped = False
+
+    def add(self, path: str, size: int) -> None:
+        """`size` more bytes of `path` have passed.
+
+        Raises:
+            SourceError: when another file failed meanwhile.
+        """
+        if self.stopped:
+            raise _Stopped(f"{path[:200]!r}: given up, since another file failed")
+        with self._lock:
+            self._done += size
+            if self._progress is not None:
+                self._progress(path, self._done, self._total)
 
 
 class _Taking:
-    """One file on its way into the store; `seen` is told how many of its bytes have passed."""
+    """One file on its way into the store."""
 
-    def __init__(self, file: HubFile, blobs: Blobs, seen: Callable[[int], None]) -> None:
+    def __init__(self, file: HubFile, blobs: Blobs, tally: _Tally) -> None:
         self._file = file
         self._blobs = blobs
-        self._seen = seen
+        self._tally = tally
 
     def kept(self, hub: str) -> FileEntry | None:
         """The file, when the store has it already: hashed again, since bytes planted there would be inspected."""
@@ -142,12 +185,10 @@ class _Taking:
         return FileEntry(self._file.path, size, digest)
 
     def _pass(self, chunks: Iterable[bytes], update: Callable[[bytes], None] | None = None) -> Iterator[bytes]:
-        size = 0
         for chunk in chunks:
-            size += len(chunk)
             if update is not None:
                 update(chunk)
-            self._seen(size)
+            self._tally.add(self._file.path, len(chunk))
             yield chunk
 
     def _lie(self, hub: str) -> SourceError:

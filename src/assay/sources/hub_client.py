@@ -58,6 +58,7 @@ class HubClient:
         token: sent to the hub itself, never to another host.
         hosts: further hosts that redirects may name.
         allow_private: see `Reach`.
+        proxy: see `Reach`.
         limits: `files` bounds the listing.
         timeout: seconds without any byte before a try counts as failed.
         sleep: waits between tries (a parameter for tests).
@@ -73,12 +74,13 @@ class HubClient:
         token: str | None = None,
         hosts: tuple[str, ...] = (),
         allow_private: bool = False,
+        proxy: str | None = None,
         limits: Limits | None = None,
         timeout: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = hub_url.rstrip("/")
-        self._reach = Reach.to(self.url, hosts, allow_private=allow_private)
+        self._reach = Reach.to(self.url, hosts, allow_private=allow_private, proxy=proxy)
         if token is not None and not (token.isascii() and token.isprintable() and token):
             raise UsageError("the hub token has characters that no token has", hint="check ASSAY_HUB_TOKEN")
         self._token = token
