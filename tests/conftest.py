@@ -14,6 +14,8 @@ from assay.sandbox.guest import Guest, GuestLimits
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["NO_COLOR"] = "1"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+os.environ["KERAS_BACKEND"] = "torch"
 os.environ.pop("ASSAY_DATA", None)
 
 

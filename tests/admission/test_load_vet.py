@@ -68,7 +68,6 @@ def test_a_policy_that_requires_it_is_enough_to_run_it(world, tmp_path):
     assert vetted.verdict.decision is Decision.REJECT
 
 
-@pytest.mark.slow  # held now and then on a busy machine; back into `make test` once the reason is found
 def test_load_alone_admits_a_clean_model(world, guest, tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()

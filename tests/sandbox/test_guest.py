@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -45,12 +48,13 @@ def test_without_bubblewrap_it_says_what_is_lost_and_what_to_install():
 
 
 @pytest.fixture(scope="module")
-def light(tmp_path_factory):
-    """An interpreter without frameworks that everybody may read: starts at once, also as another user."""
-    home = tmp_path_factory.mktemp("light")
-    for folder in (home, *home.parents):
-        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-            folder.chmod(0o755)
+def light():
+    """An interpreter without frameworks that everybody may read: starts at once, also as another user.
+
+    Not below pytest's own folder, which each further run of pytest on the machine makes private again.
+    """
+    home = Path(tempfile.mkdtemp(prefix="assay-light-"))
+    home.chmod(0o755)
     base = Path(os.path.realpath(sys.executable))
     everybody = all(folder.stat().st_mode & 0o005 == 0o005 for folder in base.parents)
     python = str(base) if everybody else f"/usr/bin/python3.{sys.version_info.minor}"
@@ -60,7 +64,8 @@ def light(tmp_path_factory):
     import rfc8785
 
     subprocess.run(["cp", "-r", Path(rfc8785.__file__).parent, source / "assay", packages], check=True)
-    return home / "venv/bin/python"
+    yield home / "venv/bin/python"
+    shutil.rmtree(home)
 
 
 LIGHT = """
@@ -201,6 +206,89 @@ def test_a_flood_on_the_channel_is_ended(guest):
     done = attack(guest, code)
     assert done.ended == "flood"
     assert printed(attack(guest, "print('next')")) == "next"
+
+
+MORTAL = """
+import io, json, os, signal, subprocess, threading
+import assay.sandbox.guest as module
+from assay.core.errors import SandboxError
+from assay.sandbox.guest import Guest, GuestLimits
+
+module._ANSWER_SECONDS = 1.0
+
+def template():
+    pid = guest._process.pid  # sh, then bwrap outside and inside, then the interpreter
+    while children := open(f"/proc/{{pid}}/task/{{pid}}/children").read().split():
+        pid = int(children[0])
+    return pid
+
+def load():
+    with guest.session([("attack.pkl", io.BytesIO(bytes.fromhex({attack!r})))]) as session:
+        task = {{"loader": "pickle", "path": "/model/attack.pkl", "root": "/model"}}
+        return session.task(task, 20).output
+
+limits = GuestLimits(memory_bytes=1 << 29, cpu_seconds=20, scratch_bytes=1 << 20)
+with Guest("assay.workers.loader", limits) as guest:
+{body}
+    print(json.dumps([told, guest.restarts]))
+"""
+
+
+def mortal(python: Path, body: str) -> list:
+    """What `body` told of a guest, and the reasons for its restarts."""
+    script = MORTAL.format(attack=poisoned("print('there')").hex(), body=textwrap.indent(textwrap.dedent(body), "    "))
+    command = [str(python), "-I", "-B", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_guest_outlives_the_thread_that_started_it(light):
+    """bubblewrap dies with the thread that started it: an admission's is over long before its guest is."""
+    body = """
+    starter = threading.Thread(target=guest.start)
+    starter.start()
+    starter.join()
+    try:
+        told = guest._process.wait(0.5)
+    except subprocess.TimeoutExpired:
+        told = load()
+    """
+    assert mortal(light, body) == ["there\\x0a", []]
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
+def test_a_dead_template_is_started_again_and_the_reason_said(light, how):
+    body = f"""
+    guest.start()
+    os.kill(template(), signal.{how})
+    told = load()
+    """
+    told, (reason,) = mortal(light, body)
+    assert told == "there\\x0a"
+    said = {"SIGKILL": "the template was killed by signal 9", "SIGSTOP": "the template does not answer"}
+    assert reason.startswith(said[how]), reason
+
+
+def test_a_template_that_dies_under_a_session_is_said(light):
+    body = """
+    guest.start()
+    guest._answers = lambda: True
+    os.kill(template(), signal.SIGKILL)
+    guest._process.wait()
+    try:
+        told = load()
+    except SandboxError as error:
+        told = str(error)
+    """
+    told, _ = mortal(light, body)
+    assert told.startswith("the template was killed by signal 9"), told
+
+
+def test_nothing_that_a_framework_opened_is_shared_by_models(guest):
+    """Standard streams, the channel and the file being read; ONNX Runtime alone would leave a database open."""
+    done = attack(guest, "print([n for n in range(256) if tried(os.fstat, n) == 'worked'])")
+    assert printed(done) == "[0, 1, 2, 3, 4]"
 
 
 def test_a_crash_is_an_end_and_no_more(guest):

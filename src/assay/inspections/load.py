@@ -138,6 +138,8 @@ class Load:
                     files = ((e.path, opened.enter_context(subject.files.open(e.path))) for e in subject.snapshot.files)
                     with guest.session(files) as session:
                         account.facts |= {"layers": session.layers, "layer_reasons": session.reasons}
+                        if guest.restarts:
+                            account.facts["restarts"] = list(guest.restarts)
                         _run(session, guest, waiting, self._seconds, account)
         except (SandboxError, ContentError) as error:
             account.facts["sandbox"] = plain(str(error))

@@ -75,6 +75,16 @@ class Cgroup:
                 found |= {int(line) for line in (directory / "cgroup.procs").read_text().split()}
         return found
 
+    def out_of_memory(self) -> bool:
+        """Whether the kernel killed something in it for want of memory."""
+        for directory in self.directories:
+            for name in ("memory.events", "memory.oom_control"):
+                with contextlib.suppress(OSError):
+                    words = (directory / name).read_text().split()
+                    if "oom_kill" in words and words[words.index("oom_kill") + 1 :][:1] not in (["0"], []):
+                        return True
+        return False
+
     def remove(self) -> None:
         """Kill what is left in it and take it away."""
         for _ in range(_REMOVE_TRIES):

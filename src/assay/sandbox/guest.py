@@ -12,6 +12,7 @@ import secrets
 import socket
 import subprocess
 import tempfile
+import threading
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 START_SECONDS = 180  # imports of frameworks from a cold disk
+_ANSWER_SECONDS = 60.0  # an idle template answers in microseconds; a machine may be busy
+_BY_SIGNAL = 128  # bubblewrap's exit status, as a shell's: 128 and the signal
 _JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs"; shift; done; shift; exec "$@"'
 
 # What a load can't do without: each is what keeps something of the host away, or what tells that it was tried.
@@ -67,7 +70,7 @@ class GuestLimits:
 
 
 class Guest:
-    """A template and its sessions. A context manager; the thread that starts it must live as long (bubblewrap's rule).
+    """A template and its sessions. A context manager. A template that died is started again, and `restarts` says why.
 
     Args:
         worker: module of `assay.workers`: `preload() -> dict` and `run(task: dict) -> dict`.
@@ -100,6 +103,7 @@ class Guest:
         self.frameworks: dict[str, str] = {}
         self.nested = False
         self.why_not_nested = ""
+        self.restarts: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -124,7 +128,10 @@ class Guest:
             SandboxError: it does not start; bubblewrap is missing and a required layer hangs on it.
         """
         if self._process is not None:
-            return
+            if self._answers():
+                return
+            self.restarts.append(self._epitaph())
+            self.close()
         if not self._bubblewrap and "private_root" in self._required:
             raise SandboxError(f"bubblewrap is not installed; {LOST_WITHOUT}", hint=INSTALL_HINT)
         limits = self._limits
@@ -150,20 +157,73 @@ class Guest:
             raise
 
     def _spawn(self, command: list[str], theirs: socket.socket) -> None:
+        """In a thread that lives as long as the guest does.
+
+        bubblewrap dies with the *thread* that started it (PR_SET_PDEATHSIG, prctl(2)); the caller's may end before it
+        has no more use for the guest.
+        """
         joined = ["/bin/sh", "-c", _JOIN, "sh", *map(str, self._cgroup.directories), "--", *command]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the guest
+        outcome: list[subprocess.Popen[bytes] | OSError] = []
+        told = threading.Event()
+
+        def keep() -> None:
+            try:
+                process = subprocess.Popen(
+                    joined,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._errors,
+                    stderr=self._errors,
+                    env={},
+                    cwd="/",
+                    pass_fds=(theirs.fileno(),),
+                )
+            except OSError as error:
+                outcome.append(error)
+                told.set()
+            else:
+                outcome.append(process)
+                told.set()
+                process.wait()
+
+        threading.Thread(target=keep, name="assay-guest", daemon=True).start()
+        told.wait()
+        started = outcome[0]
+        if isinstance(started, OSError):
+            self._errors.close()
+            raise SandboxError(f"can't start a guest: {started.strerror}", hint="check process limits") from started
+        self._process = started
+
+    def _answers(self) -> bool:
+        """Whether the template is there and idle."""
+        if self._control is None:
+            return False
         try:
-            self._process = subprocess.Popen(
-                joined,
-                stdin=subprocess.DEVNULL,
-                stdout=self._errors,
-                stderr=self._errors,
-                env={},
-                cwd="/",
-                pass_fds=(theirs.fileno(),),
-            )
-        except OSError as error:
-            raise SandboxError(f"can't start a guest: {error.strerror}", hint="check process limits") from error
+            self._control.settimeout(_ANSWER_SECONDS)
+            wire.send(self._control, {"ping": True})
+            told = wire.receive(self._control)
+        except (OSError, SandboxError):
+            return False
+        return told is not None and told[0] == {"pong": True}
+
+    def _epitaph(self) -> str:
+        """How the template ended, with its last words."""
+        if self._process is None:
+            return "the template is not running"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        status = self._process.poll()
+        how = "does not answer" if status is None else f"ended with status {status}"
+        if status is not None and (status < 0 or status > _BY_SIGNAL):
+            how = f"was killed by signal {-status if status < 0 else status - _BY_SIGNAL}"
+        memory = "; its memory ran out" if self._cgroup.out_of_memory() else ""
+        words = self._last_words()
+        return f"the template {how}{memory}{f': {words}' if words else ''}"
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        told = self._errors.read(4096).decode("utf-8", "backslashreplace").strip().splitlines()
+        return told[-1][:500] if told else ""
 
     def _greet(self, control: socket.socket) -> None:
         control.settimeout(self._limits.start_seconds)
@@ -172,9 +232,7 @@ class Guest:
         except OSError as error:
             raise SandboxError(f"the guest does not start: {error}", hint=INSTALL_HINT) from error
         if greeting is None:
-            self._errors.seek(0)
-            told = self._errors.read(4096).decode("utf-8", "backslashreplace").strip().splitlines()
-            why = told[-1] if told else "no message"
+            why = self._last_words() or "no message"
             raise SandboxError(f"the guest ended before it was ready: {why}", hint="are user namespaces allowed?")
         message = greeting[0]
         self.frameworks = {str(name): str(version) for name, version in message["frameworks"].items()}
@@ -198,7 +256,7 @@ class Guest:
         with _planted(stage.root, self._limits.scratch_bytes, self.given, self.model_root) as planted:
             session = Session(control, planted, self.given, self._writable, self._limits.output_bytes)
             try:
-                session.begin(self._limits.start_seconds)
+                self._begin(session)
                 session.layers |= {f"cgroup_{name}": name in self._cgroup.active for name in ("memory", "pids", "cpu")}
                 session.layers["bubblewrap"] = bool(self._bubblewrap)
                 session.require(self._required)
@@ -208,6 +266,17 @@ class Guest:
                 stage.clear()
                 if not self.nested or not ended:
                     self.close()
+
+    def _begin(self, session: Session) -> None:
+        """Have the worker made; a template that died over it is told from a worker that did.
+
+        Raises:
+            SandboxError: either way.
+        """
+        try:
+            session.begin(self._limits.start_seconds)
+        except OSError as error:
+            raise SandboxError(f"{self._epitaph()} ({error.strerror})", hint="try again") from error
 
     def close(self) -> None:
         """End the template and everything in it."""

@@ -28,6 +28,7 @@ from assay.sandbox.audit import Watch
 from assay.sandbox.calls import calls
 
 _DEVICES = ("/dev/zero", "/dev/random", "/dev/urandom")
+_DESCRIPTORS = 1024  # far above what frameworks hold open after their import
 _FAILED = 7  # exit status of a worker that could not be made
 
 
@@ -56,6 +57,9 @@ class Template:
         )
         while (message := wire.receive(self.control)) is not None:
             planted, descriptors = message
+            if "ping" in planted:
+                wire.send(self.control, {"pong": True})
+                continue
             if self.why_not_nested:
                 Worker(self, planted, descriptors).run()
                 return 0
@@ -124,8 +128,9 @@ class Worker:
         self.reasons: dict[str, str] = {}
         os.dup2(descriptors[2], 1)
         os.dup2(descriptors[2], 2)
-        os.close(descriptors[2])
-        os.close(descriptors[1])
+        channel = descriptors[0]
+        os.closerange(3, channel)  # whatever a framework opened in the template would be shared by all models
+        os.closerange(channel + 1, max(_DESCRIPTORS, *descriptors) + 1)
 
     def run(self) -> int:
         """The whole session; 0 when the supervisor ended it."""

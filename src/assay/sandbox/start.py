@@ -40,6 +40,10 @@ _ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
     "JOBLIB_MULTIPROCESSING": "0",
+    "ORT_DISABLE_TELEMETRY": "1",  # else a thread, a database in the scratch space, and posts (onnxruntime 1.29)
+    "ORT_TELEMETRY_DISABLED": "1",
+    "KERAS_BACKEND": "torch",
+    "KERAS_HOME": "{scratch}/cache",
     "CUDA_VISIBLE_DEVICES": "",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
