@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from assay.cli.main import COMMANDS
 from assay.cli.settings import SETTINGS_KEYS, Settings
+from assay.provenance.statements import KINDS, SIGNERS
 from make_rule_docs import rule_pages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,6 +68,33 @@ def policy_page() -> str:
     return f"# The built-in policy\n\n{NOTICE}\n`assay policy show` prints it.\n\n```toml\n{policy.strip()}\n```\n"
 
 
+def predicate_pages() -> dict[Path, str]:
+    """One page for each predicate that assay signs, from the schema that is shipped."""
+    made, rows = {}, []
+    for kind, uri in KINDS.items():
+        text = files("assay.provenance").joinpath(f"data/predicates/{kind}.json").read_text("utf-8")
+        schema = json.loads(text)
+        signers = ", ".join(sorted(SIGNERS[kind]))
+        fields = "\n".join(
+            f"| `{name}` | {'yes' if name in schema['required'] else 'no'} | {field.get('description', '')} |"
+            for name, field in schema["properties"].items()
+        )
+        outside = f" Specification: <{schema['x-specification']}>." if "x-specification" in schema else ""
+        made[REFERENCE / "predicates" / f"{kind}.md"] = (
+            f"# {kind}\n\n{NOTICE}\n{schema['description']}\n\n"
+            f"Predicate type `{uri}`. Signed by: {signers}.{outside}\n\n"
+            f"| field | required | what |\n|---|---|---|\n{fields}\n\n## JSON schema\n\n```json\n{text.strip()}\n```\n"
+        )
+        rows.append(f"| [{kind}]({kind}.md) | `{uri}` | {signers} |")
+    table = "\n".join(rows)
+    made[REFERENCE / "predicates" / "index.md"] = (
+        f"# Predicates\n\n{NOTICE}\nEvery statement that assay signs, besides the OpenSSF model signature. "
+        f"How they hang together: [Statements, trust and the gate](../../explain/provenance.md).\n\n"
+        f"| kind | predicate type | signed by |\n|---|---|---|\n{table}\n"
+    )
+    return made
+
+
 def pages() -> dict[Path, str]:
     """Every generated page by its path."""
     made = {
@@ -74,7 +103,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "inspectors.md": inspectors_page(),
         REFERENCE / "policy.md": policy_page(),
     }
-    return made | rule_pages()
+    return made | predicate_pages() | rule_pages()
 
 
 def main() -> None:

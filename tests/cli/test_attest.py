@@ -11,7 +11,7 @@ from assay.core.verdict import Decision
 from assay.gate.stored import find, open_store
 from assay.provenance import dsse
 from assay.provenance.bundle import to_bundle
-from assay.provenance.keys import KeyRing, PublicKey
+from assay.provenance.keys import ROLES, KeyRing, PublicKey
 from assay.provenance.statements import revoked
 from assay.store.index import StoredStatement
 from tests.cli.published import publish
@@ -89,7 +89,7 @@ def test_export_writes_what_the_contract_names(admission, tmp_path, capsys):
     written = sorted(path.relative_to(tmp_path / "proof").as_posix() for path in (tmp_path / "proof").rglob("*.*"))
     kinds = ["01-fetched", "02-scanned", "03-approved", "04-ref", "05-view"]
     statements = [f"{kind}.{form}.json" for kind in kinds for form in ("dsse", "sigstore")]
-    keys = [f"keys/{role}.pub" for role in ("approver", "importer", "registry", "scanner")]
+    keys = [f"keys/{role}.pub" for role in ROLES]
     assert written == sorted([*statements, *keys, "manifest.json", "model.sig"])
     assert (tmp_path / "proof" / "manifest.json").read_bytes() == admission.snapshot.manifest_bytes()
     envelope = Envelope.from_json(json.loads((tmp_path / "proof" / "05-view.dsse.json").read_text()))

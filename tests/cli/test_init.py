@@ -79,3 +79,20 @@ def test_a_data_directory_that_can_not_be_made_is_one_line(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("assay: error: ")
     assert error.count("\n") == 1
+
+
+def test_roles_that_an_older_version_did_not_know_get_their_keys(tmp_path, capsys):
+    data = tmp_path / "data"
+    assert main(["init", "--data", str(data)]) == 0
+    before = (data / "trust.toml").read_text("utf-8")
+    old = {role: (data / "keys" / f"{role}.pem").read_bytes() for role in ROLES}
+    (data / "keys" / "evaluator.pem").unlink()
+    assert main(["init", "--data", str(data)]) == 0
+    assert (data / "trust.toml").read_text("utf-8").startswith(before)
+    for role in set(ROLES) - {"evaluator"}:
+        assert (data / "keys" / f"{role}.pem").read_bytes() == old[role]
+    ring, trust = KeyRing.load(data / "keys"), Trust.load(data / "trust.toml")
+    made = [key for key in trust.keys if key.public == ring.public("evaluator")]
+    assert [key.roles for key in made] == [frozenset({"evaluator"})]
+    assert len(trust.keys) == len(ROLES) + 1
+    assert main(["init", "--data", str(data)]) == 3

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import TrustError
+from assay.core.evidence import Outcome
 from assay.core.verdict import Decision
 from assay.policy.decide import decide
 from assay.provenance.bundle import to_bundle
+from assay.provenance.measured import behaviour, cyclonedx, evaluated, spdx
 from assay.provenance.oms import oms_statement
 from assay.provenance.statements import approved, fetched, ref, scanned
 from assay.registry.records import MAIN
 from assay.store.index import StoredStatement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from assay.core.evidence import Evidence
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     from assay.core.verdict import Verdict
     from assay.policy.model import Policy
     from assay.provenance.keys import KeyRing
+
+# Kind of statement: the inspector whose evidence it is about, and what makes it. In the order of the chain.
+_MEASURED: tuple[tuple[str, str, Callable[..., Statement]], ...] = (
+    ("evaluated", "evaluation", evaluated),
+    ("behaviour", "behaviour", behaviour),
+)
+_BILLS: dict[str, Callable[..., Statement]] = {"cyclonedx": cyclonedx, "spdx": spdx}
 
 
 def sign_admission(
@@ -34,10 +43,15 @@ def sign_admission(
     policy: Policy,
     name: str,
     times: tuple[datetime, datetime, datetime],
+    bills: Mapping[str, dict[str, Any]] | None = None,
+    considered: Sequence[Envelope] = (),
 ) -> list[StoredStatement]:
-    """The chain fetched → scanned → approved, each by its role's key, and for an ADMIT the model signature.
+    """The chain fetched → scanned → … → approved, each by its role's key, and for an ADMIT the model signature.
 
-    Deterministic: the same arguments give the same bytes. Without an ADMIT the third is a summary that says FAILED.
+    Between scan and approval stand what was measured (evaluated, behaviour) when there is such evidence, and the bills
+    of materials that are given.
+
+    Deterministic: the same arguments give the same bytes. Without an ADMIT the approval is a summary that says FAILED.
 
     Args:
         snapshot: with the origin that is stated.
@@ -47,6 +61,8 @@ def sign_admission(
         policy: in force.
         name: under which the model was judged.
         times: when fetching began, when it ended, when inspecting ended.
+        bills: bills of materials, `cyclonedx` and `spdx`, as documents; each becomes a link of the chain.
+        considered: signed decisions and waivers of people that the verdict rests on.
 
     Raises:
         TrustError: deciding again on this evidence, at the verdict's own time, gives something else.
@@ -61,9 +77,19 @@ def sign_admission(
     started, finished, inspected = times
     first = _sign(ring, "fetched", "importer", fetched(snapshot, started=started, finished=finished))
     second = _sign(ring, "scanned", "scanner", scanned(snapshot, evidence, previous=first.envelope, at=inspected))
-    inputs = [first.envelope, second.envelope]
+    chain = [first, second]
+    for kind, inspector, made in _MEASURED:
+        for one in evidence:
+            if one.inspector == inspector and one.outcome is not Outcome.NOT_APPLICABLE:
+                statement = made(snapshot, one, previous=chain[-1].envelope, at=inspected)
+                chain.append(_sign(ring, kind, "evaluator", statement))
+    for kind, bill in _BILLS.items():
+        if bills and kind in bills:
+            statement = bill(snapshot, bills[kind], previous=chain[-1].envelope, at=inspected)
+            chain.append(_sign(ring, kind, "scanner", statement))
+    inputs = [*considered, *(one.envelope for one in chain)]
     summary = approved(snapshot, verdict, policy_name=policy.name, inputs=inputs, name=name)
-    chain = [first, second, _sign(ring, "approved", "approver", summary)]
+    chain.append(_sign(ring, "approved", "approver", summary))
     if verdict.decision is Decision.ADMIT:
         chain.append(_sign(ring, "oms", "registry", oms_statement(snapshot, name)))
     return chain

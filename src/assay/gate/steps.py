@@ -11,17 +11,18 @@ from assay.core.snapshot import Origin, Snapshot
 from assay.core.verdict import Decision, Verdict, format_time
 from assay.gate.report import CouldNotTell
 from assay.provenance.oms import OMS_TYPE, check_oms, signed_files
-from assay.provenance.statements import SIGNERS, check_subjects, inputs_of, kind_of, time_of, verdict_of
+from assay.provenance.statements import CHAIN, SIGNERS, check_subjects, inputs_of, kind_of, time_of, verdict_of
 from assay.provenance.trust import MAX_SKEW, Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from assay.core.digest import Digest
     from assay.core.statement import Envelope, Statement
     from assay.gate.files import Files
     from assay.gate.statements import Statements
+    from assay.provenance.trust import TrustedKey
 
 REQUIRED = ("fetched", "scanned", "approved", "oms")
 
@@ -199,30 +200,38 @@ def model_signature(claims: Claims, name: str, trust: Trust) -> str:
 def chained(claims: Claims, name: str) -> str:
     """Step 7: the approval rests on a scan, the scan on an import, each named by the digest of its envelope."""
     by_digest = {claim.envelope.digest: claim for claim in claims.claims}
-    for claim in claims.of("ref", "view"):
-        _previous(claim, "approved", by_digest)
+    for claim in claims.of("ref", "view", "deployed"):
+        _previous(claim, ("approved",), by_digest)
     approval = claims.approval(name)
     if absent := [digest for digest in inputs_of(approval.statement) if digest not in by_digest]:
         raise TrustError(f"{approval.label} rests on {absent[0]}, which is not here")
-    scan = _previous(approval, "scanned", by_digest)
-    fetch = _previous(scan, "fetched", by_digest)
-    if not time_of(fetch.statement) <= time_of(scan.statement) <= time_of(approval.statement):
+    links = [approval]
+    while links[-1].kind != CHAIN[0]:
+        last = CHAIN.index(links[-1].kind) if links[-1].kind in CHAIN else len(CHAIN)
+        links.append(_previous(links[-1], CHAIN[:last], by_digest))
+    if all(link.kind != "scanned" for link in links):
+        raise TrustError(f"{approval.label} rests on no 'scanned' statement")
+    times = [time_of(link.statement) for link in reversed(links)]
+    if times != sorted(times):
         raise TrustError("a statement is dated before the one that it rests on")
-    return f"{fetch.label} <- {scan.label} <- {approval.label}"
+    return " <- ".join(link.label for link in reversed(links))
 
 
-def _previous(claim: Claim, kind: str, by_digest: Mapping[Digest, Claim]) -> Claim:
+def _previous(claim: Claim, kinds: Sequence[str], by_digest: Mapping[Digest, Claim]) -> Claim:
     named = inputs_of(claim.statement)[-1]
     before = by_digest.get(named)
-    if before is None or before.kind != kind:
+    if before is None or before.kind not in kinds:
         found = f"a {before.kind!r} statement" if before else "nothing here"
-        raise TrustError(f"{claim.label} must follow a {kind!r} statement; what it names is {found}")
+        wanted = " or ".join(repr(kind) for kind in kinds)
+        raise TrustError(f"{claim.label} must follow a {wanted} statement; what it names is {found}")
     return before
 
 
-def live(claims: Claims, name: str, now: datetime) -> Verdict:
-    """Step 8: the newest verdict is an ADMIT that has not expired, and nobody revoked the model."""
+def live(claims: Claims, name: str, now: datetime, trust: Trust) -> Verdict:
+    """Step 8: the newest verdict is an ADMIT that has not expired, and no revocation of the model stands."""
     for claim in claims.of("revoked"):
+        if _is_lifted(claim, claims, trust):
+            continue
         reason = str(claim.statement.predicate.get("reason", ""))[:200]
         raise TrustError(f"revoked on {format_time(time_of(claim.statement))}: {reason}")
     verdict = verdict_of(claims.approval(name).statement)
@@ -231,6 +240,21 @@ def live(claims: Claims, name: str, now: datetime) -> Verdict:
     if now >= verdict.expires_at:
         raise TrustError(f"the admission expired on {format_time(verdict.expires_at)}", hint="vet it again")
     return verdict
+
+
+def _is_lifted(revocation: Claim, claims: Claims, trust: Trust) -> bool:
+    """Whether a holder of the role *lift*, who is not the revoker alone, signed that this very revocation is lifted."""
+    revokers = {key.public.id for key in _all_signers(revocation, trust)}
+    for lift in claims.of("lifted"):
+        if inputs_of(lift.statement)[-1] == revocation.envelope.digest:
+            holders = {key.public.id for key in _all_signers(lift, trust)}
+            if holders - revokers:
+                return True
+    return False
+
+
+def _all_signers(claim: Claim, trust: Trust) -> tuple[TrustedKey, ...]:
+    return trust.signers(claim.envelope, SIGNERS[claim.kind], time_of(claim.statement))
 
 
 def policy(verdict: Verdict, trust: Trust) -> str:

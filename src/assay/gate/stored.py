@@ -134,15 +134,16 @@ def verify_stored(
 
 
 def statements_about(name: str, statements: Sequence[StoredStatement]) -> tuple[StoredStatement, ...]:
-    """The statements about a name: its approvals, what they rest on, its refs and views, and every revocation."""
+    """What belongs to a name: its approvals, what they rest on, what happened under it, all revocations and lifts."""
     wanted: set[Digest] = set()
+    named = {"ref", "view", "decided", "waived", "deployed"}
     for one in statements:
         statement = one.envelope.statement()
         if one.kind == "approved" and statement.predicate.get("assay_name") == name:
             wanted.update((one.envelope.digest, *inputs_of(statement)))
         elif (
-            one.kind == "revoked"
-            or (one.kind in {"ref", "view"} and statement.predicate.get("name") == name)
+            one.kind in {"revoked", "lifted"}
+            or (one.kind in named and statement.predicate.get("name") == name)
             or (one.kind == "oms" and statement.subjects[0].name == name)
         ):
             wanted.add(one.envelope.digest)

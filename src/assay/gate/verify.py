@@ -143,7 +143,7 @@ class _Verification:
     def live_verdict(self) -> Verdict:
         if self.refused is not None:
             raise self.refused
-        return steps.live(self.parsed, self.approved_as, self.now)
+        return steps.live(self.parsed, self.approved_as, self.now, self.trust)
 
     def parse(self) -> str:
         return steps.describe(self.parsed)

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
     from assay.core.statement import Envelope, Statement
 
-ROLES = ("importer", "scanner", "approver", "registry")
+# Roles of the machines: `assay init` makes a key for each.
+ROLES = ("importer", "scanner", "evaluator", "approver", "registry", "admission", "log")
+# Roles that people and outsiders hold on their own side: decisions, lifts of revocations, publishers, build systems.
+OUTSIDE_ROLES = ("reviewer", "lift", "publisher", "builder", "witness")
+ALL_ROLES = (*ROLES, *OUTSIDE_ROLES)
 # The curves of the OpenSSF model signature, each with its hash (sigstore protobuf specs, PublicKeyDetails).
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "secp256r1": hashes.SHA256(),
@@ -147,6 +151,27 @@ class KeyRing:
                 _write(complete / f"{key.role}.pub", key.public.pem.encode("ascii"), 0o644)
             complete.rename(directory)
         return ring
+
+    @staticmethod
+    def add(directory: Path, role: str, passphrase: str | None = None) -> PublicKey:
+        """Make one more key, `<role>.pem` and `<role>.pub`, in a directory that is there.
+
+        Raises:
+            TrustError: when there is a private key of that name already.
+        """
+        target = directory / f"{role}.pem"
+        if target.exists():
+            raise TrustError(f"there is a key {target} already", hint="keys are never overwritten; move it away")
+        key = SigningKey(role, ec.generate_private_key(ec.SECP256R1()))
+        with tempfile.TemporaryDirectory(prefix=".key-", dir=directory) as scratch:
+            made = Path(scratch)
+            _write(made / "pem", _private_pem(key, passphrase), 0o600)
+            _write(made / "pub", key.public.pem.encode("ascii"), 0o644)
+            (made / "pub").replace(
+                directory / f"{role}.pub"
+            )  # the private key last: without it the next call starts over
+            (made / "pem").rename(target)
+        return key.public
 
     @classmethod
     def load(cls, directory: Path, passphrase: str | None = None, *, roles: Iterable[str] = ROLES) -> Self:

@@ -3,11 +3,18 @@
 | kind | predicate | signed by |
 |---|---|---|
 | fetched | SLSA provenance v1, build type "import" | importer |
+| converted | ours: made from another snapshot, tensor by tensor the same; see `events` | importer |
 | scanned | ours: evidence digests, inspectors, outcomes | scanner |
+| evaluated | in-toto test result v0.1: claims against a re-run; see `measured` | evaluator |
+| behaviour | ours: what the probes measured; see `measured` | evaluator |
+| cyclonedx, spdx | the bill of materials itself; see `measured` and `bill` | scanner or registry |
 | approved | SLSA verification summary (VSA) v1 | approver |
+| decided, waived | ours: a person's decision; see `events` | reviewer |
 | ref | ours: a ref moved to this snapshot | registry or approver |
 | view | ours: how the registry saw this snapshot at a moment | registry |
-| revoked | ours: this snapshot must not be used any more | approver or registry |
+| deployed | ours: verified and loaded in an environment; see `events` | admission |
+| revoked | ours: this snapshot must not be used any more | approver, registry or reviewer |
+| lifted | ours: a revocation does not hold any more; see `events` | lift |
 | oms | OpenSSF model signature, see `oms` | registry |
 
 Fields that a foreign specification does not know are named `assay_…` (SLSA v1, "Extension fields").
@@ -24,6 +31,7 @@ from assay.core.digest import Digest
 from assay.core.errors import TrustError, UsageError
 from assay.core.statement import Statement, StatementSubject
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
+from assay.provenance.bill import CYCLONEDX_TYPE, SPDX_TYPE, place_of
 from assay.provenance.oms import oms_root
 
 if TYPE_CHECKING:
@@ -42,24 +50,42 @@ VIEW_TYPE = "urn:assay:predicate:view:v1"
 REVOKED_TYPE = "urn:assay:predicate:revoked:v1"
 IMPORT_BUILD_TYPE = "urn:assay:build-type:import:v1"
 
-KINDS = {
-    "fetched": PROVENANCE_TYPE,
-    "scanned": SCANNED_TYPE,
-    "approved": VSA_TYPE,
-    "ref": REF_TYPE,
-    "view": VIEW_TYPE,
-    "revoked": REVOKED_TYPE,
+CONVERTED_TYPE = "urn:assay:predicate:converted:v1"
+TEST_RESULT_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
+BEHAVIOUR_TYPE = "urn:assay:predicate:behaviour:v1"
+DECIDED_TYPE = "urn:assay:predicate:decided:v1"
+WAIVED_TYPE = "urn:assay:predicate:waived:v1"
+DEPLOYED_TYPE = "urn:assay:predicate:deployed:v1"
+LIFTED_TYPE = "urn:assay:predicate:lifted:v1"
+
+# Kind: predicate type, where its time stands, whose key it may carry.
+_KINDS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "fetched": (PROVENANCE_TYPE, ("runDetails", "metadata", "finishedOn"), ("importer",)),
+    "converted": (CONVERTED_TYPE, ("convertedAt",), ("importer",)),
+    "scanned": (SCANNED_TYPE, ("scannedAt",), ("scanner",)),
+    "evaluated": (TEST_RESULT_TYPE, ("assay_evaluatedAt",), ("evaluator",)),
+    "behaviour": (BEHAVIOUR_TYPE, ("probedAt",), ("evaluator",)),
+    "cyclonedx": (CYCLONEDX_TYPE, (), ("scanner", "registry")),
+    "spdx": (SPDX_TYPE, (), ("scanner", "registry")),
+    "approved": (VSA_TYPE, ("timeVerified",), ("approver",)),
+    "decided": (DECIDED_TYPE, ("decidedAt",), ("reviewer",)),
+    "waived": (WAIVED_TYPE, ("waivedAt",), ("reviewer",)),
+    "ref": (REF_TYPE, ("movedAt",), ("registry", "approver")),
+    "view": (VIEW_TYPE, ("asOf",), ("registry",)),
+    "deployed": (DEPLOYED_TYPE, ("deployedAt",), ("admission",)),
+    "revoked": (REVOKED_TYPE, ("revokedAt",), ("approver", "registry", "reviewer")),
+    "lifted": (LIFTED_TYPE, ("liftedAt",), ("lift",)),
 }
+KINDS = {kind: uri for kind, (uri, _, _) in _KINDS.items()}
 # Whose key a statement of a kind may carry.
 SIGNERS: dict[str, frozenset[str]] = {
-    "fetched": frozenset({"importer"}),
-    "scanned": frozenset({"scanner"}),
-    "approved": frozenset({"approver"}),
-    "ref": frozenset({"registry", "approver"}),
-    "view": frozenset({"registry"}),
-    "revoked": frozenset({"approver", "registry"}),
+    **{kind: frozenset(roles) for kind, (_, _, roles) in _KINDS.items()},
     "oms": frozenset({"registry"}),
 }
+# What an approval rests on, in this order; `scanned` is always there.
+CHAIN = ("fetched", "converted", "scanned", "evaluated", "behaviour", "cyclonedx", "spdx")
+_TIMES = {uri: path for uri, path, _ in _KINDS.values()}
+_BILLS = (CYCLONEDX_TYPE, SPDX_TYPE)
 
 MANIFEST_NAME = "manifest.json"
 OMS_ROOT_NAME = "oms-root"
@@ -245,17 +271,11 @@ def time_of(statement: Statement) -> datetime:
     Raises:
         TrustError: when there is none where the kind has it.
     """
-    paths: dict[str, tuple[str, ...]] = {
-        PROVENANCE_TYPE: ("runDetails", "metadata", "finishedOn"),
-        SCANNED_TYPE: ("scannedAt",),
-        VSA_TYPE: ("timeVerified",),
-        REF_TYPE: ("movedAt",),
-        VIEW_TYPE: ("asOf",),
-        REVOKED_TYPE: ("revokedAt",),
-    }
     value: Any = statement.predicate
     try:
-        for key in paths[statement.predicate_type]:
+        if statement.predicate_type in _BILLS:
+            return parse_time(place_of(statement.predicate_type, statement.predicate)[1])
+        for key in _TIMES[statement.predicate_type]:
             value = value[key]
         return parse_time(value)
     except (KeyError, TypeError, ValueError) as error:
@@ -272,6 +292,10 @@ def inputs_of(statement: Statement) -> tuple[Digest, ...]:
         return ()
     predicate = statement.predicate
     try:
+        if statement.predicate_type in _BILLS:
+            return (place_of(statement.predicate_type, predicate)[0],)
+        if statement.predicate_type == TEST_RESULT_TYPE:
+            return (Digest.parse(predicate["assay_previous"]),)
         if statement.predicate_type != VSA_TYPE:
             return (Digest.parse(predicate["previous"]),)
         inputs = tuple(Digest(one["digest"]["sha256"]) for one in predicate["inputAttestations"])

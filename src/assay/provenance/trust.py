@@ -11,7 +11,7 @@ from assay.core.digest import Digest
 from assay.core.errors import TrustError, UsageError
 from assay.core.verdict import format_time
 from assay.provenance import dsse
-from assay.provenance.keys import ROLES, KeyRing, PublicKey, read_public_keys
+from assay.provenance.keys import ALL_ROLES, ROLES, KeyRing, PublicKey, read_public_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -146,33 +146,51 @@ class Trust:
         Raises:
             TrustError: when no key of the file signed it, or none that did may have done so.
         """
+        return self.signers(envelope, roles, at)[0]
+
+    def signers(self, envelope: Envelope, roles: Iterable[str], at: datetime) -> tuple[TrustedKey, ...]:
+        """All trusted keys that signed an envelope as one of `roles` at `at`; never empty.
+
+        Raises:
+            TrustError: as in `signer`.
+        """
         by_id = {key.public.id: key for key in self.keys}
         try:
-            signers = dsse.verify(envelope, [key.public for key in self.keys])
+            found = dsse.verify(envelope, [key.public for key in self.keys])
         except TrustError as error:
             raise TrustError("the signature is of no key in the trust file, or the content was changed") from error
         refusal = TrustError("unsigned")
-        for public in signers:
+        allowed = []
+        for public in found:
             try:
                 by_id[public.id].check(roles, at)
             except TrustError as error:
                 refusal = error
             else:
-                return by_id[public.id]
-        raise refusal
+                allowed.append(by_id[public.id])
+        if not allowed:
+            raise refusal
+        return tuple(allowed)
 
 
 def trust_text(keys: Mapping[str, PublicKey], *, now: datetime) -> str:
     """A trust file for the keys of one key ring, by role, valid from `now` on for `KEY_LIFETIME`."""
-    validity = {"not_before": format_time(now), "not_after": format_time(now + KEY_LIFETIME)}
-    entries = [_ENTRY.format(id=key.id, role=role, pem=key.pem, **validity) for role, key in keys.items()]
+    entries = [trust_entry(key, [role], now=now) for role, key in keys.items()]
     return _HEAD.format(days=MAX_AGE_DAYS) + "".join(entries)
+
+
+def trust_entry(key: PublicKey, roles: Iterable[str], *, now: datetime, until: datetime | None = None) -> str:
+    """The entry of one key, to be appended to a trust file; valid for `KEY_LIFETIME` unless it ends earlier."""
+    listed = '", "'.join(roles)
+    validity = {"not_before": format_time(now), "not_after": format_time(until or now + KEY_LIFETIME)}
+    return _ENTRY.format(id=key.id, role=listed, pem=key.pem, **validity)
 
 
 def init_trust(keys: Path, trust: Path, passphrase: Callable[[], str | None], *, now: datetime) -> dict[str, PublicKey]:
     """Make a key ring and the trust file that believes it; nothing is overwritten.
 
-    Keys without a trust file (an interrupted run) get theirs; a complete pair is refused.
+    Keys without a trust file (an interrupted run) get theirs. Roles that an older version did not know get a key, and
+    an entry at the end of the trust file. A complete pair is refused.
 
     Args:
         keys: directory of the key ring.
@@ -183,19 +201,38 @@ def init_trust(keys: Path, trust: Path, passphrase: Callable[[], str | None], *,
     Raises:
         TrustError: when both are there already, or a trust file for other keys is.
     """
-    complete = keys.exists() and any(keys.iterdir())
-    if trust.exists():
-        what = f"keys in {keys} and a trust file" if complete else "a trust file"
+    present = keys.exists() and any(keys.iterdir())
+    missing = [role for role in ROLES if not (keys / f"{role}.pem").exists()] if present else []
+    if trust.exists() and not missing:
+        what = f"keys in {keys} and a trust file" if present else "a trust file"
         raise TrustError(f"there is {what} {trust} already", hint="they are never overwritten; move them away")
-    if not complete:
+    if not present:
         keys.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         KeyRing.create(keys, passphrase())
+    secret = passphrase() if missing else None
+    for role in missing:
+        KeyRing.add(keys, role, secret)
     public = read_public_keys(keys)
-    trust.parent.mkdir(parents=True, exist_ok=True)
-    scratch = trust.with_name(f".{trust.name}.new")
-    scratch.write_text(trust_text(public, now=now), encoding="utf-8")
-    scratch.rename(trust)
+    if trust.exists():
+        known = {key.public.id for key in Trust.load(trust).keys}
+        added = [trust_entry(key, [role], now=now) for role, key in public.items() if key.id not in known]
+        write_trust(trust, trust.read_text("utf-8") + "".join(added))
+    else:
+        write_trust(trust, trust_text(public, now=now))
     return public
+
+
+def write_trust(path: Path, text: str) -> None:
+    """Replace a trust file by a text that is one, whole or not at all.
+
+    Raises:
+        TrustError: when the text is no trust file.
+    """
+    Trust.parse(text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.new")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.rename(path)
 
 
 def _check_keys(what: str, table: Any, known: set[str]) -> None:
@@ -213,8 +250,8 @@ def _trusted_key(entry: Any) -> TrustedKey:
     if _text(entry["id"], "id") != public.id:
         raise TrustError(f"id {entry['id'][:16]!r} is not the id of its key, {public.id}")
     roles = entry["roles"]
-    if not isinstance(roles, list) or not roles or any(role not in ROLES for role in roles):
-        raise TrustError(f"roles must be a list out of {', '.join(ROLES)}: {roles!r}")
+    if not isinstance(roles, list) or not roles or any(role not in ALL_ROLES for role in roles):
+        raise TrustError(f"roles must be a list out of {', '.join(ALL_ROLES)}: {roles!r}")
     revoked = entry.get("revoked", False)
     if not isinstance(revoked, bool):
         raise TrustError(f"revoked must be true or false: {revoked!r}")
