@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 import threading
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +17,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from assay import store
 from assay.core.digest import Digest
 from assay.core.errors import AssayError, ContentError, EnvironmentFault, IntegrityError, UsageError
 from assay.core.snapshot import Origin, Snapshot
@@ -134,6 +137,9 @@ def test_blob_files_opens_what_the_snapshot_lists(tmp_path: Path) -> None:
 
 
 def test_migrations_make_what_the_schema_says(empty_url: str) -> None:
+    for module in pkgutil.iter_modules(store.__path__):  # each room's tables are in a module of their own
+        if module.name.startswith("schema_"):
+            import_module(f"assay.store.{module.name}")
     index = Index.open(empty_url)
     with index.reading() as tx:
         assert compare_metadata(MigrationContext.configure(tx), schema.metadata) == []
