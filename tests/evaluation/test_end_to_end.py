@@ -19,8 +19,8 @@ from assay.core.evidence import Outcome
 from assay.evaluation.claims import make_claim
 from assay.evaluation.evaluate import evaluate
 from assay.evaluation.inspector import Evaluations, Pin
-from assay.evaluation.subject import folder_subject
 from assay.evaluation.suite import load_suite
+from assay.store.folder import folder_subject
 from tests.evaluation import small
 
 pytestmark = pytest.mark.torch

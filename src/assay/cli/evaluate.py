@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, show, and return the exit status."""
     from assay.core.errors import UsageError  # noqa: PLC0415
     from assay.evaluation.evaluate import evaluate  # noqa: PLC0415
-    from assay.evaluation.subject import folder_subject  # noqa: PLC0415
     from assay.evaluation.suite import load_suite  # noqa: PLC0415
+    from assay.store.folder import folder_subject  # noqa: PLC0415
 
     if not args.model or not args.suite:
         raise UsageError("what is to be evaluated, and by what?", hint="assay evaluate MODEL --suite suite.toml")

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("assay.cli.serve", "the registry for unmodified Hugging Face clients"),
     "worker": ("assay.cli.worker", "vet what waits in the queue, and carry on what was interrupted"),
     "verify": ("assay.cli.verify", "check a folder against its signed statements before it is loaded"),
+    "convert": ("assay.cli.convert", "pickle weights to safe formats, in the sandbox, proven equal"),
     "attest": ("assay.cli.attest", "list, show, verify or export the signed statements"),
     "log": ("assay.cli.log", "check that the append-only log is whole"),
     "scrub": ("assay.cli.scrub", "read every stored blob again and compare it with its name"),

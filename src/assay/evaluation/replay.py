@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from assay.core.errors import UsageError
 from assay.core.evidence import Evidence
 from assay.evaluation.evaluate import NAME, code_digest, evaluate
-from assay.evaluation.subject import folder_subject
+from assay.store.folder import folder_subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,6 +8,8 @@ from typing import Any
 Json = dict[str, Any]
 # Yields (examples done, examples in all); returns the answers of each run, and facts about how they were made.
 Answering = Generator[tuple[int, int], None, tuple[list[Json], Json]]
+# Yields (parts done, parts in all); returns what was seen.
+Witnessing = Generator[tuple[int, int], None, Json]
 
 
 class Unfit(Exception):

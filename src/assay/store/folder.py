@@ -1,4 +1,4 @@
-"""A folder as the subject of an evaluation: listed, hashed, nothing stored."""
+"""A folder as the subject of an inspection: listed, hashed, nothing stored."""
 
 from __future__ import annotations
 

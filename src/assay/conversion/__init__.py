@@ -1,0 +1,1 @@
+"""Unsafe formats to safe ones: bytes are moved, nothing is run; proven equal inside the sandbox and outside."""
