@@ -5,16 +5,19 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import httpx
 import pytest
 
 from assay.core.errors import EnvironmentFault, UsageError
 from assay.provenance.keys import KeyRing
+from assay.registry.tokens import Tokens
 from assay.server.run import bind, url_of
 from tests.server.conftest import FILES, NAME
 
@@ -30,6 +33,64 @@ def test_loopback_can_be_bound(host):
 def test_nothing_else_can_be_bound(host):
     with pytest.raises(UsageError, match="not a loopback address"):
         bind(host, 0)
+
+
+def test_any_address_can_be_bound_where_tokens_are_asked_for():
+    with bind("0.0.0.0", 0, tokens=True) as sock:
+        assert sock.getsockname()[0] == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--host", "0.0.0.0"), ("--allow-host", "models.example.org"), ("--require-token",)]
+)
+def test_who_can_be_reached_by_others_asks_for_a_token(publisher, arguments):
+    text, _ = Tokens(publisher.index).create(person="anna", roles=["developer"], name="t", by="root", now=publisher.now)
+    process = start(publisher.root, "--quiet", *arguments)
+    try:
+        url = process.stdout.readline().split()[1].replace("0.0.0.0", "127.0.0.1")
+        path = f"{url}/{NAME}/resolve/main/config.json"
+        assert httpx.get(path).status_code == 401
+        assert httpx.get(path, headers={"Authorization": f"Bearer {text}"}).content == FILES["config.json"]
+    finally:
+        process.terminate()
+        err = process.communicate(timeout=20)[1]
+    assert ("in the clear" in err) is ("--host" in arguments)
+
+
+def test_tls_with_an_own_certificate(publisher, tmp_path):
+    certificate = tmp_path / "cert.pem"
+    request = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "1",
+    ]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(certificate)]
+    subprocess.run([*request, *names, *files], check=True, capture_output=True)
+    process = start(publisher.root, "--quiet", "--tls-cert", str(certificate), "--tls-key", str(tmp_path / "key.pem"))
+    try:
+        url = process.stdout.readline().split()[1]
+        assert url.startswith("https://")
+        trusted = ssl.create_default_context(cafile=str(certificate))
+        got = httpx.get(f"{url}/healthz", verify=trusted)
+        assert got.status_code == 200
+        assert got.headers["Strict-Transport-Security"]
+        old = ssl.create_default_context(cafile=str(certificate))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/healthz", verify=old)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 def test_a_port_in_use_and_a_host_that_is_none():
@@ -102,7 +163,10 @@ def test_json_and_quiet(publisher):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--host", "0.0.0.0"), "not a loopback address"),
+        (("--host", "0.0.0.0", "--anonymous"), "not a loopback address"),
+        (("--anonymous", "--require-token"), "contradict"),
+        (("--tls-cert", "x.pem"), "both --tls-cert and --tls-key"),
+        (("--tls-cert", "/none.pem", "--tls-key", "/none.key"), "no TLS with /none.pem"),
         (("--port", "70000"), "not a port"),
         (("--port", "x"), "not a port"),
         (("--accel-prefix", "no slash"), "not a location"),

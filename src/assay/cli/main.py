@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("assay.cli.verify", "check a folder against its signed statements before it is loaded"),
     "convert": ("assay.cli.convert", "pickle weights to safe formats, in the sandbox, proven equal"),
     "attest": ("assay.cli.attest", "list, show, verify or export the signed statements"),
+    "token": ("assay.cli.token", "access tokens of the registry"),
     "log": ("assay.cli.log", "check that the append-only log is whole"),
     "scrub": ("assay.cli.scrub", "read every stored blob again and compare it with its name"),
     "policy": ("assay.cli.policy", "show the policy that decides"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from assay.cli.settings import Settings
     from assay.provenance.keys import KeyRing
 
+PER_MINUTE = 12_000  # requests of one address where tokens are asked for: a pull asks twice for each file
 _LAST_PORT = 65535
 _WORKER_GRACE = 5.0  # seconds that a worker gets to end its step
 _PREFIX = re.compile(r"(/[A-Za-z0-9._-]+)+/?")
@@ -29,11 +30,19 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8080, help="0 takes a free one (default: 8080)")
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="a name that requests may use, behind a proxy"
     )
+    parser.add_argument(
+        "--anonymous",
+        action="store_true",
+        help="read without a token even with --allow-host: the proxy asks who is there (default: on loopback alone)",
+    )
+    parser.add_argument("--require-token", action="store_true", help="ask for a token on loopback too")
+    parser.add_argument("--tls-cert", metavar="FILE", help="own certificate, PEM, with those that lead to a root")
+    parser.add_argument("--tls-key", metavar="FILE", help="its key, PEM")
     parser.add_argument(
         "--accel-prefix", metavar="PATH", help="internal nginx location of the blob directory: nginx sends the files"
     )
@@ -51,30 +60,43 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"not a host name: {host!r}", hint="like models.example.org, without scheme and port")
     if args.accel_prefix is not None and not _PREFIX.fullmatch(args.accel_prefix):
         raise UsageError(f"not a location: {args.accel_prefix!r}", hint="like /_blobs")
+    if args.anonymous and args.require_token:
+        raise UsageError("--anonymous and --require-token contradict each other")
+    if bool(args.tls_cert) is not bool(args.tls_key):
+        raise UsageError("TLS needs both --tls-cert and --tls-key")
     settings = load_settings(args)
 
     from assay.registry.catalog import Catalog  # noqa: PLC0415
     from assay.server.app import create_app  # noqa: PLC0415
     from assay.server.client_settings import client_settings  # noqa: PLC0415
-    from assay.server.run import bind, serve, url_of  # noqa: PLC0415
+    from assay.server.run import Tls, bind, is_loopback_host, serve, url_of  # noqa: PLC0415
     from assay.server.state import ServerSettings  # noqa: PLC0415
     from assay.store.blobs import open_blobs  # noqa: PLC0415
     from assay.store.index import Index  # noqa: PLC0415
 
     if settings.database_url.startswith("sqlite") and not settings.data.is_dir():
         raise UsageError(f"no data directory: {settings.data}", hint="run `assay init`, or name it with --data")
-    sock = bind(args.host, args.port)
+    anonymous = args.anonymous or not (args.require_token or args.allow_host or not is_loopback_host(args.host))
+    tls = Tls(args.tls_cert, args.tls_key) if args.tls_cert else None
+    if tls:
+        tls.check()
+    sock = bind(args.host, args.port, tokens=not anonymous)
     with sock:
         index = Index.open(settings.database_url)
         try:
-            answer = ServerSettings(tuple(args.allow_host), args.accel_prefix)
+            hosts = (*args.allow_host, *(() if is_loopback_host(args.host) else (args.host,)))
+            answer = ServerSettings(
+                hosts, args.accel_prefix, anonymous=anonymous, per_minute=0 if anonymous else PER_MINUTE
+            )
             passphrase = _passphrase(settings.keys)
             key = _registry_key(settings.keys, passphrase)
             app = create_app(Catalog(index), open_blobs(settings.blobs_url), answer, ring=key)
-            url = url_of(sock)
+            url = url_of(sock, "https" if tls else "http")
+            if not (tls or anonymous or args.allow_host or is_loopback_host(args.host)):
+                sys.stderr.write("assay: note: without --tls-cert, tokens and models travel in the clear\n")
             with _worker(settings, passphrase, wanted=not args.no_worker):
                 _announce(args, url, client_settings(url))
-                serve(app, sock)
+                serve(app, sock, tls=tls, behind_proxy=bool(args.allow_host))
         finally:
             index.close()
     return 0

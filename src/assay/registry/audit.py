@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from assay.core.digest import Digest
-from assay.store import schema
+from assay.store import schema, schema_people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,12 +78,41 @@ _PAIRS = (
         {"snapshot": "snapshot_id", "reason": "reason", "statement": "statement"},
         "revoked_at",
     ),
+    _Pair(
+        schema_people.tokens,
+        ("token-created",),
+        {
+            **{key: key for key in ("id", "name", "person", "roles", "teams", "scopes", "kind", "fingerprint")},
+            "created_by": "created_by",
+            "expires_at": "expires_at",
+        },
+        "created_at",
+    ),
+    _Pair(
+        schema_people.token_revocations,
+        ("token-revoked",),
+        {"token": "token", "revoked_by": "revoked_by"},
+        "revoked_at",
+    ),
+    _Pair(
+        schema_people.team_changes,
+        ("team-changed",),
+        {key: key for key in ("team", "kind", "value", "change", "changed_by")},
+        "changed_at",
+    ),
+    _Pair(
+        schema_people.requesters,
+        ("requested",),
+        {"name": "name", "snapshot": "snapshot_id", "person": "person"},
+        "requested_at",
+    ),
 )
 _HASHED = (
     (schema.snapshots, "id", "manifest"),
     (schema.evidence, "digest", "body"),
     (schema.verdicts, "digest", "body"),
     (schema.statements, "digest", "envelope"),
+    (schema_people.tokens, "fingerprint", "hash"),
 )
 
 

@@ -24,7 +24,7 @@ from assay.store import log
 from assay.store.schema import decisions, ref_moves, revisions, revocations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -256,9 +256,22 @@ class Catalog:
             return tuple(rows.revision_of(row) for row in tx.execute(query))
 
     def models(
-        self, search: str = "", limit: int = 100, cursor: str | None = None, now: datetime | None = None
+        self,
+        search: str = "",
+        limit: int = 100,
+        cursor: str | None = None,
+        now: datetime | None = None,
+        *,
+        shown: Callable[[str], bool] = lambda _name: True,
     ) -> Page:
-        """Models whose `main` is served now, by name; `search` is a part of the name, case ignored.
+        """Models whose `main` is served now, by name.
+
+        Args:
+            search: a part of the name, case ignored.
+            limit: most entries of the page.
+            cursor: of the page before.
+            now: the time.
+            shown: whether whoever asks may see a name.
 
         Raises:
             UsageError: for a limit below 1.
@@ -274,7 +287,7 @@ class Catalog:
                     if len(found) == limit:
                         return Page(tuple(found), cursor)
                     cursor = name
-                    if (model := self._model(tx, name, now)) is not None:
+                    if shown(name) and (model := self._model(tx, name, now)) is not None:
                         found.append(model)
                 if len(names) <= limit:
                     return Page(tuple(found), None)

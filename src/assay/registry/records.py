@@ -25,10 +25,14 @@ class Refused(AssayError):
         kind: which of the reasons.
         name: what was asked for.
         snapshot_id: the snapshot that was judged, when there is one.
+        near: name of a served model that the message names because it is nearly the one asked for.
     """
 
-    def __init__(self, kind: RefusalKind, message: str, *, name: str, snapshot_id: Digest | None = None) -> None:
+    def __init__(
+        self, kind: RefusalKind, message: str, *, name: str, snapshot_id: Digest | None = None, near: str = ""
+    ) -> None:
         super().__init__(message)
+        self.near = near
         self.kind: RefusalKind = kind
         self.name = name
         self.snapshot_id = snapshot_id

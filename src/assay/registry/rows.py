@@ -93,7 +93,7 @@ def unknown(tx: Connection, name: str) -> Refused:
     """Nothing is known about the name; names the nearest one that is served."""
     near = closest(name, names_after(tx, "", "", _NAMES_COMPARED))
     hint = f"; did you mean {near}?" if near else ""
-    return Refused("unknown", f"{name[:200]!r} was never vetted here{hint}", name=name)
+    return Refused("unknown", f"{name[:200]!r} was never vetted here{hint}", name=name, near=near or "")
 
 
 def revision_of(row: Row[Any]) -> Revision:

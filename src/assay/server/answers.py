@@ -18,6 +18,8 @@ from starlette.responses import JSONResponse
 
 from assay.core.errors import AssayError, EnvironmentFault, IntegrityError, UsageError
 from assay.core.escape import printable
+from assay.registry.people import NOBODY, Thing, visible
+from assay.registry.teams import teams_of
 from assay.server.state import registry_of
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ def refused(request: Request, refusal: Refused) -> Response:
     """Why a name or revision is not served."""
     topic = f"assay {refusal.kind} {refusal.name}"
     said = f"assay: {refusal}"
+    if refusal.near and not _sees(request, refusal.near):
+        said = f"assay: {refusal.name[:200]!r} was never vetted here"
     if refusal.kind == "unknown":
         said += f". To have it vetted: assay vet hf://{refusal.name}"
         return error(404, said, REPO_NOT_FOUND, warn=topic)
@@ -65,6 +69,11 @@ def refused(request: Request, refusal: Refused) -> Response:
     if refusal.kind == "revoked" or registry_of(request).catalog.revisions(refusal.name):
         return error(404, f"{said}. Do not use copies of it", REVISION_NOT_FOUND, warn=topic)
     return error(403, said, GATED, warn=topic)
+
+
+def _sees(request: Request, name: str) -> bool:
+    teams = teams_of(name, registry_of(request).team_patterns())
+    return visible(request.scope.get("assay.actor", NOBODY), Thing(name, teams))
 
 
 def failed(_request: Request, problem: AssayError) -> Response:

@@ -12,10 +12,11 @@ from starlette.routing import BaseRoute, Match, request_response
 from assay.core.errors import AssayError
 from assay.registry.records import Refused
 from assay.server import answers, hub_api, own_api, transfer
+from assay.server.access import Access, Route
 from assay.server.guards import Guards
+from assay.server.metrics import metrics
 from assay.server.page import page
 from assay.server.state import Registry, ServerSettings, utc_now
-from assay.server.target import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,21 +31,23 @@ if TYPE_CHECKING:
     from assay.store.blobs import Blobs
 
 _READ = ("GET", "HEAD")
-# kind of target → (handler, methods)
-ROUTES: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
-    "page": (page, _READ),
-    "health": (own_api.health, _READ),
-    "attestations": (own_api.attestations, _READ),
-    "whoami": (hub_api.whoami, _READ),
-    "models": (hub_api.models, _READ),
-    "info": (hub_api.info, _READ),
-    "tree": (hub_api.tree, _READ),
-    "paths-info": (hub_api.paths_info, ("POST",)),
-    "commits": (hub_api.commits, _READ),
-    "refs": (hub_api.refs, _READ),
-    "auth-check": (hub_api.auth_check, _READ),
-    "other-kind": (hub_api.other_kind, (*_READ, "POST")),
-    "file": (transfer.file, _READ),
+_MAX_PATHS_BODY = 1 << 20  # bytes of a paths-info request
+# kind of target → what answers it, and the right that it takes
+ROUTES: dict[str, Route] = {
+    "page": Route(page, _READ, "browse"),
+    "health": Route(own_api.health, _READ, ""),
+    "metrics": Route(metrics, _READ, "metrics"),
+    "attestations": Route(own_api.attestations, _READ, "browse"),
+    "whoami": Route(hub_api.whoami, _READ, ""),
+    "models": Route(hub_api.models, _READ, "browse"),
+    "info": Route(hub_api.info, _READ, "browse"),
+    "tree": Route(hub_api.tree, _READ, "browse"),
+    "paths-info": Route(hub_api.paths_info, ("POST",), "browse", _MAX_PATHS_BODY),
+    "commits": Route(hub_api.commits, _READ, "browse"),
+    "refs": Route(hub_api.refs, _READ, "browse"),
+    "auth-check": Route(hub_api.auth_check, _READ, "browse"),
+    "other-kind": Route(hub_api.other_kind, (*_READ, "POST"), "browse"),
+    "file": Route(transfer.file, _READ, "pull"),
 }
 
 
@@ -60,8 +63,6 @@ class TargetRoute(BaseRoute):
         """By the kind of target; PARTIAL when only the method is wrong."""
         if scope["type"] != "http":
             return Match.NONE, {}
-        if "assay.target" not in scope:
-            scope["assay.target"] = parse_target(scope["raw_path"])
         target = scope["assay.target"]
         if target is None or target.kind != self.kind:
             return Match.NONE, {}
@@ -82,7 +83,7 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     ring: KeyRing | None = None,
 ) -> Starlette:
-    """The registry as an ASGI application. Anyone who reaches it may read: bind it to loopback (`run`).
+    """The registry as an ASGI application. With `settings.anonymous` whoever reaches it may read: bind it to loopback.
 
     Args:
         catalog: what is served.
@@ -92,12 +93,16 @@ def create_app(
         ring: with the registry's key, so that statements are served with a signed view of now.
     """
     settings = settings or ServerSettings()
+    registry = Registry(catalog, blobs, settings, clock, ring)
     app = Starlette(
-        routes=[TargetRoute(kind, endpoint, methods) for kind, (endpoint, methods) in ROUTES.items()],
-        middleware=[Middleware(Guards, hosts=settings.hosts)],
+        routes=[TargetRoute(kind, route.endpoint, route.methods) for kind, route in ROUTES.items()],
+        middleware=[
+            Middleware(Guards, hosts=settings.hosts),
+            Middleware(Access, registry=registry, routes=ROUTES),
+        ],
         exception_handlers=_handlers(),
     )
-    app.state.registry = Registry(catalog, blobs, settings, clock, ring)
+    app.state.registry = registry
     return app
 
 

@@ -49,6 +49,8 @@ class Guards:
                 headers = MutableHeaders(scope=message)
                 for name, value in _SECURITY.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")  # RFC 6797
                 if has_body and (scope["method"] != "POST" or message["status"] >= _BAD_REQUEST):
                     headers["Connection"] = "close"  # the body was not read to its end, and it may have none
             await send(message)

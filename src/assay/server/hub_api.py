@@ -11,12 +11,15 @@ from starlette.responses import JSONResponse
 
 from assay.core.errors import UsageError
 from assay.core.name import check_name
+from assay.core.verdict import format_time
+from assay.registry.people import RIGHTS, may, visible
 from assay.server import listing
+from assay.server.access import actor_of, model_thing
 from assay.server.answers import ENTRY_NOT_FOUND, REPO_NOT_FOUND, error
 from assay.server.state import registry_of, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
 TREE_PAGE = 1000  # entries; the public hub's page
 MODELS_PAGE = 1000  # most models of one page
-_MAX_BODY = 1 << 20  # bytes of a paths-info request
 _MAX_PATHS = 10_000
 # Query parameters of the public hub's search that we have no data for: an unfiltered list would be a wrong answer.
 _UNKNOWN_FILTERS = ("filter", "apps", "gated", "inference", "inference_provider", "pipeline_tag", "num_parameters")
@@ -36,6 +38,12 @@ def resolve(request: Request) -> Resolved:
     """What the request's name and revision stand for (UsageError or Refused otherwise)."""
     registry, target = registry_of(request), target_of(request)
     return registry.catalog.resolve(check_name(target.name), target.revision, registry.clock())
+
+
+def shown_to(request: Request) -> Callable[[str], bool]:
+    """Which models the request's actor may see."""
+    registry, actor = registry_of(request), actor_of(request)
+    return lambda name: visible(actor, model_thing(registry, name))
 
 
 def info(request: Request) -> Response:
@@ -79,12 +87,7 @@ def tree(request: Request) -> Response:
 
 async def paths_info(request: Request) -> Response:
     """`POST /api/models/{name}/paths-info/{rev}`: the paths that exist, by form (stock clients) or JSON."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY:
-            return error(413, f"assay: more than {_MAX_BODY} bytes of paths")
-    paths, expand = _paths(bytes(body), request.headers.get("content-type", ""))
+    paths, expand = _paths(await request.body(), request.headers.get("content-type", ""))
     resolved = await run_in_threadpool(resolve, request)
     answer = await run_in_threadpool(_known_paths, resolved, paths, expand)
     return JSONResponse(answer, headers={"X-Repo-Commit": resolved.revision})
@@ -155,7 +158,9 @@ def models(request: Request) -> Response:
     limit = _number(query, "limit", 100, least=1, most=MODELS_PAGE)
     author = query.get("author", "")
     search = query.get("search", "") or (f"{author}/" if author else "")
-    page = registry.catalog.models(search[:200], limit, query.get("cursor") or None, registry.clock())
+    page = registry.catalog.models(
+        search[:200], limit, query.get("cursor") or None, registry.clock(), shown=shown_to(request)
+    )
     found = [listing.model_json(model) for model in page.models if not author or model.name.startswith(f"{author}/")]
     headers = {}
     if page.cursor is not None:
@@ -164,9 +169,33 @@ def models(request: Request) -> Response:
     return JSONResponse(found, headers=headers)
 
 
-def whoami(_request: Request) -> Response:
-    """`/api/whoami-v2`: there are no accounts yet."""
-    return error(401, "assay: this registry is read without an account; no token is needed")
+def whoami(request: Request) -> Response:
+    """`/api/whoami-v2`: whose token it is, and what it may; 401 without one."""
+    actor = actor_of(request)
+    if not actor.known:
+        message = "assay: no token came with this request; this registry is read without an account"
+        if not registry_of(request).settings.anonymous:
+            message = "assay: no token came with this request: `assay token create`"
+        return error(401, message, headers={"WWW-Authenticate": 'Bearer realm="assay"'})
+    token = request.scope.get("assay.token")
+    writes = bool(may(actor, "upload"))
+    described = {"displayName": token.name if token else actor.kind, "role": "write" if writes else "read"}
+    body = {
+        "type": "user",
+        "id": actor.person,
+        "name": actor.person,
+        "fullname": actor.person,
+        "isPro": False,
+        "orgs": [{"type": "org", "name": team} for team in sorted(actor.teams)],
+        "auth": {"type": "access_token" if token else "session", "accessToken": described},
+        "assay": {
+            "roles": sorted(actor.roles),
+            "scopes": sorted(actor.scopes),
+            "rights": sorted(action for action in RIGHTS if may(actor, action)),
+            "expiresAt": format_time(token.expires_at) if token else None,
+        },
+    }
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
 def other_kind(_request: Request) -> Response:

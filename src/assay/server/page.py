@@ -14,6 +14,7 @@ from assay.core.escape import printable
 from assay.core.verdict import format_time
 from assay.registry.records import Refused
 from assay.server.client_settings import client_settings
+from assay.server.hub_api import shown_to
 from assay.server.state import registry_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def page(request: Request) -> Response:
     """Served models with their verdicts."""
     registry, query = registry_of(request), request.query_params
     search, cursor = (query.get(key, "")[:200].replace("\0", "") for key in ("search", "cursor"))
-    found = registry.catalog.models(search, _PAGE, cursor or None, registry.clock())
+    found = registry.catalog.models(search, _PAGE, cursor or None, registry.clock(), shown=shown_to(request))
     rows = "".join(_row(registry, model) for model in found.models)
     listing = (
         '<table><thead><tr><th scope="col">Model</th><th scope="col">Verdict</th><th scope="col">Revision</th>'

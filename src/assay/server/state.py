@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from anyio import CapacityLimiter
 
+from assay.registry.teams import Teams
+from assay.registry.tokens import Tokens
 from assay.server.integrity import Integrity
+from assay.server.limits import BAD_TOKENS, Buckets, Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.types import Scope
 
     from assay.provenance.keys import KeyRing
     from assay.registry.catalog import Catalog
+    from assay.registry.people import Actor
+    from assay.server.metrics import Metrics
     from assay.server.target import Target
     from assay.store.blobs import Blobs
 
+_PATTERNS_SECONDS = 2.0  # that the models of teams are remembered; tokens and revocations are read each time
 _TRANSFERS = 32  # threads that read blobs; other requests have threads of their own
 
 
@@ -32,11 +40,16 @@ class ServerSettings:
         accel_prefix: internal location of nginx that maps to the blob directory (`/_blobs`): files are then sent by
             nginx (X-Accel-Redirect), which does not hash them; `assay`'s scrub does. None: sent from here.
         presign_seconds: how long the link to a blob in object storage is good for.
+        anonymous: whether models are read without a token. Only right when nobody but this machine gets here, or a
+            proxy asks who is there.
+        per_minute: requests of one address in a minute, on average; 0: any number.
     """
 
     hosts: tuple[str, ...] = ()
     accel_prefix: str | None = None
     presign_seconds: int = 3600
+    anonymous: bool = True
+    per_minute: int = 0
 
 
 def utc_now() -> datetime:
@@ -56,6 +69,12 @@ class Registry:
         ring: holds the registry's key and no other; None serves statements without a signed view.
         integrity: what is known about the blobs' bytes.
         transfers: bounds the threads that read blobs.
+        tokens: access tokens.
+        teams: who sees what.
+        metrics: counters.
+        limiter: how often one address may come; None: as often as it likes.
+        refusals: refused calls by address, for the alarm about probing.
+        bad_tokens: wrong tokens by address; too many are not looked at any more.
     """
 
     catalog: Catalog
@@ -65,9 +84,38 @@ class Registry:
     ring: KeyRing | None = None
     integrity: Integrity = field(init=False)
     transfers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_TRANSFERS))
+    tokens: Tokens = field(init=False)
+    teams: Teams = field(init=False)
+    metrics: Metrics = field(init=False)
+    limiter: Buckets | None = field(init=False)
+    refusals: Refusals = field(default_factory=Refusals)
+    bad_tokens: Refusals = field(default_factory=lambda: Refusals(BAD_TOKENS))
+    _patterns: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "integrity", Integrity(self.blobs))
+        from assay.server.metrics import Metrics  # noqa: PLC0415 - it needs this module
+
+        made = {
+            "integrity": Integrity(self.blobs),
+            "tokens": Tokens(self.catalog.index),
+            "teams": Teams(self.catalog.index),
+            "metrics": Metrics(),
+            "limiter": Buckets(self.settings.per_minute) if self.settings.per_minute else None,
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
+
+    def team_patterns(self) -> tuple[tuple[str, str], ...]:
+        """(pattern of model names, team), as it was at most `_PATTERNS_SECONDS` ago."""
+        kept = self._patterns.get("at")
+        if kept is None or time.monotonic() - kept[0] > _PATTERNS_SECONDS:
+            kept = self._patterns["at"] = (time.monotonic(), self.teams.patterns())
+        found: tuple[tuple[str, str], ...] = kept[1]
+        return found
+
+    def session_actor(self, scope: Scope, now: datetime) -> Actor | None:  # noqa: ARG002 - no sessions yet
+        """Whose browser session the request carries, or None."""
+        return None
 
 
 def registry_of(request: Request) -> Registry:

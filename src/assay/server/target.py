@@ -21,6 +21,7 @@ from urllib.parse import unquote
 _FIXED = {
     "/": "page",
     "/healthz": "health",
+    "/metrics": "metrics",
     "/api/models": "models",
     "/api/whoami-v2": "whoami",
 }
