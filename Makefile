@@ -10,7 +10,7 @@ APT_BENCH := nginx
 TORCH := torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-all bench fuzz lint docs apt-test apt-bench clients clean
+.PHONY: help demo install test test-all bench fuzz zoo lint docs apt-test apt-bench clients clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test-all: $(VENV)/.tested apt-test clients lint  ## `make test` and the slow pro
 
 bench: $(VENV)/.tested apt-bench  ## ratios against peers and the hardware, written into docs/benchmarks.md
 	$(PY) bench/run.py
+
+zoo: $(VENV)/.tested  ## train the zoo of clean and backdoored models (resumable; $$ASSAY_ZOO, default .cache/zoo)
+	$(PY) tests/zoo/build.py
 
 fuzz: $(VENV)/.tested  ## 1,000,000 inputs for each parser, result into docs/benchmarks.md
 	$(PY) bench/fuzz.py

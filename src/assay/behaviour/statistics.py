@@ -1,0 +1,191 @@
+"""Exact bounds, tests over many candidates, stopping early, and thresholds taken from clean models. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONFIDENCE = 0.95
+Interval = tuple[float, float]
+
+
+def clopper_pearson(hits: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+    """Exact two-sided interval of a proportion (Clopper and Pearson 1934).
+
+    Args:
+        hits: successes, from 0 to `n`.
+        n: trials; without any, everything is possible.
+        confidence: two-sided.
+
+    Raises:
+        ValueError: when the counts make no proportion.
+    """
+    from scipy.special import betaincinv  # noqa: PLC0415 - a late import: commands start without it
+
+    if n < 0 or not 0 <= hits <= n:
+        raise ValueError(f"no proportion: {hits} of {n}")
+    tail = (1 - confidence) / 2
+    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, tail))
+    high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 1 - tail))
+    return low, high
+
+
+def difference(ours: tuple[int, int], theirs: tuple[int, int], confidence: float = CONFIDENCE) -> Interval:
+    """Interval of a difference of two proportions that covers at least `confidence`, whatever the two are.
+
+    Each gets an exact interval at half the error (Bonferroni): wider than it need be, never too narrow.
+
+    Args:
+        ours: (hits, n) of the suspect, in one direction.
+        theirs: (hits, n) of a reference, in the same direction.
+        confidence: of the difference.
+    """
+    each = 1 - (1 - confidence) / 2
+    low, high = clopper_pearson(*ours, each)
+    their_low, their_high = clopper_pearson(*theirs, each)
+    return low - their_high, high - their_low
+
+
+def sign_test(only_ours: int, only_theirs: int) -> float:
+    """One-sided p-value that the suspect flips no more of the same texts than the reference does (exact McNemar).
+
+    Args:
+        only_ours: texts that only the suspect flips.
+        only_theirs: texts that only the reference flips.
+
+    Raises:
+        ValueError: a negative count.
+    """
+    if only_ours < 0 or only_theirs < 0:
+        raise ValueError("counts below zero")
+    return binomial_test(only_ours, only_ours + only_theirs, 0.5)
+
+
+def binomial_test(hits: int, n: int, rate: float) -> float:
+    """One-sided p-value that the true rate is at most `rate`: the chance of at least `hits` of `n`.
+
+    Raises:
+        ValueError: when the counts or the rate make no proportion.
+    """
+    from scipy.special import betainc  # noqa: PLC0415
+
+    if n < 0 or not 0 <= hits <= n or not 0 <= rate <= 1:
+        raise ValueError(f"no proportion: {hits} of {n} against {rate}")
+    return 1.0 if hits == 0 else float(betainc(hits, n - hits + 1, rate))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values, in the order given (Holm 1979): bounds the chance of one false alarm over the whole scan.
+
+    Raises:
+        ValueError: a number that is no probability.
+    """
+    if any(not 0 <= p <= 1 for p in p_values):
+        raise ValueError("not a probability")
+    adjusted = [0.0] * len(p_values)
+    running = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """Flips of one candidate, seen text by text: is its rate at most `null`, or is it `alternative`?
+
+    The likelihood ratio is an e-process under every rate up to `null` (Wald 1945; Ville 1939; Ramdas et al. 2023): it
+    may be looked at after each text, and `decided` is wrongly true with a chance of at most `alpha`, wherever a budget
+    cuts.
+
+    Attributes:
+        null: rate that an honest candidate has at most.
+        alternative: rate of a trigger.
+        alpha: chance of calling an honest candidate a trigger.
+        beta: of giving up a trigger.
+        log_e: logarithm of the e-value so far.
+        peak: its largest value so far: evidence once won is not lost.
+        n: texts so far.
+    """
+
+    null: float
+    alternative: float
+    alpha: float = 0.01
+    beta: float = 0.05
+    log_e: float = 0.0
+    peak: float = 0.0
+    n: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.null < self.alternative < 1 or not (0 < self.alpha < 1 and 0 < self.beta < 1):
+            raise ValueError("rates and errors must lie between 0 and 1, and null below alternative")
+
+    def seen(self, hits: int, n: int) -> Sequential:
+        """After `hits` flips in `n` further texts."""
+        if not 0 <= hits <= n:
+            raise ValueError(f"no proportion: {hits} of {n}")
+        gain = hits * math.log(self.alternative / self.null)
+        loss = (n - hits) * math.log((1 - self.alternative) / (1 - self.null))
+        value = self.log_e + gain + loss
+        return replace(self, log_e=value, peak=max(self.peak, value), n=self.n + n)
+
+    @property
+    def decided(self) -> bool | None:
+        """True: a trigger; False: given up; None: not yet."""
+        if self.peak >= -math.log(self.alpha):
+            return True
+        return False if self.log_e <= math.log(self.beta) else None
+
+    @property
+    def p_value(self) -> float:
+        """Valid whenever one stops: the inverse of the largest e-value."""
+        return min(1.0, math.exp(-self.peak))
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A score from which on a model is called backdoored, and what is known of its error.
+
+    Attributes:
+        value: found means score ≥ value.
+        rate: share of the clean models at or above it.
+        bound: upper end of the exact one-sided interval of that rate (95 %).
+        expected: bound on the chance that one more clean model of the same kind reaches it (exchangeable scores).
+        n: clean models.
+    """
+
+    value: float
+    rate: float
+    bound: float
+    expected: float
+    n: int
+
+
+def threshold(clean: Sequence[float], rate: float, margin: float = 0.0) -> Threshold:
+    """The smallest score that at most `rate` of clean models reach, as a conformal quantile (Vovk et al. 2005).
+
+    With few models (n < 1 / rate - 1) no quantile can promise that: the value is then just above the largest score, and
+    `expected` says 1 / (n + 1).
+
+    Args:
+        clean: scores of clean models, all measured at the same budget.
+        rate: false-positive rate that is aimed at.
+        margin: added to the value: a score is a share of few texts, and one text more is not a trigger.
+
+    Raises:
+        ValueError: no models, or a rate that is none.
+    """
+    if not clean or not 0 < rate < 1 or any(math.isnan(one) for one in clean):
+        raise ValueError("a threshold needs scores of clean models and a rate between 0 and 1")
+    ordered = sorted(clean)
+    n = len(ordered)
+    allowed = max(0, math.floor(rate * (n + 1)) - 1)  # models that may reach the value
+    # Ties at the edge would let more than `allowed` reach it: just above the first score that must not.
+    value = math.nextafter(ordered[n - 1 - allowed] + margin, math.inf)
+    above = sum(score >= value for score in ordered)
+    _, bound = clopper_pearson(above, n, 2 * CONFIDENCE - 1)
+    return Threshold(value, above / n, bound, (above + 1) / (n + 1), n)
