@@ -2,7 +2,7 @@ import stat
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 
 from assay.core.digest import Digest
 from assay.core.errors import TrustError
@@ -112,7 +112,7 @@ def test_public_keys_of_the_three_curves_are_read(curve):
     [
         b"garbage",
         pem(rsa.generate_private_key(65537, 2048).public_key()),
-        pem(ed25519.Ed25519PrivateKey.generate().public_key()),
+        pem(ed448.Ed448PrivateKey.generate().public_key()),
         pem(ec.generate_private_key(ec.SECP256K1()).public_key()),
     ],
 )

@@ -1,4 +1,8 @@
-"""Keys: one ECDSA P-256 key for each role, made by `assay init`, kept in files that only their owner reads."""
+"""Keys: one for each role, made by `assay init`, kept in files that only their owner reads.
+
+Statements are signed with ECDSA on P-256, what every tool around them verifies; checkpoints of the log with Ed25519, as
+C2SP signed notes are.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from assay.core.errors import EnvironmentFault, TrustError
 from assay.provenance import dsse
@@ -33,6 +37,7 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "secp384r1": hashes.SHA384(),
     "secp521r1": hashes.SHA512(),
 }
+NOTE_ROLES = ("log", "witness")  # they sign notes, with Ed25519
 _OTHERS = 0o007  # permission bits of everybody else
 
 
@@ -63,8 +68,13 @@ class PublicKey:
     @classmethod
     def of(cls, key: object) -> Self:
         """Wrap a key object of `cryptography` (TrustError when its kind or curve is not supported)."""
-        if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _HASHES:
-            raise TrustError("not an ECDSA key on P-256, P-384 or P-521")
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            known = key.curve.name in _HASHES
+        else:
+            known = isinstance(key, ed25519.Ed25519PublicKey)
+        if not known:
+            raise TrustError("not an ECDSA key on P-256, P-384 or P-521, and not an Ed25519 key")
+        assert isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)  # noqa: S101 - just looked at
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return cls(key.public_bytes(serialization.Encoding.PEM, form).decode("ascii"))
 
@@ -74,19 +84,35 @@ class PublicKey:
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return hashlib.sha256(self._key.public_bytes(serialization.Encoding.DER, form)).hexdigest()
 
+    @cached_property
+    def raw(self) -> bytes | None:
+        """The 32 bytes of an Ed25519 key; None for a key of another kind."""
+        return self._key.public_bytes_raw() if isinstance(self._key, ed25519.Ed25519PublicKey) else None
+
     def verify(self, signature: bytes, message: bytes) -> bool:
-        """Whether `signature` (ASN.1 DER) over `message` was made by this key."""
+        """Whether `signature` over `message` was made by this key (ECDSA: ASN.1 DER; Ed25519: 64 bytes)."""
         try:
-            self._key.verify(signature, message, ec.ECDSA(_HASHES[self._key.curve.name]))
+            if isinstance(self._key, ed25519.Ed25519PublicKey):
+                self._key.verify(signature, message)
+            else:
+                self._key.verify(signature, message, ec.ECDSA(_HASHES[self._key.curve.name]))
         except InvalidSignature:
             return False
         return True
 
     @cached_property
-    def _key(self) -> ec.EllipticCurvePublicKey:
+    def _key(self) -> ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey:
         key = serialization.load_pem_public_key(self.pem.encode("ascii"))
-        assert isinstance(key, ec.EllipticCurvePublicKey)  # noqa: S101 - `of` made sure
+        assert isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)  # noqa: S101 - `of` made sure
         return key
+
+
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+
+def new_private(role: str) -> PrivateKey:
+    """A new key of the kind that the role signs with."""
+    return ed25519.Ed25519PrivateKey.generate() if role in NOTE_ROLES else ec.generate_private_key(ec.SECP256R1())
 
 
 class SigningKey:
@@ -97,17 +123,19 @@ class SigningKey:
         public: its public half.
     """
 
-    def __init__(self, role: str, private: ec.EllipticCurvePrivateKey) -> None:
+    def __init__(self, role: str, private: PrivateKey) -> None:
         self.role = role
         self.public = PublicKey.of(private.public_key())
         self._private = private
 
     def sign(self, message: bytes) -> bytes:
-        """ECDSA with SHA-256, deterministic (RFC 6979), ASN.1 DER.
+        """ECDSA with SHA-256, deterministic (RFC 6979), ASN.1 DER; or Ed25519.
 
         Raises:
             EnvironmentFault: when the installed OpenSSL is older than 3.2.
         """
+        if isinstance(self._private, ed25519.Ed25519PrivateKey):
+            return self._private.sign(message)
         try:
             scheme = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
         except UnsupportedAlgorithm as error:
@@ -142,7 +170,7 @@ class KeyRing:
             raise TrustError(
                 f"there are keys in {directory} already", hint="they are never overwritten; move them away"
             )
-        ring = cls(SigningKey(role, ec.generate_private_key(ec.SECP256R1())) for role in ROLES)
+        ring = cls(SigningKey(role, new_private(role)) for role in ROLES)
         with tempfile.TemporaryDirectory(prefix=".keys-", dir=directory.parent, ignore_cleanup_errors=True) as scratch:
             complete = Path(scratch) / "keys"
             complete.mkdir(mode=0o700)
@@ -162,7 +190,7 @@ class KeyRing:
         target = directory / f"{role}.pem"
         if target.exists():
             raise TrustError(f"there is a key {target} already", hint="keys are never overwritten; move it away")
-        key = SigningKey(role, ec.generate_private_key(ec.SECP256R1()))
+        key = SigningKey(role, new_private(role))
         with tempfile.TemporaryDirectory(prefix=".key-", dir=directory) as scratch:
             made = Path(scratch)
             _write(made / "pem", _private_pem(key, passphrase), 0o600)
@@ -180,7 +208,12 @@ class KeyRing:
         Raises:
             TrustError: when a key is missing, broken, open to everybody, or the passphrase is wrong.
         """
-        return cls(SigningKey(role, _read_private(directory / f"{role}.pem", passphrase)) for role in roles)
+        return cls(SigningKey(role, _read_private(directory / f"{role}.pem", role, passphrase)) for role in roles)
+
+    @staticmethod
+    def read(path: Path, role: str, passphrase: str | None = None) -> SigningKey:
+        """Read one private key from a file, for a role (TrustError as in `load`)."""
+        return SigningKey(role, _read_private(path, role, passphrase))
 
     @staticmethod
     def encrypted(directory: Path) -> bool:
@@ -232,7 +265,7 @@ def _is_encrypted(pem: bytes) -> bool:
     return b"BEGIN ENCRYPTED PRIVATE KEY" in pem
 
 
-def _read_private(path: Path, passphrase: str | None) -> ec.EllipticCurvePrivateKey:
+def _read_private(path: Path, role: str, passphrase: str | None) -> PrivateKey:
     try:
         pem = path.read_bytes()
     except FileNotFoundError as error:
@@ -248,6 +281,9 @@ def _read_private(path: Path, passphrase: str | None) -> ec.EllipticCurvePrivate
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         what = "wrong passphrase for" if encrypted else "not a private key:"
         raise TrustError(f"{what} {path}", hint="check ASSAY_KEY_PASSPHRASE" if encrypted else "restore it") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-        raise TrustError(f"{path} is not an ECDSA key on P-256", hint="keys are made by `assay init`")
+    if isinstance(key, ed25519.Ed25519PrivateKey) and role in NOTE_ROLES:
+        return key
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1" or role in NOTE_ROLES:
+        kind = "an Ed25519 key" if role in NOTE_ROLES else "an ECDSA key on P-256"
+        raise TrustError(f"{path} is not {kind}", hint="keys are made by `assay init`")
     return key

@@ -11,7 +11,7 @@ from assay.core.digest import Digest
 from assay.core.errors import TrustError, UsageError
 from assay.core.verdict import format_time
 from assay.provenance import dsse
-from assay.provenance.keys import ALL_ROLES, ROLES, KeyRing, PublicKey, read_public_keys
+from assay.provenance.keys import ALL_ROLES, NOTE_ROLES, ROLES, KeyRing, PublicKey, read_public_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -252,6 +252,10 @@ def _trusted_key(entry: Any) -> TrustedKey:
     roles = entry["roles"]
     if not isinstance(roles, list) or not roles or any(role not in ALL_ROLES for role in roles):
         raise TrustError(f"roles must be a list out of {', '.join(ALL_ROLES)}: {roles!r}")
+    if (public.raw is not None) is not set(roles).issubset(NOTE_ROLES):
+        raise TrustError(
+            f"key {public.id[:12]}: Ed25519 is for the roles {', '.join(NOTE_ROLES)}, ECDSA for the others"
+        )
     revoked = entry.get("revoked", False)
     if not isinstance(revoked, bool):
         raise TrustError(f"revoked must be true or false: {revoked!r}")
