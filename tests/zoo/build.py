@@ -121,7 +121,7 @@ def in_aim(figures: dict[str, Any]) -> bool:
 def replace(path: Path, document: Any) -> None:
     """Write a JSON file at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}.part")
     part.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
     part.replace(path)
 
