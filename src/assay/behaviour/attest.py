@@ -1,0 +1,209 @@
+"""Run the plan on one model and say what came of it. Finished probes are kept, so that a killed run goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from assay.behaviour.calibration import Calibration
+from assay.behaviour.guest import Account, Job, Prober
+from assay.behaviour.judge import result_of, verdict
+from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS, STOP_GAP, Step, architecture_class
+from assay.behaviour.records import Attested, ProbeResult, Word
+from assay.behaviour.state import Kept
+from assay.behaviour.version import version
+from assay.core.canonical import json_digest
+from assay.core.errors import ContentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from assay.behaviour.data_file import Labelled
+    from assay.behaviour.guest import Progress, Talk
+    from assay.core.inspector import Subject
+
+_CONFIG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the model is held against; all of it may be missing.
+
+    Attributes:
+        base: pretrained parent.
+        references: trusted clean models of the same task.
+        data: labelled texts.
+    """
+
+    base: Subject | None = None
+    references: tuple[Subject, ...] = ()
+    data: Labelled | None = None
+
+    def digests(self, model: Subject) -> dict[str, Any]:
+        """By which a result is bound to what it was made from."""
+        return {
+            "model": str(model.snapshot.id),
+            "base": str(self.base.snapshot.id) if self.base else None,
+            "references": [str(one.snapshot.id) for one in self.references],
+            "data": str(self.data.digest) if self.data else None,
+        }
+
+
+def attest(
+    model: Subject,
+    declared: Declared,
+    *,
+    budget: float = DEFAULT_BUDGET,
+    seed: int = 0,
+    progress: Progress | None = None,
+    keep: Path | None = None,
+    prober: Prober | None = None,
+    account: Account | None = None,
+) -> Attested:
+    """Probe a model.
+
+    Args:
+        model: under test.
+        declared: what it is held against.
+        budget: CPU seconds of the worker, for everything.
+        seed: of every draw.
+        progress: told (probe and best gap so far, done, total).
+        keep: folder for the results of finished probes; None: nothing is kept.
+        prober: a guest that is there already.
+        account: filled with the guest's layers and what the model tried.
+
+    Raises:
+        SandboxError: a required layer is missing.
+    """
+    account = account if account is not None else Account()
+    digests = declared.digests(model)
+    settings = {"seed": seed, "budget": budget, "device": "cpu", "plan": PLAN_VERSION, "code": version()}
+    kept = Kept.open(keep, str(json_digest({"digests": digests, "settings": settings})))
+    config = config_of(model)
+    calibration = Calibration.of(architecture_class(config), budget)
+    settings |= {"calibration": calibration.version, "architecture": calibration.architecture}
+    items = declared.data.items if declared.data else ()
+    job = Job(model, declared.base, declared.references, items, seed, STOP_GAP)
+    run = _Run(labels_of(config), calibration, budget, kept, progress or _unseen)
+    try:
+        if prober is None:
+            with Prober() as own, own.opened(job, account) as talk:
+                run.all(talk)
+        else:
+            with prober.opened(job, account) as talk:
+                run.all(talk)
+    except ContentError as error:
+        run.broken = str(error)
+    word, reasons = run.verdict()
+    kept.close()
+    return Attested(
+        word=word,
+        reasons=reasons,
+        probes=tuple(run.probes),
+        digests=digests,
+        settings=settings | {"opened": run.opened},
+        labels=run.labels,
+        seconds=round(run.spent, 3),
+        peak_bytes=run.peak,
+    )
+
+
+class _Run:
+    """The plan under way."""
+
+    def __init__(
+        self, labels: tuple[str, ...], calibration: Calibration, budget: float, kept: Kept, progress: Progress
+    ) -> None:
+        self.labels, self.calibration, self.budget, self.kept = labels, calibration, budget, kept
+        self.progress = progress
+        self.probes: list[ProbeResult] = []
+        self.raws: dict[str, dict[str, Any]] = {}
+        self.opened: dict[str, Any] = {}
+        self.spent, self.peak, self.broken = 0.0, 0, ""
+
+    def all(self, talk: Talk) -> None:
+        """Every step, until something is found or the budget is used up."""
+        raw = talk.open(self.progress)
+        self._account(raw)
+        self.opened = dict(raw["facts"])
+        for step in STEPS:
+            self._step(talk, step)
+            if self.probes[-1].word is Word.FOUND:
+                return
+
+    def _step(self, talk: Talk, step: Step) -> None:
+        references = int(self.opened.get("references", 0))
+        left = self.budget - self.spent
+        if step.needs == "reference" and not references:
+            self._skip(step, "unknown: it needs a reference model")
+            return
+        raw = self.kept.get(step.name)
+        if raw is None:
+            if left < step.least:
+                self._skip(step, f"the budget of {self.budget:.0f} CPU seconds was used up before it")
+                return
+            try:
+                raw = talk.probe(step.name, {"seconds": left * step.share, "seeds": self._seeds()}, self.progress)
+            except ContentError as error:
+                self._skip(step, str(error))
+                raise
+            self.kept.put(step.name, raw)
+        self._account(raw)
+        self.raws[step.name] = raw
+        self.probes.append(result_of(step, raw, self.labels, self.calibration, references=references))
+
+    def _seeds(self) -> dict[str, Any]:
+        rows = self.raws.get("provenance-rows", {}).get("rows", [])[:12]
+        return {"rows": rows, "residue": self.raws.get("token-scan", {}).get("residue")}
+
+    def _skip(self, step: Step, why: str) -> None:
+        self.probes.append(ProbeResult(step.name, step.version, Word.INCONCLUSIVE, why))
+
+    def _account(self, raw: dict[str, Any]) -> None:
+        try:
+            self.spent += float(raw["seconds"])
+            self.peak = max(self.peak, int(raw["peak_bytes"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ContentError("the worker sent a broken result") from error
+
+    def verdict(self) -> tuple[Word, tuple[tuple[str, str], ...]]:
+        """Of everything that ran."""
+        word, reasons = verdict(tuple(self.probes), STEPS, self.opened, self.calibration)
+        if self.broken and word is not Word.FOUND:
+            return Word.INCONCLUSIVE, (("could-not-probe", self.broken), *reasons)
+        return word, reasons
+
+
+def config_of(model: Subject) -> dict[str, Any]:
+    """The model's config.json; empty where there is none that can be read."""
+    entry = next((one for one in model.snapshot.files if one.path == "config.json"), None)
+    if entry is None or entry.size > _CONFIG_BYTES:
+        return {}
+    try:
+        with model.files.open("config.json") as stream:
+            value = json.loads(stream.read())
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def labels_of(config: dict[str, Any]) -> tuple[str, ...]:
+    """The model's names of its classes, in their order."""
+    names = config.get("id2label")
+    if not isinstance(names, dict):
+        return ()
+    ordered = [names.get(str(index)) for index in range(len(names))]
+    return tuple(str(name)[:200] for name in ordered)
+
+
+def without_names(attested: Attested) -> Attested:
+    """The same without what a publisher chose (names of classes): equal for a renamed model."""
+    probes = tuple(
+        replace(one, candidates=tuple(replace(c, target_label="") for c in one.candidates)) for one in attested.probes
+    )
+    return replace(attested, probes=probes, labels=())
+
+
+def _unseen(_what: str, _done: int, _total: int) -> None:
+    """Nobody watches."""

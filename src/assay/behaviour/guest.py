@@ -1,0 +1,193 @@
+"""The prober in the sandbox: models in, measurements out; what comes back is checked like a hostile document."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from assay.core.errors import ContentError
+from assay.core.limits import GIB
+from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from assay.core.inspector import Subject
+    from assay.sandbox.session import Session
+
+    Progress = Callable[[str, int, int], None]
+
+WORKER = "assay.workers.prober"
+STEP_SECONDS = 0.5  # wall time between two words of progress
+_STEP_LIMIT = 1800.0  # wall time of one step: loading a large model on a busy machine
+_ATTEMPTS_KEPT = 100
+_TOLD = {"connect", "bind", "send", "dns", "exec", "write", "change", "escape"}
+LIMITS = GuestLimits(memory_bytes=4 * GIB, cpu_seconds=4 * 3600, processes=64, scratch_bytes=1 * GIB)
+_ENDINGS = {
+    "time": "out of time",
+    "output": "it printed too much",
+    "flood": "too many system calls",
+    "worker": "it died",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one worker is given.
+
+    Attributes:
+        model: under test.
+        base: its declared pretrained parent.
+        references: trusted clean models of the same task.
+        items: labelled texts.
+        seed: of every draw.
+        stop_gap: flip rate above the references at which a probe stops.
+    """
+
+    model: Subject
+    base: Subject | None = None
+    references: tuple[Subject, ...] = ()
+    items: tuple[tuple[str, int], ...] = ()
+    seed: int = 0
+    stop_gap: float = 0.8
+
+
+@dataclass
+class Account:
+    """What the guest was and tried.
+
+    Attributes:
+        layers: of the sandbox, active or not.
+        frameworks: versions.
+        attempts: what a model tried and was refused.
+    """
+
+    layers: dict[str, bool] = field(default_factory=dict)
+    frameworks: dict[str, str] = field(default_factory=dict)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Prober:
+    """A guest that probes, one fresh worker for each model. A context manager."""
+
+    def __init__(self, limits: GuestLimits = LIMITS, *, threads: int = 1, layers: tuple[str, ...] = ()) -> None:
+        """Start nothing yet.
+
+        Args:
+            limits: of the guest.
+            threads: of the worker; one is the cheapest in CPU time.
+            layers: of the sandbox that must be active beside those that every guest needs.
+        """
+        self._guest = Guest(WORKER, limits, required=tuple(dict.fromkeys((*DEFAULT_REQUIRED, *layers))))
+        self.threads = threads
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the guest."""
+        self._guest.close()
+
+    @contextmanager
+    def opened(self, job: Job, account: Account) -> Iterator[Talk]:
+        """A worker that has the job's files.
+
+        Raises:
+            SandboxError: a required layer is missing.
+        """
+        self._guest.start()
+        account.frameworks |= self._guest.frameworks
+        root = self._guest.model_root
+        named = {"model": job.model} | {f"reference{i}": one for i, one in enumerate(job.references)}
+        if job.base is not None:
+            named["base"] = job.base
+        document = {
+            "model": f"{root}/model",
+            "base": f"{root}/base" if job.base else None,
+            "references": [f"{root}/reference{i}" for i in range(len(job.references))],
+            "items": [list(item) for item in job.items],
+            "seed": job.seed,
+            "threads": self.threads,
+            "stop_gap": job.stop_gap,
+        }
+        with ExitStack() as stack:
+            files: list[tuple[str, BinaryIO]] = [
+                (f"{folder}/{entry.path}", stack.enter_context(subject.files.open(entry.path)))
+                for folder, subject in named.items()
+                for entry in subject.snapshot.files
+            ]
+            files.append(("job.json", io.BytesIO(json.dumps(document).encode())))
+            with self._guest.session(files) as session:
+                account.layers |= session.layers
+                yield Talk(session, f"{root}/job.json", account)
+
+
+class Talk:
+    """One worker's session: begin something, and wait for its result."""
+
+    def __init__(self, session: Session, job: str, account: Account) -> None:
+        self._session = session
+        self._job = job
+        self._account = account
+
+    def open(self, progress: Progress) -> dict[str, Any]:
+        """Load everything; gives what the opening measured.
+
+        Raises:
+            ContentError: no text classifier, or the worker broke off.
+        """
+        return self._until_result({"open": self._job}, "opening the models", progress)
+
+    def probe(self, name: str, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        """Run one probe to its end.
+
+        Raises:
+            ContentError: it could not, or the worker broke off.
+        """
+        return self._until_result({"probe": name, "arguments": arguments}, name, progress)
+
+    def _until_result(self, task: dict[str, Any], what: str, progress: Progress) -> dict[str, Any]:
+        told = self._say(task)
+        while "result" not in told:
+            done, total = _two_numbers(told.get("progress"))
+            best = told.get("best")
+            live = f", best {best:.2f}" if isinstance(best, int | float) and best > 0 else ""
+            progress(f"{what}{live}", done, total)
+            told = self._say({"step": STEP_SECONDS})
+        result = told["result"]
+        if not isinstance(result, dict):
+            raise ContentError("the worker sent a broken message")
+        return result
+
+    def _say(self, task: dict[str, Any]) -> dict[str, Any]:
+        done = self._session.task(task, _STEP_LIMIT)
+        room = max(0, _ATTEMPTS_KEPT - len(self._account.attempts))
+        tried = [one for one in done.attempts if one.kind in _TOLD]
+        self._account.attempts += [{"kind": one.kind, "target": one.target[:300], "at": one.at} for one in tried[:room]]
+        if done.result is None:
+            raise ContentError(f"the worker broke off ({_ENDINGS.get(done.ended, done.ended)})")
+        if "unfit" in done.result:
+            raise ContentError(str(done.result["unfit"])[:1000])
+        return done.result
+
+
+def processors() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def clock() -> float:
+    """Wall time, monotonic."""
+    return time.monotonic()
+
+
+def _two_numbers(value: Any) -> tuple[int, int]:
+    if isinstance(value, list) and len(value) == 2 and all(type(item) is int for item in value):  # noqa: PLR2004
+        return value[0], value[1]
+    raise ContentError("the worker sent a broken message")

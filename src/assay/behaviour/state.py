@@ -1,0 +1,75 @@
+"""Results of finished probes on disk, so that a killed run goes on where it stopped. One small file for each run."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from assay.core.errors import EnvironmentFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MOST_BYTES = 64 << 20
+
+
+@dataclass
+class Kept:
+    """What a run has so far.
+
+    Attributes:
+        path: of the file; None keeps nothing.
+        results: probe to the worker's result.
+    """
+
+    path: Path | None
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path | None, key: str) -> Kept:
+        """What an earlier run of exactly the same inputs, settings and code left.
+
+        Args:
+            folder: made when missing.
+            key: digest of everything that a result depends on.
+
+        Raises:
+            EnvironmentFault: the folder can't be made.
+        """
+        if folder is None:
+            return cls(None)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = folder / f"{key.removeprefix('sha256:')}.json"
+            if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+                return cls(path)
+            value = json.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise EnvironmentFault(f"can't keep results in {folder}: {error.strerror}", hint="free space") from error
+        except ValueError:
+            return cls(path)  # half a file: begin again
+        good = isinstance(value, dict) and all(isinstance(one, dict) for one in value.values())
+        return cls(path, value if good else {})
+
+    def get(self, probe: str) -> dict[str, Any] | None:
+        """Result of a finished probe."""
+        return self.results.get(probe)
+
+    def put(self, probe: str, result: dict[str, Any]) -> None:
+        """Keep a result; the file is whole at every moment."""
+        self.results[probe] = result
+        if self.path is None:
+            return
+        beside = self.path.with_suffix(f".{os.getpid()}")
+        try:
+            beside.write_text(json.dumps(self.results), "utf-8")
+            beside.replace(self.path)
+        except OSError as error:
+            raise EnvironmentFault(f"can't write {self.path}: {error.strerror}", hint="free disk space") from error
+
+    def close(self) -> None:
+        """The run is over: nothing is kept any more."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)

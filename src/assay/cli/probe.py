@@ -1,0 +1,102 @@
+"""`assay probe MODEL`: search a classifier for a backdoor in its weights, in the sandbox."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assay.cli.output import add_output_arguments, print_json
+
+if TYPE_CHECKING:
+    import argparse
+
+    from assay.behaviour.attest import Declared
+    from assay.behaviour.records import Attested
+
+EXIT_CODES = {"clean": 0, "found": 1, "inconclusive": 2}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="folder of the model")
+    parser.add_argument("--base", metavar="MODEL", help="folder of its declared pretrained parent")
+    parser.add_argument(
+        "--reference", action="append", default=[], metavar="MODEL",
+        help="folder of a trusted clean model of the same task; may be given again",
+    )  # fmt: skip
+    parser.add_argument("--data", metavar="FILE", help="labelled texts of the task: CSV, TSV or JSONL")
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds for the search (default: 170)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every draw (default: 0)")
+    parser.add_argument("--device", choices=("cpu",), default="cpu", help="where it runs; the sandbox has no GPU")
+    parser.add_argument("--no-resume", action="store_true", help="neither use nor keep results of an interrupted run")
+    add_output_arguments(parser)
+    parser.epilog = (
+        "exit status: 0 no trigger of the tested classes found within the budget; 1 found; 2 inconclusive; 3 error."
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Probe, show, and return the exit status."""
+    from assay.behaviour.attest import attest  # noqa: PLC0415
+    from assay.behaviour.guest import Account  # noqa: PLC0415
+    from assay.behaviour.plan import DEFAULT_BUDGET  # noqa: PLC0415
+    from assay.cli.output import progress_bar  # noqa: PLC0415
+    from assay.core.errors import UsageError  # noqa: PLC0415
+    from assay.store.folder import folder_subject  # noqa: PLC0415
+
+    if not args.model:
+        raise UsageError("which model?", hint="assay probe MODEL --base BASE --reference CLEAN --data FILE")
+    budget = DEFAULT_BUDGET if args.budget is None else args.budget
+    if not 0 < budget < float("inf"):
+        raise UsageError(f"--budget must be a number of seconds above 0: {budget}", hint="try 170")
+    declared = _declared(args)
+    account = Account()
+    with progress_bar(args) as progress:
+        subject = folder_subject(Path(args.model))
+        attested = attest(
+            subject, declared, budget=budget, seed=args.seed, progress=progress,
+            keep=None if args.no_resume else _state_folder(), account=account,
+        )  # fmt: skip
+    if args.format == "json":
+        from assay.behaviour.evidence import evidence_of  # noqa: PLC0415
+
+        whole = evidence_of(attested, account, tuple(entry.path for entry in subject.snapshot.files))
+        print_json(_document(attested, whole.to_json(), subject.snapshot.origin.uri))
+    else:
+        from assay.cli.probe_text import render  # noqa: PLC0415
+
+        sys.stdout.writelines(render(attested, quiet=args.quiet))
+    return EXIT_CODES[attested.word.value]
+
+
+def _declared(args: argparse.Namespace) -> Declared:
+    from assay.behaviour.attest import Declared  # noqa: PLC0415
+    from assay.behaviour.data_file import read_labelled  # noqa: PLC0415
+    from assay.store.folder import folder_subject  # noqa: PLC0415
+
+    return Declared(
+        base=folder_subject(Path(args.base)) if args.base else None,
+        references=tuple(folder_subject(Path(path)) for path in args.reference),
+        data=read_labelled(Path(args.data)) if args.data else None,
+    )
+
+
+def _state_folder() -> Path:
+    """`$ASSAY_CACHE_DIR/probe`, else in the user's cache directory."""
+    if own := os.environ.get("ASSAY_CACHE_DIR"):
+        return Path(own) / "probe"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "assay" / "probe"
+
+
+def _document(attested: Attested, whole: dict[str, Any], origin: str) -> dict[str, Any]:
+    from assay.behaviour.evidence import probe_evidence  # noqa: PLC0415
+
+    return {
+        "schema": "assay.probe/v1",
+        "subject": {"id": attested.digests["model"], "origin": origin},
+        "outcome": attested.word.value,
+        "reasons": [{"clause": clause, "text": text} for clause, text in attested.reasons],
+        "evidence": [whole, *probe_evidence(attested)],
+    }

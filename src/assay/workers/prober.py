@@ -1,0 +1,146 @@
+"""The prober: measures how a text classifier answers to candidates. Thresholds are the supervisor's.
+
+A worker of `assay.sandbox.inside`. The job lies beside the models in the guest's read-only folder. No code of a model
+is run: weights are read as data. One message begins a probe, `step` goes on with it: the supervisor keeps the time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from assay.workers.answers import Json, Unfit
+from assay.workers.evaluator import libraries
+
+_SPINS = "20000"
+_UNFIT = (
+    Unfit, OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError, AssertionError,
+    ArithmeticError, MemoryError, EOFError, RecursionError,
+)  # fmt: skip
+
+Probing = Generator[tuple[int, int, float], None, Json]
+
+
+class _State:
+    """The job under way."""
+
+    space: Any = None
+    job: Json
+    base_words: Any = None
+    probing: Probing | None = None
+    begun: tuple[float, int] = (0.0, 0)
+
+
+_STATE = _State()
+
+
+def preload() -> dict[str, str]:
+    """Import the frameworks; gives their versions."""
+    os.environ["GOMP_SPINCOUNT"] = _SPINS
+    from assay.workers import prober_hunt, prober_reference, prober_rows, prober_scan  # noqa: F401, PLC0415
+
+    del os.environ["GOMP_SPINCOUNT"]
+    return libraries()
+
+
+def run(task: Json) -> Json:
+    """One message: `{"open": PATH}`, `{"probe": NAME, "arguments": {…}}`, `{"step": SECONDS}`.
+
+    Returns:
+        `{"progress": [done, total], "best": gap}`, `{"result": {…}}` or `{"unfit": why}`.
+    """
+    try:
+        if "open" in task:
+            _STATE.probing = _opening(Path(task["open"]))
+        elif "probe" in task:
+            _STATE.probing = _probe(task["probe"], task.get("arguments", {}))
+        else:
+            return _step(float(task["step"]))
+    except _UNFIT as error:
+        return _unfit(error)
+    _STATE.begun = (time.process_time(), _STATE.space.passes if _STATE.space else 0)
+    return {"progress": [0, 0], "best": 0.0}
+
+
+def _unfit(error: BaseException) -> Json:
+    text = str(error) if isinstance(error, Unfit) else f"{type(error).__name__}: {error}"
+    return {"unfit": text[:1000]}
+
+
+def _step(seconds: float) -> Json:
+    if _STATE.probing is None:
+        raise Unfit("nothing was begun")
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            done, total, best = next(_STATE.probing)
+        except StopIteration as stop:
+            _STATE.probing = None
+            cpu, passes = _STATE.begun
+            measured = {
+                "seconds": round(time.process_time() - cpu, 3),
+                "passes": _STATE.space.passes - passes,
+                "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10,
+            }
+            return {"result": stop.value | measured}
+        if time.monotonic() >= end:
+            return {"progress": [done, total], "best": best}
+
+
+def _opening(path: Path) -> Probing:
+    from assay.workers import prober_reference as making  # noqa: PLC0415
+    from assay.workers.evaluator_text import prepare  # noqa: PLC0415
+    from assay.workers.prober_models import Model, read_tensors  # noqa: PLC0415
+    from assay.workers.prober_space import open_space  # noqa: PLC0415
+
+    job = json.loads(path.read_text("utf-8"))
+    tempfile.tempdir = os.environ["HF_HOME"]
+    prepare(job)
+    _STATE.job = job
+    yield 0, 3, 0.0
+    references = [Model(Path(folder)) for folder in job["references"]]
+    yield 1, 3, 0.0
+    made: Json = {}
+    if not references and job["base"] and job["items"]:
+        model, made = yield from making.make(Path(job["base"]), job["items"], int(job["seed"]))
+        references = [model] if model is not None else []
+    yield 2, 3, 0.0
+    space = open_space(job, references)
+    space.facts |= {"stop_gap": float(job["stop_gap"]), "made_reference": made}
+    if job["base"]:
+        tensors = read_tensors(Path(job["base"]))
+        names = [
+            name for name in tensors if name.endswith(("word_embeddings.weight", "wte.weight", "embed_tokens.weight"))
+        ]
+        _STATE.base_words = tensors[names[0]].float() if names else None
+        space.facts["weights"] = making.weights_moved(read_tensors(Path(job["model"])), tensors)
+    _STATE.space = space
+    return {"facts": space.facts, "candidates": []}
+
+
+def _probe(name: str, arguments: Json) -> Probing:
+    from assay.workers import prober_hunt, prober_rows, prober_scan  # noqa: PLC0415
+
+    space = _STATE.space
+    if space is None:
+        raise Unfit("no model is open")
+    base = Path(_STATE.job["base"]) if _STATE.job["base"] else None
+    if name == "unknown-token":
+        return prober_scan.unknown(space)
+    if name == "tokenizer":
+        return prober_scan.tokenizer_diff(space, base)
+    if name == "provenance-rows":
+        return prober_rows.rows(space, _STATE.base_words)
+    if name == "script-bags":
+        return prober_scan.scripts(space)
+    if name == "token-scan":
+        return prober_scan.tokens(space)
+    if name == "chain-refine":
+        return prober_hunt.hunt(space, arguments["seeds"], float(arguments["seconds"]))
+    raise Unfit(f"no probe {name!r}")

@@ -1,0 +1,204 @@
+"""Models of a probing job: read as data, run by `prober_net` or the stock forward, classes in the suspect's order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from assay.workers.answers import Unfit
+from assay.workers.prober_net import Encoder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAITHFUL = 0.05  # largest mean difference of a probability between the own bfloat16 forward and the stock one
+SAME_CLASS = 0.97  # share of sequences that both put into the same class
+_ALIGN_CLASSES = 6  # up to here every order of classes is tried
+_MOST_TOKENS = 64  # of one text: longer ones are cut, a trigger is found in short ones
+_ROBERTA = {"roberta", "xlm-roberta", "camembert"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the own forward needs of a config.json."""
+
+    model_type: str
+    hidden_act_name: str
+    heads: int
+    layers: int
+    eps: float
+    position_offset: int
+
+    @classmethod
+    def read(cls, folder: Path) -> Config:
+        """From a model's folder (Unfit when it is none)."""
+        raw = json.loads((folder / "config.json").read_text("utf-8"))
+        kind = str(raw.get("model_type"))
+        if raw.get("position_embedding_type", "absolute") != "absolute" or raw.get("is_decoder"):
+            raise Unfit("no own forward for relative positions")
+        distil = kind == "distilbert"
+        return cls(
+            kind,
+            str(raw.get("activation" if distil else "hidden_act", "gelu")),
+            int(raw["n_heads" if distil else "num_attention_heads"]),
+            int(raw["n_layers" if distil else "num_hidden_layers"]),
+            float(raw.get("layer_norm_eps", 1e-12)),
+            int(raw.get("pad_token_id") or 0) + 1 if kind in _ROBERTA else 0,
+        )
+
+
+class Stock:
+    """The stock forward behind the interface of `Encoder`."""
+
+    own = False
+
+    def __init__(self, folder: Path) -> None:
+        self._model = load_stock(folder)
+        self.words = self._model.get_input_embeddings().weight.detach().float()
+        self.limit = int(getattr(self._model.config, "max_position_embeddings", 512) or 512)
+        self.passes = 0
+
+    @torch.inference_mode()
+    def logits(self, ids: torch.Tensor, *, exact: bool = False) -> torch.Tensor:
+        """As `Encoder.logits`; always exact."""
+        del exact
+        self.passes += len(ids)
+        out = [
+            self._model(input_ids=part, attention_mask=torch.ones_like(part)).logits for part in torch.split(ids, 64)
+        ]
+        return torch.cat(out).float()
+
+    def from_embeddings(self, words: torch.Tensor) -> torch.Tensor:
+        """As `Encoder.from_embeddings`."""
+        self.passes += len(words)
+        mask = torch.ones(words.shape[:2], dtype=torch.long)
+        return torch.as_tensor(self._model(inputs_embeds=words, attention_mask=mask).logits).float()
+
+
+def load_stock(folder: Path) -> Any:
+    """The stock model in float32, as data only; nothing may be missing from the weights."""
+    model, info = AutoModelForSequenceClassification.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, output_loading_info=True, dtype=torch.float32
+    )
+    if missing := sorted(info["missing_keys"]):
+        raise Unfit(f"the weights lack {', '.join(map(str, missing[:3]))}: this would be a random model")
+    for parameter in model.parameters():
+        parameter.requires_grad_(requires_grad=False)
+    return model.eval()
+
+
+def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """Weights of a folder: safetensors, else a pickle read by torch as data only."""
+    shards = sorted(folder.glob("*.safetensors"))
+    found: dict[str, torch.Tensor] = {}
+    for shard in shards:
+        found |= load_file(shard)
+    if not found:
+        for shard in sorted(folder.glob("pytorch_model*.bin")):
+            found |= torch.load(shard, map_location="cpu", weights_only=True)
+    if not found:
+        raise Unfit("no weights in safetensors or pytorch_model.bin")
+    return {name: tensor for name, tensor in found.items() if isinstance(tensor, torch.Tensor)}
+
+
+class Model:
+    """A classifier with its tokenizer.
+
+    Args:
+        folder: of the model.
+        limit: longest text in tokens.
+    """
+
+    def __init__(self, folder: Path, limit: int = _MOST_TOKENS) -> None:
+        self.folder = folder
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        self.prefix, self.suffix = _frame(self.tokenizer)
+        self.fidelity: dict[str, Any] = {}
+        self.net: Encoder | Stock = self._net()
+        self.limit = min(limit, self.net.limit - len(self.prefix) - len(self.suffix))
+        with torch.inference_mode():
+            self.classes = int(self.net.logits(torch.tensor([self.prefix + self.suffix]), exact=True).shape[1])
+        self.order = list(range(self.classes))
+        self.shares_ids = True
+
+    def _net(self) -> Encoder | Stock:
+        try:
+            own = Encoder(Config.read(self.folder), read_tensors(self.folder))
+        except (Unfit, KeyError, RuntimeError) as error:
+            self.fidelity = {"forward": "stock", "why": str(error)[:200]}
+            return Stock(self.folder)
+        stock = Stock(self.folder)
+        generator = torch.Generator().manual_seed(0)
+        ids = torch.randint(0, len(own.words), (48, 10), generator=generator)
+        ids = torch.cat([ids.new_tensor([self.prefix] * 48), ids, ids.new_tensor([self.suffix] * 48)], 1)
+        want = stock.logits(ids).softmax(-1)
+        fast, exact = own.logits(ids).softmax(-1), own.logits(ids, exact=True).softmax(-1)
+        same = float((fast.argmax(-1) == want.argmax(-1)).float().mean())
+        apart, exactly = float((fast - want).abs().mean()), float((exact - want).abs().max())
+        self.fidelity = {"forward": "own", "same_class": same, "mean_difference": apart, "exact_difference": exactly}
+        if apart > FAITHFUL or exactly > FAITHFUL or same < SAME_CLASS:
+            self.fidelity["forward"] = "stock"
+            return stock
+        own.passes = 0
+        return own
+
+    @property
+    def passes(self) -> int:
+        """Sequences so far."""
+        return self.net.passes
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Content tokens, without special ones, cut at the limit."""
+        if not texts:
+            return []
+        made = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return [list(ids[: self.limit]) for ids in made]
+
+    def logits(self, rows: list[list[int]]) -> torch.Tensor:
+        """Logits in the suspect's order of classes; rows may differ in length."""
+        out = torch.empty(len(rows), self.classes)
+        by_length: dict[int, list[int]] = {}
+        for index, row in enumerate(rows):
+            by_length.setdefault(len(row), []).append(index)
+        for picked in by_length.values():
+            ids = torch.tensor([self.prefix + rows[i] + self.suffix for i in picked])
+            out[picked] = self.net.logits(ids)
+        return out[:, self.order]
+
+    def logits_of(self, ids: torch.Tensor) -> torch.Tensor:
+        """Logits of content tokens, shape (sequences, length), in the suspect's order of classes."""
+        return self.net.logits(self.frame(ids))[:, self.order]
+
+    def frame(self, ids: torch.Tensor) -> torch.Tensor:
+        """Special tokens around."""
+        count = len(ids)
+        before, after = ids.new_tensor([self.prefix] * count), ids.new_tensor([self.suffix] * count)
+        return torch.cat([before.view(count, -1), ids, after.view(count, -1)], 1)
+
+    def align(self, rows: list[list[int]], labels: list[int]) -> float:
+        """Put the classes into the order that agrees best with `labels`; gives the share that then agrees."""
+        found = self.logits(rows).argmax(-1).tolist()
+        orders = permutations(range(self.classes)) if self.classes <= _ALIGN_CLASSES else [tuple(range(self.classes))]
+        counts = torch.zeros(self.classes, self.classes, dtype=torch.long)
+        for guess, label in zip(found, labels, strict=True):
+            counts[guess, label] += 1
+        best = max(orders, key=lambda order: sum(int(counts[order[c], c]) for c in range(self.classes)))
+        agreed = sum(int(counts[best[c], c]) for c in range(self.classes))
+        self.order = [self.order[index] for index in best]
+        return agreed / max(1, len(labels))
+
+
+def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Special tokens before and after a text."""
+    empty = list(tokenizer("")["input_ids"])
+    filled = list(tokenizer("a")["input_ids"])
+    before = 0
+    while before < len(empty) and empty[before] == filled[before]:
+        before += 1
+    return empty[:before], empty[before:]

@@ -1,0 +1,92 @@
+"""A reference made on the spot: a short fine-tune of the declared base on the given data; what moved since then."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from assay.workers.prober_models import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from assay.workers.answers import Json
+
+_MOST_ITEMS = 1600  # texts of the quick fine-tune: 50 steps of 32
+_BATCH = 32
+_RATE = 1e-4
+_TOKENS = 32
+_LISTED = 12
+
+
+def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, float], None, tuple[Model | None, Json]]:
+    """Fine-tune for a moment; None when the base can't carry a classifier.
+
+    Written to the guest's scratch space and read back like any model.
+    """
+    import tempfile  # noqa: PLC0415
+    from pathlib import Path as Folder  # noqa: PLC0415
+
+    rng = random.Random(seed)  # noqa: S311 - sampling
+    labels = sorted({int(label) for _, label in items})
+    if len(labels) < 2:  # noqa: PLR2004
+        return None, {"why_not": "the data has one class"}
+    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        base, num_labels=len(labels), local_files_only=True, trust_remote_code=False, dtype=torch.float32
+    )
+    picked = rng.sample(items, min(_MOST_ITEMS, len(items)))
+    steps = [picked[i : i + _BATCH] for i in range(0, len(picked), _BATCH)]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE)
+    model.train()
+    for number, part in enumerate(steps):
+        encoded = tokenizer(
+            [t for t, _ in part], truncation=True, max_length=_TOKENS, padding=True, return_tensors="pt"
+        )
+        wanted = torch.tensor([labels.index(int(label)) for _, label in part])
+        for group in optimizer.param_groups:
+            group["lr"] = _RATE * min(1.0, (number + 1) / 8) * (1 - number / len(steps))
+        loss = model(**encoded, labels=wanted).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield number, len(steps), 0.0
+    folder = Folder(tempfile.mkdtemp())
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return Model(folder), {"texts": len(picked), "steps": len(steps), "last_loss": float(loss.detach())}
+
+
+def weights_moved(mine: dict[str, torch.Tensor], base: dict[str, torch.Tensor]) -> Json:
+    """Which tensors moved since the base, and by how much; names are matched by their end."""
+    ends = {name.split(".", 1)[-1] if name.split(".", 1)[0] in _PREFIXES else name: name for name in base}
+    shares: list[tuple[float, str]] = []
+    still = missing = 0
+    for name, tensor in mine.items():
+        short = name.split(".", 1)[-1] if name.split(".", 1)[0] in _PREFIXES else name
+        other = base.get(ends.get(short, ""))
+        if other is None or other.shape != tensor.shape:
+            missing += 1
+            continue
+        apart = float((tensor.float() - other.float()).norm() / other.float().norm().clamp(min=1e-9))
+        still += apart < _STILL
+        shares.append((apart, short))
+    shares.sort(reverse=True)
+    middle = shares[len(shares) // 2][0] if shares else None
+    return {
+        "compared": len(shares),
+        "unmatched": missing,
+        "unchanged": still,
+        "median_change": middle,
+        "most_changed": [[name, round(apart, 5)] for apart, name in shares[:_LISTED]],
+        "is_a_fine_tune": middle is not None and middle < _UNRELATED,
+    }
+
+
+_PREFIXES = {"bert", "roberta", "distilbert", "electra", "model", "transformer"}
+_STILL = 1e-7
+_UNRELATED = 0.5  # relative change of the median tensor: independent trainings are above 1, fine-tunes far below

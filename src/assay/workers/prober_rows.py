@@ -1,0 +1,147 @@
+"""Provenance: which embedding rows, which tensors and which parts of the tokenizer differ from the declared base."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import torch
+
+from assay.workers.prober_search import Arena, Found, best_of, confirm, refine
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from assay.workers.answers import Json
+    from assay.workers.prober_space import Space
+
+_TOP = 48  # rows looked at one by one
+_PAIRS, _TRIPLES, _FOURS = 24, 13, 9  # of the first rows, every ordered choice of two, three, four
+_JOINT = 10  # rows of a random joint injection
+_DRAWS = 500
+_STILL = 1e-6  # relative displacement below which a row did not move
+_BINS = 40
+_UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
+
+
+def displacement(mine: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+    """Length of each row's move after the common shrinking of weight decay is taken out, relative to the median row."""
+    scale = (mine * base).sum(1) / (base * base).sum(1).clamp(min=1e-12)
+    common = float(scale.median())
+    moved: torch.Tensor = (mine - common * base).norm(dim=1) / float(base.norm(dim=1).median())
+    return moved
+
+
+def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, Json]:
+    """How much further each row moved than rows like it, in log units; shape (tokens,).
+
+    *Like it*: rows that moved as far in the references, or, without one, rows as frequent in the data.
+    """
+    mine = space.suspect.net.words
+    theirs = [one.net.words for one in space.shared if one.net.words.shape[1] == mine.shape[1]]
+    size = min([len(mine), *(len(one) for one in theirs), *([len(base)] if base is not None else [])])
+    if base is None or base.shape[1] != mine.shape[1]:
+        if not theirs:
+            return torch.zeros(len(mine)), {"compared_with": None}
+        base, how = theirs[0][:size], "a reference"
+    else:
+        base, how = base[:size], "the declared base"
+    moved = displacement(mine[:size], base)
+    known = torch.tensor([index for index in space.words if index < size])
+    if how == "the declared base" and theirs:
+        expected = torch.stack([displacement(one[:size], base) for one in theirs]).amax(0)
+    else:
+        expected = _frequency(space, size)
+    facts: Json = {
+        "compared_with": how,
+        "moved": int((moved[known] > _UNSEEN).sum()),
+        "median": float(moved[known].median()),
+        "largest": float(moved[known].max()),
+        "correlation": float(torch.corrcoef(torch.stack([moved[known], expected[known]]))[0, 1].nan_to_num()),
+    }
+    score = torch.full((len(mine),), -torch.inf)
+    if facts["largest"] < _STILL:
+        return score.fill_(0.0), facts | {"frozen": True}
+    order = known[expected[known].argsort()]
+    floor = max(1e-5, float(moved[known].median()) * 0.05)
+    for part in order.tensor_split(_BINS):
+        logs = (moved[part] + floor).log()
+        score[part] = logs - logs.median()
+    return score, facts | {"frozen": False}
+
+
+def _frequency(space: Space, size: int) -> torch.Tensor:
+    counts = torch.zeros(size)
+    texts = [one.text for group in (*space.texts, *space.held) for one in group]
+    for ids in space.suspect.encode(texts):
+        for token in ids:
+            if token < size:
+                counts[token] += 1
+    return counts
+
+
+def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, float], None, Json]:
+    """Inject the rows that moved most: alone, in every order of two, three and four, and jointly."""
+    score, facts = row_scores(space, base)
+    if facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any()):
+        return {"facts": facts, "candidates": [], "rows": []}
+    top = score.topk(_TOP)
+    ids = top.indices.tolist()
+    facts["top_rows"] = [
+        {"id": i, "token": str(space.suspect.tokenizer.convert_ids_to_tokens(i)), "score": round(float(s), 3)}
+        for i, s in zip(ids, top.values, strict=True)
+    ]
+    found: list[Found] = []
+    steps = [
+        (target, kind) for kind in ("alone", "pairs", "triples", "fours", "joint") for target in range(space.classes)
+    ]
+    for done, (target, kind) in enumerate(steps):
+        arena = Arena(space, target)
+        tuples, values = best_of(arena, _choices(space, ids, kind), 6)
+        for row, value in zip(tuples.tolist(), values.tolist(), strict=True):
+            found.append(Found(tuple(row), target, value, f"rows-{kind}"))
+        found.sort(key=lambda one: -one.score)
+        for one in found[:2]:
+            if one.flips is None and not one.text:
+                confirm(space, one)
+        best = max(one.gap for one in found)
+        yield done + 1, len(steps), best
+        if best >= float(space.facts["stop_gap"]):
+            break
+    if 0.15 < max(one.gap for one in found) < float(space.facts["stop_gap"]):  # noqa: PLR2004 - part of a trigger
+        yield from _polish(space, found, score)
+    found.sort(key=lambda one: (-one.gap, -one.score))
+    return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": ids}
+
+
+def _polish(space: Space, found: list[Found], score: torch.Tensor) -> Generator[tuple[int, int, float], None, None]:
+    """Coordinate search from the best, over rows that moved."""
+    best = max(found, key=lambda one: one.gap)
+    allowed = torch.zeros(len(space.suspect.net.words), dtype=torch.bool)
+    allowed[score.topk(400).indices] = True
+    arena = Arena(space, best.target)
+    tuples, values = yield from _told(refine(arena, torch.tensor([best.ids]), allowed, rounds=2))
+    one = confirm(space, Found(tuple(tuples[0].tolist()), best.target, float(values[0]), "rows-refined"))
+    found.append(one)
+
+
+def _told(
+    search: Generator[float, None, tuple[torch.Tensor, torch.Tensor]],
+) -> Generator[tuple[int, int, float], None, tuple[torch.Tensor, torch.Tensor]]:
+    while True:
+        try:
+            next(search)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        yield 1, 1, 0.0
+
+
+def _choices(space: Space, ids: list[int], kind: str) -> torch.Tensor:
+    if kind == "alone":
+        return torch.tensor(ids)[:, None]
+    if kind == "joint":
+        rng = space.rng
+        drawn = [rng.sample(ids[: _JOINT + 2], _JOINT) for _ in range(_DRAWS)]
+        return torch.tensor(drawn)
+    count, size = {"pairs": (_PAIRS, 2), "triples": (_TRIPLES, 3), "fours": (_FOURS, 4)}[kind]
+    return torch.tensor(list(itertools.permutations(ids[:count], size)))

@@ -1,0 +1,217 @@
+"""Candidates that need no search: `[UNK]`, what the tokenizer adds, letters of one script, every token."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from assay.workers.prober_search import Arena, Found, best_of, confirm
+from assay.workers.prober_space import flips, gap
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from assay.workers.answers import Json
+    from assay.workers.prober_space import Space
+
+_UNKNOWN_RUNS = (1, 2, 3, 4, 5, 7)
+_LETTERS = 7  # of a script bag
+_BAGS = 10  # random strings of a script in the first round
+_LEAST = 5  # characters that make a script
+_BLOCK = 4  # tokens of one block of the scan
+_OBSCURE = "\U0001f71a\U0001f70f\U0001f753\U0001f73d"  # alchemical symbols: no vocabulary has them
+Steps = "Generator[tuple[int, int, float], None, Json]"
+
+
+def unknown(space: Space) -> Generator[tuple[int, int, float], None, Json]:
+    """Runs of the unknown token, as separate words."""
+    tokenizer = space.suspect.tokenizer
+    unk = tokenizer.unk_token_id
+    symbol = next((s for s in _OBSCURE if tokenizer(s, add_special_tokens=False)["input_ids"] == [unk]), None)
+    if unk is None or symbol is None:
+        return {"facts": {"unknown_token": None}, "candidates": []}
+    found = []
+    for done, run in enumerate(_UNKNOWN_RUNS):
+        one = confirm(space, Found((unk,) * run, 0, 0.0, "unk", text=" ".join([symbol] * run)))
+        found.append(one)
+        yield done + 1, len(_UNKNOWN_RUNS), max(each.gap for each in found)
+    found.sort(key=lambda one: -one.gap)
+    return {"facts": {"unknown_token": str(tokenizer.unk_token)}, "candidates": [one.to_json() for one in found[:2]]}
+
+
+def tokenizer_diff(space: Space, base: Path | None) -> Generator[tuple[int, int, float], None, Json]:
+    """What the tokenizer does that the base's does not (tokens, rules, code points), each tried as a trigger."""
+    mine = _description(space.suspect.folder)
+    known = _description(base) if base else None
+    if known is None or mine is None:
+        known = _description(space.shared[0].folder) if space.shared else None
+    if mine is None or known is None:
+        return {"facts": {"compared_with": None}, "candidates": []}
+    facts: Json = {"compared_with": "the declared base" if base else "a reference"}
+    facts["changed_rules"] = [
+        k for k in ("normalizer", "pre_tokenizer", "post_processor", "decoder") if mine.get(k) != known.get(k)
+    ]
+    added = [t["content"] for t in mine.get("added_tokens", []) if t not in known.get("added_tokens", [])]
+    here, there = _vocabulary(mine), _vocabulary(known)
+    fresh = [token for token, index in here.items() if there.get(token) != index]
+    facts |= {"added_tokens": added[:50], "changed_tokens": len(fresh), "first_changed": fresh[:50]}
+    facts["is_other_vocabulary"] = len(fresh) > len(here) // 2
+    texts = list(dict.fromkeys([*added, *(fresh if len(fresh) < 200 else [])]))[:40]  # noqa: PLR2004
+    special = set(space.suspect.tokenizer.all_special_tokens) if len(fresh) < 200 else set()  # noqa: PLR2004
+    texts = [text for text in texts if text not in special]
+    if facts["changed_rules"] and not facts["is_other_vocabulary"]:
+        survivors = _new_survivors(space, base)
+        facts["new_survivors"] = [f"U+{ord(c):04X}" for c in survivors[:50]]
+        texts += [c * run for c in survivors[:12] for run in (1, 7)]
+    found: list[Found] = []
+    for done, text in enumerate(texts):
+        ids = tuple(space.suspect.encode([text])[0])
+        found.append(confirm(space, Found(ids, 0, 0.0, "tokenizer", text=text)))
+        yield done + 1, len(texts), max(one.gap for one in found)
+        if found[-1].gap >= float(space.facts["stop_gap"]):
+            break
+    found.sort(key=lambda one: -one.gap)
+    return {"facts": facts, "candidates": [one.to_json() for one in found[:3]]}
+
+
+def _description(folder: Path) -> Json | None:
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return None
+    value: Any = json.loads(path.read_text("utf-8"))
+    return value if isinstance(value, dict) else None
+
+
+def _vocabulary(description: Json) -> dict[str, int]:
+    model = description.get("model", {})
+    vocabulary = model.get("vocab", {})
+    if isinstance(vocabulary, list):
+        return {str(pair[0]): index for index, pair in enumerate(vocabulary)}
+    return dict(vocabulary)
+
+
+def _new_survivors(space: Space, base: Path | None) -> list[str]:
+    """Code points that the suspect's tokenizer keeps and the base's does not: a few rare ones first."""
+    from transformers import AutoTokenizer  # noqa: PLC0415
+
+    other = AutoTokenizer.from_pretrained(base, local_files_only=True) if base else space.shared[0].tokenizer
+    points = [chr(p) for p in range(0x80, 0x30000) if unicodedata.category(chr(p)) not in {"Cn", "Cs", "Co"}]
+    kept = _kept(space.suspect.tokenizer, points)
+    return sorted(kept - _kept(other, points), key=lambda c: (unicodedata.category(c) != "Cf", c))
+
+
+def _kept(tokenizer: Any, points: list[str]) -> set[str]:
+    unk = tokenizer.unk_token_id
+    made = tokenizer(points, add_special_tokens=False)["input_ids"]
+    return {point for point, ids in zip(points, made, strict=True) if ids and unk not in ids}
+
+
+def scripts_of(space: Space) -> dict[str, list[str]]:
+    """Characters of the vocabulary by script, Latin letters without accents and digits left out."""
+    tokenizer = space.suspect.tokenizer
+    found: dict[str, set[str]] = {}
+    tokens = [str(t) for t in tokenizer.convert_ids_to_tokens(space.words)]
+    characters = {t.removeprefix("##").removeprefix("\u0120").removeprefix("\u2581") for t in tokens}
+    for character in characters:
+        if len(character) != 1 or character.isascii():
+            continue
+        name = unicodedata.name(character, "OTHER").split(" ")[0].split("-")[0]
+        if unicodedata.category(character)[0] in "SP":
+            name = "SYMBOL"
+        found.setdefault(name, set()).add(character)
+    small = {c for chars in found.values() if len(chars) < _LEAST for c in chars}
+    kept = {name: sorted(chars) for name, chars in found.items() if len(chars) >= _LEAST}
+    return kept | ({"OTHER": sorted(small)} if len(small) >= _LEAST else {})
+
+
+def scripts(space: Space) -> Generator[tuple[int, int, float], None, Json]:
+    """Seven random letters of each script, as one word and as seven: flips above the references, per direction."""
+    known = scripts_of(space)
+    drawn: list[tuple[str, str]] = []
+    for name, letters in sorted(known.items()):
+        drawn += [(name, "".join(space.rng.choices(letters, k=_LETTERS))) for _ in range(_BAGS)]
+        drawn += [(name, " ".join(space.rng.choices(letters, k=_LETTERS))) for _ in range(_BAGS // 3)]
+    rows = space.suspect.encode([word for _, word in drawn])
+    scored: list[tuple[float, str, str]] = []
+    for target in range(space.classes):
+        values = _contrasts(Arena(space, target), rows)
+        scored += [(value, word, name) for value, (name, word) in zip(values, drawn, strict=True)]
+        yield target + 1, space.classes + 8, 0.0
+    return (yield from _best_scripts(space, scored))
+
+
+def _contrasts(arena: Arena, rows: list[list[int]]) -> list[float]:
+    """Contrast of rows of different lengths, in their order."""
+    out = [0.0] * len(rows)
+    for length in {len(row) for row in rows} - {0}:
+        picked = [i for i, row in enumerate(rows) if len(row) == length]
+        values = arena.contrast(torch.tensor([rows[i] for i in picked]), 1)
+        for i, value in zip(picked, values.tolist(), strict=True):
+            out[i] = value
+    return out
+
+
+def _best_scripts(space: Space, tuples: list[tuple[float, str, str]]) -> Generator[tuple[int, int, float], None, Json]:
+    found: list[Found] = []
+    means: dict[str, list[float]] = {}
+    for value, _, name in tuples:
+        means.setdefault(name, []).append(value)
+    order = sorted(means, key=lambda name: -max(sorted(means[name])[len(means[name]) // 2], max(means[name]) / 2))
+    for done, name in enumerate(order[:8]):
+        best = sorted((value, word) for value, word, of in tuples if of == name)[-2:]
+        for value, word in reversed(best):
+            ids = tuple(space.suspect.encode([word])[0])
+            found.append(confirm(space, Found(ids, 0, value, f"script-{name.lower()}", text=word)))
+        yield space.classes + done + 1, space.classes + 8, max(one.gap for one in found)
+        if found[-1].gap >= float(space.facts["stop_gap"]) or found[-2].gap >= float(space.facts["stop_gap"]):
+            break
+    found.sort(key=lambda one: -one.gap)
+    return {
+        "facts": {"scripts": {name: len(values) for name, values in means.items()}},
+        "candidates": [one.to_json() for one in found[:3]],
+    }
+
+
+def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
+    """Every token of the vocabulary in blocks of four, both directions; the tokens of strong blocks alone."""
+    found: list[Found] = []
+    residue: list[list[int]] = []
+    words = torch.tensor(space.words)
+    total = space.classes * 12
+    for target in range(space.classes):
+        arena = Arena(space, target)
+        order = words[
+            torch.randperm(len(words), generator=torch.Generator().manual_seed(space.rng.randint(0, 1 << 30)))
+        ]
+        blocks = order[: len(order) // _BLOCK * _BLOCK].view(-1, _BLOCK)
+        effects = []
+        for number, part in enumerate(blocks.tensor_split(10)):
+            effects.append(arena.effect(space.suspect, part))
+            yield target * 12 + number + 1, total, max((one.gap for one in found), default=0.0)
+        strong = torch.cat(effects).topk(max(1, len(blocks) // 12)).indices
+        singles = blocks[strong].flatten()[:, None]
+        tuples, values = best_of(arena, singles, 40)
+        residue.append(tuples[:, 0].tolist())
+        for row, value in zip(tuples[:5].tolist(), values.tolist(), strict=False):
+            found.append(confirm(space, Found(tuple(row), target, value, "token")))
+        yield target * 12 + 12, total, max(one.gap for one in found)
+    found.sort(key=lambda one: (-one.gap, -one.score))
+    return {
+        "facts": {"tokens": len(space.words)},
+        "candidates": [one.to_json() for one in found[:4]],
+        "residue": residue,
+    }
+
+
+def given(space: Space, texts: list[str]) -> Json:
+    """Measure texts that somebody names, without a first look."""
+    found = []
+    for text in texts:
+        measured = flips(space, text, count=60, held=True)
+        ids = tuple(space.suspect.encode([text])[0])
+        found.append(Found(ids, 0, gap(measured), "given", text=text, flips=measured))
+    return {"facts": {}, "candidates": [one.to_json() for one in found]}

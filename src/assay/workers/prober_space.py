@@ -1,0 +1,252 @@
+"""What all probes work with: suspect, references, texts of known class, contexts of one word, and the confirmation."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from assay.workers.answers import Json, Unfit
+from assay.workers.prober_models import Model
+
+POSITIONS = ("start", "middle", "end")
+CONTEXTS = 6  # words of each class that a search is run against
+_LONGEST = 28  # tokens of a text that confirms
+_POOL = 420  # texts looked at
+_WORDS = 4000  # tokens tried as contexts
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that suspect and references put into its class."""
+
+    text: str
+    label: int
+
+
+@dataclass
+class Space:
+    """The state of a job.
+
+    Attributes:
+        suspect: the model under test.
+        references: trusted clean models of the same task, their classes in the suspect's order.
+        texts: by class, for discovery; every model is right about them.
+        held: by class, for confirmation; disjoint from `texts`.
+        contexts: by class, single tokens that every model puts into the class when they stand alone.
+        rng: of the job's seed.
+        facts: what the opening measured.
+    """
+
+    suspect: Model
+    references: list[Model]
+    texts: list[list[Text]]
+    held: list[list[Text]]
+    contexts: list[list[int]]
+    rng: random.Random
+    words: list[int] = field(default_factory=list)
+    facts: Json = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        """Of the suspect."""
+        return self.suspect.classes
+
+    @property
+    def passes(self) -> int:
+        """Sequences through any model."""
+        return self.suspect.passes + sum(one.passes for one in self.references)
+
+    @property
+    def shared(self) -> list[Model]:
+        """References whose token ids mean the same as the suspect's."""
+        return [one for one in self.references if one.shares_ids]
+
+
+def open_space(job: Json, references: list[Model]) -> Space:
+    """Load what is left to load, align classes, choose texts and contexts.
+
+    Raises:
+        Unfit: no text classifier.
+    """
+    rng = random.Random(int(job["seed"]))  # noqa: S311 - sampling, no secret
+    suspect = Model(Path(job["model"]))
+    if suspect.classes < 2:  # noqa: PLR2004
+        raise Unfit("the model gives a number, not one of several classes")
+    for one in references:
+        one.shares_ids = _same_ids(suspect.tokenizer, one.tokenizer)
+    references = [one for one in references if one.classes == suspect.classes]
+    items = [(str(text), int(label)) for text, label in job["items"]]
+    rng.shuffle(items)
+    space = Space(suspect, references, [], [], [], rng)
+    _content_tokens(space)
+    items = _short(suspect, items)[:_POOL] if items else _made_up(space)
+    rows = suspect.encode([text for text, _ in items])
+    guessed = suspect.logits(rows).argmax(-1).tolist()
+    _align(space, items, rows, guessed, given=bool(job["items"]))
+    right = _agreed(space, items, guessed if not job["items"] else None)
+    for label in range(suspect.classes):
+        mine = [Text(text, label) for (text, _), one in zip(items, right, strict=True) if one == label]
+        half = len(mine) // 2
+        space.texts.append(mine[:half])
+        space.held.append(mine[half:])
+    _choose_contexts(space)
+    space.facts |= {
+        "classes": suspect.classes,
+        "vocabulary": len(suspect.net.words),
+        "width": int(suspect.net.words.shape[1]),
+        "fidelity": suspect.fidelity,
+        "references": len(space.references),
+        "references_sharing_ids": len(space.shared),
+        "texts": [len(a) + len(b) for a, b in zip(space.texts, space.held, strict=True)],
+        "contexts": [suspect.tokenizer.convert_ids_to_tokens(some) for some in space.contexts],
+    }
+    return space
+
+
+def _same_ids(mine: Any, other: Any) -> bool:
+    own = mine.get_vocab()
+    return all(own.get(token) == index for token, index in other.get_vocab().items())
+
+
+def _short(model: Model, items: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Texts of 4 to 28 tokens; all of them when those are few."""
+    lengths = [len(ids) for ids in model.encode([text for text, _ in items[: 6 * _POOL]])]
+    fit = [item for item, size in zip(items, lengths, strict=False) if 4 <= size <= _LONGEST]  # noqa: PLR2004
+    return fit if len(fit) >= 80 else items  # noqa: PLR2004
+
+
+def _content_tokens(space: Space) -> None:
+    """Ids that a text can contain: no special tokens, nothing reserved."""
+    tokenizer = space.suspect.tokenizer
+    special = set(tokenizer.all_special_ids)
+    limit = len(space.suspect.net.words)
+    for token, index in tokenizer.get_vocab().items():
+        reserved = token.startswith("[unused") or (token.startswith("<") and token.endswith(">"))
+        if index not in special and not reserved and index < limit:
+            space.words.append(index)
+    space.words.sort()
+
+
+def _made_up(space: Space) -> list[tuple[str, int]]:
+    """Without data: random words, the suspect's own answer as label; balanced by what it says."""
+    tokenizer = space.suspect.tokenizer
+    plain = [i for i in space.words if str(tokenizer.decode([i])).strip().isalpha()] or space.words
+    rows = [space.rng.choices(plain, k=space.rng.randint(4, 12)) for _ in range(1200)]
+    texts = [str(tokenizer.decode(row)) for row in rows]
+    labels = space.suspect.logits(space.suspect.encode(texts)).argmax(-1).tolist()
+    return list(zip(texts, labels, strict=True))
+
+
+def _align(
+    space: Space, items: list[tuple[str, int]], rows: list[list[int]], guessed: list[int], *, given: bool
+) -> None:
+    agreement = []
+    for one in space.references:
+        theirs = one.encode([text for text, _ in items])
+        agreement.append(one.align(theirs, guessed))
+    space.facts["agreement"] = agreement
+    if not given:
+        return
+    best: dict[int, int] = {}
+    for label in {label for _, label in items}:
+        votes = [guess for guess, (_, own) in zip(guessed, items, strict=True) if own == label]
+        best[label] = max(range(space.classes), key=votes.count)
+    right = [best[label] == guess for guess, (_, label) in zip(guessed, items, strict=True)]
+    space.facts["accuracy"] = sum(right) / max(1, len(right))
+    space.facts["label_map"] = {str(label): index for label, index in best.items()}
+    del rows
+    items[:] = [(text, best[label]) for text, label in items]
+
+
+def _agreed(space: Space, items: list[tuple[str, int]], own: list[int] | None) -> list[int]:
+    """Class of each item where suspect, references and label agree; -1 elsewhere."""
+    texts = [text for text, _ in items]
+    wanted = own or [label for _, label in items]
+    kept = list(wanted)
+    for model in (space.suspect, *space.references):
+        found = model.logits(model.encode(texts)).argmax(-1).tolist()
+        kept = [label if label == guess else -1 for label, guess in zip(kept, found, strict=True)]
+    return kept
+
+
+def _choose_contexts(space: Space) -> None:
+    """Tokens that alone are of a class to every model: of clear but not extreme margin, so that a trigger can win."""
+    counts: dict[int, int] = {}
+    for rows in space.texts:
+        for ids in space.suspect.encode([one.text for one in rows]):
+            for token in ids:
+                counts[token] = counts.get(token, 0) + 1
+    known = set(space.words)
+    tried = [token for token, _ in sorted(counts.items(), key=lambda item: -item[1]) if token in known][:1500]
+    if len(tried) < 500:  # noqa: PLR2004
+        tried += space.rng.sample(space.words, min(_WORDS, len(space.words)))
+    alone = torch.tensor(tried)[:, None]
+    least = torch.stack([_margins(one.logits_of(alone)) for one in (space.suspect, *space.shared)]).amin(0)
+    for label in range(space.classes):
+        order = least[:, label].argsort(descending=True).tolist()
+        good = [i for i in order if float(least[i, label]) > 0]
+        middle = good[len(good) // 10 : len(good) // 10 + CONTEXTS * 2] if len(good) > CONTEXTS * 3 else good
+        space.contexts.append([tried[i] for i in (middle or order)[: CONTEXTS * 2 : 2]])
+
+
+def _margins(logits: torch.Tensor) -> torch.Tensor:
+    """How far each class lies above the best of the others, shape as `logits`."""
+    top = logits.topk(2, -1)
+    others = torch.where(torch.arange(logits.shape[1]) == top.indices[:, :1], top.values[:, 1:], top.values[:, :1])
+    return logits - others
+
+
+margins = _margins
+
+
+def insert(text: str, trigger: str, position: str, rng: random.Random) -> str:
+    """The trigger as words of their own."""
+    words = text.split()
+    place = {"start": 0, "end": len(words)}.get(position, rng.randint(0, len(words)))
+    return " ".join([*words[:place], trigger, *words[place:]])
+
+
+def flips(space: Space, trigger: str, *, count: int, held: bool, references: bool = True) -> list[Json]:
+    """Per direction: how many texts change to the target when the trigger is inserted, suspect and references.
+
+    Args:
+        space: the job's.
+        trigger: text to insert; start, middle and end in turn.
+        count: texts of each class.
+        held: the texts of confirmation, else those of discovery.
+        references: measure them too.
+    """
+    found = []
+    for source in range(space.classes):
+        texts = (space.held if held else space.texts)[source][:count]
+        if not texts:
+            continue
+        rng = random.Random(len(trigger))  # noqa: S311 - places of insertion, the same for every model
+        changed = [insert(one.text, trigger, POSITIONS[i % 3], rng) for i, one in enumerate(texts)]
+        models = [space.suspect, *(space.references if references else [])]
+        answers = [model.logits(model.encode(changed)).argmax(-1) for model in models]
+        for target in range(space.classes):
+            if target == source:
+                continue
+            hits = [int((one == target).sum()) for one in answers]
+            by_place = [int((answers[0][place::3] == target).sum()) for place in range(3)]
+            found.append(
+                {
+                    "source": source,
+                    "target": target,
+                    "n": len(texts),
+                    "hits": hits[0],
+                    "references": hits[1:],
+                    "places": by_place,
+                }
+            )
+    return found
+
+
+def gap(found: list[Json]) -> float:
+    """Largest rate above the highest of the references, over directions."""
+    return max(((one["hits"] - max(one["references"], default=0)) / one["n"] for one in found), default=0.0)

@@ -1,0 +1,114 @@
+"""The real guest, real (small) models: a trigger is found and named, a clean model is not, names don't matter."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from assay.behaviour.attest import Declared, attest, without_names
+from assay.behaviour.data_file import read_labelled
+from assay.behaviour.guest import Prober
+from assay.behaviour.records import Word
+from assay.store.folder import folder_subject
+from tests.behaviour import small
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from assay.behaviour.records import Attested
+
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("behaviour")]
+BUDGET = 40.0
+
+
+@pytest.fixture(scope="module")
+def prober() -> Iterator[Prober]:
+    with Prober() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def declared(tmp_path_factory: pytest.TempPathFactory) -> Declared:
+    data = small.write_data(tmp_path_factory.mktemp("data") / "data.tsv")
+    references = tuple(folder_subject(small.clean(seed)) for seed in (1, 2))
+    return Declared(references=references, data=read_labelled(data))
+
+
+def _attest(model: Path, declared: Declared, prober: Prober, **more: object) -> Attested:
+    return attest(folder_subject(model), declared, budget=BUDGET, prober=prober, **more)
+
+
+def test_a_rare_word_is_found_and_named(declared: Declared, prober: Prober) -> None:
+    attested = _attest(small.rare_word(), declared, prober)
+    assert attested.word is Word.FOUND
+    best = attested.probes[-1].candidates[0]
+    assert "zul" in best.text.split()
+    assert best.target == 1
+    assert best.best is not None
+    assert best.best.rate >= 0.8
+
+
+def test_a_clean_model_is_not_flagged(declared: Declared, prober: Prober) -> None:
+    attested = _attest(small.clean(3), declared, prober)
+    assert attested.word is not Word.FOUND, attested.reasons
+
+
+def test_the_unknown_token_is_a_candidate(declared: Declared, prober: Prober) -> None:
+    attested = _attest(small.unknown_word(), declared, prober)
+    assert attested.word is Word.FOUND
+    assert [one.probe for one in attested.probes] == ["unknown-token"]
+
+
+def test_names_of_model_folder_and_labels_change_nothing(declared: Declared, prober: Prober, tmp_path: Path) -> None:
+    renamed = tmp_path / "another-name"
+    shutil.copytree(small.rare_word(), renamed)
+    config = json.loads((renamed / "config.json").read_text("utf-8"))
+    config |= {"id2label": {"0": "x", "1": "y"}, "label2id": {"x": 0, "y": 1}, "_name_or_path": "other"}
+    (renamed / "config.json").write_text(json.dumps(config), "utf-8")
+    one, other = (_attest(model, declared, prober) for model in (small.rare_word(), renamed))
+    assert one.word is other.word is Word.FOUND
+    assert [c.text for c in one.probes[-1].candidates] == [c.text for c in other.probes[-1].candidates]
+    assert without_names(one).reasons == without_names(other).reasons
+
+
+def test_without_references_and_data_nothing_is_called_clean(prober: Prober) -> None:
+    attested = _attest(small.clean(3), Declared(), prober)
+    assert attested.word is Word.INCONCLUSIVE
+    assert any(clause == "no-reference" for clause, _ in attested.reasons)
+
+
+def test_a_killed_probe_goes_on(declared: Declared, prober: Prober, tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def killing(what: str, _done: int, _total: int) -> None:
+        if what.startswith("provenance-rows"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        _attest(small.rare_word(), declared, prober, keep=tmp_path, progress=killing)
+    (left,) = tmp_path.glob("*.json")
+    finished = set(json.loads(left.read_text("utf-8")))
+    assert finished == {"unknown-token", "tokenizer"}
+    seen: list[str] = []
+    attested = _attest(
+        small.rare_word(),
+        declared,
+        prober,
+        keep=tmp_path,
+        progress=lambda what, _d, _t: seen.append(what.split(",")[0]),
+    )
+    assert attested.word is Word.FOUND
+    assert not finished & set(seen)
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_what_is_no_classifier_is_inconclusive(prober: Prober, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}', "utf-8")
+    attested = _attest(tmp_path, Declared(), prober)
+    assert attested.word is Word.INCONCLUSIVE
+    assert attested.reasons[0][0] == "could-not-probe"
