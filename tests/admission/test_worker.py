@@ -25,7 +25,7 @@ def work(world: World, hub_url: str | None = None) -> list[str]:
     said: list[str] = []
     access = HubAccess(allow_private=True)
     with world.admission(access=access) as admission:
-        Worker(admission, WorkQueue(world.index), access, hub_url).run(never, said.append, once=True)
+        Worker(admission, world.index, world.blobs, access, hub_url).run(never, said.append, once=True)
     return said
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,16 @@ class Client:
         url: the registry.
         home: cache folder (`HF_HOME`).
         said: what the last call wrote to standard error.
+        token: access token, as its user sets it.
+        extra: further variables of the environment.
     """
 
     version: str
     url: str
     home: Path
     said: str = ""
+    token: str = ""
+    extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def bin(self) -> Path:
@@ -45,6 +49,8 @@ class Client:
             "DISABLE_SAFETENSORS_CONVERSION": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            **({"HF_TOKEN": self.token} if self.token else {}),
+            **self.extra,
         }
 
     def call(self, name: str, **arguments: Any) -> Any:

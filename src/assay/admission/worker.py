@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from assay.admission.ingest import ingest
 from assay.admission.request import Request
 from assay.core.digest import Digest
-from assay.core.errors import AssayError
-from assay.registry.queue import DONE, FAILED, SNAPSHOT, Work, WorkQueue
+from assay.core.errors import AssayError, IntegrityError
+from assay.registry.queue import DONE, FAILED, SNAPSHOT, UPLOAD, Work, WorkQueue
+from assay.registry.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from assay.admission.request import HubAccess
     from assay.admission.spine import Admission, Vetted
+    from assay.store.blobs import Blobs
+    from assay.store.index import Index
 
 POLL_SECONDS: Final = 1.0  # how often an idle worker looks into the queue
 LOOK_BACK_SECONDS: Final = 10.0  # how often it looks for admissions that nobody is at any more
@@ -26,9 +30,13 @@ LOOK_BACK_SECONDS: Final = 10.0  # how often it looks for admissions that nobody
 class Worker:
     """Works through the queue with one open admission."""
 
-    def __init__(self, admission: Admission, queue: WorkQueue, access: HubAccess, hub_url: str | None) -> None:
+    def __init__(
+        self, admission: Admission, index: Index, blobs: Blobs, access: HubAccess, hub_url: str | None = None
+    ) -> None:
         self._admission = admission
-        self._queue = queue
+        self._blobs = blobs
+        self._queue = WorkQueue(index)
+        self._uploads = Uploads(index, blobs)
         self._access = access
         self._hub_url = hub_url
 
@@ -68,9 +76,20 @@ class Worker:
         say(f"{vetted.verdict.decision.value} {item.name}")
 
     def _request(self, item: Work) -> Request:
+        if item.kind == UPLOAD:
+            return self._uploaded(item)
         if item.kind == SNAPSHOT:
             return Request.of_snapshot(Digest.parse(item.source), item.name)
         return Request.of(f"hf://{item.source}@{item.requested or 'main'}", item.name, self._hub_url, self._access)
+
+    def _uploaded(self, item: Work) -> Request:
+        """An upload is put together first; then it is a snapshot like any other."""
+        upload = self._uploads.get(int(item.source))
+        if upload is None:
+            raise IntegrityError(f"upload {item.source} is not in the index any more", hint="upload the model again")
+        ingest(upload, self._uploads, self._blobs)
+        snapshot = self._uploads.complete(upload)
+        return Request.of_snapshot(snapshot.id, item.name)
 
     def _carry_on(self, say: Callable[[str], None]) -> None:
         for result in self._admission.carry_on_all(notice=say):

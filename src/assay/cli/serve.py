@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from assay.cli.output import add_output_arguments, print_json
@@ -49,6 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-worker", action="store_true", help="start no `assay worker`: nothing is vetted or carried on from here"
     )
+    parser.add_argument("--hub-url", metavar="URL", help="hub that people may ask for models of")
+    parser.add_argument(
+        "--vet-through",
+        action="store_true",
+        help="a pull of a model that was never vetted asks for it: nothing reaches the client before its verdict",
+    )
     add_data_argument(parser)
     add_output_arguments(parser)
 
@@ -62,9 +68,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"not a location: {args.accel_prefix!r}", hint="like /_blobs")
     if args.anonymous and args.require_token:
         raise UsageError("--anonymous and --require-token contradict each other")
+    settings = load_settings(args)
+    if args.vet_through and not settings.hub_url:
+        raise UsageError("--vet-through needs a hub to fetch from", hint="give --hub-url or set ASSAY_HUB_URL")
     if bool(args.tls_cert) is not bool(args.tls_key):
         raise UsageError("TLS needs both --tls-cert and --tls-key")
-    settings = load_settings(args)
 
     from assay.registry.catalog import Catalog  # noqa: PLC0415
     from assay.server.app import create_app  # noqa: PLC0415
@@ -86,7 +94,12 @@ def run(args: argparse.Namespace) -> int:
         try:
             hosts = (*args.allow_host, *(() if is_loopback_host(args.host) else (args.host,)))
             answer = ServerSettings(
-                hosts, args.accel_prefix, anonymous=anonymous, per_minute=0 if anonymous else PER_MINUTE
+                hosts,
+                args.accel_prefix,
+                anonymous=anonymous,
+                per_minute=0 if anonymous else PER_MINUTE,
+                hub=bool(settings.hub_url),
+                vet_through=args.vet_through,
             )
             passphrase = _passphrase(settings.keys)
             key = _registry_key(settings.keys, passphrase)
@@ -94,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
             url = url_of(sock, "https" if tls else "http")
             if not (tls or anonymous or args.allow_host or is_loopback_host(args.host)):
                 sys.stderr.write("assay: note: without --tls-cert, tokens and models travel in the clear\n")
-            with _worker(settings, passphrase, wanted=not args.no_worker):
+            ledger = app.state.registry.ledger
+            with closing(ledger), _worker(settings, passphrase, wanted=not args.no_worker):
                 _announce(args, url, client_settings(url))
                 serve(app, sock, tls=tls, behind_proxy=bool(args.allow_host))
         finally:
@@ -139,6 +153,7 @@ def _worker(settings: Settings, passphrase: str | None, *, wanted: bool) -> Iter
         yield
         return
     command = [sys.executable, "-m", "assay.cli.main", "worker", "--parent", str(os.getpid()), "--quiet"]
+    command += ["--hub-url", settings.hub_url] if settings.hub_url else []
     env = os.environ | ({VARIABLE: passphrase} if passphrase else {})
     with subprocess.Popen([*command, "--data", str(settings.data)], env=env, stdin=subprocess.DEVNULL) as process:
         try:

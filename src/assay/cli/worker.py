@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from assay.admission.worker import Worker  # noqa: PLC0415
     from assay.cli.output import print_json  # noqa: PLC0415
     from assay.cli.vet import hub_access, open_admission  # noqa: PLC0415
-    from assay.registry.queue import WorkQueue  # noqa: PLC0415
+    from assay.store.blobs import open_blobs  # noqa: PLC0415
     from assay.store.index import Index  # noqa: PLC0415
 
     settings = load_settings(args)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     with open_admission(settings, access) as admission:
         index = Index.open(settings.database_url)
         try:
-            worker = Worker(admission, WorkQueue(index), access, settings.hub_url)
+            worker = Worker(admission, index, open_blobs(settings.blobs_url), access, settings.hub_url)
             count = worker.run(_waiting(stop, args.parent), _say(quiet=args.quiet), once=args.once)
         finally:
             index.close()

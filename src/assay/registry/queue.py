@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HUB: Final = "hub"  # `source` is a model's name on the configured hub, `requested` a revision of it
 SNAPSHOT: Final = "snapshot"  # `source` is the id of a snapshot that lies in the store
+UPLOAD: Final = "upload"  # `source` is the number of an upload that is still to be put together (registry/uploads.py)
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 OPEN: Final = (WAITING, RUNNING)
 _MOST_TEXT: Final = 2000  # characters kept of a reason or a detail
@@ -36,8 +37,8 @@ class Work:
 
     Attributes:
         seq: its number.
-        kind: `hub` or `snapshot`.
-        source: name on the hub, or `sha256:…` of the snapshot.
+        kind: `hub`, `snapshot` or `upload`.
+        source: name on the hub, `sha256:…` of the snapshot, or number of the upload.
         name: `org/name` under which it is judged.
         requested: revision asked for at the hub; empty for a snapshot.
         asked_by: who asked, or which part of assay.
@@ -100,7 +101,7 @@ class WorkQueue:
         Raises:
             UsageError: an unknown kind, or a name that is none.
         """
-        if kind not in {HUB, SNAPSHOT}:
+        if kind not in {HUB, SNAPSHOT, UPLOAD}:
             raise UsageError(f"not a kind of work: {kind!r}")
         check_name(name)
         same = (work.c.kind == kind, work.c.source == source, work.c.name == name, work.c.requested == requested)
@@ -184,6 +185,12 @@ class WorkQueue:
         """What is open: running first, then in the order in which it will be taken."""
         order = (work.c.state, work.c.priority.desc(), work.c.seq)
         return self._list(select(work).where(work.c.state.in_(OPEN)).order_by(*order).limit(limit))
+
+    def open_by(self, asked_by: str, tx: Connection | None = None) -> int:
+        """How many items of one person are open."""
+        query = select(func.count()).where(work.c.asked_by == asked_by, work.c.state.in_(OPEN))
+        with self._index.reading(tx) as connection:
+            return int(connection.execute(query).scalar_one())
 
     def depth(self) -> tuple[int, datetime | None]:
         """How many items wait, and since when the oldest of them does."""

@@ -62,7 +62,9 @@ def refused(request: Request, refusal: Refused) -> Response:
     if refusal.near and not _sees(request, refusal.near):
         said = f"assay: {refusal.name[:200]!r} was never vetted here"
     if refusal.kind == "unknown":
-        said += f". To have it vetted: assay vet hf://{refusal.name}"
+        from assay.server.requests_api import about_unknown  # noqa: PLC0415 - it answers with what is above
+
+        said += f": {about_unknown(registry_of(request), refusal)}"
         return error(404, said, REPO_NOT_FOUND, warn=topic)
     if refusal.kind == "revision-unknown":
         return error(404, said, REVISION_NOT_FOUND)

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Match, request_response
 
 from assay.core.errors import AssayError
 from assay.registry.records import Refused
-from assay.server import answers, hub_api, own_api, transfer
+from assay.server import answers, hub_api, own_api, pulls_api, requests_api, transfer, upload, upload_xet
 from assay.server.access import Access, Route
 from assay.server.guards import Guards
 from assay.server.metrics import metrics
@@ -48,6 +48,19 @@ ROUTES: dict[str, Route] = {
     "auth-check": Route(hub_api.auth_check, _READ, "browse"),
     "other-kind": Route(hub_api.other_kind, (*_READ, "POST"), "browse"),
     "file": Route(transfer.file, _READ, "pull"),
+    "requests": Route(requests_api.requests, (*_READ, "POST"), "browse"),
+    "request": Route(requests_api.one, _READ, "browse"),
+    "pulls": Route(pulls_api.pulls, _READ, "audit"),
+    "create": Route(upload.create, ("POST",), "upload"),
+    "validate-yaml": Route(upload.validate_yaml, ("POST",), "upload", upload.MAX_JSON),
+    "preupload": Route(upload.preupload, ("POST",), "upload", upload.MAX_JSON),
+    "lfs-batch": Route(upload.lfs_batch, ("POST",), "upload", upload.MAX_JSON),
+    "lfs-put": Route(upload.lfs_put, ("PUT",), "", None, own_token=True),
+    "commit": Route(upload.commit, ("POST",), "upload", None),
+    "xet-token": Route(upload_xet.token, _READ, "upload"),
+    "xet-xorb": Route(upload_xet.xorb, ("POST",), "", None, own_token=True),
+    "xet-shard": Route(upload_xet.shard, ("POST",), "", None, own_token=True),
+    "xet-chunk": Route(upload_xet.chunk, _READ, "", own_token=True),
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from anyio import CapacityLimiter
 
+from assay.registry.pulls import PullLedger
 from assay.registry.teams import Teams
 from assay.registry.tokens import Tokens
 from assay.server.integrity import Integrity
@@ -43,6 +44,8 @@ class ServerSettings:
         anonymous: whether models are read without a token. Only right when nobody but this machine gets here, or a
             proxy asks who is there.
         per_minute: requests of one address in a minute, on average; 0: any number.
+        hub: whether a hub is configured, so that models can be asked for.
+        vet_through: whether a pull of a model that was never vetted asks for it.
     """
 
     hosts: tuple[str, ...] = ()
@@ -50,6 +53,8 @@ class ServerSettings:
     presign_seconds: int = 3600
     anonymous: bool = True
     per_minute: int = 0
+    hub: bool = False
+    vet_through: bool = False
 
 
 def utc_now() -> datetime:
@@ -74,6 +79,7 @@ class Registry:
         metrics: counters.
         limiter: how often one address may come; None: as often as it likes.
         refusals: refused calls by address, for the alarm about probing.
+        ledger: who pulled what.
         bad_tokens: wrong tokens by address; too many are not looked at any more.
     """
 
@@ -88,6 +94,7 @@ class Registry:
     teams: Teams = field(init=False)
     metrics: Metrics = field(init=False)
     limiter: Buckets | None = field(init=False)
+    ledger: PullLedger = field(init=False)
     refusals: Refusals = field(default_factory=Refusals)
     bad_tokens: Refusals = field(default_factory=lambda: Refusals(BAD_TOKENS))
     _patterns: dict[str, Any] = field(default_factory=dict)
@@ -100,6 +107,7 @@ class Registry:
             "tokens": Tokens(self.catalog.index),
             "teams": Teams(self.catalog.index),
             "metrics": Metrics(),
+            "ledger": PullLedger(self.catalog.index),
             "limiter": Buckets(self.settings.per_minute) if self.settings.per_minute else None,
         }
         for name, value in made.items():

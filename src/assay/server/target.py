@@ -11,6 +11,13 @@ A name has one part or two (`gpt2`, `org/name`), which only the words after it t
     /api/models/{name}/auth-check                   auth-check
     /{name}/resolve/{rev}/{path}                    file
     /api/assay/v1/attestations/{name}/{rev}         attestations
+    /api/models/{name}/preupload/{rev}              preupload
+    /api/models/{name}/commit/{rev}                 commit
+    /api/models/{name}/xet-write-token/{rev}        xet-token
+    /{name}.git/info/lfs/objects/batch              lfs-batch
+    /api/assay/v1/lfs/{sha256}                      lfs-put
+    /xet/v1/xorbs/default/{hash}                    xet-xorb
+    /api/requests/{number}                          request
 """
 
 from __future__ import annotations
@@ -24,8 +31,31 @@ _FIXED = {
     "/metrics": "metrics",
     "/api/models": "models",
     "/api/whoami-v2": "whoami",
+    "/api/requests": "requests",
+    "/api/assay/v1/pulls": "pulls",
+    "/api/repos/create": "create",
+    "/api/validate-yaml": "validate-yaml",
+    "/xet/v1/shards": "xet-shard",
+    "/xet/shards": "xet-shard",
 }
-_WITH_REVISION = {"revision": "info", "tree": "tree", "paths-info": "paths-info", "commits": "commits"}
+# A fixed beginning and one more part, which is data.
+_ONE_MORE = {
+    ("api", "requests"): "request",
+    ("api", "assay", "v1", "lfs"): "lfs-put",
+    ("xet", "v1", "xorbs", "default"): "xet-xorb",
+    ("xet", "v1", "chunks", "default"): "xet-chunk",
+    ("xet", "v1", "chunks", "default-merkledb"): "xet-chunk",
+}
+_LFS_BATCH = ["info", "lfs", "objects", "batch"]
+_WITH_REVISION = {
+    "revision": "info",
+    "tree": "tree",
+    "paths-info": "paths-info",
+    "commits": "commits",
+    "preupload": "preupload",
+    "commit": "commit",
+    "xet-write-token": "xet-token",
+}
 _ALONE = {"refs": "refs", "auth-check": "auth-check"}
 _OTHER_KINDS = {"datasets", "spaces", "kernels", "buckets"}
 _PARTS = 2  # most that a name has
@@ -61,11 +91,19 @@ def parse_target(raw_path: bytes) -> Target | None:
         return Target(_FIXED[text])
     if parts[:2] == ["api", "models"]:
         return _of_model(parts[2:])
-    if parts[:4] == ["api", "assay", "v1", "attestations"] and 2 <= len(parts[4:]) <= 1 + _PARTS:  # noqa: PLR2004
-        return Target("attestations", "/".join(parts[4:-1]), parts[-1])
     if parts[0] in _OTHER_KINDS or (parts[0] == "api" and parts[1:] and parts[1] in _OTHER_KINDS):
         return Target("other-kind")
-    return _of_file(parts)
+    return _of_us(parts) or _of_file(parts)
+
+
+def _of_us(parts: list[str]) -> Target | None:
+    if kind := _ONE_MORE.get(tuple(parts[:-1])):
+        return Target(kind, path=parts[-1])
+    if parts[:4] == ["api", "assay", "v1", "attestations"] and 2 <= len(parts[4:]) <= 1 + _PARTS:  # noqa: PLR2004
+        return Target("attestations", "/".join(parts[4:-1]), parts[-1])
+    if parts[-4:] == _LFS_BATCH and 1 <= len(parts[:-4]) <= _PARTS and parts[-5].endswith(".git"):
+        return Target("lfs-batch", "/".join(parts[:-4]).removesuffix(".git"))
+    return None
 
 
 def _of_model(parts: list[str]) -> Target | None:

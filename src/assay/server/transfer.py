@@ -14,6 +14,7 @@ from assay.core.errors import AssayError, UsageError
 from assay.core.escape import printable
 from assay.core.name import check_name
 from assay.server.answers import ENTRY_NOT_FOUND, error, logger
+from assay.server.pulls_api import note_pull
 from assay.server.ranges import Span, Unsatisfiable, parse_range
 from assay.server.state import Registry, registry_of, target_of
 from assay.store.layout import key
@@ -44,6 +45,7 @@ def file(request: Request) -> Response:
         # Answered here in any case: some clients follow a redirect of HEAD and then miss the commit.
         registry.integrity.check(entry.digest, entry.size)
         return BlobResponse(registry, entry, Span(0, 0), 200, headers | {"Content-Length": str(entry.size)})
+    note_pull(request, resolved, entry)
     url = registry.blobs.presigned_url(entry.digest, registry.settings.presign_seconds)
     if url is not None:
         return Response(status_code=302, headers=headers | {"Location": url, "Cache-Control": "no-store"})

@@ -1,0 +1,223 @@
+"""Uploads by stock clients: quarantine first, a verdict, and only then a pull. Inline, LFS and Xet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from assay.admission.request import HubAccess
+from assay.admission.worker import Worker
+from assay.registry.queue import FAILED, WorkQueue
+from assay.registry.records import Refused
+from assay.registry.tokens import Tokens
+from assay.registry.uploads import XORB, Uploads
+from assay.server.app import create_app
+from tests.admission.world import World
+from tests.e2e.clients import VERSIONS, Client
+from tests.simulators.serving import serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "acme/uploaded"
+MIB = 1 << 20
+WITHOUT_XET = {"HF_HUB_DISABLE_XET": "1"}
+
+
+def weights(size: int) -> bytes:
+    """Numbers that compress a little, as weights do: Xet clients group their bytes."""
+    block = b"".join(struct.pack("<f", 0.001 * number) for number in range(16_384))
+    return (block * (size // len(block) + 1))[:size]
+
+
+FILES = {"config.json": b'{"model_type": "bert"}', "README.md": b"# a model\n", "model.safetensors": weights(11 * MIB)}
+
+
+class Place:
+    """A data directory, its server, and a worker to run by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.world = World(folder)
+        self.index, self.catalog = self.world.index, self.world.catalog
+        self.app = create_app(self.catalog, self.world.blobs)
+        self.url = ""
+
+    def token(self, person: str = "ann") -> str:
+        made = Tokens(self.index).create(
+            person=person, roles=["developer"], name=person, by="root", now=datetime.now(UTC)
+        )
+        return made[0]
+
+    def client(self, home: Path, version: str, person: str = "ann", **extra: str) -> Client:
+        return Client(version, self.url, home, token=self.token(person), extra=extra)
+
+    def work(self) -> list[str]:
+        said: list[str] = []
+        with self.world.admission() as admission:
+            Worker(admission, self.index, self.world.blobs, HubAccess()).run(lambda _: False, said.append, once=True)
+        return said
+
+
+@pytest.fixture
+def place(tmp_path):
+    made = Place(tmp_path / "data")
+    with serving(made.app) as made.url:
+        yield made
+    made.index.close()
+
+
+def folder_of(path: Path, files: dict[str, bytes]) -> str:
+    for name, content in files.items():
+        target = path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return str(path)
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("version", "extra"),
+    [("0.36", WITHOUT_XET), ("1", WITHOUT_XET), ("1", {}), ("2", WITHOUT_XET), ("2", {})],
+    ids=["0.36-lfs", "1-lfs", "1-xet", "2-lfs", "2-xet"],
+)
+def test_uploaded_quarantined_vetted_pulled(place, tmp_path, version, extra):
+    client = place.client(tmp_path / "home", version, **extra)
+    model = folder_of(tmp_path / "model", FILES)
+    client.call("create_repo", repo_id=NAME, exist_ok=True)
+    done = client.call("upload_folder", repo_id=NAME, folder_path=model, commit_message="first")
+    commit = done["oid"] if isinstance(done, dict) else str(done)
+    kind, text = client.fail("snapshot_download", repo_id=NAME)
+    assert kind in {"RepositoryNotFoundError", "GatedRepoError"}
+    assert "being vetted" in text
+    (item,) = WorkQueue(place.index).about(NAME)
+    assert (item.asked_by, item.reason) == ("ann", "first")
+    assert bool(Uploads(place.index, place.world.blobs).xet_of(NAME, "ann")[XORB]) is not bool(extra)
+    assert place.work() == [f"ADMIT {NAME}"]
+    pulled = client.call("snapshot_download", repo_id=NAME)
+    assert pulled["files"] == {path: sha256(content) for path, content in FILES.items()}
+    assert place.catalog.resolve(NAME).revision == commit
+    rows = place.app.state.registry.ledger.find(name=NAME)
+    assert {(row.consumer.name, row.revision, row.files) for row in rows} == {("ann", commit, 3)}
+
+
+def test_a_poisoned_upload_is_refused_and_mended_by_the_next_commit(place, tmp_path):
+    client = place.client(tmp_path / "home", "2")
+    client.call("upload_folder", repo_id=NAME, folder_path=folder_of(tmp_path / "bad", FILES | {"evil.txt": b"EVIL"}))
+    assert place.work() == [f"REJECT {NAME}"]
+    kind, text = client.fail("snapshot_download", repo_id=NAME)
+    assert kind == "GatedRepoError"
+    assert "calls out" in text
+    client.call("delete_file", repo_id=NAME, path_in_repo="evil.txt")
+    assert place.work() == [f"ADMIT {NAME}"]
+    assert set(client.call("snapshot_download", repo_id=NAME)["files"]) == set(FILES)
+
+
+def test_a_second_upload_does_not_move_main(place, tmp_path):
+    client = place.client(tmp_path / "home", "2")
+    client.call("upload_folder", repo_id=NAME, folder_path=folder_of(tmp_path / "model", FILES))
+    place.work()
+    first = place.catalog.resolve(NAME).revision
+    content = (tmp_path / "other.json").resolve()
+    content.write_bytes(b'{"model_type": "gpt2"}')
+    done = client.call("upload_file", repo_id=NAME, path_or_fileobj=str(content), path_in_repo="config.json")
+    assert place.work() == [f"ADMIT {NAME}"]
+    assert place.catalog.resolve(NAME).revision == first
+    assert place.catalog.resolve(NAME, done["oid"]).snapshot.entry("config.json").digest.hex == sha256(
+        content.read_bytes()
+    )
+
+
+def test_the_command_line_of_the_client_uploads(place, tmp_path):
+    client = place.client(tmp_path / "home", "2")
+    done = client.hf("upload", NAME, folder_of(tmp_path / "model", FILES), ".")
+    assert done.returncode == 0, done.stderr
+    assert "quarantine" in done.stdout + done.stderr
+    assert place.work() == [f"ADMIT {NAME}"]
+
+
+def test_whoever_may_not_upload_is_told_so(place, tmp_path):
+    model = folder_of(tmp_path / "model", FILES)
+    nobody = Client("2", place.url, tmp_path / "home")
+    _, text = nobody.fail("upload_folder", repo_id=NAME, folder_path=model, token=False)
+    assert "token" in text
+    auditor = place.client(tmp_path / "home2", "2")
+    auditor.token = Tokens(place.index).create(
+        person="eve", roles=["auditor"], name="eve", by="root", now=datetime.now(UTC)
+    )[0]
+    _, text = auditor.fail("upload_folder", repo_id=NAME, folder_path=model)
+    assert "upload" in text
+    with pytest.raises(Refused):
+        place.catalog.resolve(NAME)
+    assert WorkQueue(place.index).about(NAME) == ()
+
+
+def post(place, path, token="", **kwargs):
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.post(place.url + path, headers=headers, trust_env=False, timeout=60, **kwargs)
+
+
+def test_that_the_store_has_a_file_is_nothing_to_build_on(place, tmp_path):
+    client = place.client(tmp_path / "home", "2", person="ann")
+    client.call("upload_folder", repo_id=NAME, folder_path=folder_of(tmp_path / "model", FILES))
+    thief, digest = place.token("mallory"), sha256(FILES["model.safetensors"])
+    value = {"path": "model.safetensors", "algo": "sha256", "oid": digest, "size": len(FILES["model.safetensors"])}
+    body = b'{"key": "header", "value": {"summary": "mine"}}\n' + (
+        f'{{"key": "lfsFile", "value": {value}}}'.replace("'", '"').encode()
+    )
+    assert post(place, "/api/models/mallory/copy/commit/main", thief, content=body).status_code == 200
+    said = place.work()
+    assert any("mallory/copy" in line and "never uploaded" in line for line in said)
+    assert WorkQueue(place.index).about("mallory/copy")[0].state == FAILED
+
+
+def test_links_are_for_one_file_and_bytes_are_checked(place):
+    token, content = place.token(), os.urandom(3000)
+    digest = sha256(content)
+    asked = {"operation": "upload", "objects": [{"oid": digest, "size": len(content)}]}
+    answer = post(place, f"/{NAME}.git/info/lfs/objects/batch", token, json=asked).json()
+    href = answer["objects"][0]["actions"]["upload"]["href"]
+    put = {"trust_env": False, "timeout": 60}
+    assert httpx.put(href, content=b"x" * len(content), **put).status_code == 400
+    assert httpx.put(href, content=content + b"more", **put).status_code == 400
+    assert httpx.put(href.replace(digest, "0" * 64), content=content, **put).status_code == 400
+    assert httpx.put(href.replace("actor=ann", "actor=bob"), content=content, **put).status_code == 400
+    assert httpx.put(href, content=content, **put).status_code == 200
+    assert [result.problem for result in place.world.blobs.scrub()] == [None]
+
+
+def test_commits_that_are_none(place):
+    token = place.token()
+    lines = {
+        b"not json": 400,
+        b'{"key": "file", "value": {"path": "../x", "content": "", "encoding": "base64"}}': 400,
+        b'{"key": "file", "value": {"path": "x", "content": "@@@", "encoding": "base64"}}': 400,
+        b'{"key": "lfsFile", "value": {"path": "x", "oid": "zz", "size": 1}}': 400,
+        b'{"key": "header", "value": {"summary": "nothing"}}': 400,
+        b'{"key": "rename", "value": {"path": "x"}}': 400,
+        b'{"key": "header", "value": {"parentCommit": "abc"}}\n'
+        b'{"key": "file", "value": {"path": "x", "content": "eA==", "encoding": "base64"}}': 400,
+        b"[" * 100_000: 400,
+        b"x" * (17 << 20): 413,
+    }
+    for line, status in lines.items():
+        answer = post(place, f"/api/models/{NAME}/commit/main", token, content=line)
+        assert answer.status_code == status, (line[:80], answer.text)
+    assert post(place, f"/api/models/{NAME}/commit/production", token, content=b"{}").status_code == 400
+    assert WorkQueue(place.index).about(NAME) == ()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_data_sets_are_refused_clearly(place, tmp_path, version):
+    client = place.client(tmp_path / "home", version)
+    _, text = client.fail("create_repo", repo_id="acme/data", repo_type="dataset")
+    assert "models" in text
