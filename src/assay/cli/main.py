@@ -25,9 +25,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("assay.cli.worker", "vet what waits in the queue, and carry on what was interrupted"),
     "verify": ("assay.cli.verify", "check a folder against its signed statements before it is loaded"),
     "convert": ("assay.cli.convert", "pickle weights to safe formats, in the sandbox, proven equal"),
+    "revoke": (
+        "assay.cli.revoke",
+        "take an admitted model out of use, until another person lifts it",
+    ),
+    "lift": ("assay.cli.lift", "lift a revocation, by a key of the role lift that is not the revoker's"),
     "attest": ("assay.cli.attest", "list, show, verify or export the signed statements"),
     "token": ("assay.cli.token", "access tokens of the registry"),
-    "log": ("assay.cli.log", "check that the append-only log is whole"),
+    "key": ("assay.cli.key", "make, trust, rotate and revoke keys"),
+    "log": ("assay.cli.log", "check the append-only log, sign checkpoints of it, prove and witness"),
     "scrub": ("assay.cli.scrub", "read every stored blob again and compare it with its name"),
     "policy": ("assay.cli.policy", "show the policy that decides"),
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from assay.cli.output import add_output_arguments, print_json, progress_bar
 from assay.cli.settings import add_data_argument, load_settings
+from assay.provenance.oms import STATEMENTS_DIRECTORY
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--statements", metavar="DIR", help="exported statements (default: PATH/.assay)")
     source.add_argument("--registry", metavar="URL", help="ask this registry for the statements")
+    parser.add_argument("--record", metavar="ENV", help="when verified: sign that it is deployed there")
     parser.add_argument("--as", dest="name", metavar="ORG/NAME[@REV]", help="what it must have been approved as")
     add_data_argument(parser)
     add_output_arguments(parser)
@@ -48,11 +50,34 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"no such folder: {path}", hint="these options are about a folder")
         else:
             report = _stored(settings, args.target, progress)
+    recorded = _record(args, settings, path, report) if args.record and report.verified else None
     if args.format == "json":
-        print_json(report.to_json())
+        print_json(report.to_json() | ({"recorded": recorded} if recorded else {}))
     else:
         show(report, args.target, quiet=args.quiet)
+        if recorded and not args.quiet:
+            print(f"recorded as deployed to {args.record}: {recorded}")
     return report.exit_code
+
+
+def _record(args: argparse.Namespace, settings: Settings, path: Path, report: Report) -> str:
+    """Sign a *deployed* statement; it goes into the store when that knows the model, else beside the statements."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from assay.cli.passphrase import read_passphrase  # noqa: PLC0415
+    from assay.gate.record import put_in_store, sign_deployed, write_beside  # noqa: PLC0415
+    from assay.gate.stored import open_store  # noqa: PLC0415
+    from assay.provenance.keys import KeyRing  # noqa: PLC0415
+
+    key = KeyRing.load(settings.keys, read_passphrase(settings.keys), roles=("admission",)).key("admission")
+    now = datetime.now(UTC)
+    statement = sign_deployed(report, args.record, key, now=now)
+    file = settings.database_url.removeprefix("sqlite:///")
+    if file == settings.database_url or Path(file).exists():
+        with open_store(settings.database_url, settings.blobs_url) as store:
+            if put_in_store(statement, report, store.catalog.index, now=now):
+                return str(statement.envelope.digest)
+    return str(write_beside(statement, Path(args.statements) if args.statements else path / STATEMENTS_DIRECTORY))
 
 
 def _folder(args: argparse.Namespace, settings: Settings, path: Path, progress: Progress | None) -> Report:

@@ -11,6 +11,9 @@ from assay.core.escape import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from assay.core.snapshot import Snapshot
+    from assay.core.statement import Envelope
+
 VERIFY_SCHEMA = "assay.verify/v1"
 OUTCOMES = {0: "verified", 1: "refused", 2: "unknown"}
 
@@ -49,12 +52,16 @@ class Report:
         subject: id of the manifest that was checked (`sha256:…`), empty when there was none to read.
         origin: where the model was said to come from, when a trusted importer said so.
         name: the name it was approved under, when a trusted approver said so.
+        snapshot: what was checked, and
+        approval: the approval that it rests on; both only when steps 1 to 3 passed.
     """
 
     steps: tuple[Step, ...]
     subject: str = ""
     origin: str = ""
     name: str = ""
+    snapshot: Snapshot | None = None
+    approval: Envelope | None = None
 
     @property
     def verified(self) -> bool:

@@ -10,6 +10,7 @@ from assay.core.errors import TrustError
 from assay.core.snapshot import Origin, Snapshot
 from assay.core.verdict import Decision, Verdict, format_time
 from assay.gate.report import CouldNotTell
+from assay.provenance.lifts import check_lift
 from assay.provenance.oms import OMS_TYPE, check_oms, signed_files
 from assay.provenance.statements import CHAIN, SIGNERS, check_subjects, inputs_of, kind_of, time_of, verdict_of
 from assay.provenance.trust import MAX_SKEW, Trust
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from assay.core.statement import Envelope, Statement
     from assay.gate.files import Files
     from assay.gate.statements import Statements
-    from assay.provenance.trust import TrustedKey
 
 REQUIRED = ("fetched", "scanned", "approved", "oms")
 
@@ -243,18 +243,14 @@ def live(claims: Claims, name: str, now: datetime, trust: Trust) -> Verdict:
 
 
 def _is_lifted(revocation: Claim, claims: Claims, trust: Trust) -> bool:
-    """Whether a holder of the role *lift*, who is not the revoker alone, signed that this very revocation is lifted."""
-    revokers = {key.public.id for key in _all_signers(revocation, trust)}
+    """Whether one of the lifts takes this very revocation back."""
     for lift in claims.of("lifted"):
-        if inputs_of(lift.statement)[-1] == revocation.envelope.digest:
-            holders = {key.public.id for key in _all_signers(lift, trust)}
-            if holders - revokers:
-                return True
+        try:
+            check_lift(revocation.envelope, lift.envelope, trust)
+        except TrustError:
+            continue
+        return True
     return False
-
-
-def _all_signers(claim: Claim, trust: Trust) -> tuple[TrustedKey, ...]:
-    return trust.signers(claim.envelope, SIGNERS[claim.kind], time_of(claim.statement))
 
 
 def policy(verdict: Verdict, trust: Trust) -> str:

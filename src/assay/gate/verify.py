@@ -195,7 +195,8 @@ class _Verification:
         subject = str(self.parsed.snapshot.id)
         if not done[2].ok:
             return Report(done, subject)
-        return Report(done, subject, steps.origin(self.parsed), self.approved_as)
+        approval = self.parsed.approval(self.approved_as).envelope
+        return Report(done, subject, steps.origin(self.parsed), self.approved_as, self.parsed.snapshot, approval)
 
 
 # Title, check, and the numbers of the steps that it builds on.

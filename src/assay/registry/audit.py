@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from assay.core.digest import Digest
-from assay.store import schema, schema_people
+from assay.store import schema, schema_log, schema_people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +77,12 @@ _PAIRS = (
         ("revoked",),
         {"snapshot": "snapshot_id", "reason": "reason", "statement": "statement"},
         "revoked_at",
+    ),
+    _Pair(
+        schema_log.lifts,
+        ("lifted",),
+        {"snapshot": "snapshot_id", "reason": "reason", "revocation": "revocation", "statement": "statement"},
+        "lifted_at",
     ),
     _Pair(
         schema_people.tokens,

@@ -12,6 +12,7 @@ from assay.registry.records import Ref, Refused, Revision
 from assay.registry.similar import closest
 from assay.store import log
 from assay.store.schema import decisions, ref_moves, revisions, revocations
+from assay.store.schema_log import lifts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -64,9 +65,10 @@ def record_move(tx: Connection, revision: Revision, ref: str, statement: Digest,
 
 
 def refuse_revoked(tx: Connection, name: str, snapshot_id: Digest) -> None:
-    """Raise Refused when the snapshot was revoked."""
-    query = select(revocations).where(revocations.c.snapshot_id == snapshot_id.hex).order_by(revocations.c.seq).limit(1)
-    row = tx.execute(query).first()
+    """Raise Refused when a revocation of the snapshot stands: one that no holder of the role lift took back."""
+    lifted = select(lifts.c.revocation).where(lifts.c.snapshot_id == snapshot_id.hex)
+    where = (revocations.c.snapshot_id == snapshot_id.hex, revocations.c.statement.not_in(lifted))
+    row = tx.execute(select(revocations).where(*where).order_by(revocations.c.seq).limit(1)).first()
     if row is not None:
         message = f"{name} was revoked at {row.revoked_at}: {row.reason}"
         raise Refused("revoked", message, name=name, snapshot_id=snapshot_id)

@@ -122,7 +122,7 @@ ref_moves = Table(
     Index("ref_moves_by_name", "name", "ref"),
 )
 
-# Sticky: a row stays. (Lifting one is a signed statement of another role; it comes with the incident room.)
+# Sticky: a row stays. A lift is a row of `lifts` (schema_log), by a signed statement of another role.
 revocations = Table(
     "revocations",
     metadata,
