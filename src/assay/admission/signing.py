@@ -8,6 +8,7 @@ from assay.core.errors import TrustError
 from assay.core.evidence import Outcome
 from assay.core.verdict import Decision
 from assay.policy.decide import decide
+from assay.policy.people import SILENT
 from assay.provenance.bundle import to_bundle
 from assay.provenance.measured import behaviour, cyclonedx, evaluated, spdx
 from assay.provenance.oms import oms_statement
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from assay.core.statement import Envelope, Statement
     from assay.core.verdict import Verdict
     from assay.policy.model import Policy
+    from assay.policy.people import People
     from assay.provenance.keys import KeyRing
 
 # Kind of statement: the inspector whose evidence it is about, and what makes it. In the order of the chain.
@@ -45,6 +47,7 @@ def sign_admission(
     times: tuple[datetime, datetime, datetime],
     bills: Mapping[str, dict[str, Any]] | None = None,
     considered: Sequence[Envelope] = (),
+    people: People = SILENT,
 ) -> list[StoredStatement]:
     """The chain fetched → scanned → … → approved, each by its role's key, and for an ADMIT the model signature.
 
@@ -63,11 +66,12 @@ def sign_admission(
         times: when fetching began, when it ended, when inspecting ended.
         bills: bills of materials, `cyclonedx` and `spdx`, as documents; each becomes a link of the chain.
         considered: signed decisions and waivers of people that the verdict rests on.
+        people: what they say, as `decide` heard it.
 
     Raises:
         TrustError: deciding again on this evidence, at the verdict's own time, gives something else.
     """
-    again = decide(snapshot, evidence, policy, verdict.decided_at)
+    again = decide(snapshot, evidence, policy, verdict.decided_at, people)
     if again.digest != verdict.digest:
         raise TrustError(
             f"the evidence does not bear out the stored verdict ({verdict.decision.value}): "

@@ -26,6 +26,7 @@ from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.inspections.runner import inspect
 from assay.policy.decide import decide
 from assay.registry.catalog import Catalog
+from assay.registry.decisions import heard
 from assay.registry.records import MAIN
 from assay.registry.rows import refuse_revoked
 from assay.sources.directory import fetch_directory
@@ -34,8 +35,11 @@ from assay.store.index import BlobFiles
 
 if TYPE_CHECKING:
     from assay.core.evidence import Evidence
+    from assay.core.statement import Envelope
     from assay.policy.model import Policy
+    from assay.policy.people import People
     from assay.provenance.keys import KeyRing
+    from assay.provenance.trust import Trust
     from assay.store.blobs import Blobs
     from assay.store.index import Index
 
@@ -92,6 +96,7 @@ class Admission:
         access: HubAccess = HubAccess(),  # noqa: B008 - frozen
         inspectors: Iterable[Any] | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        trust: Trust | None = None,
     ) -> None:
         """Open the workflow database.
 
@@ -104,6 +109,7 @@ class Admission:
             access: how hubs may be reached.
             inspectors: look at the snapshot; those of `inspectors.inspectors_for` by default.
             limits: of the inspection.
+            trust: keys of people; None: no person's decision is heard.
 
         Raises:
             EnvironmentFault: the workflow database is locked, unreachable or full.
@@ -115,6 +121,7 @@ class Admission:
         self._access = access
         self._inspectors = tuple(_all_inspectors(policy) if inspectors is None else inspectors)
         self._limits = limits
+        self._trust = trust
         self._catalog = Catalog(index)
         self._progress: Progress = silent
         self._engine = Engine(workflow_url, VERSION, self._run)
@@ -240,9 +247,20 @@ class Admission:
         """3. The verdict, by the policy that the run began with."""
         if request["policy"] != str(self._policy.digest):
             raise PolicyError("the policy changed since this admission began", hint="vet it again")
-        now = parse_time(clock["now"])
-        verdict = decide(self._snapshot(fetched), self._evidence(inspected), self._policy, now)
-        return {"verdict": str(self._index.put_verdict(verdict)), "decision": verdict.decision.value}
+        now, snapshot = parse_time(clock["now"]), self._snapshot(fetched)
+        people, envelopes = heard(self._catalog, request["name"], snapshot.id, self._trust)
+        verdict = decide(snapshot, self._evidence(inspected), self._policy, now, people)
+        said = [str(envelope.digest) for envelope in envelopes]
+        return {
+            "verdict": str(self._index.put_verdict(verdict)),
+            "decision": verdict.decision.value,
+            "people": said,
+        }
+
+    def _heard(self, name: str, verdict: Verdict, decided: Json) -> tuple[People, tuple[Envelope, ...]]:
+        """What `_decide` heard, checked again; and the envelopes that the verdict rests on."""
+        people, envelopes = heard(self._catalog, name, verdict.subject, self._trust, only=frozenset(decided["people"]))
+        return people, tuple(one for one in envelopes if one.digest in verdict.people)
 
     def _sign(self, request: Json, fetched: Json, inspected: Json, decided: Json) -> Json:
         """4. Signed statements, by a signer that has decided again itself."""
@@ -250,6 +268,7 @@ class Admission:
         if verdict.decision is Decision.ADMIT:
             with self._index.reading() as tx:
                 refuse_revoked(tx, request["name"], verdict.subject)
+        people, considered = self._heard(request["name"], verdict, decided)
         statements = sign_admission(
             self._snapshot(fetched),
             self._evidence(inspected),
@@ -258,6 +277,8 @@ class Admission:
             policy=self._policy,
             name=request["name"],
             times=(parse_time(fetched["started"]), parse_time(fetched["fetched"]), parse_time(inspected["inspected"])),
+            considered=considered,
+            people=people,
         )
         with self._index.transaction() as tx:
             for one in statements:

@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", metavar="ROLE|FILE|ID", help="see below")
     parser.add_argument("--role", action="append", choices=ALL_ROLES, default=[], help="trust: what it may sign")
     parser.add_argument("--out", metavar="DIR", default=".", help="create: where to (default: here)")
+    parser.add_argument("--person", default="", help="create, trust: whose key it is; a person's decisions need it")
     parser.add_argument("--trust", metavar="FILE", help="trust file (default: trust.toml in the data directory)")
     add_data_argument(parser)
     add_output_arguments(parser)
@@ -65,7 +66,7 @@ def _create(args: argparse.Namespace, _settings: Settings) -> int:
         path = str(directory / f"{args.what}.pem")
         print_json({"schema": "assay.key/v1", "role": args.what, "id": key.id, "path": path, "pem": key.pem})
     else:
-        print(trust_entry(key, [args.what], now=datetime.now(UTC)).lstrip(), end="")
+        print(trust_entry(key, [args.what], now=datetime.now(UTC), person=args.person).lstrip(), end="")
     return 0
 
 
@@ -82,6 +83,7 @@ def _list(args: argparse.Namespace, settings: Settings) -> int:
                 "not_before": format_time(key.not_before),
                 "not_after": format_time(key.not_after),
                 "revoked": key.revoked,
+                "person": key.person,
             }
             for key in keys
         ]
@@ -106,7 +108,7 @@ def _trust(args: argparse.Namespace, settings: Settings) -> int:
     if not Path(args.what).is_file():
         raise UsageError(f"no file {args.what}", hint="give a public key in PEM form")
     key = PublicKey.parse(Path(args.what).read_bytes())
-    entry = trust_entry(key, args.role, now=datetime.now(UTC))
+    entry = trust_entry(key, args.role, now=datetime.now(UTC), person=args.person)
     write_trust(settings.trust, settings.trust.read_text("utf-8") + entry)
     return _done(args, key.id, f"trusted as {', '.join(args.role)}")
 

@@ -1,4 +1,4 @@
-"""`assay log verify|checkpoint|prove|witness`: the append-only log, and what others keep of it."""
+"""`assay log verify|checkpoint|prove|witness|export`: the append-only log, and what others keep of it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _EPILOG = """\
   checkpoint  sign how the log stands now; print it, so that others can keep it
   prove       --entry N is in the log of the newest checkpoint; or that log begins with the one of --checkpoint FILE
   witness     cosign the checkpoint of --proof FILE, when its log begins with what --state FILE says was seen before
+  export      print every entry, --format jsonl with its hashes or cef for a SIEM
 
 exit status: 0 whole, 1 not whole, 3 error
 
@@ -34,7 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from assay.cli.settings import add_data_argument  # noqa: PLC0415
 
     parser.epilog = _EPILOG
-    parser.add_argument("action", choices=["verify", "checkpoint", "prove", "witness"], help="see below")
+    parser.add_argument("action", choices=["verify", "checkpoint", "prove", "witness", "export"], help="see below")
+    parser.add_argument("--after", type=int, default=0, metavar="SEQ", help="export: only entries after this number")
     parser.add_argument(
         "--head", metavar="SEQ:HASH", help="end of the log as it was noted earlier: must still be in it"
     )
@@ -50,21 +52,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="write the checkpoint or proof there as well")
     parser.add_argument("--trust", metavar="FILE", help="trust file (default: trust.toml in the data directory)")
     add_data_argument(parser)
-    add_output_arguments(parser)
+    add_output_arguments(parser, ("text", "json", "jsonl", "cef"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Do one of them."""
     from assay.cli.settings import load_settings  # noqa: PLC0415
+    from assay.core.errors import UsageError  # noqa: PLC0415
 
+    if (args.format in {"jsonl", "cef"}) is not (args.action == "export"):
+        raise UsageError("`export` takes --format jsonl or cef, the others text or json")
     settings = load_settings(args)
     if args.action == "verify" and args.proof:
         return _verify_proof(args, settings)
     if args.action == "witness":
         return _witness(args, settings)
     index = _open(settings)
+    actions = {"verify": _verify, "checkpoint": _checkpoint, "prove": _prove, "export": _export}
     try:
-        return {"verify": _verify, "checkpoint": _checkpoint, "prove": _prove}[args.action](args, settings, index)
+        return actions[args.action](args, settings, index)
     finally:
         index.close()
 
@@ -288,3 +294,14 @@ def _json(schema: str, document: dict[str, Any]) -> None:
     from assay.cli.output import print_json  # noqa: PLC0415
 
     print_json({"schema": schema} | document)
+
+
+def _export(args: argparse.Namespace, _settings: Settings, index: Index) -> int:
+    from assay.registry.export import to_cef, to_jsonl  # noqa: PLC0415
+    from assay.store import log  # noqa: PLC0415
+
+    show = to_cef if args.format == "cef" else to_jsonl
+    with index.reading() as tx:
+        for entry in log.entries(tx, args.after):
+            print(show(entry))
+    return EXIT_WHOLE

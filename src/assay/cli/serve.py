@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from assay.cli.settings import Settings
     from assay.provenance.keys import KeyRing
+    from assay.provenance.trust import Trust
 
 PER_MINUTE = 12_000  # requests of one address where tokens are asked for: a pull asks twice for each file
 _LAST_PORT = 65535
@@ -93,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
         index = Index.open(settings.database_url)
         try:
             hosts = (*args.allow_host, *(() if is_loopback_host(args.host) else (args.host,)))
+            trust, glass = _people(settings)
             answer = ServerSettings(
                 hosts,
                 args.accel_prefix,
@@ -100,10 +102,11 @@ def run(args: argparse.Namespace) -> int:
                 per_minute=0 if anonymous else PER_MINUTE,
                 hub=bool(settings.hub_url),
                 vet_through=args.vet_through,
+                break_glass=glass,
             )
             passphrase = _passphrase(settings.keys)
             key = _registry_key(settings.keys, passphrase)
-            app = create_app(Catalog(index), open_blobs(settings.blobs_url), answer, ring=key)
+            app = create_app(Catalog(index), open_blobs(settings.blobs_url), answer, ring=key, trust=trust)
             url = url_of(sock, "https" if tls else "http")
             if not (tls or anonymous or args.allow_host or is_loopback_host(args.host)):
                 sys.stderr.write("assay: note: without --tls-cert, tokens and models travel in the clear\n")
@@ -114,6 +117,15 @@ def run(args: argparse.Namespace) -> int:
         finally:
             index.close()
     return 0
+
+
+def _people(settings: Settings) -> tuple[Trust | None, bool]:
+    """Keys of people, and whether one of them may decide alone."""
+    from assay.policy.model import load_policy, read_policy  # noqa: PLC0415
+    from assay.provenance.trust import Trust  # noqa: PLC0415
+
+    policy = load_policy(None if settings.policy is None else read_policy(settings.policy))
+    return (Trust.load(settings.trust) if settings.trust.exists() else None), policy.people.break_glass
 
 
 def _passphrase(keys: Path) -> str | None:

@@ -82,6 +82,7 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
     from assay.cli.passphrase import read_passphrase  # noqa: PLC0415
     from assay.policy.model import load_policy, read_policy  # noqa: PLC0415
     from assay.provenance.keys import KeyRing  # noqa: PLC0415
+    from assay.provenance.trust import Trust  # noqa: PLC0415
     from assay.store.blobs import open_blobs  # noqa: PLC0415
     from assay.store.index import Index  # noqa: PLC0415
 
@@ -93,7 +94,14 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
     blobs = open_blobs(settings.blobs_url)
     inspectors = _inspectors(settings, policy)
     return Admission(
-        settings.workflow_url, index=index, blobs=blobs, ring=ring, policy=policy, access=access, inspectors=inspectors
+        settings.workflow_url,
+        index=index,
+        blobs=blobs,
+        ring=ring,
+        policy=policy,
+        access=access,
+        inspectors=inspectors,
+        trust=Trust.load(settings.trust) if settings.trust.exists() else None,
     )
 
 

@@ -65,6 +65,7 @@ class Verdict:
         evidence: digests of all evidence considered, sorted; never empty for ADMIT.
         decided_at: UTC.
         expires_at: UTC; after it the verdict is not live.
+        people: digests of the signed decisions and waivers of people that were considered, sorted.
     """
 
     subject: Digest
@@ -74,6 +75,7 @@ class Verdict:
     evidence: tuple[Digest, ...]
     decided_at: datetime
     expires_at: datetime
+    people: tuple[Digest, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.reasons or (self.decision is Decision.ADMIT and not self.evidence):
@@ -85,8 +87,9 @@ class Verdict:
         return self.decision is Decision.ADMIT and self.decided_at <= now < self.expires_at
 
     def to_json(self) -> dict[str, Any]:
-        """As stored and signed."""
-        return {
+        """As stored and signed; `people` only where there are any, as in the verdicts of earlier releases."""
+        said = {"people": [str(d) for d in self.people]} if self.people else {}
+        return said | {
             "schema": VERDICT_SCHEMA,
             "subject": str(self.subject),
             "decision": self.decision.value,
@@ -111,6 +114,7 @@ class Verdict:
             tuple(Digest.parse(d) for d in value["evidence"]),
             parse_time(value["decided_at"]),
             parse_time(value["expires_at"]),
+            tuple(Digest.parse(d) for d in value.get("people", ())),
         )
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
@@ -16,11 +16,17 @@ from assay.core.snapshot import FileEntry, Origin, Snapshot
 from assay.core.verdict import Decision
 from assay.policy.decide import decide
 from assay.policy.model import MAX_POLICY_BYTES, Policy
+from assay.policy.people import Opinion, People, Waiver
 
 CASES_SCHEMA = "assay.policy-tests/v1"
 EVERY = "*"  # in `missing`: all required inspectors
 
-_KEYS = {"name", "expect", "clauses", "missing", "outcomes", "unread", "uncovered", "findings"}
+_KEYS = {"name", "expect", "clauses", "missing", "outcomes", "unread", "uncovered", "findings"} | {
+    "approved",
+    "rejected",
+    "urgent",
+    "waived",
+}
 _FINDING_KEYS = {"inspector", "rule", "severity"}
 _FILE = "model.bin"
 _SNAPSHOT = Snapshot((FileEntry(_FILE, 1, Digest.of(b"x")),), Origin("file", _FILE, "org/name"))
@@ -40,6 +46,10 @@ class Case:
         unread: inspectors that left the file unread.
         uncovered: whether nobody covered the file.
         findings: (inspector, rule, severity).
+        approved: persons who approved.
+        rejected: persons who rejected.
+        urgent: persons who broke the glass.
+        waived: (rule, days from its signature to its end); it was signed a day before the decision.
     """
 
     name: str
@@ -50,6 +60,10 @@ class Case:
     unread: tuple[str, ...] = ()
     uncovered: bool = False
     findings: tuple[tuple[str, str, Severity], ...] = ()
+    approved: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    urgent: tuple[str, ...] = ()
+    waived: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,10 @@ def _case(table: Any) -> Case:
             unread=_texts(table.get("unread", [])),
             uncovered=bool(table.get("uncovered", False)),
             findings=tuple((str(f["inspector"]), str(f["rule"]), Severity.parse(f["severity"])) for f in findings),
+            approved=_texts(table.get("approved", [])),
+            rejected=_texts(table.get("rejected", [])),
+            urgent=_texts(table.get("urgent", [])),
+            waived=tuple((str(rule), int(days)) for rule, days in table.get("waived", {}).items()),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PolicyError(f"policy tests: {name!r}: {error!r}") from error
@@ -127,7 +145,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _run(policy: Policy, case: Case) -> CaseResult:
     try:
-        verdict = decide(_SNAPSHOT, _evidence(policy, case), policy, _AT)
+        verdict = decide(_SNAPSHOT, _evidence(policy, case), policy, _AT, _people(case))
     except AssayError as error:
         return CaseResult(case, None, str(error))
     problem = ""
@@ -136,6 +154,23 @@ def _run(policy: Policy, case: Case) -> CaseResult:
     elif absent := set(case.clauses) - {reason.clause for reason in verdict.reasons}:
         problem = f"clause {min(absent)!r} did not speak"
     return CaseResult(case, verdict.decision, problem)
+
+
+def _people(case: Case) -> People:
+    signed = _AT - timedelta(days=1)
+
+    def opinions(names: tuple[str, ...], *, approves: bool, urgent: bool = False) -> tuple[Opinion, ...]:
+        digests = {name: Digest.of(f"{name} {approves} {urgent}".encode()) for name in names}
+        return tuple(Opinion(name, approves, "as the case says", signed, digests[name], urgent) for name in names)
+
+    waivers = tuple(
+        Waiver(
+            rule, "", "somebody", "as the case says", signed, signed + timedelta(days=days), Digest.of(rule.encode())
+        )
+        for rule, days in case.waived
+    )
+    approving = opinions(case.approved, approves=True) + opinions(case.urgent, approves=True, urgent=True)
+    return People((*approving, *opinions(case.rejected, approves=False)), waivers)
 
 
 def _evidence(policy: Policy, case: Case) -> list[Evidence]:

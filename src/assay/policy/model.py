@@ -23,6 +23,8 @@ POLICY_SCHEMA = "assay.policy/v1"
 MAX_LIFETIME_DAYS = 3650  # ten years: longer is no expiry
 MAX_POLICY_BYTES = 1 << 20  # a policy is read by people
 
+_MOST_APPROVALS = 10
+_NONE = "none"
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _SECTIONS = {
     "verdict": {"lifetime_days"},
@@ -31,7 +33,7 @@ _SECTIONS = {
     "reject": {"severity"},
     "hold": {"severity"},
 }
-_OPTIONAL = {"rules", "run"}
+_OPTIONAL = {"rules", "run", "people"}
 _TOP = {"schema", "name", "version", *_OPTIONAL, *_SECTIONS}
 
 
@@ -41,6 +43,32 @@ class Action(Enum):
     ACCEPT = "accept"
     HOLD = "hold"
     REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePolicy:
+    """What people may decide.
+
+    Attributes:
+        approvals: persons who must approve before anything is admitted, besides whoever asked for it.
+        waive: strongest finding that a waiver sets aside: HOLD, REJECT, or ACCEPT for none.
+        waiver_days: longest life of a waiver, from its signature.
+        break_glass: whether one person may stand for all, loudly.
+    """
+
+    approvals: int = 0
+    waive: Action = Action.HOLD
+    waiver_days: int = 90
+    break_glass: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the file."""
+        return {
+            "approvals": self.approvals,
+            "waive": _NONE if self.waive is Action.ACCEPT else self.waive.value,
+            "waiver_days": self.waiver_days,
+            "break_glass": self.break_glass,
+        }
 
 
 @dataclass(frozen=True)
@@ -58,6 +86,7 @@ class Policy:
         rules: rule id to what happens, whatever the severity.
         run: inspectors that run besides the built-in ones, required or not (`load`).
         layers: layers of the sandbox that must be active, besides those that it asks for itself.
+        people: what people may decide.
     """
 
     name: str
@@ -70,6 +99,7 @@ class Policy:
     rules: dict[str, Action] = field(default_factory=dict)
     run: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    people: PeoplePolicy = PeoplePolicy()
 
     def __post_init__(self) -> None:
         if self.unread is Action.ACCEPT:
@@ -79,7 +109,11 @@ class Policy:
 
     def to_json(self) -> dict[str, Any]:
         """Every field, as `digest` is taken over; comments and layout of the file do not count."""
-        extra = {"run": {"inspectors": list(self.run), "layers": list(self.layers)}} if self.run or self.layers else {}
+        extra: dict[str, Any] = (
+            {"run": {"inspectors": list(self.run), "layers": list(self.layers)}} if self.run or self.layers else {}
+        )
+        if self.people != PeoplePolicy():
+            extra["people"] = self.people.to_json()
         return extra | {
             "schema": POLICY_SCHEMA,
             "name": self.name,
@@ -141,6 +175,7 @@ def load_policy(text: str | None) -> Policy:
         hold_at=_severity("hold.severity", document["hold"]["severity"]),
         rules=_rules(document.get("rules", {})),
         **_run(document.get("run", {})),
+        people=_people(document.get("people", {})),
     )
 
 
@@ -191,6 +226,22 @@ def _run(value: Any) -> dict[str, tuple[str, ...]]:
             raise PolicyError(f"policy: run.{key} must be a list of names: {names!r}")
         found[field_name] = tuple(names)
     return found
+
+
+def _people(value: Any) -> PeoplePolicy:
+    usual = PeoplePolicy().to_json()
+    if not isinstance(value, dict) or not set(value) <= set(usual):
+        raise PolicyError(f"policy: [people] may hold {', '.join(usual)}", hint="compare with `assay policy show`")
+    table = usual | value
+    for key, least, most in (("approvals", 0, _MOST_APPROVALS), ("waiver_days", 1, MAX_LIFETIME_DAYS)):
+        number = table[key]
+        if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
+            raise PolicyError(f"policy: people.{key} must be a number from {least} to {most}: {number!r}")
+    if not isinstance(table["break_glass"], bool):
+        raise PolicyError(f"policy: people.break_glass must be true or false: {table['break_glass']!r}")
+    strongest = table["waive"]
+    waive = _action("people.waive", strongest, (Action.HOLD, Action.REJECT)) if strongest != _NONE else Action.ACCEPT
+    return PeoplePolicy(table["approvals"], waive, table["waiver_days"], table["break_glass"])
 
 
 def _severity(key: str, value: Any) -> Severity:

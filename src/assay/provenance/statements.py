@@ -10,7 +10,7 @@
 | cyclonedx, spdx | the bill of materials itself; see `measured` and `bill` | scanner or registry |
 | approved | SLSA verification summary (VSA) v1 | approver |
 | decided, waived | ours: a person's decision; see `events` | reviewer |
-| ref | ours: a ref moved to this snapshot | registry or approver |
+| ref | ours: a ref moved to this snapshot | registry, approver or reviewer |
 | view | ours: how the registry saw this snapshot at a moment | registry |
 | deployed | ours: verified and loaded in an environment; see `events` | admission |
 | revoked | ours: this snapshot must not be used any more | approver, registry or reviewer |
@@ -70,7 +70,7 @@ _KINDS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "approved": (VSA_TYPE, ("timeVerified",), ("approver",)),
     "decided": (DECIDED_TYPE, ("decidedAt",), ("reviewer",)),
     "waived": (WAIVED_TYPE, ("waivedAt",), ("reviewer",)),
-    "ref": (REF_TYPE, ("movedAt",), ("registry", "approver")),
+    "ref": (REF_TYPE, ("movedAt",), ("registry", "approver", "reviewer")),
     "view": (VIEW_TYPE, ("asOf",), ("registry",)),
     "deployed": (DEPLOYED_TYPE, ("deployedAt",), ("admission",)),
     "revoked": (REVOKED_TYPE, ("revokedAt",), ("approver", "registry", "reviewer")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,8 +27,8 @@ MAX_SKEW = timedelta(minutes=5)  # a statement may be ahead of our clock by so m
 MAX_TRUST_BYTES = 1 << 20  # a trust file is read by people
 
 _TOP = {"schema", "max_age_days", "accepted_policies", "keys"}
-_KEY = {"id", "roles", "not_before", "not_after", "revoked", "pem"}
-_OPTIONAL = {"accepted_policies", "revoked"}
+_KEY = {"id", "roles", "not_before", "not_after", "revoked", "pem", "person"}
+_OPTIONAL = {"accepted_policies", "revoked", "person"}
 _HEAD = f"""\
 # Whose signatures this verifier believes. Keep it with the verifier; never take it from a model's folder.
 schema = "{TRUST_SCHEMA}"
@@ -58,6 +59,7 @@ class TrustedKey:
         not_before: statements made earlier do not count.
         not_after: statements made later do not count. A signer claims its own time: a leaked key must be `revoked`.
         revoked: nothing that it ever signed counts.
+        person: whose key it is; empty for a machine's. A person's decision counts under this name alone.
     """
 
     public: PublicKey
@@ -65,6 +67,7 @@ class TrustedKey:
     not_before: datetime
     not_after: datetime
     revoked: bool = False
+    person: str = ""
 
     def check(self, roles: Iterable[str], at: datetime) -> None:
         """Make sure that the key may sign as one of `roles` at `at`.
@@ -179,11 +182,14 @@ def trust_text(keys: Mapping[str, PublicKey], *, now: datetime) -> str:
     return _HEAD.format(days=MAX_AGE_DAYS) + "".join(entries)
 
 
-def trust_entry(key: PublicKey, roles: Iterable[str], *, now: datetime, until: datetime | None = None) -> str:
+def trust_entry(
+    key: PublicKey, roles: Iterable[str], *, now: datetime, until: datetime | None = None, person: str = ""
+) -> str:
     """The entry of one key, to be appended to a trust file; valid for `KEY_LIFETIME` unless it ends earlier."""
     listed = '", "'.join(roles)
     validity = {"not_before": format_time(now), "not_after": format_time(until or now + KEY_LIFETIME)}
-    return _ENTRY.format(id=key.id, role=listed, pem=key.pem, **validity)
+    entry = _ENTRY.format(id=key.id, role=listed, pem=key.pem, **validity)
+    return entry if not person else f"{entry}person = {json.dumps(person)}\n"
 
 
 def init_trust(keys: Path, trust: Path, passphrase: Callable[[], str | None], *, now: datetime) -> dict[str, PublicKey]:
@@ -262,7 +268,8 @@ def _trusted_key(entry: Any) -> TrustedKey:
     not_before, not_after = _time(entry["not_before"]), _time(entry["not_after"])
     if not_before >= not_after:
         raise TrustError(f"key {public.id[:12]} ends before it begins")
-    return TrustedKey(public, frozenset(roles), not_before, not_after, revoked)
+    person = _text(entry.get("person", ""), "person")
+    return TrustedKey(public, frozenset(roles), not_before, not_after, revoked, person)
 
 
 def _text(value: Any, key: str) -> str:

@@ -18,10 +18,11 @@ from assay.core.errors import IntegrityError, UsageError
 from assay.core.name import check_name
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.registry import checks, rows
+from assay.registry.decisions import rejection
 from assay.registry.recent import RecentSnapshots
 from assay.registry.records import MAIN, Model, Page, Ref, Refused, Resolved, Revision
 from assay.store import log
-from assay.store.schema import decisions, ref_moves, revisions, revocations
+from assay.store.schema import decisions, ref_moves, revisions, revocations, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -335,6 +336,15 @@ class Catalog:
             raise IntegrityError(
                 f"revision {row.revision} of {row.name!r} has no verdict", hint="run `assay log verify`"
             )
-        if verdict.live(now):
-            return verdict
-        raise rows.refused(row.name, verdict)
+        if not verdict.live(now):
+            raise rows.refused(row.name, verdict)
+        self._refuse_rejected(tx, row.name, snapshot_id)
+        return verdict
+
+    def _refuse_rejected(self, tx: Connection, name: str, snapshot_id: Digest) -> None:
+        """Raise Refused when the last word of a person is a rejection: it holds before anybody decides again."""
+        where = (statements.c.snapshot_id == snapshot_id.hex, statements.c.kind == "decided")
+        if tx.execute(select(statements.c.seq).where(*where).limit(1)).first() is None:
+            return
+        if why := rejection(self.index.statements_for(snapshot_id, tx), name):
+            raise Refused("rejected", f"{name}: {why}", name=name, snapshot_id=snapshot_id)

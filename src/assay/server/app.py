@@ -11,7 +11,18 @@ from starlette.routing import BaseRoute, Match, request_response
 
 from assay.core.errors import AssayError
 from assay.registry.records import Refused
-from assay.server import answers, hub_api, own_api, pulls_api, requests_api, transfer, upload, upload_xet
+from assay.server import (
+    answers,
+    hub_api,
+    openapi,
+    own_api,
+    people_api,
+    pulls_api,
+    requests_api,
+    transfer,
+    upload,
+    upload_xet,
+)
 from assay.server.access import Access, Route
 from assay.server.guards import Guards
 from assay.server.metrics import metrics
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from assay.provenance.keys import KeyRing
+    from assay.provenance.trust import Trust
     from assay.registry.catalog import Catalog
     from assay.store.blobs import Blobs
 
@@ -38,6 +50,15 @@ ROUTES: dict[str, Route] = {
     "health": Route(own_api.health, _READ, ""),
     "metrics": Route(metrics, _READ, "metrics"),
     "attestations": Route(own_api.attestations, _READ, "browse"),
+    "decisions": Route(people_api.decisions, (*_READ, "POST"), "browse", people_api.MAX_STATEMENT),
+    "evidence": Route(people_api.evidence, _READ, "browse"),
+    "models-status": Route(people_api.models, _READ, "browse"),
+    "tokens": Route(people_api.tokens, (*_READ, "POST"), "token.own"),
+    "token": Route(people_api.token, ("DELETE",), "token.own"),
+    "teams": Route(people_api.teams, _READ, "audit"),
+    "audit": Route(people_api.audit, _READ, "audit"),
+    "access": Route(people_api.access, _READ, "audit"),
+    "openapi": Route(openapi.document, _READ, "browse"),
     "whoami": Route(hub_api.whoami, _READ, ""),
     "models": Route(hub_api.models, _READ, "browse"),
     "info": Route(hub_api.info, _READ, "browse"),
@@ -95,6 +116,7 @@ def create_app(
     *,
     clock: Callable[[], datetime] = utc_now,
     ring: KeyRing | None = None,
+    trust: Trust | None = None,
 ) -> Starlette:
     """The registry as an ASGI application. With `settings.anonymous` whoever reaches it may read: bind it to loopback.
 
@@ -104,9 +126,10 @@ def create_app(
         settings: how to answer.
         clock: the time, for tests.
         ring: with the registry's key, so that statements are served with a signed view of now.
+        trust: keys of people, so that their decisions are taken.
     """
     settings = settings or ServerSettings()
-    registry = Registry(catalog, blobs, settings, clock, ring)
+    registry = Registry(catalog, blobs, settings, clock, ring, trust)
     app = Starlette(
         routes=[TargetRoute(kind, route.endpoint, route.methods) for kind, route in ROUTES.items()],
         middleware=[

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from assay.provenance.keys import KeyRing
+    from assay.provenance.trust import Trust
     from assay.registry.catalog import Catalog
     from assay.registry.people import Actor
     from assay.server.metrics import Metrics
@@ -43,6 +44,7 @@ class ServerSettings:
         presign_seconds: how long the link to a blob in object storage is good for.
         anonymous: whether models are read without a token. Only right when nobody but this machine gets here, or a
             proxy asks who is there.
+        break_glass: whether the policy in force lets an admin decide alone.
         per_minute: requests of one address in a minute, on average; 0: any number.
         hub: whether a hub is configured, so that models can be asked for.
         vet_through: whether a pull of a model that was never vetted asks for it.
@@ -52,6 +54,7 @@ class ServerSettings:
     accel_prefix: str | None = None
     presign_seconds: int = 3600
     anonymous: bool = True
+    break_glass: bool = False
     per_minute: int = 0
     hub: bool = False
     vet_through: bool = False
@@ -72,6 +75,7 @@ class Registry:
         settings: how to answer.
         clock: the time; read once for each request.
         ring: holds the registry's key and no other; None serves statements without a signed view.
+        trust: keys of people; None: no decision is taken here.
         integrity: what is known about the blobs' bytes.
         transfers: bounds the threads that read blobs.
         tokens: access tokens.
@@ -88,6 +92,7 @@ class Registry:
     settings: ServerSettings = ServerSettings()
     clock: Callable[[], datetime] = utc_now
     ring: KeyRing | None = None
+    trust: Trust | None = None
     integrity: Integrity = field(init=False)
     transfers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_TRANSFERS))
     tokens: Tokens = field(init=False)

@@ -18,6 +18,9 @@ A name has one part or two (`gpt2`, `org/name`), which only the words after it t
     /api/assay/v1/lfs/{sha256}                      lfs-put
     /xet/v1/xorbs/default/{hash}                    xet-xorb
     /api/requests/{number}                          request
+    /api/assay/v1/evidence/{name}/{rev}             evidence
+    /api/assay/v1/decisions/{name}                  decisions
+    /api/assay/v1/tokens/{id}                       token
 """
 
 from __future__ import annotations
@@ -29,6 +32,12 @@ _FIXED = {
     "/": "page",
     "/healthz": "health",
     "/metrics": "metrics",
+    "/api/openapi.json": "openapi",
+    "/api/assay/v1/models": "models-status",
+    "/api/assay/v1/tokens": "tokens",
+    "/api/assay/v1/teams": "teams",
+    "/api/assay/v1/audit": "audit",
+    "/api/assay/v1/access": "access",
     "/api/models": "models",
     "/api/whoami-v2": "whoami",
     "/api/requests": "requests",
@@ -99,10 +108,20 @@ def parse_target(raw_path: bytes) -> Target | None:
 def _of_us(parts: list[str]) -> Target | None:
     if kind := _ONE_MORE.get(tuple(parts[:-1])):
         return Target(kind, path=parts[-1])
-    if parts[:4] == ["api", "assay", "v1", "attestations"] and 2 <= len(parts[4:]) <= 1 + _PARTS:  # noqa: PLR2004
-        return Target("attestations", "/".join(parts[4:-1]), parts[-1])
+    if parts[:3] == ["api", "assay", "v1"]:
+        return _of_ours(parts[3], parts[4:]) if parts[4:] else None
     if parts[-4:] == _LFS_BATCH and 1 <= len(parts[:-4]) <= _PARTS and parts[-5].endswith(".git"):
         return Target("lfs-batch", "/".join(parts[:-4]).removesuffix(".git"))
+    return None
+
+
+def _of_ours(kind: str, rest: list[str]) -> Target | None:
+    if kind in {"attestations", "evidence"} and 1 < len(rest) <= 1 + _PARTS:
+        return Target(kind, "/".join(rest[:-1]), rest[-1])
+    if kind == "decisions" and len(rest) <= _PARTS:
+        return Target(kind, "/".join(rest))
+    if kind == "tokens" and len(rest) == 1:
+        return Target("token", path=rest[0])
     return None
 
 

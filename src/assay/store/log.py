@@ -78,7 +78,8 @@ class LogEntry:
         previous: hash of the entry before.
         hash: of this entry.
         at: RFC 3339 time, UTC.
-        kind: `verdict`, `statement`, `admitted`, `refused`, `published`, `ref-moved`, `revoked`.
+        kind: `verdict`, `statement`, `admitted`, `refused`, `published`, `ref-moved`, `revoked`, `token-created`,
+            `token-revoked`, `team-changed`, `requested`, `break-glass`, `turned`.
         body: what was recorded, JSON-compatible.
     """
 
@@ -88,6 +89,10 @@ class LogEntry:
     at: str
     kind: str
     body: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is exported."""
+        return {key: getattr(self, key) for key in ("seq", "previous", "hash", "at", "kind", "body")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,13 @@ def entries(tx: Connection, after: int = 0) -> Iterator[LogEntry]:
     """All entries with a number above `after`, in order."""
     for row in _rows(tx, after):
         yield LogEntry(row.seq, row.previous, row.hash, row.at, row.kind, json.loads(row.body))
+
+
+def page(tx: Connection, after: int, limit: int) -> list[LogEntry]:
+    """At most `limit` entries with a number above `after`."""
+    query = select(schema.log).where(schema.log.c.seq > after).order_by(schema.log.c.seq).limit(limit)
+    rows = tx.execute(query).all()
+    return [LogEntry(row.seq, row.previous, row.hash, row.at, row.kind, json.loads(row.body)) for row in rows]
 
 
 def verify(tx: Connection, known: LogHead | None = None, sizes: Iterable[int] = ()) -> LogCheck:
