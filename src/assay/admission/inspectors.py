@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.inspections.builtin import BUILTIN
 from assay.inspections.load import Load
+from assay.inspections.tensors import Tensors
+from assay.registry.weights import Weights
 from assay.sandbox.guest import DEFAULT_REQUIRED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from assay.policy.model import Policy
+    from assay.store.index import Index
 
 INSPECTORS: tuple[Any, ...] = (*BUILTIN,)
 
@@ -19,3 +25,8 @@ def inspectors_for(policy: Policy) -> tuple[Any, ...]:
     wanted = {*policy.required, *policy.run}
     required = tuple(dict.fromkeys((*DEFAULT_REQUIRED, *policy.layers)))
     return (*INSPECTORS, *((Load(required),) if Load.name in wanted else ()))
+
+
+def tensors_of(index: Index) -> Callable[[], Tensors]:
+    """Makes the inspector that holds a model's tensors against those of every model in this index."""
+    return partial(Tensors, Weights(index))

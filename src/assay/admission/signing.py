@@ -65,7 +65,7 @@ def sign_admission(
         name: under which the model was judged.
         times: when fetching began, when it ended, when inspecting ended.
         bills: bills of materials, `cyclonedx` and `spdx`, as documents; each becomes a link of the chain.
-        considered: signed decisions and waivers of people that the verdict rests on.
+        considered: signed decisions and waivers of people, and conversions, that the verdict rests on.
         people: what they say, as `decide` heard it.
 
     Raises:

@@ -27,6 +27,7 @@ from assay.inspections.runner import inspect
 from assay.policy.decide import decide
 from assay.registry.catalog import Catalog
 from assay.registry.decisions import heard
+from assay.registry.lineage_record import record_admission
 from assay.registry.records import MAIN
 from assay.registry.rows import refuse_revoked
 from assay.sources.directory import fetch_directory
@@ -119,7 +120,7 @@ class Admission:
         self._ring = ring
         self._policy = policy
         self._access = access
-        self._inspectors = tuple(_all_inspectors(policy) if inspectors is None else inspectors)
+        self._inspectors = tuple(_all_inspectors(policy, index) if inspectors is None else inspectors)
         self._limits = limits
         self._trust = trust
         self._catalog = Catalog(index)
@@ -133,6 +134,11 @@ class Admission:
     def __exit__(self, *_: object) -> None:
         """Stop; what is unfinished is carried on by the next process."""
         self._engine.close()
+
+    @property
+    def resources(self) -> tuple[Index, Blobs, KeyRing, HubAccess]:
+        """What the process works with: for what is done beside an admission (`admission.conversion`)."""
+        return self._index, self._blobs, self._ring, self._access
 
     def vet(
         self,
@@ -241,6 +247,7 @@ class Admission:
         evidence = inspect(subject, self._inspectors, self._advance("inspect"))
         with self._index.transaction() as tx:
             digests = [str(self._index.put_evidence(one, tx)) for one in evidence]
+            record_admission(self._index, snapshot, evidence, tx)
         return {"evidence": digests, "inspected": _now()["now"]}
 
     def _decide(self, request: Json, fetched: Json, inspected: Json, clock: Json) -> Json:
@@ -277,7 +284,7 @@ class Admission:
             policy=self._policy,
             name=request["name"],
             times=(parse_time(fetched["started"]), parse_time(fetched["fetched"]), parse_time(inspected["inspected"])),
-            considered=considered,
+            considered=[*considered, *self._conversions(verdict.subject)],
             people=people,
         )
         with self._index.transaction() as tx:
@@ -302,6 +309,10 @@ class Admission:
             statements.append(first)
         published = self._catalog.publish(name, verdict.subject, verdict, statements, blobs=self._blobs)
         return {"revision": published.revision}
+
+    def _conversions(self, snapshot_id: Digest) -> list[Envelope]:
+        """What states that the snapshot was made from another one: the approval rests on it."""
+        return [one.envelope for one in self._index.statements_for(snapshot_id) if one.kind == "converted"]
 
     # --- what the steps refer to ----------------------------------------------------------------------------------
 
@@ -336,10 +347,10 @@ class Admission:
         return advance
 
 
-def _all_inspectors(policy: Policy) -> Iterable[Any]:
-    from assay.admission.inspectors import inspectors_for  # noqa: PLC0415 - every reader of every format: when needed
+def _all_inspectors(policy: Policy, index: Index) -> Iterable[Any]:
+    from assay.admission.inspectors import inspectors_for, tensors_of  # noqa: PLC0415 - every reader: when needed
 
-    return inspectors_for(policy)
+    return (*inspectors_for(policy), tensors_of(index))
 
 
 def _present(thing: Thing | None, digest: Digest) -> Thing:

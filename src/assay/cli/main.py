@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("assay.cli.token", "access tokens of the registry"),
     "key": ("assay.cli.key", "make, trust, rotate and revoke keys"),
     "log": ("assay.cli.log", "check the append-only log, sign checkpoints of it, prove and witness"),
+    "lineage": ("assay.cli.lineage", "what a model comes from, and what comes from it"),
     "scrub": ("assay.cli.scrub", "read every stored blob again and compare it with its name"),
     "policy": ("assay.cli.policy", "show the policy that decides"),
 }

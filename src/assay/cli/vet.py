@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.cli.output import add_output_arguments, progress_bar
 from assay.cli.settings import add_data_argument, load_settings
-from assay.core.errors import AssayError, UsageError
+from assay.core.errors import AssayError, ContentError, UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from assay.admission.request import HubAccess
+    from assay.admission.request import HubAccess, Request
     from assay.admission.spine import Admission, Vetted
     from assay.cli.settings import Settings
     from assay.policy.model import Policy
+    from assay.store.index import Index
 
 EXIT_CODES = {"ADMIT": 0, "REJECT": 1, "HOLD": 2}
 EXIT_ERROR = 3
@@ -34,6 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ref", nargs="?", metavar="REF|PATH", help="hf://org/name@revision, a directory or a file")
     parser.add_argument("--as", dest="name", metavar="ORG/NAME", help="judge and publish it under this name")
     parser.add_argument("--hub-url", metavar="URL", help="hub that hf:// references are fetched from")
+    parser.add_argument("--convert", action="store_true", help="convert it to safe formats first, and publish that")
+    parser.add_argument("--key", default="", metavar="NAME", help="with --convert: dict of tensors to take")
     parser.add_argument("--resume", action="store_true", help="carry on every admission that was interrupted")
     add_data_argument(parser)
     add_output_arguments(parser)
@@ -64,8 +69,32 @@ def _vet(args: argparse.Namespace) -> int:
             results = admission.carry_on_all(notice=notice, progress=progress or silent)
         else:
             request = Request.of(args.ref, args.name, settings.hub_url, access)
-            results = [admission.vet(request, notice=notice, progress=progress or silent)]
+            vet = partial(_vet_converted, args) if args.convert else type(admission).vet
+            results = [vet(admission, request, notice=notice, progress=progress or silent)]
     return _show(args, results)
+
+
+def _vet_converted(
+    args: argparse.Namespace,
+    admission: Admission,
+    request: Request,
+    *,
+    notice: Callable[[str], None],
+    progress: Callable[[str, int, int], None],
+) -> Vetted | AssayError:
+    """The safe version instead of the original; the original itself when the scan found something in its pickle."""
+    from assay.admission.conversion import prepare  # noqa: PLC0415
+    from assay.conversion.result import Refused  # noqa: PLC0415
+
+    try:
+        prepared = prepare(request, admission.resources, args.key, progress)
+    except Refused as error:
+        if not error.findings:
+            return error
+        notice(f"not converted: {error}; the original is judged")
+        return admission.vet(request, notice=notice, progress=progress)
+    vetted = admission.vet(prepared.request, notice=notice, progress=progress)
+    return replace(vetted, statements=(("converted", prepared.statement), *vetted.statements))
 
 
 def hub_access(settings: Settings) -> HubAccess:
@@ -92,7 +121,7 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
     policy = load_policy(None if settings.policy is None else read_policy(settings.policy))
     index = Index.open(settings.database_url)
     blobs = open_blobs(settings.blobs_url)
-    inspectors = _inspectors(settings, policy)
+    inspectors = _inspectors(settings, policy, index)
     return Admission(
         settings.workflow_url,
         index=index,
@@ -105,15 +134,15 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
     )
 
 
-def _inspectors(settings: Settings, policy: Policy) -> tuple[Any, ...] | None:
+def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, ...] | None:
     """All of them, and the evaluations that the settings name; None: the admission's own choice."""
     if not settings.suites:
         return None
-    from assay.admission.inspectors import inspectors_for  # noqa: PLC0415
+    from assay.admission.inspectors import inspectors_for, tensors_of  # noqa: PLC0415
     from assay.evaluation.inspector import Evaluations, Pin  # noqa: PLC0415
 
     pins = tuple(Pin.parse(entry, settings.data) for entry in settings.suites)
-    return (*inspectors_for(policy), Evaluations(pins, layers=policy.layers))
+    return (*inspectors_for(policy), tensors_of(index), Evaluations(pins, layers=policy.layers))
 
 
 def _notices(*, quiet: bool) -> Callable[[str], None]:
@@ -133,7 +162,7 @@ def _show(args: argparse.Namespace, results: list[Vetted | AssayError]) -> int:
     for result in results:
         if isinstance(result, AssayError):
             sys.stderr.write(f"assay: error: {printable(str(result), limit=2000)}\n")
-            status = EXIT_ERROR
+            status = max(status, EXIT_CODES["HOLD"] if isinstance(result, ContentError) else EXIT_ERROR)
             continue
         status = max(status, EXIT_CODES[result.verdict.decision.value])
         if args.format == "json":
@@ -143,5 +172,7 @@ def _show(args: argparse.Namespace, results: list[Vetted | AssayError]) -> int:
     if args.format == "json":
         from assay.cli.output import print_json  # noqa: PLC0415
 
-        print_json({"schema": "assay.vet-all/v1", "results": documents} if args.resume else documents[0])
+        print_json(
+            {"schema": "assay.vet-all/v1", "results": documents} if args.resume or not documents else documents[0]
+        )
     return status
