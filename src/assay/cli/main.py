@@ -41,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "log": ("assay.cli.log", "check the append-only log, sign checkpoints of it, prove and witness"),
     "lineage": ("assay.cli.lineage", "what a model comes from, and what comes from it"),
     "scrub": ("assay.cli.scrub", "read every stored blob again and compare it with its name"),
+    "gc": ("assay.cli.gc", "delete the bytes that nothing needs any more; a storage report"),
+    "hold": ("assay.cli.hold", "legal holds: what must not be deleted"),
     "policy": ("assay.cli.policy", "show the policy that decides"),
 }
 

@@ -21,6 +21,7 @@ from assay.registry import checks, rows
 from assay.registry.decisions import rejection
 from assay.registry.recent import RecentSnapshots
 from assay.registry.records import MAIN, Model, Page, Ref, Refused, Resolved, Revision
+from assay.registry.retention import unmark
 from assay.store import log
 from assay.store.schema import decisions, ref_moves, revisions, revocations, statements
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from assay.core.snapshot import Snapshot
     from assay.store.blobs import Blobs
     from assay.store.index import Index, StoredStatement
 
@@ -83,9 +85,10 @@ class Catalog:
         if verdict.subject != snapshot_id or not verdict.live(now):
             raise UsageError(f"only a live ADMIT of {snapshot_id} publishes it", hint="vet it again")
         approval = checks.approval(statements, name, verdict)
-        self._check_blobs(snapshot_id, blobs)
+        snapshot = self._check_blobs(snapshot_id, blobs)
         with self.index.transaction() as tx:
             rows.refuse_revoked(tx, name, snapshot_id)
+            unmark(tx, snapshot, blobs)
             self._check_evidence(verdict, tx)
             self._decide(tx, name, verdict, now)
             for one in statements:
@@ -167,13 +170,14 @@ class Catalog:
             tx.execute(insert(revocations).values(**values, revoked_at=format_time(now)))
             log.append(tx, "revoked", {"snapshot": snapshot_id.hex, "reason": reason, "statement": digest}, now)
 
-    def _check_blobs(self, snapshot_id: Digest, blobs: Blobs) -> None:
+    def _check_blobs(self, snapshot_id: Digest, blobs: Blobs) -> Snapshot:
         snapshot = self.index.get_snapshot(snapshot_id)
         if snapshot is None:
             raise UsageError(f"snapshot {snapshot_id} is not in the index", hint="put it there first")
         for entry in snapshot.files:
             if blobs.size(entry.digest) != entry.size:
                 raise IntegrityError(f"blob {entry.digest} has another size than {entry.path!r} of the snapshot")
+        return snapshot
 
     def _check_evidence(self, verdict: Verdict, tx: Connection) -> None:
         for digest in verdict.evidence:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from assay.core.canonical import canonical_json
 from assay.core.digest import Digest
@@ -28,6 +28,7 @@ from assay.registry.queue import SNAPSHOT, UPLOAD, Work, WorkQueue
 from assay.registry.records import MAIN
 from assay.registry.rows import by_revision, newest, target
 from assay.store import log
+from assay.store.schema_retention import collected
 from assay.store.schema_uploads import sent, upload_keys, uploads
 
 if TYPE_CHECKING:
@@ -277,6 +278,7 @@ class Uploads:
     def _note(self, kind: str, label: str, digest: Digest, size: int, *, name: str, actor: str) -> bool:
         mine = {"kind": kind, "label": label, "name": name, "actor": actor}
         with self._index.transaction() as tx:
+            tx.execute(delete(collected).where(collected.c.digest == digest.hex))  # it is needed (again)
             same = [sent.c[key] == value for key, value in mine.items()]
             if tx.execute(select(sent.c.seq).where(*same)).first() is not None:
                 return False

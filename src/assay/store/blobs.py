@@ -136,6 +136,10 @@ class Blobs:
         """A URL that reads the blob for `seconds`, when the store can make one; else None."""
         return self._storage.presigned_url(digest, seconds)
 
+    def objects(self) -> Iterator[tuple[str, int]]:
+        """Key and size of everything that is stored."""
+        yield from self._storage.objects()
+
     def scrub(self) -> Iterator[ScrubResult]:
         """Re-hash every stored object, one result each; an unreadable or misplaced one is a problem, never an error."""
         for name, size in self._storage.objects():
