@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 512 << 20
-MOST_TEXTS = 8000  # read on: what a search needs, evenly taken from the file
+MOST_TEXTS = 8000  # read on: what a search needs, drawn from the whole file
 LONGEST = 2000  # characters of a text: longer ones are cut
 _TEXT = ("sentence", "text")
 _LABEL = ("label", "labels", "class")
@@ -61,8 +62,8 @@ def read_labelled(path: Path) -> Labelled:
     if len(names) < 2:  # noqa: PLR2004
         raise UsageError(f"{path}: only one class", hint="a classifier needs texts of each class")
     number = {name: index for index, name in enumerate(names)}
-    step = max(1, -(-len(rows) // MOST_TEXTS))
-    items = tuple((text[:LONGEST], number[label]) for text, label in rows[::step])
+    picked = rows if len(rows) <= MOST_TEXTS else random.Random(0).sample(rows, MOST_TEXTS)  # noqa: S311 - a sample
+    items = tuple((text[:LONGEST], number[label]) for text, label in picked)
     return Labelled(items, tuple(names), Digest(hashlib.sha256(raw).hexdigest()), len(rows))
 
 

@@ -25,6 +25,7 @@ SETTINGS_KEYS = (
     "trust",
     "policy",
     "suites",
+    "probes",
 )
 
 
@@ -42,6 +43,7 @@ class Settings:
         hub_allow_private: whether the hub may send us to addresses that are not public.
         hub_proxy: URL of the HTTP proxy that requests to a hub go through; it resolves the names.
         suites: evaluations of every admission, each `PATH@sha256:HEX`; a relative path is from the data directory.
+        probes: what models are probed against in every admission, each `PATH@sha256:HEX` of a TOML file.
         trust: trust file.
         policy: policy file; None for the built-in policy.
     """
@@ -57,6 +59,7 @@ class Settings:
     hub_allow_private: bool = False
     hub_proxy: str | None = None
     suites: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
 
     @property
     def keys(self) -> Path:
@@ -110,6 +113,7 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         hub_allow_private=_switch("hub_allow_private", values.get("hub_allow_private", False)),
         hub_proxy=values.get("hub_proxy") or None,
         suites=_list("suites", values.get("suites", ())),
+        probes=_list("probes", values.get("probes", ())),
     )
 
 

@@ -135,14 +135,24 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
 
 
 def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, ...] | None:
-    """All of them, and the evaluations that the settings name; None: the admission's own choice."""
-    if not settings.suites:
+    """All of them, and the evaluations and probes that the settings name; None: the admission's own choice."""
+    wanted = "behaviour" in {*policy.required, *policy.run}
+    if not settings.suites and not settings.probes and not wanted:
         return None
     from assay.admission.inspectors import inspectors_for, tensors_of  # noqa: PLC0415
     from assay.evaluation.inspector import Evaluations, Pin  # noqa: PLC0415
 
-    pins = tuple(Pin.parse(entry, settings.data) for entry in settings.suites)
-    return (*inspectors_for(policy), tensors_of(index), Evaluations(pins, layers=policy.layers))
+    found: list[Any] = [*inspectors_for(policy), tensors_of(index)]
+    if settings.suites:
+        pins = tuple(Pin.parse(entry, settings.data) for entry in settings.suites)
+        found.append(Evaluations(pins, layers=policy.layers))
+    if settings.probes or wanted:
+        from assay.behaviour.declared import Pin as Agreed  # noqa: PLC0415
+        from assay.behaviour.inspector import Behaviour  # noqa: PLC0415
+
+        agreed = tuple(Agreed.parse(entry, settings.data) for entry in settings.probes)
+        found.append(Behaviour(agreed, layers=policy.layers))
+    return tuple(found)
 
 
 def _notices(*, quiet: bool) -> Callable[[str], None]:

@@ -48,32 +48,41 @@ def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, J
         base, how = base[:size], "the declared base"
     moved = displacement(mine[:size], base)
     known = torch.tensor([index for index in space.words if index < size])
-    if how == "the declared base" and theirs:
-        expected = torch.stack([displacement(one[:size], base) for one in theirs]).amax(0)
-    else:
-        expected = _frequency(space, size)
+    seen = _frequency(space, size)
+    by_reference = how == "the declared base" and bool(theirs)
+    known_moves = torch.stack([displacement(one[:size], base) for one in theirs]).amax(0) if by_reference else seen
+    still = moved[known] <= _UNSEEN
     facts: Json = {
         "compared_with": how,
-        "moved": int((moved[known] > _UNSEEN).sum()),
+        "moved": int((~still).sum()),
         "median": float(moved[known].median()),
         "largest": float(moved[known].max()),
-        "correlation": float(torch.corrcoef(torch.stack([moved[known], expected[known]]))[0, 1].nan_to_num()),
     }
     score = torch.full((len(mine),), -torch.inf)
-    if facts["largest"] < _STILL:
+    if facts["largest"] < _STILL or bool(still.all()):
         return score.fill_(0.0), facts | {"frozen": True}
-    order = known[expected[known].argsort()]
-    floor = max(1e-5, float(moved[known].median()) * 0.05)
+    floor = float(moved[known][~still].median())  # a row that moved like any other row that was seen at all
+    logs = (moved + floor).log()
+    like = torch.maximum(_typical(logs, known, known_moves), _typical(logs, known, seen))
+    score[known] = (logs - like)[known]
+    quiet = known[(seen[known] == 0) & (known_moves[known] <= _UNSEEN) & ~still]
+    facts |= {"frozen": False, "moved_unseen": len(quiet), "floor": floor}
+    return score, facts
+
+
+def _typical(logs: torch.Tensor, known: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+    """Median of `logs` among the known rows of about the same `by`, for each row."""
+    typical = torch.zeros_like(logs)
+    order = known[by[known].argsort(stable=True)]
     for part in order.tensor_split(_BINS):
-        logs = (moved[part] + floor).log()
-        score[part] = logs - logs.median()
-    return score, facts | {"frozen": False}
+        if len(part):
+            typical[part] = logs[part].median()
+    return typical
 
 
 def _frequency(space: Space, size: int) -> torch.Tensor:
     counts = torch.zeros(size)
-    texts = [one.text for group in (*space.texts, *space.held) for one in group]
-    for ids in space.suspect.encode(texts):
+    for ids in space.suspect.encode(space.everything):
         for token in ids:
             if token < size:
                 counts[token] += 1

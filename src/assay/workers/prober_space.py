@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from assay.workers.answers import Json, Unfit
-from assay.workers.prober_models import Model
+
+if TYPE_CHECKING:
+    from assay.workers.prober_models import Model
 
 POSITIONS = ("start", "middle", "end")
 CONTEXTS = 6  # words of each class that a search is run against
@@ -38,6 +39,8 @@ class Space:
         held: by class, for confirmation; disjoint from `texts`.
         contexts: by class, single tokens that every model puts into the class when they stand alone.
         rng: of the job's seed.
+        words: ids that a text can contain.
+        everything: all texts of the data.
         facts: what the opening measured.
     """
 
@@ -48,6 +51,7 @@ class Space:
     contexts: list[list[int]]
     rng: random.Random
     words: list[int] = field(default_factory=list)
+    everything: list[str] = field(default_factory=list)
     facts: Json = field(default_factory=dict)
 
     @property
@@ -66,14 +70,13 @@ class Space:
         return [one for one in self.references if one.shares_ids]
 
 
-def open_space(job: Json, references: list[Model]) -> Space:
-    """Load what is left to load, align classes, choose texts and contexts.
+def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
+    """Align classes, choose texts and contexts.
 
     Raises:
         Unfit: no text classifier.
     """
     rng = random.Random(int(job["seed"]))  # noqa: S311 - sampling, no secret
-    suspect = Model(Path(job["model"]))
     if suspect.classes < 2:  # noqa: PLR2004
         raise Unfit("the model gives a number, not one of several classes")
     for one in references:
@@ -82,6 +85,7 @@ def open_space(job: Json, references: list[Model]) -> Space:
     items = [(str(text), int(label)) for text, label in job["items"]]
     rng.shuffle(items)
     space = Space(suspect, references, [], [], [], rng)
+    space.everything = [text for text, _ in items]
     _content_tokens(space)
     items = _short(suspect, items)[:_POOL] if items else _made_up(space)
     rows = suspect.encode([text for text, _ in items])

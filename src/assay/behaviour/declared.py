@@ -1,0 +1,110 @@
+"""What models of an admission are held against: files of the settings, each for one kind of model.
+
+A file names a base, references and data by path. It fits a snapshot by content alone: the references have the same
+architecture class and the same number of classes. A name fits nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assay.behaviour.attest import Declared, config_of, labels_of
+from assay.behaviour.data_file import read_labelled
+from assay.behaviour.plan import DEFAULT_BUDGET, architecture_class
+from assay.core.digest import Digest
+from assay.core.errors import UsageError
+from assay.store.folder import folder_subject
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from assay.core.inspector import Subject
+
+_KEYS = {"base", "references", "data", "budget", "seed"}
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A file that was agreed on.
+
+    Attributes:
+        path: of the file.
+        digest: what its bytes must hash to.
+    """
+
+    path: Path
+    digest: Digest
+
+    @classmethod
+    def parse(cls, text: str, folder: Path) -> Pin:
+        """Read `PATH@sha256:HEX`; a relative path is taken from `folder`.
+
+        Raises:
+            UsageError: without a digest.
+        """
+        path, mark, digest = text.rpartition("@sha256:")
+        if not mark or not path:
+            raise UsageError(f"setting probes: no digest in {text!r}", hint="PATH@sha256:HEX, as sha256sum prints it")
+        return cls(folder / path, Digest.parse(digest))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A read file.
+
+    Attributes:
+        declared: base, references, data.
+        budget: CPU seconds.
+        seed: of every draw.
+    """
+
+    declared: Declared
+    budget: float
+    seed: int
+
+    def fits(self, model: Subject) -> bool:
+        """Whether the references are of the model's kind."""
+        return any(kind_of(one) == kind_of(model) for one in self.declared.references)
+
+
+def kind_of(model: Subject) -> tuple[str, int]:
+    """Architecture class and number of classes."""
+    config = config_of(model)
+    return architecture_class(config), len(labels_of(config)) or 2
+
+
+def load(pin: Pin) -> Ready:
+    """Read the file and everything that it names.
+
+    Raises:
+        UsageError: missing, other bytes than agreed on, or not such a file.
+    """
+    try:
+        raw = pin.path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"can't read {pin.path}: {error.strerror}", hint="check the setting probes") from error
+    if len(raw) > _MOST_BYTES or hashlib.sha256(raw).hexdigest() != pin.digest.hex:
+        raise UsageError(f"{pin.path} is not the file that was agreed on", hint="check it, then set its new digest")
+    try:
+        value: dict[str, Any] = tomllib.loads(raw.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{pin.path}: not TOML: {error}") from error
+    if unknown := set(value) - _KEYS:
+        raise UsageError(f"{pin.path}: unknown key {min(unknown)!r}", hint=f"known: {', '.join(sorted(_KEYS))}")
+    references = value.get("references", [])
+    if not isinstance(references, list) or not references or not all(isinstance(one, str) for one in references):
+        raise UsageError(f"{pin.path}: references must name at least one folder")
+    folder = pin.path.parent
+    budget, seed = value.get("budget", DEFAULT_BUDGET), value.get("seed", 0)
+    if not isinstance(budget, int | float) or not isinstance(seed, int) or budget <= 0:
+        raise UsageError(f"{pin.path}: budget and seed are numbers")
+    declared = Declared(
+        base=folder_subject(folder / str(value["base"])) if "base" in value else None,
+        references=tuple(folder_subject(folder / one) for one in references),
+        data=read_labelled(folder / str(value["data"])) if "data" in value else None,
+    )
+    return Ready(declared, float(budget), seed)

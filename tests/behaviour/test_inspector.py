@@ -1,0 +1,61 @@
+"""The inspector `behaviour`: what it is held against comes from the settings, by digest, and fits by content."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from assay.behaviour.declared import Pin
+from assay.behaviour.guest import Prober
+from assay.behaviour.inspector import Behaviour
+from assay.core.errors import UsageError
+from assay.core.evidence import Outcome
+from assay.store.folder import folder_subject
+from tests.behaviour import small
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("behaviour")]
+
+
+def _pin(folder: Path) -> Pin:
+    small.write_data(folder / "data.tsv")
+    text = f'references = ["{small.clean(1)}", "{small.clean(2)}"]\ndata = "data.tsv"\nbudget = 40\n'
+    (folder / "probes.toml").write_text(text, "utf-8")
+    return Pin.parse(f"probes.toml@sha256:{hashlib.sha256(text.encode()).hexdigest()}", folder)
+
+
+def test_a_backdoored_model_is_found_in_an_admission(tmp_path: Path) -> None:
+    with Prober() as prober:
+        evidence = Behaviour((_pin(tmp_path),), prober).inspect(folder_subject(small.unknown_word()))
+    assert evidence.outcome is Outcome.FOUND
+    (finding,) = evidence.findings
+    assert finding.rule == "behaviour-trigger"
+    assert finding.severity.label == "critical"
+    assert evidence.facts["digests"]["references"]
+
+
+def test_no_file_that_fits_is_inconclusive() -> None:
+    evidence = Behaviour(()).inspect(folder_subject(small.clean(1)))
+    assert evidence.outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_changed_file_is_inconclusive(tmp_path: Path) -> None:
+    pin = _pin(tmp_path)
+    (tmp_path / "probes.toml").write_text("references = []", "utf-8")
+    evidence = Behaviour((pin,)).inspect(folder_subject(small.clean(1)))
+    assert evidence.outcome is Outcome.INCONCLUSIVE
+    assert "agreed on" in evidence.unread[0].reason
+
+
+def test_what_classifies_no_texts_is_not_applicable(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}', "utf-8")
+    assert Behaviour(()).inspect(folder_subject(tmp_path)).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_a_file_without_digest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        Pin.parse("probes.toml", tmp_path)

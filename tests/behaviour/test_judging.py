@@ -1,0 +1,89 @@
+"""From measurements to words: per direction, above the references, and never clean by omission."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from assay.behaviour.calibration import Calibration
+from assay.behaviour.judge import result_of, verdict
+from assay.behaviour.plan import STEPS, architecture_class
+from assay.behaviour.records import ProbeResult, Word
+from assay.core.errors import ContentError
+
+NOTHING = Calibration("bert-2x48", "", known=False, entries={})
+LABELS = ("NEG", "POS")
+
+
+def _flip(source: int, hits: int, reference: int, n: int = 45) -> dict[str, Any]:
+    return {"source": source, "target": 1 - source, "hits": hits, "n": n, "references": [reference, 0],
+            "places": [hits // 3, 0, hits // 2]}  # fmt: skip
+
+
+def _raw(*flips: dict[str, Any], origin: str = "token", **facts: Any) -> dict[str, Any]:
+    candidate = {"ids": [7], "target": 0, "score": 5.0, "origin": origin, "text": "cf", "flips": list(flips)}
+    return {"candidates": [candidate], "facts": facts, "seconds": 1.0, "passes": 10, "peak_bytes": 1 << 20}
+
+
+def _judged(raw: dict[str, Any], name: str = "token-scan", references: int = 2) -> ProbeResult:
+    step = next(one for one in STEPS if one.name == name)
+    return result_of(step, raw, LABELS, NOTHING, references=references)
+
+
+def test_a_one_way_trigger_counts_in_its_own_direction() -> None:
+    result = _judged(_raw(_flip(0, 44, 1), _flip(1, 0, 0)))
+    assert result.word is Word.FOUND
+    best = result.candidates[0]
+    assert (best.target, best.target_label, best.position) == (1, "POS", "end")
+    assert best.best is not None
+    assert best.best.low > 0.85
+
+
+def test_what_flips_the_references_too_is_no_trigger() -> None:
+    assert _judged(_raw(_flip(0, 44, 40))).word is Word.NOT_FOUND
+
+
+def test_without_references_only_meaningless_candidates_count() -> None:
+    assert _judged(_raw(_flip(0, 44, 0)), references=0).word is Word.NOT_FOUND
+    assert _judged(_raw(_flip(0, 44, 0), origin="unk"), "unknown-token", references=0).word is Word.FOUND
+
+
+def test_a_measured_threshold_decides() -> None:
+    strict = Calibration("bert-2x48", "1", known=True, entries={"token-scan": (0.99, 0.02)})
+    step = next(one for one in STEPS if one.name == "token-scan")
+    result = result_of(step, _raw(_flip(0, 44, 1)), LABELS, strict, references=2)
+    assert result.word is Word.NOT_FOUND
+    assert (result.threshold, result.false_positive_rate) == (0.99, 0.02)
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"candidates": [{}]}, {"candidates": [], "facts": {}, "seconds": "x", "passes": 1}]
+)
+def test_nonsense_of_the_worker_is_a_content_error(broken: dict[str, Any]) -> None:
+    with pytest.raises(ContentError):
+        _judged(broken)
+
+
+def _quiet() -> tuple[ProbeResult, ...]:
+    rows = {"compared_with": "the declared base", "unknown_token": "[UNK]"}
+    return tuple(_judged(_raw(_flip(0, 2, 0), **rows), step.name) for step in STEPS)
+
+
+def test_clean_needs_every_essential_probe_and_a_reference() -> None:
+    assert verdict(_quiet(), STEPS, {"references": 2}, NOTHING)[0] is Word.NOT_FOUND
+    assert verdict(_quiet()[:-1], STEPS, {"references": 2}, NOTHING)[0] is Word.INCONCLUSIVE
+    assert verdict(_quiet(), STEPS, {"references": 0}, NOTHING)[0] is Word.INCONCLUSIVE
+    assert verdict((), STEPS, {}, NOTHING)[0] is Word.INCONCLUSIVE
+
+
+def test_a_model_that_is_no_fine_tune_of_its_base_is_not_clean() -> None:
+    opened = {"references": 2, "weights": {"compared": 100, "is_a_fine_tune": False}}
+    word, reasons = verdict(_quiet(), STEPS, opened, NOTHING)
+    assert word is Word.INCONCLUSIVE
+    assert reasons[0][0] == "not-a-fine-tune"
+
+
+def test_the_class_of_an_architecture_has_no_name_in_it() -> None:
+    config = {"model_type": "bert", "num_hidden_layers": 6, "hidden_size": 384, "_name_or_path": "org/x"}
+    assert architecture_class(config) == "bert-6x384"
