@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from assay.inspections.builtin import BUILTIN
 from assay.inspections.load import Load
+from assay.inspections.origin import OriginProof
 from assay.inspections.tensors import Tensors
 from assay.registry.weights import Weights
 from assay.sandbox.guest import DEFAULT_REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from assay.policy.model import Policy
     from assay.store.index import Index
@@ -20,11 +22,17 @@ if TYPE_CHECKING:
 INSPECTORS: tuple[Any, ...] = (*BUILTIN,)
 
 
-def inspectors_for(policy: Policy) -> tuple[Any, ...]:
-    """The built-in ones, and those that run only where the policy requires or names them: they need more than assay."""
+def inspectors_for(policy: Policy, trust: Path | None = None) -> tuple[Any, ...]:
+    """The built-in ones, and those that run only where the policy requires or names them: they need more than assay.
+
+    Args:
+        policy: names them.
+        trust: the trust file, for what came signed.
+    """
     wanted = {*policy.required, *policy.run}
     required = tuple(dict.fromkeys((*DEFAULT_REQUIRED, *policy.layers)))
-    return (*INSPECTORS, *((Load(required),) if Load.name in wanted else ()))
+    further = {Load.name: Load(required), OriginProof.name: OriginProof(trust)}
+    return (*INSPECTORS, *(one for name, one in further.items() if name in wanted))
 
 
 def tensors_of(index: Index) -> Callable[[], Tensors]:

@@ -134,19 +134,17 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
     )
 
 
-def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, ...] | None:
-    """All of them, and the evaluations and probes that the settings name; None: the admission's own choice."""
-    wanted = "behaviour" in {*policy.required, *policy.run}
-    if not settings.suites and not settings.probes and not wanted:
-        return None
+def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, ...]:
+    """Those of the policy, and the evaluations and probes that the settings name."""
     from assay.admission.inspectors import inspectors_for, tensors_of  # noqa: PLC0415
-    from assay.evaluation.inspector import Evaluations, Pin  # noqa: PLC0415
 
-    found: list[Any] = [*inspectors_for(policy), tensors_of(index)]
+    found: list[Any] = [*inspectors_for(policy, settings.trust), tensors_of(index)]
     if settings.suites:
+        from assay.evaluation.inspector import Evaluations, Pin  # noqa: PLC0415
+
         pins = tuple(Pin.parse(entry, settings.data) for entry in settings.suites)
         found.append(Evaluations(pins, layers=policy.layers))
-    if settings.probes or wanted:
+    if settings.probes or "behaviour" in {*policy.required, *policy.run}:
         from assay.behaviour.declared import Pin as Agreed  # noqa: PLC0415
         from assay.behaviour.inspector import Behaviour  # noqa: PLC0415
 
