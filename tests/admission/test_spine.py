@@ -69,18 +69,19 @@ def test_an_admitted_model_is_signed_published_and_main(world, model):
 def test_the_statements_form_a_chain_and_every_signature_is_of_its_role(world, model):
     vetted = world.vet(model)
     stored = world.index.statements_for(vetted.snapshot.id)
-    assert [one.kind for one in stored] == ["fetched", "scanned", "approved", "oms", "ref"]
-    assert [(one.kind, one.envelope.digest) for one in stored[:4]] == list(vetted.statements)
+    assert [one.kind for one in stored] == ["fetched", "scanned", "cyclonedx", "spdx", "approved", "oms", "ref"]
+    assert [(one.kind, one.envelope.digest) for one in stored[:6]] == list(vetted.statements)
     for one in stored:
         assert one.role in SIGNERS[one.kind]
         dsse.verify(one.envelope, [world.ring.public(one.role)])
         assert from_bundle(one.bundle) == one.envelope
     by_kind = {one.kind: one.envelope for one in stored}
     assert inputs_of(by_kind["scanned"].statement()) == (by_kind["fetched"].digest,)
-    assert inputs_of(by_kind["approved"].statement()) == (by_kind["fetched"].digest, by_kind["scanned"].digest)
+    assert inputs_of(by_kind["cyclonedx"].statement()) == (by_kind["scanned"].digest,)
+    assert inputs_of(by_kind["approved"].statement()) == tuple(one.envelope.digest for one in stored[:4])
     assert inputs_of(by_kind["ref"].statement()) == (by_kind["approved"].digest,)
     assert verdict_of(by_kind["approved"].statement()) == vetted.verdict
-    for kind in ("fetched", "scanned", "approved"):
+    for kind in ("fetched", "scanned", "cyclonedx", "spdx", "approved"):
         check_subjects(by_kind[kind].statement(), vetted.snapshot)
     check_oms(by_kind["oms"].statement(), vetted.snapshot)
 
@@ -95,8 +96,8 @@ def test_a_rejected_model_is_refused_by_name_with_signed_reasons(world, model):
         world.catalog.resolve("org/model")
     assert refused.value.kind == "rejected"
     stored = world.index.statements_for(vetted.snapshot.id)
-    assert [one.kind for one in stored] == ["fetched", "scanned", "approved"]
-    assert stored[2].envelope.statement().predicate["verificationResult"] == "FAILED"
+    assert [one.kind for one in stored] == ["fetched", "scanned", "cyclonedx", "spdx", "approved"]
+    assert stored[4].envelope.statement().predicate["verificationResult"] == "FAILED"
     assert world.catalog.revisions("org/model") == ()
 
 
@@ -150,9 +151,9 @@ def test_files_that_are_rejected_later_do_not_take_the_admitted_ones_along(world
 def test_the_signer_decides_again_and_refuses_a_verdict_that_the_evidence_does_not_bear_out(world, model, monkeypatch):
     make_model(model, payload="EVIL")
 
-    def bribed(snapshot, evidence, policy, now):
+    def bribed(snapshot, evidence, policy, now, *people):
         clean = replace(evidence[0], outcome=evidence[0].outcome.CLEAN, findings=())
-        return decide(snapshot, [clean], policy, now)
+        return decide(snapshot, [clean], policy, now, *people)
 
     monkeypatch.setattr(spine, "decide", bribed)
     with pytest.raises(TrustError, match="does not bear out"):
@@ -248,7 +249,7 @@ def test_nothing_secret_and_nothing_big_is_in_the_workflow_database(tmp_path, wo
     assert b"hub-token" not in data
     with sqlite3.connect(world.data / "workflow.sqlite") as database:
         rows = database.execute("SELECT output, serialization FROM operation_outputs").fetchall()
-    assert len(rows) == 6
+    assert len(rows) == 7
     for output, serialization in rows:
         assert serialization == "assay_json"
         assert len(output) < 2000

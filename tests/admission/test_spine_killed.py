@@ -25,11 +25,12 @@ POINTS = {
     "inspect: done, not recorded": "assay.admission.spine:_now:3:after",
     "decide: before the verdict is stored": "assay.store.index:Index.put_verdict:1:before",
     "decide: done, not recorded": "assay.store.index:Index.put_verdict:1:after",
+    "bom: done, not recorded": "assay.admission.spine:write_boms:1:after",
     "sign: before signing": "assay.admission.spine:sign_admission:1:before",
     "sign: in an open transaction": "assay.store.index:Index.put_statement:2:after",
     "publish: before signing the ref": "assay.admission.spine:sign_first_ref:1:before",
-    "publish: in an open transaction": "assay.store.log:append:8:after",
-    "publish: before the log of the ref": "assay.store.log:append:9:before",
+    "publish: in an open transaction": "assay.store.log:append:10:after",
+    "publish: before the log of the ref": "assay.store.log:append:11:before",
     "publish: done, not recorded": "assay.registry.catalog:Catalog.publish:1:after",
     "after the last step": "assay.admission.engine:_result:1:before",
 }
@@ -37,7 +38,7 @@ POINTS = {
 
 def kill(data: Path, model: Path, point: str) -> None:
     command = [sys.executable, "-m", "tests.admission.killed", str(data), str(model), point]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 
 
@@ -49,9 +50,9 @@ def whole(world: World, model: Path) -> None:
     assert world.catalog.resolve("org/model").revision == vetted.revision
     assert [revision.revision for revision in world.catalog.revisions("org/model")] == [vetted.revision]
     kinds = Counter(one.kind for one in world.index.statements_for(vetted.snapshot.id))
-    assert kinds == {"fetched": 1, "scanned": 1, "approved": 1, "oms": 1, "ref": 1}
+    assert kinds == {"fetched": 1, "scanned": 1, "cyclonedx": 1, "spdx": 1, "approved": 1, "oms": 1, "ref": 1}
     entries = Counter(kind for kind, _ in world.log())
-    assert entries == {"verdict": 1, "statement": 5, "admitted": 1, "published": 1, "ref-moved": 1}
+    assert entries == {"verdict": 1, "statement": 7, "admitted": 1, "published": 1, "ref-moved": 1}
     assert world.index.verify_log().ok
     assert [result for result in world.blobs.scrub() if result.problem] == []
 

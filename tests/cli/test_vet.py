@@ -82,7 +82,8 @@ def test_the_real_model_is_admitted(cli, real_model):
     assert report["subject"]["origin"] == real_model.as_uri()
     assert len(report["revision"]) == 40
     assert report["main"] == report["revision"]
-    assert [one["kind"] for one in report["statements"]] == ["fetched", "scanned", "approved", "oms"]
+    kinds = ["fetched", "scanned", "cyclonedx", "spdx", "approved", "oms"]
+    assert [one["kind"] for one in report["statements"]] == kinds
     assert {"format", "pickle", "safetensors", "name"} <= {one["inspector"] for one in report["evidence"]}
     assert report["verdict"]["subject"] == report["subject"]["id"]
     text = cli("vet", str(real_model), "--as", REAL_NAME)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from assay.core.digest import Digest
     from assay.core.evidence import Evidence
     from assay.core.snapshot import Snapshot
     from assay.core.statement import Envelope, Statement
@@ -48,6 +49,7 @@ def sign_admission(
     bills: Mapping[str, dict[str, Any]] | None = None,
     considered: Sequence[Envelope] = (),
     people: People = SILENT,
+    environment: Digest | None = None,
 ) -> list[StoredStatement]:
     """The chain fetched → scanned → … → approved, each by its role's key, and for an ADMIT the model signature.
 
@@ -67,6 +69,7 @@ def sign_admission(
         bills: bills of materials, `cyclonedx` and `spdx`, as documents; each becomes a link of the chain.
         considered: signed decisions and waivers of people, and conversions, that the verdict rests on.
         people: what they say, as `decide` heard it.
+        environment: digest of the bill of materials of what the evaluation ran in.
 
     Raises:
         TrustError: deciding again on this evidence, at the verdict's own time, gives something else.
@@ -85,7 +88,8 @@ def sign_admission(
     for kind, inspector, made in _MEASURED:
         for one in evidence:
             if one.inspector == inspector and one.outcome is not Outcome.NOT_APPLICABLE:
-                statement = made(snapshot, one, previous=chain[-1].envelope, at=inspected)
+                more = {"environment": environment} if kind == "evaluated" else {}
+                statement = made(snapshot, one, previous=chain[-1].envelope, at=inspected, **more)
                 chain.append(_sign(ring, kind, "evaluator", statement))
     for kind, bill in _BILLS.items():
         if bills and kind in bills:

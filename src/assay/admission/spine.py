@@ -1,4 +1,4 @@
-"""The spine: fetch → inspect → decide → sign → publish, each a recorded step of a durable workflow (ADR 3).
+"""The spine: fetch → inspect → decide → bom → sign → publish, each a recorded step of a durable workflow (ADR 3).
 
 What passes between steps is digests and times; the things themselves are in the store, under their digests. A step may
 run twice (a crash between doing and recording), and doing it twice is doing it once: blobs and rows are put under their
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from assay import __version__
+from assay.admission.bom import read_bills, write_boms
 from assay.admission.engine import Engine, Json, step
 from assay.admission.request import HubAccess, Request
 from assay.admission.signing import sign_admission, sign_first_ref
@@ -27,6 +28,7 @@ from assay.inspections.runner import inspect
 from assay.policy.decide import decide
 from assay.registry.catalog import Catalog
 from assay.registry.decisions import heard
+from assay.registry.inventory import Inventory
 from assay.registry.lineage_record import record_admission
 from assay.registry.records import MAIN
 from assay.registry.rows import refuse_revoked
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from assay.store.index import Index
 
 VERSION = f"assay-{__version__}"
-STEPS = ("fetch", "inspect", "decide", "sign", "publish")
+STEPS = ("fetch", "inspect", "decide", "bom", "sign", "publish")
 
 Progress = Callable[[str, int, int], None]
 Notice = Callable[[str], None]
@@ -192,9 +194,10 @@ class Admission:
         inspected = step("inspect", self._inspect, fetched)
         clock = step("clock", _now)
         decided = step("decide", self._decide, request, fetched, inspected, clock)
-        signed = step("sign", self._sign, request, fetched, inspected, decided)
+        written = step("bom", self._bom, request, fetched, inspected, decided)
+        signed = step("sign", self._sign, request, fetched, inspected, decided, written)
         published = step("publish", self._publish, request, fetched, decided, signed)
-        return {"name": request["name"], **fetched, **inspected, **decided, **signed, **published}
+        return {"name": request["name"], **fetched, **inspected, **decided, **written, **signed, **published}
 
     def _fetch(self, request: Json) -> Json:
         """1. Bytes into the store, each read and hashed once."""
@@ -269,8 +272,20 @@ class Admission:
         people, envelopes = heard(self._catalog, name, verdict.subject, self._trust, only=frozenset(decided["people"]))
         return people, tuple(one for one in envelopes if one.digest in verdict.people)
 
-    def _sign(self, request: Json, fetched: Json, inspected: Json, decided: Json) -> Json:
-        """4. Signed statements, by a signer that has decided again itself."""
+    def _bom(self, request: Json, fetched: Json, inspected: Json, decided: Json) -> Json:
+        """4. Both bills of materials, whatever the verdict: an incident asks for what was refused too."""
+        boms = write_boms(
+            self._snapshot(fetched),
+            self._evidence(inspected),
+            self._verdict(decided),
+            name=request["name"],
+            inventory=Inventory(self._index),
+            blobs=self._blobs,
+        )
+        return {"bom": boms.to_json()}
+
+    def _sign(self, request: Json, fetched: Json, inspected: Json, decided: Json, written: Json) -> Json:
+        """5. Signed statements, by a signer that has decided again itself."""
         verdict = self._verdict(decided)
         if verdict.decision is Decision.ADMIT:
             with self._index.reading() as tx:
@@ -286,6 +301,8 @@ class Admission:
             times=(parse_time(fetched["started"]), parse_time(fetched["fetched"]), parse_time(inspected["inspected"])),
             considered=[*considered, *self._conversions(verdict.subject)],
             people=people,
+            bills=read_bills(self._blobs, written["bom"]),
+            environment=Digest.parse(written["bom"]["environment"]) if written["bom"]["environment"] else None,
         )
         with self._index.transaction() as tx:
             for one in statements:
@@ -293,7 +310,7 @@ class Admission:
         return {"statements": [[one.kind, str(one.envelope.digest)] for one in statements]}
 
     def _publish(self, request: Json, fetched: Json, decided: Json, signed: Json) -> Json:
-        """5. One transaction: served from now on, or refused by name from now on."""
+        """6. One transaction: served from now on, or refused by name from now on."""
         name, verdict = request["name"], self._verdict(decided)
         if verdict.decision is not Decision.ADMIT:
             self._catalog.record_refusal(name, verdict)

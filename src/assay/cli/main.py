@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("assay.cli.key", "make, trust, rotate and revoke keys"),
     "log": ("assay.cli.log", "check the append-only log, sign checkpoints of it, prove and witness"),
     "lineage": ("assay.cli.lineage", "what a model comes from, and what comes from it"),
+    "bom": ("assay.cli.bom", "bills of materials: of a model, found by what stands in them, imported"),
     "scrub": ("assay.cli.scrub", "read every stored blob again and compare it with its name"),
     "gc": ("assay.cli.gc", "delete the bytes that nothing needs any more; a storage report"),
     "hold": ("assay.cli.hold", "legal holds: what must not be deleted"),

@@ -59,6 +59,17 @@ BUILTIN: tuple[Any, ...] = (
         frozenset(("safetensors", "torch-zip", "torch-legacy", "pickle")),
         suffixes=(".index.json",),
     ),
+    Late(
+        "card-facts",
+        "card_facts",
+        "CardFacts",
+        frozenset(("safetensors", "gguf", "markdown")),
+        suffixes=(
+            *("config.json", "readme.md", ".index.json", "chat_template.json", ".jinja"),
+            *("license", "licence", "license.txt", "licence.txt", "license.md", "copying"),
+        ),
+        claims=False,
+    ),
     Licence,
     LookAlike,
 )

@@ -29,6 +29,7 @@ class Late:
         within: readings of a container whose members may be.
         suffixes: ends of names of text files that may be.
         local: as `PartInspector` says.
+        claims: as `PartInspector` says.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Late:
     within: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
     local: bool = False
+    claims: bool = True
 
     def __call__(self) -> LateInspector:
         """A fresh one, still asleep."""
@@ -67,6 +69,7 @@ class LateInspector:
         self.name = late.name
         self.might_want = late.might_want
         self.local = late.local
+        self.claims = late.claims
 
     @property
     def version(self) -> str:

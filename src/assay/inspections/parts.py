@@ -254,7 +254,8 @@ class PartInspector(Protocol):
     `inspect_part` may raise: `ContentError` makes the part unread with that reason, anything else is an error of the
     inspector, and what it had found stays. An inspector that works in batches may answer in `finish`, through the
     collectors it was given. One whose answer about a file depends on that file and its path alone says `local = True`;
-    its answers may then be taken from the cache of an earlier run.
+    its answers may then be taken from the cache of an earlier run. One that only reads along says `claims = False`:
+    what nobody else wants is then still unread.
     """
 
     @property

@@ -89,6 +89,7 @@ class _Run:
         self.whole = Collector(self.ledger, "")
         self.watches = isinstance(inspector, Watches)
         self.local = bool(getattr(inspector, "local", False))
+        self.claims = bool(getattr(inspector, "claims", True))
         self._late = inspector if isinstance(inspector, LateInspector) else None
 
     @property
@@ -225,7 +226,7 @@ class _Session:
             with run.keep(out):
                 part.stream.seek(0)
                 run.inspector.inspect_part(part, out)
-            if not run.watches:
+            if run.claims and not run.watches:
                 takers.append(run)
         watchers = [run for run in self._active if run.watches]
         unclaimed = _unclaimed(part, takers) if watchers else ()

@@ -1,0 +1,54 @@
+"""Licences: which text is which, and what a child may not drop of its base's. The lists are in `data/licences.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True)
+class Licences:
+    """The lists.
+
+    Attributes:
+        as_of: day they were made.
+        permissive: ids that ask for little more than a notice.
+        restricted: ids with terms that pass on to what is made from the model.
+        families: beginning of a model's name to the licence its publisher gave it.
+        texts: id and the words that must all stand in its text.
+    """
+
+    as_of: str
+    permissive: frozenset[str]
+    restricted: frozenset[str]
+    families: dict[str, str]
+    texts: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def of_text(self, text: str) -> str:
+        """Id of the licence whose text this is; empty for none that is known."""
+        plain = " ".join(text.lower().split())
+        return next((name for name, words in self.texts if all(word in plain for word in words)), "")
+
+    def of_family(self, name: str) -> str:
+        """Licence of the family a model's name belongs to; empty for none that is known."""
+        fitting = [head for head in self.families if name.lower().startswith(head)]
+        return self.families[max(fitting, key=len)] if fitting else ""
+
+    def drops_terms(self, child: str, base: str) -> bool:
+        """Whether a child under one licence claims more freedom than its base gives."""
+        return child.lower() in self.permissive and base.lower() in self.restricted
+
+
+@cache
+def licences() -> Licences:
+    """The lists, read once."""
+    data = tomllib.loads((files("assay.inspections") / "data" / "licences.toml").read_text("utf-8"))
+    return Licences(
+        data["as_of"],
+        frozenset(data["permissive"]),
+        frozenset(data["restricted"]),
+        data["families"],
+        tuple((entry["id"], tuple(entry["words"])) for entry in data["texts"]),
+    )

@@ -1,0 +1,269 @@
+"""Valid isn't true: for every field the source fact is changed, and record, CycloneDX and SPDX must follow."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from assay.core.digest import Digest
+from assay.core.finding import Confidence, Finding, Severity, Where
+from assay.provenance.bom.build import KnownBase
+from assay.provenance.bom.cyclonedx import VERSIONS, cyclonedx
+from assay.provenance.bom.environment import environment_sbom
+from assay.provenance.bom.record import DECLARED, FIELDS, UNKNOWN, VERIFIED, Record
+from assay.provenance.bom.spdx import spdx
+from assay.provenance.bom.validate import InvalidBom, check_cyclonedx, check_spdx
+from tests.support.boms import BODY, CONFIG, FILES, FRONT, LINE, WEIGHTS, card, record_of, safetensors
+
+pytestmark = pytest.mark.xdist_group("bom-documents")  # the official validators are loaded once
+
+FULL = (("publisher", {"verified": True, "account_age_days": 400}), ("behaviour", {}), ("pickle", {}),
+        ("evaluation", {"metrics": [LINE], "runs": [1]}))  # fmt: skip
+OTHER = "e" * 64
+
+
+@pytest.fixture(scope="module")
+def full() -> Record:
+    return record_of(None, *FULL, environment="f" * 64)
+
+
+def both(record: Record) -> str:
+    return json.dumps(cyclonedx(record)) + json.dumps(spdx(record))
+
+
+def test_everything_is_known_of_a_full_model(full: Record) -> None:
+    assert full.unknowns() == {}
+    assert tuple(full.fields) == FIELDS
+    assert full.summary() == "11 verified, 12 declared, 0 unknown of 23"
+
+
+def test_nothing_is_invented_about_a_bare_one() -> None:
+    record = record_of({"weights.bin": b"x"})
+    assert set(record.unknowns()) == set(FIELDS) - {"name", "source", "files", "publisher", "scan"}
+    assert all(one.value is None and one.source for one in record.fields.values() if one.standing == UNKNOWN)
+    text = both(record)
+    assert "assay:unknown:parameters" in text
+    assert "unknown parameters: " in text
+    check_cyclonedx(cyclonedx(record))
+    check_spdx(spdx(record))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_cyclonedx_is_valid(full: Record, version: str) -> None:
+    document = cyclonedx(full, version)
+    check_cyclonedx(document)
+    assert document["specVersion"] == version
+
+
+def test_spdx_is_valid(full: Record) -> None:
+    check_spdx(spdx(full))
+
+
+def test_the_same_record_is_the_same_document(full: Record) -> None:
+    again = Record.from_json(json.loads(json.dumps(full.to_json())))
+    assert again.digest == full.digest
+    assert cyclonedx(again) == cyclonedx(full)
+    assert spdx(again) == spdx(full)
+
+
+NAMES = {"readme": "README.md", "config": "config.json", "weights": "model.safetensors"}
+
+
+def changed(**files: bytes) -> dict[str, bytes]:
+    return FILES | {NAMES.get(key, key): value for key, value in files.items()}
+
+
+def front(**changes: object) -> dict[str, bytes]:
+    kept = {key: value for key, value in (FRONT | changes).items() if value is not None}
+    return changed(readme=card(BODY, **kept))
+
+
+TOKENIZER = b'{"tokenizer_class": "LlamaTokenizer"}'
+CASES = {
+    "licence": (front(license="apache-2.0"), "Apache-2.0", "apache-2.0"),
+    "licence_concluded": (changed(LICENSE=b"Apache License Version 2.0 TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND "
+                                  b"DISTRIBUTION", readme=card(BODY, **FRONT | {"license": "apache-2.0"})),
+                          '"acknowledgement": "concluded"', "apache-2.0"),
+    "bases": (front(base_model=["new/parent"]), "pkg:huggingface/new/parent", ["new/parent"]),
+    "datasets": (front(datasets=["new/texts"]), "new/texts", ["new/texts"]),
+    "task": (front(pipeline_tag="fill-mask"), "fill-mask", "fill-mask"),
+    "languages": (front(language=["fa"]), '[\\"fa\\"]', ["fa"]),
+    "training_commit": (changed(readme=card(BODY.replace("c" * 40, "b" * 40), **FRONT)), "b" * 40,
+                        {"repository": "org/training", "commit": "b" * 40}),
+    "architecture": (changed(config=json.dumps(CONFIG | {"model_type": "roberta"}).encode()), "roberta",
+                     {"model_type": "roberta", "architectures": ["BertForSequenceClassification"],
+                      "layers": {"bert.encoder.layer": 2}}),
+    "parameters": (changed(weights=safetensors(**WEIGHTS, extra=(5, 4))), "84", 84),
+    "types": (changed(weights=safetensors(**WEIGHTS, extra=(5, 4))), '{\\"F32\\":84}', {"F32": 84}),
+    "tokenizer": (FILES | {"tokenizer_config.json": TOKENIZER}, Digest.of(TOKENIZER).hex,
+                  {"class": "LlamaTokenizer", "files": {"tokenizer.json": Digest.of(b"{}").hex,
+                                                        "tokenizer_config.json": Digest.of(TOKENIZER).hex}}),
+    "preprocessing": (FILES | {"preprocessor_config.json": b"[1]"}, Digest.of(b"[1]").hex,
+                      {"files": {"preprocessor_config.json": Digest.of(b"[1]").hex}}),
+    "chat_template": (FILES | {"chat_template.jinja": b"{{ x }}"}, Digest.of(b"{{ x }}").hex,
+                      {"chat_template.jinja": Digest.of(b"{{ x }}").hex}),
+    "files": (FILES | {"extra.txt": b"more"}, Digest.of(b"more").hex, 9),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", CASES)
+def test_a_field_follows_the_file_that_it_is_from(full: Record, field: str) -> None:
+    files, seen, value = CASES[field]
+    record = record_of(files, *FULL)
+    assert record.value(field) == value
+    assert full.value(field) != value
+    assert seen in json.dumps(cyclonedx(record))
+    assert seen in json.dumps(spdx(record)) or field == "licence_concluded"
+
+
+@pytest.mark.parametrize(
+    ("field", "evidence", "value", "seen"),
+    [
+        ("publisher_verification", ("publisher", {"verified": False}), False, "publisher_verification"),
+        ("account_age_days", ("publisher", {"account_age_days": 12}), 12, "12"),
+        ("evaluations", ("evaluation", {"metrics": [LINE, LINE]}), 2, "0.75"),
+        ("evaluation_data", ("evaluation", {"metrics": [LINE | {"dataset": "sha256:" + OTHER}]}),
+         {"sha256:" + OTHER: "reviews"}, OTHER),
+    ],
+)  # fmt: skip
+def test_a_field_follows_the_evidence_that_it_is_from(full: Record, field, evidence, value, seen) -> None:
+    record = record_of(None, evidence)
+    assert record.value(field) == value
+    assert full.value(field) != value
+    assert seen in json.dumps(cyclonedx(record))
+    assert seen in json.dumps(spdx(record))
+
+
+def test_behaviour_is_the_digest_of_its_report() -> None:
+    one, two = (record_of(None, ("behaviour", {"flip_rate": rate})) for rate in (0.1, 0.2))
+    assert one.value("behaviour")["report"] != two.value("behaviour")["report"]
+    assert two.value("behaviour")["report"] in json.dumps(cyclonedx(two))
+    assert two.value("behaviour")["report"] in json.dumps(spdx(two))
+
+
+def test_the_purl_has_the_commit_of_the_hub() -> None:
+    here = record_of()
+    assert f"pkg:generic/org/model@{here.snapshot}" in both(here)
+    hub = record_of(None, kind="hub", uri="https://hub/org/model", commit="a" * 40)
+    assert cyclonedx(hub)["metadata"]["component"]["purl"] == f"pkg:huggingface/org/model@{'a' * 40}"
+    assert f"pkg:huggingface/org/model@{'a' * 40}" in json.dumps(spdx(hub))
+
+
+def test_every_file_has_its_digest(full: Record) -> None:
+    inside = cyclonedx(full)["metadata"]["component"]["components"]
+    assert {one["name"]: one["hashes"][0]["content"] for one in inside} == {
+        path: Digest.of(data).hex for path, data in FILES.items()
+    }
+
+
+def test_a_base_of_the_inventory_has_its_digests() -> None:
+    known = {"org/base": KnownBase("1" * 64, "mit", {"model.safetensors": "2" * 64})}
+    record = record_of(None, known=known)
+    document = cyclonedx(record)
+    base = next(one for one in document["components"] if one["name"] == "org/base")
+    assert base["hashes"][0]["content"] == "1" * 64
+    assert base["components"][0]["hashes"][0]["content"] == "2" * 64
+    assert document["metadata"]["component"]["pedigree"]["ancestors"][0]["name"] == "org/base"
+    assert base["bom-ref"] in document["dependencies"][0]["dependsOn"]
+    check_cyclonedx(document)
+    assert "1" * 64 in json.dumps(spdx(record))
+
+
+def test_a_base_that_the_weights_refute_is_no_field() -> None:
+    finding = Finding("base-shares-no-weights", Severity.HIGH, Confidence.HIGH, "no tensor is that of org/base",
+                      Where("README.md"), {"base": "org/base"})  # fmt: skip
+    record = record_of(None, findings=(finding,))
+    assert record.parents == ()
+    assert record.fields["bases"].standing == UNKNOWN
+    document = cyclonedx(record)
+    assert all(one["name"] != "org/base" for one in document["components"])
+    assert "no tensor is that of org/base" in document["metadata"]["component"]["pedigree"]["notes"]
+    assert any(one["id"] == "base-shares-no-weights" for one in document["vulnerabilities"])
+    check_cyclonedx(document)
+    check_spdx(spdx(record))
+
+
+def test_a_base_that_the_weights_prove_is_verified() -> None:
+    record = record_of(None, ("lineage", {"parents": [{"name": "org/base", "proven": True}]}))
+    assert record.fields["bases"].standing == VERIFIED
+    assert record_of().fields["bases"].standing == DECLARED
+
+
+def test_a_configuration_that_the_weights_contradict_is_no_field() -> None:
+    record = record_of(changed(config=json.dumps(CONFIG | {"hidden_size": 768, "vocab_size": 30522}).encode()))
+    assert record.fields["architecture"].standing == UNKNOWN
+    assert "768" in record.fields["architecture"].source
+    assert "architectureFamily" not in json.dumps(cyclonedx(record))
+
+
+def test_two_licences_conclude_none() -> None:
+    record = record_of(front(license="apache-2.0"))
+    assert record.value("licence") == "apache-2.0"
+    assert record.fields["licence_concluded"].standing == UNKNOWN
+    assert "conflict" in record.fields["licence_concluded"].source
+
+
+def test_a_claim_stands_beside_its_measurement(full: Record) -> None:
+    document = cyclonedx(full)
+    claim = document["declarations"]["claims"][0]
+    assert claim["predicate"] == "accuracy: 0.9"
+    assert claim["counterEvidence"] == ["measured:0"]
+    metric = document["metadata"]["component"]["modelCard"]["quantitativeAnalysis"]["performanceMetrics"][0]
+    assert metric["value"] == "0.75"
+    assert metric["confidenceInterval"] == {"lowerBound": "0.7", "upperBound": "0.8"}
+
+
+def break_type(document: dict) -> None:
+    document["components"][0]["type"] = "spell"
+
+
+def break_property(document: dict) -> None:
+    document["invented"] = 1
+
+
+def break_reference(document: dict) -> None:
+    document["dependencies"][0]["dependsOn"].append("nothing")
+
+
+def break_twice(document: dict) -> None:
+    document["components"].append(document["components"][0])
+
+
+@pytest.mark.parametrize("damage", [break_type, break_property, break_reference, break_twice])
+def test_what_is_not_valid_cyclonedx_does_not_leave(full: Record, damage) -> None:
+    document = copy.deepcopy(cyclonedx(full))
+    damage(document)
+    with pytest.raises(InvalidBom):
+        check_cyclonedx(document)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("Relationship", "relationshipType", "invented"),
+        ("Relationship", "to", ["urn:nowhere"]),
+        ("software_File", "invented", "x"),
+        ("software_File", "verifiedUsing", [{"type": "Hash", "algorithm": "sha256"}]),
+        ("CreationInfo", "created", "yesterday"),
+        ("dataset_DatasetPackage", "dataset_datasetType", ["invented"]),
+        ("dataset_DatasetPackage", "dataset_datasetType", []),
+    ],
+)
+def test_what_is_not_valid_spdx_does_not_leave(full: Record, kind: str, key: str, value: object) -> None:
+    document = copy.deepcopy(spdx(full))
+    next(one for one in document["@graph"] if one["type"] == kind)[key] = value
+    with pytest.raises(InvalidBom):
+        check_spdx(document)
+
+
+def test_the_environment_is_described_twice_the_same() -> None:
+    document = environment_sbom()
+    check_cyclonedx(document)
+    names = {one["name"]: one["version"] for one in document["components"]}
+    assert names["cyclonedx-python-lib"]
+    assert "timestamp" not in document["metadata"]
+    assert [one["bom-ref"] for one in document["components"]] == sorted(
+        one["bom-ref"] for one in document["components"]
+    )
