@@ -56,7 +56,7 @@ def test_a_rejection_holds_from_the_next_request_on_and_is_decided_about_again(w
         world.catalog.resolve(NAME)
     assert raised.value.kind == "rejected"
     waiting = WorkQueue(world.index).waiting()
-    assert [(one.seq, one.name, one.asked_by) for one in waiting] == [(kept.queued, NAME, "anna")]
+    assert [(one.seq, one.name, one.asked_by) for one in waiting] == [(kept.queued, NAME, "assay: a decision")]
     assert audit(world.index) == ()
 
 

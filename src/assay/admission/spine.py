@@ -32,6 +32,7 @@ from assay.registry.inventory import Inventory
 from assay.registry.lineage_record import record_admission
 from assay.registry.records import MAIN
 from assay.registry.rows import refuse_revoked
+from assay.registry.stale import queue_stale, stale
 from assay.sources.directory import fetch_directory
 from assay.sources.hub import HubRef, fetch_hub
 from assay.store.index import BlobFiles
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from assay.policy.people import People
     from assay.provenance.keys import KeyRing
     from assay.provenance.trust import Trust
+    from assay.registry.stale import Stale
     from assay.store.blobs import Blobs
     from assay.store.index import Index
 
@@ -186,6 +188,13 @@ class Admission:
     def _inspector_versions(self) -> list[str]:
         made = (item() if callable(item) else item for item in self._inspectors)
         return [f"{item.name} {item.version}" for item in made]
+
+    def queue_stale(self, now: datetime) -> tuple[Stale, ...]:
+        """Queue all served models whose verdict rests on another policy or other inspectors than these."""
+        made = (item() if callable(item) else item for item in self._inspectors)
+        found = stale(self._catalog, self._policy.digest, {item.name: item.version for item in made}, now)
+        queue_stale(self._catalog, found, now)
+        return found
 
     # --- the workflow ---------------------------------------------------------------------------------------------
 

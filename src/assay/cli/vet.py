@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from assay.admission.spine import Admission, Vetted
     from assay.cli.settings import Settings
     from assay.policy.model import Policy
+    from assay.registry.stale import Stale
     from assay.store.index import Index
 
 EXIT_CODES = {"ADMIT": 0, "REJECT": 1, "HOLD": 2}
@@ -40,14 +42,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--convert", action="store_true", help="convert it to safe formats first, and publish that")
     parser.add_argument("--key", default="", metavar="NAME", help="with --convert: dict of tensors to take")
     parser.add_argument("--resume", action="store_true", help="carry on every admission that was interrupted")
+    parser.add_argument(
+        "--stale", action="store_true", help="queue every served model that was vetted by another policy or other rules"
+    )
     add_data_argument(parser)
     add_output_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Vet; a worker thread can't be interrupted, so an interrupt ends the process: what is finished is recorded."""
-    if bool(args.ref) is bool(args.resume):
-        raise UsageError("what is to be vetted?", hint="give a REF, a PATH or --resume")
+    if bool(args.ref) + bool(args.resume) + bool(args.stale) != 1:
+        raise UsageError("what is to be vetted?", hint="give a REF, a PATH, --resume or --stale")
     try:
         return _vet(args)
     except KeyboardInterrupt:
@@ -65,6 +70,8 @@ def _vet(args: argparse.Namespace) -> int:
     access = hub_access(settings)
     with progress_bar(args) as progress, open_admission(settings, access) as admission:
         notice = _notices(quiet=args.quiet)
+        if args.stale:
+            return _queued(args, admission.queue_stale(datetime.now(UTC)))
         if args.resume:
             results = admission.carry_on_all(notice=notice, progress=progress or silent)
         else:
@@ -95,6 +102,28 @@ def _vet_converted(
         return admission.vet(request, notice=notice, progress=progress)
     vetted = admission.vet(prepared.request, notice=notice, progress=progress)
     return replace(vetted, statements=(("converted", prepared.statement), *vetted.statements))
+
+
+def _queued(args: argparse.Namespace, found: tuple[Stale, ...]) -> int:
+    from assay.cli.output import print_json  # noqa: PLC0415
+    from assay.core.verdict import format_time  # noqa: PLC0415
+
+    if args.format == "json":
+        queued = [
+            {"name": one.name, "snapshot": str(one.snapshot_id), "decided_at": format_time(one.decided_at)}
+            | {"why": one.why, "pulled": one.pulled}
+            for one in found
+        ]
+        print_json({"schema": "assay.vet-stale/v1", "queued": queued})
+        return 0
+    for one in found:
+        print(f"{one.name}  verdict of {format_time(one.decided_at)}: {one.why}")
+    print(
+        f"{len(found)} queued: `assay serve` or `assay worker` vets them"
+        if found
+        else "every verdict is of today's rules"
+    )
+    return 0
 
 
 def hub_access(settings: Settings) -> HubAccess:

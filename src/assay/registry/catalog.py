@@ -137,7 +137,8 @@ class Catalog:
     def record_refusal(self, name: str, verdict: Verdict, now: datetime | None = None) -> None:
         """Keep a REJECT or HOLD under the name, so that whoever asks for it gets the reasons; idempotent.
 
-        A revision that was served from this snapshot under this name is not served any more.
+        A revision that was served from this snapshot under this name is not served any more; a verdict that turned is
+        an entry of its own in the log.
 
         Raises:
             UsageError: for an ADMIT, or a name that no client can ask for.
@@ -145,8 +146,12 @@ class Catalog:
         if verdict.decision is Decision.ADMIT:
             raise UsageError("an ADMIT is published, not recorded as a refusal")
         check_name(name)
+        now = now or datetime.now(UTC)
         with self.index.transaction() as tx:
-            self._decide(tx, name, verdict, now or datetime.now(UTC))
+            turned = rows.admitted(tx, name, verdict.subject)
+            if self._decide(tx, name, verdict, now) and turned:
+                body = {"name": name, "snapshot": verdict.subject.hex, "verdict": verdict.digest.hex, "from": turned}
+                log.append(tx, "turned", {**body, "reason": verdict.reasons[0].text}, now)
 
     def revoke(self, snapshot_id: Digest, reason: str, statement: StoredStatement, now: datetime | None = None) -> None:
         """Never serve this snapshot again, under any name, by a signed `revoked` statement; idempotent.
@@ -185,12 +190,12 @@ class Catalog:
             if found is None or found.subject != verdict.subject:
                 raise UsageError(f"evidence {digest} of the verdict is not in the index", hint="put it there first")
 
-    def _decide(self, tx: Connection, name: str, verdict: Verdict, now: datetime) -> None:
-        """Record that this verdict holds for the name from now on; once."""
+    def _decide(self, tx: Connection, name: str, verdict: Verdict, now: datetime) -> bool:
+        """Record that this verdict holds for the name from now on; once. Whether it was new."""
         self.index.put_verdict(verdict, tx)
         mine = (decisions.c.name == name, decisions.c.snapshot_id == verdict.subject.hex)
         if tx.execute(select(1).where(*mine, decisions.c.verdict == verdict.digest.hex)).first() is not None:
-            return
+            return False
         decided = format_time(verdict.decided_at)
         newer = tx.execute(select(decisions.c.decided_at).where(*mine, decisions.c.decided_at > decided)).first()
         if newer is not None and verdict.decision is Decision.ADMIT:
@@ -200,6 +205,7 @@ class Catalog:
         kind = "admitted" if verdict.decision is Decision.ADMIT else "refused"
         body = {"name": name, "snapshot": verdict.subject.hex, "verdict": verdict.digest.hex, "decided_at": decided}
         log.append(tx, kind, {**body, "decision": verdict.decision.value}, now)
+        return True
 
     def _add_revision(self, tx: Connection, name: str, snapshot_id: Digest, now: datetime) -> Row[Any]:
         parent = rows.newest(tx, name)

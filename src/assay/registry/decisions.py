@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 OLDEST = timedelta(days=1)  # a decision is sent within a day of its signature
 URGENT = "break-glass: "  # how the reason of a decision without a second person begins
+DECISION = "assay: a decision"  # who asked, as the queue says it
 PRIORITY = 50  # of the vetting that a decision asks for
 KINDS = ("decided", "waived", "ref", "revoked")
 
@@ -294,8 +295,8 @@ def _act(
             SNAPSHOT,
             str(snapshot.id),
             name,
-            asked_by=person,
-            reason=f"{_action(kept.kind, statement)}: {predicate['reason']}",
+            asked_by=DECISION,
+            reason=f"{_action(kept.kind, statement)} by {person}: {predicate['reason']}",
             priority=PRIORITY,
             now=now,
             tx=tx,

@@ -11,7 +11,7 @@ from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.registry.records import Ref, Refused, Revision
 from assay.registry.similar import closest
 from assay.store import log
-from assay.store.schema import decisions, ref_moves, revisions, revocations
+from assay.store.schema import decisions, ref_moves, revisions, revocations, verdicts
 from assay.store.schema_log import lifts
 
 if TYPE_CHECKING:
@@ -47,6 +47,17 @@ def target(tx: Connection, name: str, ref: str) -> Row[Any] | None:
     """The last move of a ref, or None."""
     where = (ref_moves.c.name == name, ref_moves.c.ref == ref)
     return tx.execute(select(ref_moves).where(*where).order_by(ref_moves.c.seq.desc()).limit(1)).first()
+
+
+def admitted(tx: Connection, name: str, snapshot_id: Digest) -> str:
+    """Digest of the ADMIT that holds for a published snapshot under a name; empty when none does."""
+    if published(tx, name, snapshot_id) is None:
+        return ""
+    where = (decisions.c.name == name, decisions.c.snapshot_id == snapshot_id.hex)
+    joined = decisions.join(verdicts, verdicts.c.digest == decisions.c.verdict)
+    query = select(verdicts.c.digest, verdicts.c.decision).select_from(joined).where(*where)
+    row = tx.execute(query.order_by(*NEWEST).limit(1)).first()
+    return str(row.digest) if row is not None and row.decision == Decision.ADMIT.value else ""
 
 
 def names_after(tx: Connection, search: str, after: str, limit: int) -> list[str]:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, or_, select
 
 from assay.core.errors import UsageError
 from assay.core.verdict import format_time
 from assay.registry.people import Thing
+from assay.registry.queue import HUB, UPLOAD
 from assay.store import log
 from assay.store.schema_people import requesters, team_changes
+from assay.store.schema_queue import work
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -111,9 +113,12 @@ def record_requester(tx: Connection, model: str, snapshot_id: Digest, person: st
 
 
 def requesters_of(tx: Connection, model: str, snapshot_id: Digest) -> frozenset[str]:
-    """Who asked for a snapshot under a name."""
+    """Who asked for a snapshot under a name: as it was recorded, and as the queue says (an upload, a request)."""
     where = (requesters.c.name == model, requesters.c.snapshot_id == snapshot_id.hex)
-    return frozenset(tx.execute(select(requesters.c.person).where(*where)).scalars())
+    recorded = tx.execute(select(requesters.c.person).where(*where)).scalars()
+    this = or_(work.c.kind.in_((HUB, UPLOAD)), work.c.source == str(snapshot_id))
+    asked = tx.execute(select(work.c.asked_by).where(work.c.name == model, this)).scalars()
+    return frozenset(recorded) | {person for person in asked if not person.startswith("assay: ")}
 
 
 def _now(tx: Connection) -> set[tuple[str, str, str]]:
