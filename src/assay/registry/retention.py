@@ -24,6 +24,7 @@ from assay.core.verdict import format_time, parse_time
 from assay.registry.queue import OPEN, SNAPSHOT
 from assay.store import log
 from assay.store.schema import decisions, revisions, revocations, snapshots
+from assay.store.schema_log import lifts
 from assay.store.schema_queue import work
 from assay.store.schema_retention import collected, holds
 from assay.store.schema_uploads import sent, uploads
@@ -143,7 +144,11 @@ class Retention:
             return found | set(_of_uploads(tx, since))
 
     def _snapshots(self, tx: Connection, since: str) -> Iterator[Snapshot]:
-        revoked = exists().where(revocations.c.snapshot_id == snapshots.c.id, revocations.c.revoked_at < since)
+        revoked = exists().where(
+            revocations.c.snapshot_id == snapshots.c.id,
+            revocations.c.revoked_at < since,
+            revocations.c.statement.not_in(select(lifts.c.revocation)),
+        )
         waits = exists().where(
             work.c.kind == SNAPSHOT, work.c.source == "sha256:" + snapshots.c.id, work.c.state.in_(OPEN)
         )

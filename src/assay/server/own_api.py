@@ -8,6 +8,9 @@ from starlette.responses import JSONResponse
 
 from assay.gate.export import sign_view
 from assay.gate.stored import Store, Stored, statements_about
+from assay.registry.people import may
+from assay.registry.withdrawn import withdrawn
+from assay.server.access import actor_of, model_thing
 from assay.server.hub_api import resolve
 from assay.server.state import registry_of
 
@@ -37,6 +40,17 @@ def attestations(request: Request) -> Response:
         "verdict": resolved.verdict.to_json(),
     }
     return JSONResponse(body, headers={"X-Repo-Commit": resolved.revision, "Cache-Control": "no-store"})
+
+
+def revoked(request: Request) -> Response:
+    """`/api/assay/v1/revoked`: revisions whose revocation stands, with the signed revocations: for `assay purge`."""
+    registry, actor = registry_of(request), actor_of(request)
+    found = [
+        one.to_json()
+        for one in withdrawn(registry.catalog.index)
+        if may(actor, "browse", model_thing(registry, one.name))
+    ]
+    return JSONResponse({"revoked": found}, headers={"Cache-Control": "no-store"})
 
 
 def health(request: Request) -> Response:

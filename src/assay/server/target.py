@@ -42,6 +42,7 @@ _FIXED = {
     "/api/whoami-v2": "whoami",
     "/api/requests": "requests",
     "/api/assay/v1/pulls": "pulls",
+    "/api/assay/v1/revoked": "revoked",
     "/api/repos/create": "create",
     "/api/validate-yaml": "validate-yaml",
     "/xet/v1/shards": "xet-shard",
