@@ -98,10 +98,11 @@ def _key(args: argparse.Namespace, settings: Settings, role: str) -> SigningKey:
     from pathlib import Path  # noqa: PLC0415
 
     from assay.cli.passphrase import read_passphrase  # noqa: PLC0415
+    from assay.provenance.backends import open_key  # noqa: PLC0415
     from assay.provenance.keys import KeyRing  # noqa: PLC0415
 
     if args.key:
-        return KeyRing.read(Path(args.key), role, read_passphrase(Path(args.key).parent))
+        return open_key(args.key, role, read_passphrase(Path(args.key).parent))
     return KeyRing.load(settings.keys, read_passphrase(settings.keys), roles=(role,)).key(role)
 
 
