@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from assay.core.limits import Limits
 from assay.inspections.builtin import BUILTIN
 from assay.inspections.card_facts import CardFacts
 from assay.inspections.card_text import read_card
+from assay.inspections.copied_card import CopiedCard
 from assay.inspections.coverage import Coverage
 from assay.inspections.licences import licences
 from assay.inspections.runner import inspect
@@ -164,3 +166,37 @@ def test_a_sketch_tells_how_alike_two_texts_are() -> None:
     assert share > 0.85
     assert sum(a == b for a, b in zip(one, other, strict=True)) / 64 < 0.2
     assert read_card("short", depth=8).sketch == ()
+
+
+class Known:
+    """Cards of two models, and the licence of one."""
+
+    def __init__(self) -> None:
+        self.cards = {"known/model": read_card(LONG, depth=8).sketch}
+
+    def alike(self, sketch, share):
+        shares = {n: sum(a == b for a, b in zip(s, sketch, strict=True)) / 64 for n, s in self.cards.items()}
+        return [SimpleNamespace(name=n, share=value) for n, value in shares.items() if value >= share]
+
+    def licence_of(self, name):
+        return {"known/model": "cc-by-nc-4.0"}.get(name, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("other/model", card(LONG), {"card-copied": "medium"}),
+        ("other/model", card(LONG + " And " + " ".join(f"new{chr(97 + n)} word" for n in range(20))),
+         {"card-copied": "low"}),
+        ("known/second", card(LONG), {}),
+        ("other/model", card(LONG, base_model="Known/Model"), {}),
+        ("other/model", card(LONG + " This card has been generated automatically."), {}),
+        ("other/model", card("Short.", base_model="known/model", license="mit"), {"licence-of-base": "medium"}),
+        ("other/model", card("Short.", base_model="known/model", license="cc-by-nc-4.0"), {}),
+    ],
+)  # fmt: skip
+def test_a_card_that_is_another_publishers(name, data, expected) -> None:
+    files = {"README.md": data}
+    subject = Subject(snapshot_of(files, name), Memory(files), Limits())
+    (evidence,) = inspect(subject, (CopiedCard(Known()),))
+    assert {f.rule: f.severity.label for f in evidence.findings} == expected

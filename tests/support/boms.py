@@ -104,6 +104,6 @@ def record_of(
     evidence = [*inspect(Subject(snapshot, Memory(files), Limits()), (CardFacts, Licence))]
     evidence += [evidence_of(snapshot, inspector, **facts) for inspector, facts in more]
     if findings:
-        evidence.append(Evidence(snapshot.id, "lineage", "1", {}, Outcome.FOUND, findings=findings))
+        evidence.append(Evidence(snapshot.id, "tensors", "1", {}, Outcome.FOUND, findings=findings))
     verdict = admitted.verdict(snapshot)
     return build(snapshot, evidence, verdict, name=name, known=known, environment=environment)

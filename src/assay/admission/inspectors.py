@@ -6,9 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.inspections.builtin import BUILTIN
+from assay.inspections.copied_card import CopiedCard
 from assay.inspections.load import Load
 from assay.inspections.origin import OriginProof
 from assay.inspections.tensors import Tensors
+from assay.registry.inventory import Inventory
 from assay.registry.weights import Weights
 from assay.sandbox.guest import DEFAULT_REQUIRED
 
@@ -38,3 +40,8 @@ def inspectors_for(policy: Policy, trust: Path | None = None) -> tuple[Any, ...]
 def tensors_of(index: Index) -> Callable[[], Tensors]:
     """Makes the inspector that holds a model's tensors against those of every model in this index."""
     return partial(Tensors, Weights(index))
+
+
+def copies_of(index: Index) -> Callable[[], CopiedCard]:
+    """Makes the inspector that holds a model's card against those of every model judged here."""
+    return partial(CopiedCard, Inventory(index))

@@ -374,9 +374,9 @@ class Admission:
 
 
 def _all_inspectors(policy: Policy, index: Index) -> Iterable[Any]:
-    from assay.admission.inspectors import inspectors_for, tensors_of  # noqa: PLC0415 - every reader: when needed
+    from assay.admission.inspectors import copies_of, inspectors_for, tensors_of  # noqa: PLC0415 - when needed
 
-    return (*inspectors_for(policy), tensors_of(index))
+    return (*inspectors_for(policy), tensors_of(index), copies_of(index))
 
 
 def _present(thing: Thing | None, digest: Digest) -> Thing:

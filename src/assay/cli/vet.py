@@ -165,9 +165,9 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
 
 def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, ...]:
     """Those of the policy, and the evaluations and probes that the settings name."""
-    from assay.admission.inspectors import inspectors_for, tensors_of  # noqa: PLC0415
+    from assay.admission.inspectors import copies_of, inspectors_for, tensors_of  # noqa: PLC0415
 
-    found: list[Any] = [*inspectors_for(policy, settings.trust), tensors_of(index)]
+    found: list[Any] = [*inspectors_for(policy, settings.trust), tensors_of(index), copies_of(index)]
     if settings.suites:
         from assay.evaluation.inspector import Evaluations, Pin  # noqa: PLC0415
 

@@ -172,7 +172,7 @@ def test_a_base_of_the_inventory_has_its_digests() -> None:
 
 
 def test_a_base_that_the_weights_refute_is_no_field() -> None:
-    finding = Finding("base-shares-no-weights", Severity.HIGH, Confidence.HIGH, "no tensor is that of org/base",
+    finding = Finding("base-refuted", Severity.HIGH, Confidence.HIGH, "no tensor is that of org/base",
                       Where("README.md"), {"base": "org/base"})  # fmt: skip
     record = record_of(None, findings=(finding,))
     assert record.parents == ()
@@ -180,15 +180,27 @@ def test_a_base_that_the_weights_refute_is_no_field() -> None:
     document = cyclonedx(record)
     assert all(one["name"] != "org/base" for one in document["components"])
     assert "no tensor is that of org/base" in document["metadata"]["component"]["pedigree"]["notes"]
-    assert any(one["id"] == "base-shares-no-weights" for one in document["vulnerabilities"])
+    assert any(one["id"] == "base-refuted" for one in document["vulnerabilities"])
     check_cyclonedx(document)
     check_spdx(spdx(record))
 
 
 def test_a_base_that_the_weights_prove_is_verified() -> None:
-    record = record_of(None, ("lineage", {"parents": [{"name": "org/base", "proven": True}]}))
+    record = record_of(None, ("tensors", {"bases": {"org/base": "proven"}}))
     assert record.fields["bases"].standing == VERIFIED
     assert record_of().fields["bases"].standing == DECLARED
+
+
+def test_a_parent_that_the_weights_show_stands_though_nobody_declares_it() -> None:
+    facts = {"names": ["known/model"], "snapshot": "3" * 64, "similar": 1.0, "equal": 1.0}
+    finding = Finding(
+        "parent-undeclared", Severity.LOW, Confidence.HIGH, "the weights of known/model", Where(""), facts
+    )
+    document = cyclonedx(record_of(None, findings=(finding,)))
+    found = next(one for one in document["components"] if one["name"] == "known/model")
+    assert found["hashes"][0]["content"] == "3" * 64
+    assert {"name": "assay:relation", "value": "undeclared"} in found["properties"]
+    check_cyclonedx(document)
 
 
 def test_a_configuration_that_the_weights_contradict_is_no_field() -> None:

@@ -1,7 +1,7 @@
 """Evidence to record. Only stored evidence is read here, never the model's bytes.
 
 Evidence is taken by the inspector's name: `card-facts` (what is declared, what the weights say), `publisher`,
-`evaluation`, `behaviour`, `lineage` (weights compared with those of a declared base). What is not there makes a field
+`evaluation`, `behaviour`, `tensors` (weights compared with those of known models). What is not there makes a field
 unknown.
 """
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from assay.core.verdict import Verdict
 
 NOT_DECLARED = "not declared"
-_REFUTING = frozenset(("base-refuted", "lineage-refuted", "base-shares-no-weights"))
+_REFUTING, _UNDECLARED = "base-refuted", "parent-undeclared"
 _CONTRADICTED = frozenset(("weights-contradict-config",))
-_SCAN = frozenset(("evaluation", "behaviour", "publisher", "lineage", "card-facts", "inventory", "load"))
+_SCAN = frozenset(("evaluation", "behaviour", "publisher", "tensors", "card-facts", "card-copy", "load"))
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,9 @@ def _parents(
         str(finding.facts.get("base", "")): finding.message
         for one in mine.values()
         for finding in one.findings
-        if finding.rule in _REFUTING
+        if finding.rule == _REFUTING
     }
-    lineage = mine["lineage"].facts if "lineage" in mine else {}
-    proven = {str(entry.get("name", "")) for entry in lineage.get("parents", []) if entry.get("proven")}
+    compared = mine["tensors"].facts.get("bases", {}) if "tensors" in mine else {}
     stand: dict[str, Parent] = {}
     refuted: dict[str, Parent] = {}
     for entry in facts.get("parents", []):
@@ -157,9 +156,13 @@ def _parents(
             continue
         if base := known.get(parent.name):
             parent = replace(parent, snapshot=base.snapshot, weights=base.weights)
-        if parent.name in proven:
+        if compared.get(parent.name) == "proven":
             parent = replace(parent, standing=VERIFIED, source="its weights share tensors with this base")
         stand.setdefault(parent.name, parent)
+    for finding in mine["tensors"].findings if "tensors" in mine else ():
+        if finding.rule == _UNDECLARED and (names := finding.facts.get("names")):
+            found = Parent(names[0], "undeclared", VERIFIED, finding.message, "", str(finding.facts["snapshot"]))
+            stand.setdefault(found.name, found)
     return tuple(stand.values()), tuple(refuted.values())
 
 
