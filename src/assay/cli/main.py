@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lineage": ("assay.cli.lineage", "what a model comes from, and what comes from it"),
     "bom": ("assay.cli.bom", "bills of materials: of a model, found by what stands in them, imported"),
     "scrub": ("assay.cli.scrub", "read every stored blob again and compare it with its name"),
+    "ref": ("assay.cli.ref", "where main and the aliases pointed, who moved them, what they were on a given day"),
     "purge": ("assay.cli.purge", "remove revoked revisions from the cache of a hub client"),
     "gc": ("assay.cli.gc", "delete the bytes that nothing needs any more; a storage report"),
     "hold": ("assay.cli.hold", "legal holds: what must not be deleted"),

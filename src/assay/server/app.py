@@ -71,6 +71,7 @@ ROUTES: dict[str, Route] = {
     "file": Route(transfer.file, _READ, "pull"),
     "requests": Route(requests_api.requests, (*_READ, "POST"), "browse"),
     "request": Route(requests_api.one, _READ, "browse"),
+    "refs-history": Route(own_api.refs_history, _READ, "browse"),
     "revoked": Route(own_api.revoked, _READ, "browse"),
     "pulls": Route(pulls_api.pulls, _READ, "audit"),
     "create": Route(upload.create, ("POST",), "upload"),

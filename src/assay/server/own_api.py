@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
+from assay.core.errors import UsageError
+from assay.core.name import check_name
+from assay.core.verdict import parse_time
 from assay.gate.export import sign_view
 from assay.gate.stored import Store, Stored, statements_about
+from assay.registry.history import moves
 from assay.registry.people import may
 from assay.registry.withdrawn import withdrawn
 from assay.server.access import actor_of, model_thing
 from assay.server.hub_api import resolve
-from assay.server.state import registry_of
+from assay.server.state import registry_of, target_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,6 +44,20 @@ def attestations(request: Request) -> Response:
         "verdict": resolved.verdict.to_json(),
     }
     return JSONResponse(body, headers={"X-Repo-Commit": resolved.revision, "Cache-Control": "no-store"})
+
+
+def refs_history(request: Request) -> Response:
+    """`/api/assay/v1/refs/{name}`: every move of `main` and the aliases; `?ref=`, and `?at=` for what it was then."""
+    registry, query = registry_of(request), request.query_params
+    name, ref = check_name(target_of(request).name), query.get("ref") or None
+    found = moves(registry.catalog.index, name, ref, registry.trust)
+    if text := query.get("at"):
+        try:
+            moment = parse_time(text)
+        except ValueError as problem:
+            raise UsageError("at is a time like 2026-01-31T12:00:00Z") from problem
+        found = tuple({move.ref: move for move in found if move.moved_at <= moment}.values())
+    return JSONResponse({"moves": [move.to_json() for move in found]}, headers={"Cache-Control": "no-store"})
 
 
 def revoked(request: Request) -> Response:

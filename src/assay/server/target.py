@@ -20,6 +20,7 @@ A name has one part or two (`gpt2`, `org/name`), which only the words after it t
     /api/requests/{number}                          request
     /api/assay/v1/evidence/{name}/{rev}             evidence
     /api/assay/v1/decisions/{name}                  decisions
+    /api/assay/v1/refs/{name}                       refs-history
     /api/assay/v1/tokens/{id}                       token
 """
 
@@ -56,6 +57,7 @@ _ONE_MORE = {
     ("xet", "v1", "chunks", "default"): "xet-chunk",
     ("xet", "v1", "chunks", "default-merkledb"): "xet-chunk",
 }
+_OF_A_NAME = {"decisions": "decisions", "refs": "refs-history"}
 _LFS_BATCH = ["info", "lfs", "objects", "batch"]
 _WITH_REVISION = {
     "revision": "info",
@@ -119,8 +121,8 @@ def _of_us(parts: list[str]) -> Target | None:
 def _of_ours(kind: str, rest: list[str]) -> Target | None:
     if kind in {"attestations", "evidence"} and 1 < len(rest) <= 1 + _PARTS:
         return Target(kind, "/".join(rest[:-1]), rest[-1])
-    if kind == "decisions" and len(rest) <= _PARTS:
-        return Target(kind, "/".join(rest))
+    if kind in _OF_A_NAME and len(rest) <= _PARTS:
+        return Target(_OF_A_NAME[kind], "/".join(rest))
     if kind == "tokens" and len(rest) == 1:
         return Target("token", path=rest[0])
     return None
