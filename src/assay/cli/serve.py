@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from assay.cli.settings import Settings
     from assay.provenance.keys import KeyRing
     from assay.provenance.trust import Trust
+    from assay.server.oidc import Issuers
 
 PER_MINUTE = 12_000  # requests of one address where tokens are asked for: a pull asks twice for each file
 _LAST_PORT = 65535
@@ -106,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
             )
             passphrase = _passphrase(settings.keys)
             key = _registry_key(settings.keys, passphrase)
-            app = create_app(Catalog(index), open_blobs(settings.blobs_url), answer, ring=key, trust=trust)
+            blobs, issuers = open_blobs(settings.blobs_url), _issuers(settings)
+            app = create_app(Catalog(index), blobs, answer, ring=key, trust=trust, issuers=issuers)
             url = url_of(sock, "https" if tls else "http")
             if not (tls or anonymous or args.allow_host or is_loopback_host(args.host)):
                 sys.stderr.write("assay: note: without --tls-cert, tokens and models travel in the clear\n")
@@ -126,6 +128,15 @@ def _people(settings: Settings) -> tuple[Trust | None, bool]:
 
     policy = load_policy(None if settings.policy is None else read_policy(settings.policy))
     return (Trust.load(settings.trust) if settings.trust.exists() else None), policy.people.break_glass
+
+
+def _issuers(settings: Settings) -> Issuers | None:
+    """Whose identity tokens pipelines may exchange."""
+    if not settings.ci_issuers:
+        return None
+    from assay.server.oidc import Issuers, Rule  # noqa: PLC0415
+
+    return Issuers(tuple(Rule.parse(text) for text in settings.ci_issuers))
 
 
 def _passphrase(keys: Path) -> str | None:

@@ -26,6 +26,7 @@ SETTINGS_KEYS = (
     "policy",
     "suites",
     "probes",
+    "ci_issuers",
 )
 
 
@@ -44,6 +45,7 @@ class Settings:
         hub_proxy: URL of the HTTP proxy that requests to a hub go through; it resolves the names.
         suites: evaluations of every admission, each `PATH@sha256:HEX`; a relative path is from the data directory.
         probes: what models are probed against in every admission, each `PATH@sha256:HEX` of a TOML file.
+        ci_issuers: pipelines that may exchange an identity token, each `ISSUER CLAIM=PATTERN SCOPE+SCOPE`.
         trust: trust file.
         policy: policy file; None for the built-in policy.
     """
@@ -60,6 +62,7 @@ class Settings:
     hub_proxy: str | None = None
     suites: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
+    ci_issuers: tuple[str, ...] = ()
 
     @property
     def keys(self) -> Path:
@@ -114,6 +117,7 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         hub_proxy=values.get("hub_proxy") or None,
         suites=_list("suites", values.get("suites", ())),
         probes=_list("probes", values.get("probes", ())),
+        ci_issuers=_list("ci_issuers", values.get("ci_issuers", ())),
     )
 
 

@@ -38,8 +38,8 @@ _HEADER_LIMIT = 1500  # characters; common servers take 8 KiB of headers in all
 
 
 def header_text(text: str) -> str:
-    """`text` as it may stand in a header: printable ASCII; anything else as an escape."""
-    return printable(text, limit=_HEADER_LIMIT).encode("ascii", "backslashreplace").decode()
+    """`text` as it may stand in a header: printable ASCII, no blank at its ends; anything else as an escape."""
+    return printable(text, limit=_HEADER_LIMIT).encode("ascii", "backslashreplace").decode().strip()
 
 
 def error(

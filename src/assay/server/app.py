@@ -14,6 +14,7 @@ from assay.registry.records import Refused
 from assay.server import (
     answers,
     hub_api,
+    oauth,
     openapi,
     own_api,
     people_api,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from assay.provenance.keys import KeyRing
     from assay.provenance.trust import Trust
     from assay.registry.catalog import Catalog
+    from assay.server.oidc import Issuers
     from assay.store.blobs import Blobs
 
 _READ = ("GET", "HEAD")
@@ -58,6 +60,7 @@ ROUTES: dict[str, Route] = {
     "teams": Route(people_api.teams, _READ, "audit"),
     "audit": Route(people_api.audit, _READ, "audit"),
     "access": Route(people_api.access, _READ, "audit"),
+    "oauth-token": Route(oauth.token, ("POST",), ""),
     "openapi": Route(openapi.document, _READ, "browse"),
     "whoami": Route(hub_api.whoami, _READ, ""),
     "models": Route(hub_api.models, _READ, "browse"),
@@ -119,6 +122,7 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     ring: KeyRing | None = None,
     trust: Trust | None = None,
+    issuers: Issuers | None = None,
 ) -> Starlette:
     """The registry as an ASGI application. With `settings.anonymous` whoever reaches it may read: bind it to loopback.
 
@@ -129,9 +133,10 @@ def create_app(
         clock: the time, for tests.
         ring: with the registry's key, so that statements are served with a signed view of now.
         trust: keys of people, so that their decisions are taken.
+        issuers: whose identity tokens pipelines may exchange for an access token.
     """
     settings = settings or ServerSettings()
-    registry = Registry(catalog, blobs, settings, clock, ring, trust)
+    registry = Registry(catalog, blobs, settings, clock, ring, trust, issuers)
     app = Starlette(
         routes=[TargetRoute(kind, route.endpoint, route.methods) for kind, route in ROUTES.items()],
         middleware=[

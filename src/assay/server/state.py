@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from assay.registry.catalog import Catalog
     from assay.registry.people import Actor
     from assay.server.metrics import Metrics
+    from assay.server.oidc import Issuers
     from assay.server.target import Target
     from assay.store.blobs import Blobs
 
@@ -76,6 +77,7 @@ class Registry:
         clock: the time; read once for each request.
         ring: holds the registry's key and no other; None serves statements without a signed view.
         trust: keys of people; None: no decision is taken here.
+        issuers: whose identity tokens pipelines may exchange; None: nobody's.
         integrity: what is known about the blobs' bytes.
         transfers: bounds the threads that read blobs.
         tokens: access tokens.
@@ -93,6 +95,7 @@ class Registry:
     clock: Callable[[], datetime] = utc_now
     ring: KeyRing | None = None
     trust: Trust | None = None
+    issuers: Issuers | None = None
     integrity: Integrity = field(init=False)
     transfers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_TRANSFERS))
     tokens: Tokens = field(init=False)

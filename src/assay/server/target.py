@@ -34,6 +34,7 @@ _FIXED = {
     "/healthz": "health",
     "/metrics": "metrics",
     "/api/openapi.json": "openapi",
+    "/oauth/token": "oauth-token",
     "/api/assay/v1/models": "models-status",
     "/api/assay/v1/tokens": "tokens",
     "/api/assay/v1/teams": "teams",
