@@ -37,6 +37,11 @@ def test_vet_with_a_required_evaluation(tmp_path):
     suite = small.sentiment_suite(tmp_path / "suite", 40)
     pin = f"{suite}@sha256:{hashlib.sha256(suite.read_bytes()).hexdigest()}"
     model = small.copy_of(small.classifier(), tmp_path / "model")
+    status, document = vet(tmp_path, model, pin)
+    assert status == 2
+    assert any("not signed" in str(one["unread"]) for one in document["evidence"] if one["inspector"] == "evaluation")
+    sign = [sys.executable, "-m", "assay.cli.main", "suite", "sign", str(suite), "--data", str(tmp_path / "data")]
+    subprocess.run(sign, check=True, capture_output=True)
     (model / "README.md").write_text("---\nlicense: mit\n---\n| dataset | accuracy |\n|---|---|\n| toy | 99.9% |\n")
     status, document = vet(tmp_path, model, pin)
     assert status == 1, document["reasons"]

@@ -194,9 +194,9 @@ def test_tabular(runner, tmp_path):
         LogisticRegression().fit([[i % 7, i % 3] for i in range(60)], [int(i % 7 > 3) for i in range(60)]),
         model / "m.joblib",
     )
-    refused = run(runner, model, tabular_suite(tmp_path / "a"), claim(1.0))
+    refused = run(runner, model, tabular_suite(tmp_path / "a", allow_pickle=False), claim(1.0))
     assert "allow_pickle" in refused.failed[0][1]
-    result = run(runner, model, tabular_suite(tmp_path / "b", allow_pickle=True), claim(1.0))
+    result = run(runner, model, tabular_suite(tmp_path / "b"), claim(1.0))
     assert result.outcome == "holds"
 
 
@@ -217,7 +217,7 @@ def test_labels_stay_outside(suite):
     class Spy:
         threads = 1
 
-        def run(self, subject, job, progress, what):
+        def run(self, subject, job, progress, what, beside):
             jobs.append(job)
             raise AssertionError("seen enough")
 

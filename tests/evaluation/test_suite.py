@@ -145,3 +145,28 @@ def test_a_suites_own_phrases():
 def test_data_digest_is_the_files(tmp_path):
     suite = load_suite(sentiment_suite(tmp_path, 3))
     assert suite.data.sha256.hex == hashlib.sha256(suite.data.path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "indices", "rule"),
+    [
+        (["1", "0"], ["POSITIVE", "NEGATIVE"], (0, 1), "usual meaning"),
+        (["1", "0"], ["NEGATIVE", "POSITIVE"], (1, 0), "index"),
+        (["pos", "neg"], ["NEGATIVE", "POSITIVE"], (1, 0), "id2label, other words"),
+        (["5", "1"], ["1 star", "2 stars", "3 stars", "4 stars", "5 stars"], (4, 0), "number in id2label"),
+        (["0", "2"], ["contradiction", "neutral", "entailment"], (2, 0), "usual meaning"),
+        ([True, False], ["LABEL_0", "LABEL_1"], (1, 0), "index"),
+        (["1.0", "0.0"], ["LABEL_0", "LABEL_1"], (1, 0), "number in id2label"),
+        (["0", "1"], ["cats", "dogs"], (0, 1), "index"),
+    ],
+)
+def test_labels_by_what_users_see(labels, names, indices, rule):
+    assert class_indices(labels, dict(enumerate(names)), {}) == (indices, rule)
+
+
+def test_a_suites_labels_may_name_the_models():
+    assert class_indices(["a", "b"], {0: "Good", 1: "Bad"}, {"a": "Bad", "b": "good"})[0] == (1, 0)
+
+
+def test_names_of_a_label_that_stand_only_the_other_way_round():
+    assert id_to_label({"label2id": {"negative": 0, "positive": 1}}) == {0: "negative", 1: "positive"}

@@ -196,6 +196,44 @@ def test_remote_code_may_run_but_what_it_does_counts(guest, real_model, tmp_path
     assert seen(evidence) == {"config.json": {"load-environment", "load-network"}}
 
 
+def onnx_model(path: Path) -> None:
+    from onnx import TensorProto, helper, save
+
+    shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", shapes[:1], shapes[1:])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # of Keras 3.15 with torch, while it saves
+def test_onnx_and_keras_models_run_and_record_nothing(guest, tmp_path):
+    import keras
+
+    onnx_model(tmp_path / "m.onnx")
+    made = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+    made.save(tmp_path / "m.keras")
+    made.save(tmp_path / "m.h5")
+    evidence = load(tmp_path, guest)
+    assert (evidence.outcome, evidence.findings, evidence.unread) == (Outcome.CLEAN, (), ())
+    assert {a["path"]: a["inference"] for a in evidence.facts["artifacts"]} == {
+        "m.onnx": "ran", "m.keras": "ran", "m.h5": "ran",
+    }  # fmt: skip
+
+
+def test_a_keras_lambda_is_seen_to_run(guest, tmp_path):
+    import keras
+
+    layer = keras.layers.Lambda(
+        lambda x: (
+            __import__("socket").socket().connect(("198.51.100.9", 443))
+            if __import__("os").path.exists("/model")  # in the guest alone
+            else x
+        )
+    )
+    keras.Sequential([keras.layers.Input((3,)), layer]).save(tmp_path / "m.keras")
+    evidence = load(tmp_path, guest)
+    assert "load-network" in seen(evidence)["m.keras"]
+
+
 def test_a_missing_framework_is_unread_with_the_extra(guest, tmp_path):
     (tmp_path / "model.onnx").write_bytes(bytes.fromhex("080a120461737379") + b":\x02\x0a\x00")
     evidence = load(tmp_path, guest)

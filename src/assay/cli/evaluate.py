@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.cli.output import add_output_arguments, print_json, progress_bar
+from assay.cli.settings import add_data_argument, load_settings
 
 if TYPE_CHECKING:
     import argparse
 
     from assay.evaluation.claims import Claim
     from assay.evaluation.evaluate import Evaluation
+    from assay.evaluation.signed import Signed
+    from assay.evaluation.suite import Suite
 
 EXIT_CODES = {"holds": 0, "refuted": 1, "unverifiable": 2}
 
@@ -25,6 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replay", metavar="EVIDENCE", help="repeat what this JSON output records, and compare the measurements"
     )
+    parser.add_argument("--signed", action="store_true", help="refuse a suite that no trusted key signed")
+    parser.add_argument("--trust", metavar="FILE", help="trust file (default: trust.toml in the data directory)")
+    add_data_argument(parser)
     add_output_arguments(parser)
     parser.epilog = (
         "exit status: 0 every claim holds; 1 a claim is refuted; 2 could not tell (no claim, no data set named, not\n"
@@ -45,9 +51,10 @@ def run(args: argparse.Namespace) -> int:
     if args.replay:
         return _replay(args, suites)
     claims = _claims(args)
+    signed = _signed(args, suites)
     with progress_bar(args) as progress:
         subject = folder_subject(Path(args.model))
-        result = evaluate(subject, suites, claims, progress)
+        result = evaluate(subject, suites, claims, progress, signed=signed)
     if args.format == "json":
         print_json(_document(result, subject.snapshot.origin.uri))
     else:
@@ -55,6 +62,29 @@ def run(args: argparse.Namespace) -> int:
 
         sys.stdout.writelines(render(result, quiet=args.quiet))
     return EXIT_CODES[result.outcome]
+
+
+def _signed(args: argparse.Namespace, suites: list[Suite]) -> dict[str, Signed]:
+    """Who signed each suite, by its digest; refused with --signed when nobody trusted did."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from assay.core.errors import TrustError  # noqa: PLC0415
+    from assay.evaluation.signed import Signatures  # noqa: PLC0415
+    from assay.provenance.trust import Trust  # noqa: PLC0415
+
+    path = Path(args.trust) if args.trust else load_settings(args).trust
+    trust = None
+    try:
+        trust = Trust.load(path) if args.trust or path.exists() else None
+    except TrustError:
+        if args.trust or args.signed:
+            raise  # asked for; otherwise nothing counts as signed, which is said
+    check = Signatures(trust, datetime.now(UTC))
+    found = {str(suite.digest): check.of(Path(name), suite) for name, suite in zip(args.suite, suites, strict=True)}
+    for suite in suites:
+        if args.signed and not found[str(suite.digest)].key:
+            raise TrustError(f"suite {suite.name}: {found[str(suite.digest)].reason}", hint="see `assay suite sign`")
+    return found
 
 
 def _claims(args: argparse.Namespace) -> list[Claim] | None:

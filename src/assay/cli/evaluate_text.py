@@ -25,20 +25,29 @@ def render(result: Evaluation, *, quiet: bool) -> Iterator[str]:
             yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
         yield "\n"
     if not quiet:
-        for line in result.comparisons:
-            what = line.claim.written if line.claim else line.runs.measured.metric if line.runs else ""
-            told = "; ".join((line.reason, *line.notes))
-            yield f"{line.word.value}: {printable(what, limit=120)}: {printable(told, limit=300)}\n"
-        for path in result.evidence.facts["scripts"]:
-            yield f"note: {printable(path)}: an evaluation script came with the model; it was not run\n"
-        if attempts := result.evidence.facts["attempts"]:
-            yield f"note: the sandbox refused {len(attempts)} attempts; see --format json\n"
+        yield from _told(result)
     for name, why in result.failed:
         yield f"not measured: {printable(name)}: {printable(why)}\n"
     for unread in result.evidence.unread:
         if unread.path:
             yield f"unread: {printable(unread.path)}: {printable(unread.reason)}\n"
     yield f"{_SUMMARY[result.outcome]}\n"
+
+
+def _told(result: Evaluation) -> Iterator[str]:
+    """What was read into each claim, who signed the suites, what else came with the model."""
+    for line in result.comparisons:
+        what = line.claim.written if line.claim else line.runs.measured.metric if line.runs else ""
+        told = "; ".join((line.reason, *line.notes))
+        yield f"{line.word.value}: {printable(what, limit=120)}: {printable(told, limit=300)}\n"
+    for path in result.evidence.facts["scripts"]:
+        yield f"note: {printable(path)}: an evaluation script came with the model; it was not run\n"
+    names = {str(suite["digest"]): suite["name"] for suite in result.evidence.settings["suites"]}
+    for digest, signed in result.evidence.facts.get("signatures", {}).items():
+        who = f"signed by key {signed['key'][:12]} ({signed['role']})" if "key" in signed else signed["reason"]
+        yield f"suite {printable(names[digest], limit=80)}: {printable(who, limit=200)}\n"
+    if attempts := result.evidence.facts["attempts"]:
+        yield f"note: the sandbox refused {len(attempts)} attempts; see --format json\n"
 
 
 _SUMMARY = {

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scan": ("assay.cli.scan", "inspect files without loading them; no server, no model library"),
     "evaluate": ("assay.cli.evaluate", "re-run an evaluation in the sandbox and compare it with what is claimed"),
     "probe": ("assay.cli.probe", "search a classifier's weights for a backdoor, in the sandbox"),
+    "suite": ("assay.cli.suite", "sign a suite of `assay evaluate`, or verify who did"),
     "vet": ("assay.cli.vet", "the whole admission: fetch, inspect, decide, sign, publish"),
     "serve": ("assay.cli.serve", "the registry for unmodified Hugging Face clients"),
     "worker": ("assay.cli.worker", "vet what waits in the queue, and carry on what was interrupted"),

@@ -169,10 +169,7 @@ def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, 
 
     found: list[Any] = [*inspectors_for(policy, settings.trust), tensors_of(index), copies_of(index)]
     if settings.suites:
-        from assay.evaluation.inspector import Evaluations, Pin  # noqa: PLC0415
-
-        pins = tuple(Pin.parse(entry, settings.data) for entry in settings.suites)
-        found.append(Evaluations(pins, layers=policy.layers))
+        found.append(_evaluations(settings, policy))
     if settings.probes or "behaviour" in {*policy.required, *policy.run}:
         from assay.behaviour.declared import Pin as Agreed  # noqa: PLC0415
         from assay.behaviour.inspector import Behaviour  # noqa: PLC0415
@@ -180,6 +177,20 @@ def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, 
         agreed = tuple(Agreed.parse(entry, settings.data) for entry in settings.probes)
         found.append(Behaviour(agreed, layers=policy.layers))
     return tuple(found)
+
+
+def _evaluations(settings: Settings, policy: Policy) -> Any:
+    """The suites of the settings; what the policy requires must rest on suites that somebody stands behind."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from assay.evaluation.inspector import Evaluations, Pin  # noqa: PLC0415
+    from assay.evaluation.signed import Signatures  # noqa: PLC0415
+    from assay.provenance.trust import Trust  # noqa: PLC0415
+
+    pins = tuple(Pin.parse(entry, settings.data) for entry in settings.suites)
+    signatures = Signatures(Trust.load(settings.trust) if settings.trust.exists() else None, datetime.now(UTC))
+    required = Evaluations.name in policy.required
+    return Evaluations(pins, layers=policy.layers, signatures=signatures, require_signed=required)
 
 
 def _notices(*, quiet: bool) -> Callable[[str], None]:

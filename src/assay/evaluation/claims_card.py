@@ -1,28 +1,20 @@
-"""Claims in a model card: `model-index` of the front matter, and figures in Markdown tables."""
+"""Claims in a model card: `model-index` of the front matter, and figures in its text (`claims_tables`)."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError
-from assay.evaluation.claims import Claim, make_claim, number_in
-from assay.evaluation.names import metric_name, squeeze
+from assay.evaluation.claims import Claim, make_claim
+from assay.evaluation.claims_tables import from_body
+from assay.evaluation.names import metric_within, squeeze
 from assay.formats.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _YAML_DEPTH = 16
-_ROW = re.compile(r"^\s*\|?(.+?)\|?\s*$")
-_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*$")
-_COLUMNS = {
-    "dataset": {"dataset", "data", "benchmark", "testset", "corpus", "evaluationset"},
-    "task": {"task", "tasktype"},
-    "split": {"split", "subset"},
-    "metric": {"metric", "metrics", "measure"},
-    "value": {"value", "score", "result", "results", "performance"},
-}
+_WHOLE = {"default", "all", "plaintext"}  # configurations that name no part
 
 
 def from_card(text: str, source: str, problem: Callable[[str], None]) -> list[Claim]:
@@ -35,6 +27,7 @@ def from_card(text: str, source: str, problem: Callable[[str], None]) -> list[Cl
     """
     front, body, body_line = split_front_matter(text)
     claims: list[Claim] = []
+    own: tuple[str, ...] = ()
     if front:
         try:
             document = read_yaml(front, depth=_YAML_DEPTH, first_line=2)
@@ -42,7 +35,16 @@ def from_card(text: str, source: str, problem: Callable[[str], None]) -> list[Cl
             problem(f"front matter: {error}")
         else:
             claims += _model_index(document.value, source, document.lines)
-    return claims + _tables(body, source, body_line)
+            own = _own_names(document.value)
+    return claims + from_body(body, source, body_line, own)
+
+
+def _own_names(front: Any) -> tuple[str, ...]:
+    """What the card calls its model."""
+    index = front.get("model-index") if isinstance(front, dict) else None
+    names = [model.get("name") for model in index if isinstance(model, dict)] if isinstance(index, list) else []
+    names += [front.get(key) for key in ("model_name", "name")] if isinstance(front, dict) else []
+    return tuple(name for name in names if isinstance(name, str))
 
 
 def split_front_matter(text: str) -> tuple[str, str, int]:
@@ -77,78 +79,26 @@ def _indexed(result: dict[str, Any], metric: dict[str, Any], source: str, line: 
     config = str(dataset.get("config") or "")
     names = [str(dataset.get(key) or "") for key in ("type", "name")]
     # A benchmark of many (glue) is known by its configuration (sst2).
-    chosen = config if config and squeeze(config) not in {"default", "all", "plaintext"} else names[0] or names[1]
+    chosen = config if config and squeeze(config) not in _WHOLE else names[0] or names[1]
     task = _mapping(result.get("task"))
     return make_claim(
-        name if metric_name(name) and not metric_name(kind) else kind or name,
-        metric["value"],
+        name if metric_within(name)[0] and not metric_within(kind)[0] else kind or name,
+        _value(metric["value"]),
         source=source,
         line=line,
         task=str(task.get("type") or task.get("name") or ""),
         dataset=chosen,
         split=str(dataset.get("split") or ""),
+        places=tuple(names),
     )
+
+
+def _value(written: Any) -> Any:
+    """Some cards wrap the figure: `value: {accuracy: 0.9}` or a list of one."""
+    if isinstance(written, dict) and len(written) == 1:
+        return next(iter(written.values()))
+    return written[0] if isinstance(written, list) and len(written) == 1 else written
 
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _tables(body: str, source: str, first_line: int) -> list[Claim]:
-    """Figures in tables whose header names a metric, or a metric and a value column."""
-    claims: list[Claim] = []
-    lines = body.splitlines()
-    index, fenced = 0, False
-    while index < len(lines):
-        if lines[index].lstrip().startswith(("```", "~~~")):
-            fenced = not fenced
-        if not fenced and index + 1 < len(lines) and "|" in lines[index] and _RULE.match(lines[index + 1]):
-            header = _cells(lines[index])
-            index += 2
-            while index < len(lines) and "|" in lines[index]:
-                claims += _row(header, _cells(lines[index]), source, first_line + index)
-                index += 1
-            continue
-        index += 1
-    return claims
-
-
-def _cells(line: str) -> list[str]:
-    match = _ROW.match(line)
-    return [cell.strip().strip("*_` ") for cell in match.group(1).split("|")] if match else []
-
-
-def _row(header: list[str], cells: list[str], source: str, line: int) -> list[Claim]:
-    roles = {role: i for i, title in enumerate(header) for role, words in _COLUMNS.items() if squeeze(title) in words}
-    context = {
-        role: cells[roles[role]] for role in ("dataset", "task", "split") if role in roles and roles[role] < len(cells)
-    }
-    if "metric" in roles and "value" in roles and max(roles["metric"], roles["value"]) < len(cells):
-        metric, value = cells[roles["metric"]], cells[roles["value"]]
-        if metric_name(metric) and number_in(value) is not None:
-            return [make_claim(metric, value, source=source, line=line, **context)]
-        return []
-    claims = []
-    for title, value in zip(header, cells, strict=False):
-        if metric_name(_bare(title)) and number_in(value) is not None:
-            claims.append(make_claim(_bare(title), _with_unit(title, value), source=source, line=line, **context))
-    if not claims and cells and metric_name(_bare(cells[0])):
-        pairs = zip(header[1:], cells[1:], strict=False)
-        claims += [_turned(cells[0], title, value, source, line) for title, value in pairs if number_in(value)]
-    return claims
-
-
-def _turned(metric: str, title: str, value: str, source: str, line: int) -> Claim:
-    """A row `| accuracy | 0.91 |` under the headers of data sets, or of a value column."""
-    named = squeeze(title) not in _COLUMNS["value"] and squeeze(title) not in {"", "ours", "model", "thismodel"}
-    return make_claim(
-        _bare(metric), _with_unit(metric, value), source=source, line=line, dataset=title if named else ""
-    )
-
-
-def _bare(title: str) -> str:
-    return re.sub(r"\s*[(\[]?%[)\]]?\s*", "", title)
-
-
-def _with_unit(title: str, value: str) -> str:
-    return f"{value}%" if "%" in title and "%" not in value else value

@@ -1,4 +1,4 @@
-"""A claims file: `{"results": [{"task", "dataset", "split", "metric", "value"}]}`. Written for us, so read strictly."""
+"""A claims file: `{"results": [{"task", "dataset", "split", "metric", "value"}]}`. Further keys are not read."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ def from_claims_file(value: Any, source: str, lines: dict[Any, int]) -> list[Cla
     Raises:
         UsageError: when it is anything else.
     """
-    if not isinstance(value, dict) or set(value) != {"results"} or not isinstance(value["results"], list):
+    if not isinstance(value, dict) or not isinstance(value.get("results"), list):
         raise UsageError(
             f'{source}: not a claims file: {{"results": […]}} is expected', hint="see docs/howto/evaluate.md"
         )
     claims = []
     for index, entry in enumerate(value["results"]):
-        if not isinstance(entry, dict) or not {"metric", "value"} <= set(entry) <= _KEYS:
+        if not isinstance(entry, dict) or not {"metric", "value"} <= set(entry):
             raise UsageError(f"{source}: results[{index}] needs metric and value; known: {', '.join(sorted(_KEYS))}")
-        texts = {key: entry.get(key, "") for key in ("task", "dataset", "split", "metric")}
+        texts = {key: entry.get(key) or "" for key in ("task", "dataset", "split", "metric")}  # null: not said
         if not all(isinstance(text, str) for text in texts.values()):
             raise UsageError(f"{source}: results[{index}]: task, dataset, split and metric are text")
         metric = texts.pop("metric")
         line = lines.get(("results", index, "value"))
-        claims.append(make_claim(metric, entry["value"], source=source, line=line, **texts))
+        claims.append(make_claim(metric, entry["value"], source=source, line=line, **texts))  # type: ignore[arg-type]
     return claims
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from assay.evaluation.claims import Claim, make_claim, number_in
-from assay.evaluation.names import metric_name, squeeze
+from assay.evaluation.names import metric_name, metric_within, split_name, squeeze
 
 if TYPE_CHECKING:
     from assay.evaluation.positions import Path
@@ -25,7 +25,11 @@ _DATASET_KEYS = ("dataset", "dataset_name", "benchmark", "data", "test_set", "te
 _SPLIT_KEYS = ("split", "dataset_split", "eval_split")
 _METRIC_KEYS = ("metric", "metric_name", "name", "type")
 _VALUE_KEYS = ("value", "score", "result", "metric_value")
-_GROUPS = {"metrics", "results", "scores", "evaluation", "evaluations", "evaluationresults", "performance", "eval"}
+_GROUPS = {
+    "metrics", "results", "scores", "evaluation", "evaluations", "evaluationresults", "performance", "eval",
+    "benchmarks", "benchmarkresults", "datasets", "tasks", "benchmark", "summary", "aggregate", "aggregated", "report",
+    "model", "data",
+}  # fmt: skip
 MAX_DEPTH = 12
 _SPLIT_PREFIXES = {"eval": "", "test": "test", "predict": "test", "validation": "validation", "val": "validation"}
 
@@ -64,8 +68,16 @@ def from_trainer(value: dict[str, Any], source: str, lines: Lines) -> list[Claim
     for key, number in value.items():
         if not _is_figure(key, number) or key.startswith("best_"):
             continue
-        split = next((s for p, s in _SPLIT_PREFIXES.items() if key.startswith(f"{p}_")), "")
-        claims.append(make_claim(key, number, source=source, line=lines.get((key,)), split=split))
+        prefix = next((p for p in _SPLIT_PREFIXES if key.startswith(f"{p}_")), "")
+        claims.append(
+            make_claim(
+                key.removeprefix(f"{prefix}_") if prefix else key,
+                number,
+                source=source,
+                line=lines.get((key,)),
+                split=_SPLIT_PREFIXES.get(prefix, ""),
+            )
+        )
     history = value.get("log_history")
     if isinstance(history, list):
         rounds = [(i, e) for i, e in enumerate(history) if isinstance(e, dict) and any(_evaluates(k) for k in e)]
@@ -111,7 +123,7 @@ class _Walk:
             self.visit_object(value, path, around | _context(value))
 
     def visit_object(self, value: dict[str, Any], path: Path, around: dict[str, str]) -> None:
-        named = next((k for k in _METRIC_KEYS if isinstance(value.get(k), str) and metric_name(value[k])), None)
+        named = next((k for k in _METRIC_KEYS if isinstance(value.get(k), str) and metric_within(value[k])[0]), None)
         figure = next((k for k in _VALUE_KEYS if k in value and number_in(value[k]) is not None), None)
         if named and figure:
             self.add(value[named], value[figure], (*path, figure), around)
@@ -122,13 +134,28 @@ class _Walk:
                 if inner:
                     self.add(key, item[inner], (*path, key, inner), around | _context(item))
                     continue
+                if self.of_data_sets(key, item, (*path, key), around):
+                    continue
             if isinstance(item, dict | list):
                 self.visit(item, (*path, key), around | _implied(key, around))
-            elif _is_figure(key, item) and metric_name(key):
+            elif _is_figure(key, item) and metric_within(key)[0]:
                 self.add(key, item, (*path, key), around)
 
+    def of_data_sets(self, metric: str, value: dict[str, Any], path: Path, around: dict[str, str]) -> bool:
+        """`{"accuracy": {"sst2": 0.9, "imdb": 0.8}}`: a metric over data sets or splits."""
+        if not value or not all(
+            number_in(item) is not None and not metric_within(key)[0] for key, item in value.items()
+        ):
+            return False
+        for key, item in value.items():
+            if squeeze(key) not in _NO_METRIC:
+                named = {"split": key} if split_name(key) in {"test", "validation", "train"} else {"dataset": key}
+                self.add(metric, item, (*path, key), around | named)
+        return True
+
     def add(self, metric: str, value: Any, path: Path, around: dict[str, str]) -> None:
-        self.claims.append(make_claim(metric, value, source=self.source, line=self.lines.get(path), **around))
+        line = self.lines.get(path)
+        self.claims.append(make_claim(metric, value, source=self.source, line=line, **around))  # type: ignore[arg-type]
 
 
 def _context(value: dict[str, Any]) -> dict[str, str]:
@@ -153,7 +180,7 @@ def _implied(key: str, around: dict[str, str]) -> dict[str, str]:
     return {"dataset": key}
 
 
-_SPLIT_WORDS = {"test", "validation", "dev", "val"}
+_SPLIT_WORDS = {"test", "validation", "dev", "val", "train"}
 
 
 def _is_figure(key: str, value: Any) -> bool:

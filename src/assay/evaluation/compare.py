@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from assay.evaluation.suite import Suite
 
 FAR_OFF = 0.1  # a claim this far beyond the interval is not a matter of another seed or version
+_ROUNDING = 5e-5 + 1e-9  # a card gives four digits of what a file holds in full
+_UNNAMED = "the claim names no data set"
 
 
 class Word(Enum):
@@ -80,7 +82,7 @@ class Comparison:
 
 def compare(claims: tuple[Claim, ...], measured: tuple[Runs, ...]) -> tuple[Comparison, ...]:
     """Every claim with its measurement, then every measurement without a claim."""
-    lines = [_one(claim, measured) for claim in claims]
+    lines = _repeated([_one(claim, measured) for claim in claims])
     spoken = {id(line.runs) for line in lines}
     lines += [
         Comparison(Word.UNVERIFIABLE, None, runs, "nothing is claimed about this")
@@ -91,31 +93,60 @@ def compare(claims: tuple[Claim, ...], measured: tuple[Runs, ...]) -> tuple[Comp
 
 
 def _one(claim: Claim, measured: tuple[Runs, ...]) -> Comparison:
-    notes = list(claim.notes)
-    if claim.value is None:
-        return Comparison(Word.UNVERIFIABLE, claim, None, "the claimed value is no number of this metric", claim.notes)
+    if claim.obstacle or claim.value is None:
+        reason = claim.obstacle or "the claimed value is no number of this metric"
+        return Comparison(Word.UNVERIFIABLE, claim, None, reason, claim.notes)
     of_metric = [runs for runs in measured if runs.measured.metric == claim.metric]
-    if not claim.dataset:
-        accepting = [
-            runs for runs in of_metric if runs.suite.takes_unnamed_claims and same_task(claim.task, runs.suite)
-        ]
-        if not accepting:
-            beside = of_metric[0] if len(of_metric) == 1 else None
-            return Comparison(Word.UNVERIFIABLE, claim, beside, "the claim names no data set", tuple(notes))
-        notes.append("the claim names no data set; the suite says that it is about this one")
-        of_metric = accepting
-    else:
-        of_metric = [runs for runs in of_metric if same_dataset(claim.dataset, runs.suite)]
-        if not of_metric:
-            reason = f"no suite measures {claim.metric or 'this'} on this data set"
-            return Comparison(Word.UNVERIFIABLE, claim, None, reason, tuple(notes))
-        of_metric = [runs for runs in of_metric if same_task(claim.task, runs.suite)]
-        if not of_metric:
-            return Comparison(Word.UNVERIFIABLE, claim, None, "the claim is about another task", tuple(notes))
-    fitting = [runs for runs in of_metric if same_split(claim.split, runs.suite)]
-    if not fitting:
-        return Comparison(Word.UNVERIFIABLE, claim, None, f"no suite measures the split {claim.split!r}", tuple(notes))
-    return _judge(claim, claim.value, fitting[0], notes)
+    named, notes = _of_data(claim, of_metric)
+    reason = ""
+    if not named and claim.dataset:
+        reason = f"no suite measures {claim.metric or 'this'} on this data set"
+    elif not named:
+        beside = of_metric[0] if len(of_metric) == 1 else None
+        return Comparison(Word.UNVERIFIABLE, claim, beside, _UNNAMED, notes)
+    elif not (named := [runs for runs in named if same_task(claim.task, runs.suite)]):
+        reason = "the claim is about another task"
+    elif not (named := [runs for runs in named if same_split(claim.split, runs.suite)]):
+        reason = f"no suite measures the split {claim.split!r}"
+    if reason:
+        return Comparison(Word.UNVERIFIABLE, claim, None, reason, notes)
+    return _judge(claim, claim.value, named[0], list(notes))
+
+
+def _of_data(claim: Claim, of_metric: list[Runs]) -> tuple[list[Runs], tuple[str, ...]]:
+    """Measurements on the data that a claim is about, and what was read into it."""
+    for name in (claim.dataset, *claim.places):
+        if found := [runs for runs in of_metric if same_dataset(name, runs.suite)]:
+            beside = () if name == claim.dataset else (f"the data set is named beside it: {name}",)
+            return found, (*claim.notes, *beside)
+    if claim.dataset:
+        return [], claim.notes
+    found = [runs for runs in of_metric if runs.suite.takes_unnamed_claims and same_task(claim.task, runs.suite)]
+    told = ("the claim names no data set; the suite says that it is about this one",) if found else ()
+    return found, (*claim.notes, *told)
+
+
+def _repeated(lines: list[Comparison]) -> list[Comparison]:
+    """A figure without a data set that is, digit for digit, one that was compared shares its fate.
+
+    Trainer writes its results into files that name no data, and the same figures into a card that does.
+    """
+    judged = [line for line in lines if line.word is not Word.UNVERIFIABLE and line.claim is not None]
+    out = []
+    for line in lines:
+        twin = next((one for one in judged if line.reason == _UNNAMED and _same_figure(line.claim, one.claim)), None)
+        if twin and twin.claim:
+            reason = f"no data set is named; the same figure as in {twin.claim.source}, which {twin.word.value}"
+            out.append(Comparison(twin.word, line.claim, twin.runs, reason, line.notes))
+        else:
+            out.append(line)
+    return out
+
+
+def _same_figure(one: Claim | None, other: Claim | None) -> bool:
+    if one is None or other is None or one.metric != other.metric or one.value is None or other.value is None:
+        return False
+    return abs(one.value - other.value) <= _ROUNDING and (not one.split or not other.split or one.split == other.split)
 
 
 def _judge(claim: Claim, value: float, runs: Runs, notes: list[str]) -> Comparison:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from assay.evaluation.suite import DataSpec, Suite
 
 MAX_DATA_BYTES = 2 << 30  # of the file: it is held in memory
+MAX_FIELD = 64 << 20  # characters of one field of a CSV or TSV
 MAX_EXAMPLES = 1_000_000
 
 
@@ -49,7 +50,7 @@ def load_data(suite: Suite) -> Examples:
     for number, record in enumerate(_records(spec, raw), start=1):
         if number > MAX_EXAMPLES:
             raise UsageError(f"{spec.path}: more than {MAX_EXAMPLES} examples", hint="split it into several suites")
-        rows.append(_row(spec, record, number))
+        rows.append(_row(spec, record, number, table=suite.task == "tabular"))
     if not rows:
         raise UsageError(f"{spec.path}: no examples", hint="is this the right file?")
     return Examples(tuple(rows))
@@ -81,6 +82,7 @@ def _records(spec: DataSpec, raw: bytes) -> Iterator[dict[str, Any]]:
 
 def _delimited(spec: DataSpec, text: str) -> Iterator[dict[str, Any]]:
     """CSV as of RFC 4180; TSV without quoting, as data sets are published: a quote is a quote."""
+    csv.field_size_limit(MAX_FIELD)
     stream = io.StringIO(text, newline="")
     if spec.format == "tsv":
         reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -116,7 +118,7 @@ def _parquet(path: Path, raw: bytes) -> Iterator[dict[str, Any]]:
         raise UsageError(f"{path}: not Parquet: {error}", hint="is this the right file?") from error
 
 
-def _row(spec: DataSpec, record: dict[str, Any], number: int) -> dict[str, Any]:
+def _row(spec: DataSpec, record: dict[str, Any], number: int, *, table: bool) -> dict[str, Any]:
     def value(column: str) -> Any:
         if record.get(column) is None:
             known = ", ".join(str(key) for key in list(record)[:10])
@@ -124,6 +126,34 @@ def _row(spec: DataSpec, record: dict[str, Any], number: int) -> dict[str, Any]:
         return record[column]
 
     row = {role: value(column) for role, column in spec.columns.items()}
-    if spec.features:
-        row["features"] = [value(column) for column in spec.features]
+    if table:
+        features = spec.features or tuple(key for key in record if key not in spec.columns.values())
+        row["features"] = [value(column) for column in features]
     return row
+
+
+def pictures(spec: DataSpec, examples: Examples) -> Iterator[bytes]:
+    """The bytes of each image.
+
+    In Parquet they lie in the column itself (bytes, or the `{bytes, path}` of the `datasets` library); in other formats
+    it holds paths relative to the data, and the column `image_sha256` the digest of each.
+
+    Raises:
+        UsageError: no such file, or not the pinned bytes.
+    """
+    for row in examples.rows:
+        value = row["image"]
+        data = value.get("bytes") if isinstance(value, dict) else value
+        if isinstance(data, bytes):
+            yield data
+            continue
+        path = spec.path.parent / str(data)
+        if "image_sha256" not in row:
+            raise UsageError(f"{spec.path}: images are named, not pinned", hint="name a column data.image_sha256")
+        try:
+            found = path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"can't read the image {path}: {error.strerror}", hint="restore the file") from error
+        if Digest.of(found) != Digest.parse(str(row["image_sha256"])):
+            raise UsageError(f"{path} is not the image that the data pins", hint="restore the file")
+        yield found

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from assay.core.inspector import Subject
     from assay.evaluation.claims import Claim
     from assay.evaluation.guest import Progress
+    from assay.evaluation.signed import Signed
     from assay.evaluation.suite import Suite
 
 NAME = "evaluation"
@@ -49,7 +50,8 @@ class Evaluation:
         words = {line.word for line in self.comparisons if line.claim is not None}
         if Word.REFUTED in words:
             return Word.REFUTED.value
-        return Word.HOLDS.value if words == {Word.HOLDS} and not self.failed else Word.UNVERIFIABLE.value
+        whole = not self.failed and not self.evidence.unread  # a file of claims that could not be read may hold any
+        return Word.HOLDS.value if words == {Word.HOLDS} and whole else Word.UNVERIFIABLE.value
 
 
 def evaluate(
@@ -60,6 +62,7 @@ def evaluate(
     *,
     dtypes: dict[str, str] | None = None,
     runner: Runner | None = None,
+    signed: dict[str, Signed] | None = None,
 ) -> Evaluation:
     """Re-run the suites on the model and compare.
 
@@ -70,6 +73,7 @@ def evaluate(
         progress: told (suite, examples done, examples in all).
         dtypes: of a replay, by the suite's digest.
         runner: a guest that is running already; None: one of its own.
+        signed: who signed each suite, by its digest; None: not looked at.
 
     Raises:
         UsageError: the data of a suite is not the pinned data.
@@ -93,6 +97,8 @@ def evaluate(
                 attempts += error.attempts if isinstance(error, Unmeasured) else ()
     lines = compare(stated, tuple(runs for one in done for runs in one.metrics))
     evidence = _evidence(subject, suites, read, lines, done=done, failed=failed, attempts=attempts, own=claims is None)
+    if signed is not None:
+        evidence.facts["signatures"] = {digest: one.to_json() for digest, one in signed.items()}
     return Evaluation(evidence, lines, tuple(failed))
 
 

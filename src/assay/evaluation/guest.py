@@ -101,8 +101,22 @@ class Runner:
         """End the guest."""
         self._guest.close()
 
-    def run(self, subject: Subject, job: dict[str, Any], progress: Progress | None = None, what: str = "") -> Answers:
+    def run(
+        self,
+        subject: Subject,
+        job: dict[str, Any],
+        progress: Progress | None = None,
+        what: str = "",
+        beside: tuple[bytes, ...] = (),
+    ) -> Answers:
         """Run one job on the model.
+
+        Args:
+            subject: the model.
+            job: as the worker takes it; with `beside`, its items become paths.
+            progress: told (what, examples done, examples in all).
+            what: the suite's name.
+            beside: files that go in beside the model, one for each item.
 
         Raises:
             Unmeasured: the model can't do it, or broke off.
@@ -115,7 +129,11 @@ class Runner:
                 for entry in subject.snapshot.files
             ]
             self._guest.start()
-            job = job | {"model": f"{self._guest.model_root}/model"}
+            root = self._guest.model_root
+            job = job | {"model": f"{root}/model"}
+            if beside:
+                files += [(f"items/{number}", io.BytesIO(data)) for number, data in enumerate(beside)]
+                job["items"] = [f"{root}/items/{number}" for number in range(len(beside))]
             files.append(("job.json", io.BytesIO(json.dumps(job).encode())))
             with self._guest.session(files) as session:
                 talk = _Talk(session, time.monotonic() + MAX_SECONDS)

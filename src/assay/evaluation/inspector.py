@@ -1,12 +1,14 @@
 """Re-run evaluations as evidence of an admission.
 
 Suites are named in the settings with the digest of their file, and name the digest of their data: an altered suite or
-data file gives no evidence that a policy would accept. A model that no suite fits is *inconclusive*, never fine.
+data file gives no evidence that a policy would accept. Where the policy requires this evidence, an unsigned suite gives
+none either. A model that no suite fits is *inconclusive*, never fine.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from assay.core.digest import Digest
@@ -15,6 +17,7 @@ from assay.core.evidence import Evidence, Outcome, Unread
 from assay.evaluation.evaluate import NAME, evaluate, version
 from assay.evaluation.guest import Runner
 from assay.evaluation.measure import config_of
+from assay.evaluation.signed import Signatures, Signed
 from assay.evaluation.suite import Suite, load_suite
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 _ENDINGS = {
     "text-classification": ("ForSequenceClassification",),
+    "image-classification": ("ForImageClassification",),
     "token-classification": ("ForTokenClassification",),
     "causal-lm": ("ForCausalLM", "LMHeadModel"),
     "multiple-choice": ("ForCausalLM", "LMHeadModel"),
@@ -64,14 +68,26 @@ class Evaluations:
         pins: suites of the settings.
         runner: a guest that is running already; None: one of its own.
         layers: of the sandbox that the policy asks for.
+        signatures: who signed the suites; None: not looked at.
+        require_signed: whether a suite that nobody trusted signed is refused.
     """
 
     name = NAME
 
-    def __init__(self, pins: tuple[Pin, ...], runner: Runner | None = None, layers: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        pins: tuple[Pin, ...],
+        runner: Runner | None = None,
+        layers: tuple[str, ...] = (),
+        *,
+        signatures: Signatures | None = None,
+        require_signed: bool = False,
+    ) -> None:
         self._pins = pins
         self._runner = runner
         self._layers = layers
+        self._signatures = signatures
+        self._require_signed = require_signed
 
     @property
     def version(self) -> str:
@@ -82,15 +98,32 @@ class Evaluations:
         """Run every suite that fits the model and compare."""
         try:
             suites = [load_suite(pin.path, pinned=pin.digest) for pin in self._pins]
+            signed = self._signed(suites)
             fitting = [suite for suite in suites if fits(suite, subject)]
             if fitting:
                 if self._runner:
-                    return evaluate(subject, fitting, runner=self._runner).evidence
+                    return evaluate(subject, fitting, runner=self._runner, signed=signed).evidence
                 with Runner(layers=self._layers) as runner:
-                    return evaluate(subject, fitting, runner=runner).evidence
+                    return evaluate(subject, fitting, runner=runner, signed=signed).evidence
             return self._told_nothing(subject, f"none of {len(suites)} suites fits this model")
         except (UsageError, ContentError) as error:  # an altered suite, altered data, a broken config.json
             return self._told_nothing(subject, str(error))
+
+    def _signed(self, suites: list[Suite]) -> dict[str, Signed]:
+        """Signature of each suite, by its digest.
+
+        Raises:
+            UsageError: unsigned, where the policy requires this evidence.
+        """
+        if self._signatures is None and not self._require_signed:
+            return {}
+        check = self._signatures or Signatures(None, datetime.now(UTC))
+        found = {}
+        for pin, suite in zip(self._pins, suites, strict=True):
+            signed = found[str(suite.digest)] = check.of(pin.path, suite)
+            if self._require_signed and not signed.key:
+                raise UsageError(f"suite {suite.name}: {signed.reason}", hint="assay suite sign")
+        return found
 
     def _told_nothing(self, subject: Subject, why: str) -> Evidence:
         return Evidence(

@@ -1,20 +1,41 @@
 """Labels of the data and outputs of the model, brought together without guessing.
 
-In this order, and for all labels of the data at once: the suite's own `[labels]`; the model's names (`id2label`), first
-as written, then without case and punctuation; whole numbers as output indices.
+In this order, and for all labels of the data at once:
+1. the suite's own `[labels]`, by output index or by the model's name;
+2. the model's names (`id2label`), as written, then without case and punctuation, then by their usual other words;
+3. numbers within the model's names (`1 star`, `LABEL_3`), each its own;
+4. whole numbers whose usual meaning is known (1 is positive) in the model's names: what users see is the name, so a
+   model with swapped names is measured by them;
+5. whole numbers as output indices.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from assay.core.errors import ContentError
 from assay.evaluation.names import squeeze
 
+# What the whole numbers from 0 mean where the names are these (GLUE, SST-2, IMDB, TweetEval, spam and toxicity sets).
+_MEANINGS = (
+    ("negative", "positive"), ("negative", "neutral", "positive"), ("false", "true"), ("no", "yes"),
+    ("entailment", "neutral", "contradiction"), ("entailment", "notentailment"), ("notequivalent", "equivalent"),
+    ("ham", "spam"), ("notspam", "spam"), ("nontoxic", "toxic"), ("unacceptable", "acceptable"),
+)  # fmt: skip
+_OTHER_WORDS = {
+    "neg": "negative", "pos": "positive", "neu": "neutral", "bad": "negative", "good": "positive",
+    "nottoxic": "nontoxic", "neutraltoxicity": "nontoxic", "duplicate": "equivalent", "notduplicate": "notequivalent",
+    "t": "true", "f": "false", "y": "yes", "n": "no", "entails": "entailment", "contradicts": "contradiction",
+}  # fmt: skip
+
 
 def id_to_label(config: Any) -> dict[int, str]:
     """The model's names by output index, from its `config.json`; empty when it has none."""
     table = config.get("id2label") if isinstance(config, dict) else None
+    turned = config.get("label2id") if isinstance(config, dict) else None
+    if not isinstance(table, dict) and isinstance(turned, dict):
+        table = {str(index): name for name, index in turned.items()}
     found: dict[int, str] = {}
     for key, name in table.items() if isinstance(table, dict) else ():
         if str(key).isdecimal() and isinstance(name, str):
@@ -22,7 +43,7 @@ def id_to_label(config: Any) -> dict[int, str]:
     return found
 
 
-def class_indices(labels: list[Any], names: dict[int, str], own: dict[str, int]) -> tuple[tuple[int, ...], str]:
+def class_indices(labels: list[Any], names: dict[int, str], own: dict[str, int | str]) -> tuple[tuple[int, ...], str]:
     """Output index of each label, and which rule gave it.
 
     Args:
@@ -35,24 +56,50 @@ def class_indices(labels: list[Any], names: dict[int, str], own: dict[str, int])
     """
     texts = [_text(label) for label in labels]
     different = sorted(set(texts))
-    rules = (
-        ("suite", dict(own)),
-        ("id2label", {name: index for index, name in names.items()}),
-        ("id2label, case ignored", {squeeze(name): index for index, name in names.items()}),
-        ("index", {text: int(text) for text in different if text.isdecimal()}),
-    )
-    for rule, table in rules:
-        if not table or (own and rule != "suite"):
-            continue
-        key = squeeze if rule.endswith("ignored") else str
-        found = {text: table.get(key(text)) for text in different}
+    for rule, table in _rules(different, names, own):
+        found = {text: table.get(text) for text in different}
         if None not in found.values() and len(set(found.values())) == len(different):
             return tuple(int(found[text] or 0) for text in texts), rule
     known = ", ".join(repr(name) for name in list(names.values())[:6]) or "none"
     raise ContentError(f"the labels {', '.join(different[:4])} of the data are none of the model's ({known})")
 
 
+def _rules(different: list[str], names: dict[int, str], own: dict[str, int | str]) -> list[tuple[str, dict[str, int]]]:
+    """Name of each rule, and what it makes of the labels."""
+    by_name = {name: index for index, name in names.items()}
+    by_plain = {squeeze(name): index for index, name in names.items()}
+    by_word = {_word(name): index for index, name in names.items()}
+    if own:
+        table = {}
+        for label, wanted in own.items():
+            index = wanted if isinstance(wanted, int) else by_name.get(wanted, by_plain.get(squeeze(wanted)))
+            if index is not None:
+                table[label] = index
+        return [("suite", table)]
+    rules = [
+        ("id2label", by_name),
+        ("id2label, case ignored", {text: by_plain[squeeze(text)] for text in different if squeeze(text) in by_plain}),
+        ("id2label, other words", {text: by_word[_word(text)] for text in different if _word(text) in by_word}),
+    ]
+    numbers = {str(int(digits[0])): i for i, name in names.items() if len(digits := re.findall(r"\d+", name)) == 1}
+    if len(numbers) == len(names) > 0:
+        rules.append(("number in id2label", numbers))
+    meaning = next((words for words in _MEANINGS if len(words) == len(names) and set(words) == set(by_word)), ())
+    meant = {str(number): by_word[word] for number, word in enumerate(meaning)}
+    as_index = {text: int(text) for text in different if text.isdecimal()}
+    truths = {text: int(text.lower() == "true") for text in different if text.lower() in {"true", "false"}}
+    if different and all(text in meant for text in different):
+        rules.append(("index" if all(meant[text] == int(text) for text in different) else "usual meaning", meant))
+    return [*rules, ("index", as_index), ("index", truths)]
+
+
+def _word(label: str) -> str:
+    plain = squeeze(label)
+    return _OTHER_WORDS.get(plain, plain)
+
+
 def _text(label: Any) -> str:
-    if isinstance(label, float) and label.is_integer():
-        return str(int(label))
-    return str(label).strip()
+    text = str(label).strip()
+    if isinstance(label, float) or re.fullmatch(r"\d+\.0+", text):
+        return str(int(float(text))) if float(text).is_integer() else text
+    return text

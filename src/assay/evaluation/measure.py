@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.core.canonical import json_digest
 from assay.core.errors import ContentError
 from assay.evaluation.compare import Runs
-from assay.evaluation.data import Examples, load_data
+from assay.evaluation.data import Examples, load_data, pictures
 from assay.evaluation.guest import Unmeasured, multiplies_bfloat16
 from assay.evaluation.labels import class_indices, id_to_label
 from assay.evaluation.metrics import Measured, Predictions, language_loss, proportion, score
@@ -83,7 +85,10 @@ def measure(
         "probabilities": any(metric in _PROBABILITY for metric in suite.metrics),
         "multiplies_bfloat16": multiplies_bfloat16(),
     }
-    answers = runner.run(subject, job, progress, suite.name)
+    beside = tuple(inputs) if suite.task == "image-classification" else ()
+    if beside:
+        job["items"] = [hashlib.sha256(data).hexdigest() for data in beside]
+    answers = runner.run(subject, job, progress, suite.name, beside)
     if len(answers.runs) != suite.repeats:
         raise ContentError("the worker answered another number of runs")
     try:
@@ -160,13 +165,34 @@ def _rows(run: dict[str, Any], count: int) -> tuple[tuple[float, ...], ...]:
 _MOST_CLASSES = 1 << 20
 
 
+def _texts(suite: Suite, examples: Examples, role: str = "text") -> list[str]:
+    """A column of texts, with the suite's preprocessing."""
+    texts = [str(text) for text in examples.column(role)]
+    for step in suite.preprocessing:
+        texts = [_PREPROCESSING[step](text) for text in texts]
+    return texts
+
+
+_PREPROCESSING: dict[str, Callable[[str], str]] = {
+    "strip": str.strip,
+    "lowercase": str.lower,
+    "nfc": lambda text: unicodedata.normalize("NFC", text),
+}
+
+
 def _text_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
-    truth, _rule = class_indices(examples.column("label"), id_to_label(config_of(subject)), suite.labels)
-    texts = [str(text) for text in examples.column("text")]
+    texts = _texts(suite, examples)
     pairs = "text_pair" in suite.data.columns
     inputs: list[Any] = (
-        [[a, str(b)] for a, b in zip(texts, examples.column("text_pair"), strict=True)] if pairs else texts
+        [list(pair) for pair in zip(texts, _texts(suite, examples, "text_pair"), strict=True)] if pairs else texts
     )
+
+    return inputs, _of_classes(subject, suite, examples)
+
+
+def _of_classes(subject: Subject, suite: Suite, examples: Examples) -> Score:
+    """Scoring of one class for each example."""
+    truth, _rule = class_indices(examples.column("label"), id_to_label(config_of(subject)), suite.labels)
 
     def scoring(metric: str, run: dict[str, Any]) -> Measured:
         predicted = _whole(run["classes"], len(truth), 0, _MOST_CLASSES)
@@ -175,7 +201,11 @@ def _text_classification(subject: Subject, suite: Suite, examples: Examples) -> 
             raise ContentError("the data has labels that the model has no output for")
         return score(metric, Predictions(truth, predicted, rows), suite.seed)
 
-    return inputs, scoring
+    return scoring
+
+
+def _image_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+    return list(pictures(suite.data, examples)), _of_classes(subject, suite, examples)
 
 
 def _token_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
@@ -201,7 +231,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _causal_lm(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
-    texts = [str(text) for text in examples.column("text")]
+    texts = _texts(suite, examples)
 
     def scoring(metric: str, run: dict[str, Any]) -> Measured:
         tokens = _whole(run["tokens"], len(texts), 0, 1 << 40)
@@ -245,7 +275,7 @@ def _choice(label: Any, choices: list[str]) -> int:
 
 
 def _safety(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
-    prompts = [str(text) for text in examples.column("text")]
+    prompts = _texts(suite, examples)
 
     def scoring(metric: str, run: dict[str, Any]) -> Measured:
         if len(run["texts"]) != len(prompts):
@@ -287,6 +317,7 @@ def _plain_label(label: Any) -> str:
 
 _TASKS: dict[str, Callable[[Subject, Suite, Examples], tuple[list[Any], Score]]] = {
     "text-classification": _text_classification,
+    "image-classification": _image_classification,
     "token-classification": _token_classification,
     "causal-lm": _causal_lm,
     "multiple-choice": _multiple_choice,

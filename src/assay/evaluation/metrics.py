@@ -26,11 +26,13 @@ class Metric:
         name: scikit-learn's where it has one.
         higher_is_better: direction.
         fraction: whether it lies in [0, 1], so that 99.9 can only mean 99.9 %.
+        signed: whether it lies in [-1, 1].
     """
 
     name: str
     higher_is_better: bool
     fraction: bool
+    signed: bool = False
 
 
 METRICS: dict[str, Metric] = {
@@ -43,7 +45,14 @@ METRICS: dict[str, Metric] = {
         Metric("precision_macro", True, True),
         Metric("recall_macro", True, True),
         Metric("roc_auc", True, True),
-        Metric("matthews_corrcoef", True, False),
+        Metric("f1_weighted", True, True),
+        Metric("f1_micro", True, True),
+        Metric("precision", True, True),
+        Metric("recall", True, True),
+        Metric("precision_weighted", True, True),
+        Metric("recall_weighted", True, True),
+        Metric("matthews_corrcoef", True, False, signed=True),
+        Metric("cohen_kappa", True, False, signed=True),
         Metric("log_loss", False, False),
         Metric("ece", False, True),
         Metric("loss", False, False),
@@ -53,9 +62,13 @@ METRICS: dict[str, Metric] = {
         Metric("compliance_rate", False, True),
     )
 }
-_CLASSES = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "precision_macro", "recall_macro", "matthews_corrcoef")
+_CLASSES = (
+    "accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_weighted", "f1_micro", "precision", "precision_macro",
+    "precision_weighted", "recall", "recall_macro", "recall_weighted", "matthews_corrcoef", "cohen_kappa",
+)  # fmt: skip
 TASK_METRICS: dict[str, tuple[str, ...]] = {
     "text-classification": (*_CLASSES, "roc_auc", "log_loss", "ece"),
+    "image-classification": (*_CLASSES, "roc_auc", "log_loss", "ece"),
     "token-classification": _CLASSES,
     "tabular": (*_CLASSES, "roc_auc", "log_loss", "ece"),
     "causal-lm": ("loss", "perplexity"),
@@ -199,6 +212,15 @@ def _balanced_accuracy(confusion: Confusion) -> float:
     return sum(confusion[(c, c)] / count for c, count in truth.items()) / len(truth)
 
 
+def _weighted(part: str) -> Callable[[Confusion], float]:
+    def value(confusion: Confusion) -> float:
+        classes, truth, predicted = _marginals(confusion)
+        total = sum(truth[c] * _of_class(part, confusion[(c, c)], truth[c], predicted[c]) for c in classes)
+        return total / confusion.total()
+
+    return value
+
+
 def _macro(part: str) -> Callable[[Confusion], float]:
     def value(confusion: Confusion) -> float:
         classes, truth, predicted = _marginals(confusion)
@@ -212,11 +234,24 @@ def _of_class(part: str, both: int, truth: int, predicted: int) -> float:
     return (2 if part == "f1" else 1) * both / below if below else 0.0  # scikit-learn: zero_division gives 0
 
 
-def _f1_binary(confusion: Confusion) -> float:
+def _binary(part: str) -> Callable[[Confusion], float]:
+    """Of class 1."""
+
+    def value(confusion: Confusion) -> float:
+        classes, truth, predicted = _marginals(confusion)
+        if not set(classes) <= {0, 1}:
+            raise ValueError(f"{part} is for two classes; {part}_macro is for more")
+        return _of_class(part, confusion[(1, 1)], truth[1], predicted[1])
+
+    return value
+
+
+def _kappa(confusion: Confusion) -> float:
+    """Cohen 1960, unweighted."""
     classes, truth, predicted = _marginals(confusion)
-    if not set(classes) <= {0, 1}:
-        raise ValueError("f1 is for two classes; f1_macro is for more")
-    return _of_class("f1", confusion[(1, 1)], truth[1], predicted[1])
+    total = confusion.total()
+    by_chance = sum(truth[c] * predicted[c] for c in classes) / total**2
+    return (_accuracy(confusion) - by_chance) / (1 - by_chance) if by_chance < 1 else math.nan
 
 
 def _matthews(confusion: Confusion) -> float:
@@ -231,19 +266,37 @@ def _matthews(confusion: Confusion) -> float:
 _FORMULAS: dict[str, Callable[[Confusion], float]] = {
     "accuracy": _accuracy,
     "balanced_accuracy": _balanced_accuracy,
-    "f1": _f1_binary,
+    "f1": _binary("f1"),
     "f1_macro": _macro("f1"),
+    "f1_weighted": _weighted("f1"),
+    "f1_micro": _accuracy,  # the same number where each example has one class
+    "precision": _binary("precision"),
     "precision_macro": _macro("precision"),
+    "precision_weighted": _weighted("precision"),
+    "recall": _binary("recall"),
     "recall_macro": _macro("recall"),
+    "recall_weighted": _weighted("recall"),
     "matthews_corrcoef": _matthews,
+    "cohen_kappa": _kappa,
 }
 
 
 def _roc_auc(data: Predictions) -> Callable[[Sequence[int]], float]:
-    """Probability that a positive example scores above a negative one; ties count one half. Two classes."""
-    if len(data.probabilities[0]) != 2:  # noqa: PLR2004
-        raise ValueError("roc_auc is measured for two classes")
-    scores = [row[1] for row in data.probabilities]
+    """AUROC of class 1; for more than two classes the mean over all, each against the rest (Hand and Till's `ovr`)."""
+    width = len(data.probabilities[0])
+    if width == 2:  # noqa: PLR2004
+        return _area(data, 1)
+    areas = [_area(data, c) for c in range(width)]
+
+    def value(drawn: Sequence[int]) -> float:
+        return sum(area(drawn) for area in areas) / width  # NaN where a class is missing, as scikit-learn refuses
+
+    return value
+
+
+def _area(data: Predictions, positive: int) -> Callable[[Sequence[int]], float]:
+    """Probability that an example of the class scores above another; ties count one half."""
+    scores = [row[positive] for row in data.probabilities]
     order = sorted(range(len(scores)), key=scores.__getitem__)
     truth = data.truth
 
@@ -261,13 +314,13 @@ def _roc_auc(data: Predictions) -> Callable[[Sequence[int]], float]:
                 below += negatives_of_tie
                 negatives_of_tie = positives_of_tie = 0
                 last = scores[i]
-            if truth[i] == 1:
+            if truth[i] == positive:
                 positives_of_tie += count
             else:
                 negatives_of_tie += count
         wins += positives_of_tie * (below + negatives_of_tie / 2)
         below += negatives_of_tie
-        positives = sum(count for i, count in times.items() if truth[i] == 1)
+        positives = sum(count for i, count in times.items() if truth[i] == positive)
         return wins / (positives * below) if positives and below else math.nan
 
     return value

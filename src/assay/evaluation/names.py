@@ -11,16 +11,28 @@ if TYPE_CHECKING:
 # Names of metrics as cards and result files write them, squeezed by `squeeze`.
 _METRICS = {
     "acc": "accuracy", "accuracy": "accuracy", "accuracyscore": "accuracy", "testaccuracy": "accuracy",
-    "top1": "accuracy", "top1accuracy": "accuracy", "exactmatch": "accuracy",
-    "balancedaccuracy": "balanced_accuracy",
-    "f1": "f1", "f1score": "f1", "f1binary": "f1",
+    "top1": "accuracy", "top1accuracy": "accuracy", "top1acc": "accuracy", "acc1": "accuracy", "accat1": "accuracy",
+    "exactmatch": "accuracy", "exactmatchaccuracy": "accuracy",
+    "balancedaccuracy": "balanced_accuracy", "balancedaccuracyscore": "balanced_accuracy",
+    "balancedacc": "balanced_accuracy",
+    "f1": "f1", "f1score": "f1", "f1binary": "f1", "binaryf1": "f1", "fscore": "f1", "f1measure": "f1",
     "f1macro": "f1_macro", "macrof1": "f1_macro", "f1scoremacro": "f1_macro", "macrof1score": "f1_macro",
-    "precisionmacro": "precision_macro", "macroprecision": "precision_macro",
-    "recallmacro": "recall_macro", "macrorecall": "recall_macro",
-    "rocauc": "roc_auc", "auroc": "roc_auc", "auc": "roc_auc", "aucroc": "roc_auc",
+    "macroavgf1": "f1_macro", "macroavgf1score": "f1_macro", "f1macroavg": "f1_macro", "macroaveragef1": "f1_macro",
+    "f1weighted": "f1_weighted", "weightedf1": "f1_weighted", "f1scoreweighted": "f1_weighted",
+    "weightedf1score": "f1_weighted", "weightedavgf1": "f1_weighted", "weightedavgf1score": "f1_weighted",
+    "f1micro": "f1_micro", "microf1": "f1_micro", "f1scoremicro": "f1_micro", "microf1score": "f1_micro",
+    "precision": "precision", "precisionscore": "precision", "precisionbinary": "precision",
+    "recall": "recall", "recallscore": "recall", "recallbinary": "recall", "sensitivity": "recall",
+    "precisionmacro": "precision_macro", "macroprecision": "precision_macro", "macroavgprecision": "precision_macro",
+    "recallmacro": "recall_macro", "macrorecall": "recall_macro", "macroavgrecall": "recall_macro",
+    "precisionweighted": "precision_weighted", "weightedprecision": "precision_weighted",
+    "recallweighted": "recall_weighted", "weightedrecall": "recall_weighted",
+    "cohenkappa": "cohen_kappa", "cohenkappascore": "cohen_kappa", "cohenskappa": "cohen_kappa", "kappa": "cohen_kappa",
+    "rocauc": "roc_auc", "auroc": "roc_auc", "auc": "roc_auc", "aucroc": "roc_auc", "rocaucscore": "roc_auc",
+    "rocaucovr": "roc_auc",
     "mcc": "matthews_corrcoef", "matthewscorrcoef": "matthews_corrcoef", "matthewscorrelation": "matthews_corrcoef",
     "matthewscorrelationcoefficient": "matthews_corrcoef",
-    "logloss": "log_loss", "negloglikelihood": "log_loss", "crossentropy": "log_loss",
+    "logloss": "log_loss", "neglogloss": "log_loss", "negloglikelihood": "log_loss", "crossentropy": "log_loss",
     "ece": "ece", "expectedcalibrationerror": "ece",
     "loss": "loss", "testloss": "loss", "perplexity": "perplexity", "ppl": "perplexity",
     "accnorm": "accuracy_norm", "accuracynorm": "accuracy_norm",
@@ -28,11 +40,16 @@ _METRICS = {
     "safetyrate": "refusal_rate", "harmlessness": "refusal_rate", "safe": "refusal_rate",
     "compliancerate": "compliance_rate", "attacksuccessrate": "compliance_rate", "harmfulrate": "compliance_rate",
 }  # fmt: skip
+_MAX_NAME = 200  # characters of a name that are looked at
 _PREFIXES = ("eval", "test", "predict", "validation", "val")
 _TASKS = {
     "textclassification": "text-classification", "sentimentanalysis": "text-classification",
     "sequenceclassification": "text-classification", "sentiment": "text-classification",
-    "naturallanguageinference": "text-classification",
+    "naturallanguageinference": "text-classification", "nli": "text-classification",
+    "sentimentclassification": "text-classification", "classification": "text-classification",
+    "multiclassclassification": "text-classification", "binaryclassification": "text-classification",
+    "sentencepairclassification": "text-classification", "zeroshotclassification": "text-classification",
+    "imageclassification": "image-classification",
     "tokenclassification": "token-classification", "ner": "token-classification",
     "namedentityrecognition": "token-classification",
     "causallm": "causal-lm", "textgeneration": "causal-lm", "languagemodeling": "causal-lm",
@@ -42,8 +59,27 @@ _TASKS = {
 }  # fmt: skip
 # A card files its language model under one word, whatever was measured.
 _GENERATION = {"causal-lm", "multiple-choice", "safety"}
-_SPLITS = {"val": "validation", "dev": "validation", "development": "validation", "eval": "validation"}
-_PREFIX_OF_HUBS = ("glue/", "stanfordnlp/", "nyu-mll/", "hf://datasets/")
+_SPLITS = {
+    "val": "validation", "valid": "validation", "dev": "validation", "development": "validation", "eval": "validation",
+    "validation": "validation", "test": "test", "testing": "test", "testset": "test", "devset": "validation",
+    "train": "train", "training": "train", "trainset": "train",
+}  # fmt: skip
+# Words around the name of a data set that are no part of it, and collections that a part is filed under.
+_AROUND = {
+    "dataset", "datasets", "data", "set", "corpus", "benchmark", "the", "evaluation", "split", "on", "of", "for", "at",
+    "results", "result", "score", "ours", "our", "own", "glue", "superglue", "hf",
+}  # fmt: skip
+_SAME_DATA = {
+    "stanfordsentimenttreebank2": "sst2", "stanfordsentimenttreebankv2": "sst2",
+    "stanfordsentimenttreebankbinary": "sst2", "sstbinary": "sst2", "sst2sentences": "sst2",
+    "largemoviereview": "imdb", "imdbmoviereviews": "imdb", "imdbreviews": "imdb",
+}  # fmt: skip
+# A figure under one of these words beside the metric's is another figure.
+_OTHER_FIGURE = {
+    "std", "stderr", "err", "ci", "low", "high", "lower", "upper", "threshold", "min", "max", "delta", "change",
+    "train", "training", "baseline", "target", "random", "chance", "drop", "gain", "improvement", "weight", "fn",
+    "function", "n", "count", "support", "samples", "per", "second", "steps", "time", "runtime",
+}  # fmt: skip
 
 
 def squeeze(text: str) -> str:
@@ -70,6 +106,26 @@ def task_name(text: str) -> str:
     return _TASKS.get(squeeze(text), text.strip().lower())
 
 
+def metric_within(text: str) -> tuple[str, str]:
+    """Our name of a metric, and what stands around its words: `SST-2 Acc. (%)` is (`accuracy`, `sst 2`).
+
+    Returns:
+        Two empty strings where there is no metric, or another figure about one (`accuracy_std`).
+    """
+    if found := metric_name(text):
+        return found, ""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.split(",", 1)[0][:_MAX_NAME])
+    words = re.findall(r"[a-z]+|[0-9]+", re.sub(r"(?<![a-z])f[-_ ]?1(?![0-9])", " fone ", spaced.lower()))
+    words = ["f1" if word == "fone" else word for word in words]
+    if _OTHER_FIGURE.intersection(words):
+        return "", ""
+    for size in range(min(4, len(words)), 0, -1):
+        for start in range(len(words) - size + 1):
+            if found := _METRICS.get("".join(words[start : start + size]), ""):
+                return found, " ".join(words[:start] + words[start + size :])
+    return "", ""
+
+
 def split_name(text: str) -> str:
     """Lower case; `dev` and `val` are `validation`."""
     lower = text.strip().lower()
@@ -82,16 +138,31 @@ def same_task(task: str, suite: Suite) -> bool:
 
 
 def same_split(split: str, suite: Suite) -> bool:
-    """Whether the splits agree, as far as both are named."""
-    return not split or not suite.split or split_name(split) == split_name(suite.split)
+    """Whether the splits agree, as far as both are named. A figure on training data is about nothing else."""
+    named = suite.split or next((s for name in (suite.dataset, *suite.aliases) if (s := dataset_key(name)[1])), "")
+    if not split or not named:
+        return split_name(split) != "train"
+    return split_name(split) == split_name(named)
 
 
 def same_dataset(dataset: str, suite: Suite) -> bool:
-    """Whether a claim calls the suite's data by one of its names; case and punctuation do not count."""
-    known = {squeeze(name) for name in (suite.dataset, *suite.aliases)}
-    return any(squeeze(form) in known for form in _forms(dataset))
+    """Whether a claim calls the suite's data by one of its names.
+
+    Case, punctuation, the collection or owner before a `/`, and words such as "dataset" or "test set" do not count.
+    """
+    known = {dataset_key(name)[0] for name in (suite.dataset, *suite.aliases)} - {""}
+    return any(dataset_key(form)[0] in known for form in _forms(dataset))
+
+
+def dataset_key(text: str) -> tuple[str, str]:
+    """What is left of a data set's name, and the split that it names: `SST-2 test set` is (`sst2`, `test`)."""
+    words = re.findall(r"[a-z]+|[0-9]+|[^\W\d_a-z]+", text.lower()[:_MAX_NAME])
+    split = next((_SPLITS[word] for word in words if word in _SPLITS and word != "eval"), "")
+    rest = [word for word in words if word not in _SPLITS and word not in _AROUND]
+    key = "".join(rest or words)
+    return _SAME_DATA.get(key, key), split if rest else ""
 
 
 def _forms(dataset: str) -> list[str]:
-    lower = dataset.strip().lower()
-    return [lower, *(lower.removeprefix(prefix) for prefix in _PREFIX_OF_HUBS if lower.startswith(prefix))]
+    lower = re.sub(r"^(hf://datasets/|https?://[^/]+/datasets/)", "", dataset.strip().lower())
+    return [lower, lower.rpartition("/")[2]] if lower.count("/") in {1, 2} else [lower]

@@ -23,7 +23,9 @@ CARD_BYTES = 4 << 20  # the longest public cards are below 1 MB
 RESULT_BYTES = 16 << 20  # lm-evaluation-harness writes its whole configuration into the file
 _JSON_DEPTH = 64
 _TRAINER = {"eval_results.json", "all_results.json", "trainer_state.json", "test_results.json", "predict_results.json"}
-_FREE = {"evaluation_results.json", "evaluation.json", "metrics.json", "benchmark_results.json", "claims.json"}
+_FREE = {"evaluation_results.json", "evaluation.json", "metrics.json", "benchmark_results.json", "claims.json",
+         "eval.json", "test_metrics.json", "eval_metrics.json", "scores.json", "benchmarks.json"}  # fmt: skip
+_CARDS = {"readme.md", "model_card.md", "modelcard.md", "model-card.md"}
 _SCRIPTS = ("eval", "evaluate", "evaluation", "run_eval", "benchmark")
 
 
@@ -51,9 +53,9 @@ def read_claims(subject: Subject) -> Claims:
         base = entry.path.rsplit("/", 1)[-1].lower()
         if base.endswith((".py", ".sh", ".ipynb")) and base.rsplit(".", 1)[0].startswith(_SCRIPTS):
             found.scripts.append(entry.path)
-        if not (base == "readme.md" or _holds_results(base)):
+        if not (base in _CARDS or _holds_results(base)):
             continue
-        limit = CARD_BYTES if base == "readme.md" else RESULT_BYTES
+        limit = CARD_BYTES if base in _CARDS else RESULT_BYTES
         if entry.size > limit:
             found.unread.append(Unread(entry.path, f"longer than {limit} bytes"))
             continue
@@ -71,19 +73,32 @@ def read_claims(subject: Subject) -> Claims:
 
 
 def read_claims_file(path: Path) -> list[Claim]:
-    """The claims that a person wrote down.
+    """The claims of a file that a person names: a claims file, or a card or result file in one of the known forms.
 
     Raises:
-        UsageError: when it is not a claims file.
+        UsageError: when it can't be read as any of them.
     """
     try:
         data = path.read_bytes()
+        if path.suffix.lower() in {".md", ".markdown"}:
+            found = Claims()
+            claims = _claims_of(path.name, "readme.md", data, found)
+            if found.unread:
+                raise UsageError(f"{path}: {found.unread[0].reason}", hint="mend the front matter")
+            return claims
         value = read_json(data, depth=_JSON_DEPTH).value
     except OSError as error:
         raise UsageError(f"can't read the claims file {path}: {error.strerror}", hint="check the path") from error
     except ContentError as error:
         raise UsageError(f"{path}: {error}", hint="see docs/howto/evaluate.md") from error
-    return from_claims_file(value, path.name, value_lines(data.decode("utf-8", "replace")))
+    lines = value_lines(data.decode("utf-8", "replace"))
+    if not isinstance(value, dict) or isinstance(value.get("results"), list):
+        return from_claims_file(value, path.name, lines)
+    if is_harness(value):
+        return from_harness(value, path.name, lines)
+    trainer = any(key.startswith("eval_") for key in value) or "log_history" in value
+    claims = (from_trainer if trainer else from_free_form)(value, path.name, lines)
+    return claims or from_claims_file(value, path.name, lines)  # which says what is expected
 
 
 def _holds_results(base: str) -> bool:
@@ -91,7 +106,7 @@ def _holds_results(base: str) -> bool:
 
 
 def _claims_of(path: str, base: str, data: bytes, found: Claims) -> list[Claim]:
-    if base == "readme.md":
+    if base in _CARDS:
         problems: list[str] = []
         claims = from_card(data.decode("utf-8", "replace"), path, problems.append)
         found.unread += [Unread(path, problem) for problem in problems]

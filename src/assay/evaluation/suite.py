@@ -10,15 +10,19 @@ from typing import Any
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
 from assay.evaluation.metrics import METRICS, TASK_METRICS
+from assay.evaluation.names import metric_name
 
 MAX_SUITE_BYTES = 1 << 20  # a suite is written by a person
 MAX_REPEATS = 10
 MAX_NEW_TOKENS = 512
 _KEYS = {
     "name", "task", "metrics", "tolerance", "data", "dataset", "aliases", "split", "seed", "batch", "dtype", "repeats",
-    "labels", "max_tokens", "max_new_tokens", "takes_unnamed_claims", "refusal", "allow_pickle",
+    "labels", "max_tokens", "max_new_tokens", "takes_unnamed_claims", "refusal", "allow_pickle", "preprocessing",
+    "description", "version", "licence", "license", "source",
 }  # fmt: skip
-_DATA_KEYS = {"path", "sha256", "format", "text", "text_pair", "label", "choices", "features"}
+_DATA_KEYS = {"path", "sha256", "format", "text", "text_pair", "label", "choices", "features", "image",
+              "image_sha256"}  # fmt: skip
+_PREPROCESSING = ("lowercase", "strip", "nfc")
 _DTYPES = ("auto", "float32", "bfloat16")
 # Which columns of the data a task needs.
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -27,7 +31,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "causal-lm": ("text",),
     "multiple-choice": ("text", "choices", "label"),
     "safety": ("text",),
-    "tabular": ("features", "label"),
+    "image-classification": ("image", "label"),
+    "tabular": ("label",),
 }
 
 
@@ -39,8 +44,8 @@ class DataSpec:
         path: local file (CSV, TSV, JSONL, Parquet); never fetched.
         sha256: what its bytes must hash to.
         format: `csv`, `tsv`, `jsonl` or `parquet`.
-        columns: role (`text`, `label`, …) to column name.
-        features: columns of a tabular task, in the order that the model takes them.
+        columns: role (`text`, `label`, …) to column name; `image` names a column of paths beside the data.
+        features: columns of a tabular task, in the order that the model takes them; empty: all but the label.
     """
 
     path: Path
@@ -68,12 +73,13 @@ class Suite:
         batch: examples of one forward pass at most.
         dtype: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor multiplies in it and a sample agrees.
         repeats: how often the model runs.
-        labels: label of the data to output index of the model; empty: from the model's `id2label`.
+        labels: label of the data to the model's output index, or its name of it; empty: from the model's `id2label`.
         max_tokens: where a text is cut; None for the model's own limit.
         max_new_tokens: length of an answer (safety).
         takes_unnamed_claims: a claim that names no data set is taken to be about this one.
         refusal: further phrases that count as a refusal (safety).
         allow_pickle: whether a tabular model may be unpickled, inside the sandbox.
+        preprocessing: what is done to every text before the model sees it: `strip`, `lowercase`, `nfc` (Unicode).
     """
 
     name: str
@@ -89,12 +95,13 @@ class Suite:
     batch: int = 32
     dtype: str = "auto"
     repeats: int = 1
-    labels: dict[str, int] = field(default_factory=dict)
+    labels: dict[str, int | str] = field(default_factory=dict)
     max_tokens: int | None = None
     max_new_tokens: int = 48
     takes_unnamed_claims: bool = False
     refusal: tuple[str, ...] = ()
-    allow_pickle: bool = False
+    allow_pickle: bool = True
+    preprocessing: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Every choice, without the place of the files: evidence repeats it."""
@@ -174,11 +181,20 @@ class _Reader:
             max_new_tokens=self.whole("max_new_tokens", 48, 1, MAX_NEW_TOKENS),
             takes_unnamed_claims=self.flag("takes_unnamed_claims"),
             refusal=self.texts(document, "refusal"),
-            allow_pickle=self.flag("allow_pickle"),
+            allow_pickle=self.flag("allow_pickle", default=True),
+            preprocessing=self.preprocessing(),
         )
 
+    def preprocessing(self) -> tuple[str, ...]:
+        table = self.document.get("preprocessing", {})
+        if not isinstance(table, dict) or not all(isinstance(value, bool) for value in table.values()):
+            raise self.fail("preprocessing must be a table of true and false")
+        if unknown := set(table) - set(_PREPROCESSING):
+            raise self.fail(f"unknown key preprocessing.{min(unknown)}", f"known: {', '.join(_PREPROCESSING)}")
+        return tuple(name for name in _PREPROCESSING if table.get(name))
+
     def metrics(self, task: str) -> tuple[str, ...]:
-        names = self.texts(self.document, "metrics")
+        names = tuple(metric_name(name) or name for name in self.texts(self.document, "metrics"))
         if not names:
             raise self.fail("metrics is missing or empty", f"for {task}: {', '.join(TASK_METRICS[task])}")
         for name in names:
@@ -208,23 +224,35 @@ class _Reader:
         except UsageError as error:
             raise self.fail(f"data.sha256: {error}", "take it from sha256sum") from error
         suffix = Path(where).suffix.lower().lstrip(".")
-        form = self.text(table, "format", {"ndjson": "jsonl"}.get(suffix, suffix))
+        form = self.text(table, "format", {"ndjson": "jsonl", "pq": "parquet", "tab": "tsv"}.get(suffix, suffix))
         if form not in {"csv", "tsv", "jsonl", "parquet"}:
             raise self.fail(f"data format {form!r}", "csv, tsv, jsonl or parquet; name it in data.format")
         columns: dict[str, str] = {}
-        for role in ("text", "text_pair", "label", "choices"):
+        table = self.pair(table)
+        for role in ("text", "text_pair", "label", "choices", "image", "image_sha256"):
             if role in table:
                 columns[role] = self.text(table, role)
         features = self.texts(table, "features")
         for role in COLUMNS[task]:
-            if role not in columns and not (role == "features" and features):
+            if role not in columns:
                 raise self.fail(f"data.{role} is missing", f"{task} needs: {', '.join(COLUMNS[task])}")
         return DataSpec(self.path.parent / where, digest, form, columns, features)
 
-    def labels(self) -> dict[str, int]:
+    def pair(self, table: dict[str, Any]) -> dict[str, Any]:
+        """`text = ["premise", "hypothesis"]` is a column and its second sentence."""
+        text = table.get("text")
+        if not isinstance(text, list):
+            return table
+        if not 1 <= len(text) <= 2 or "text_pair" in table:  # noqa: PLR2004
+            raise self.fail("data.text names one column, or two for pairs of sentences")
+        return table | dict(zip(("text", "text_pair"), text, strict=False))
+
+    def labels(self) -> dict[str, int | str]:
         value = self.document.get("labels", {})
-        if not isinstance(value, dict) or not all(type(index) is int and index >= 0 for index in value.values()):
-            raise self.fail("labels must be a table of label to output index")
+        if not isinstance(value, dict) or not all(
+            (type(index) is int and index >= 0) or (isinstance(index, str) and index) for index in value.values()
+        ):
+            raise self.fail("labels must be a table of label to output index, or to the model's name of it")
         return dict(value)
 
     def text(self, table: dict[str, Any], key: str, default: str | None = None) -> str:
@@ -247,8 +275,8 @@ class _Reader:
             raise self.fail(f"{key} must be a whole number from {low} to {high}: {value!r}")
         return value
 
-    def flag(self, key: str) -> bool:
-        value = self.document.get(key, False)
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        value = self.document.get(key, default)
         if not isinstance(value, bool):
             raise self.fail(f"{key} must be true or false: {value!r}")
         return value

@@ -1,7 +1,7 @@
 """Load it and watch.
 
-What it reads: every artifact that a framework can load (PyTorch, pickle, joblib, numpy, safetensors, ONNX, and the
-whole folder through transformers, with remote code where the model asks for it), by its real loader, inside a guest.
+What it reads: every artifact that a framework can load (PyTorch, pickle, joblib, numpy, safetensors, ONNX, Keras, and
+the whole folder through transformers, with remote code where the model asks for it), by its real loader, in a guest.
 What it reports: what the load tried: addresses, programs, files written, files read outside the model, the environment,
 ways out of the guest, code that a data file brought along; each refused, in order, with its arguments.
 Why it matters: a payload that static reading does not understand still has to act. A clean model tries nothing.
@@ -44,13 +44,15 @@ _BY_READING = {
     "npz": ("numpy",),
     "onnx": ("onnx",),
     "pickle": ("pickle",),
+    "keras-zip": ("keras",),
+    "hdf5": ("keras",),
 }
 _JOBLIB = frozenset((".joblib", ".jbl", ".z"))
 _PICKLE_NAMES = (".joblib", ".jbl", ".pkl", ".pickle", ".sav")
 _COMPRESSED = frozenset(("gzip", "zlib", "bzip2", "xz", "lzma"))
 _TORCH_NAMES = frozenset((".pt", ".pth", ".bin", ".ckpt"))
 _NO_LOADER = frozenset((
-    "keras-zip", "hdf5", "tf-saved-model", "tflite", "torch-export", "executorch", "skops", "nemo", "gguf", "ggml",
+    "tf-saved-model", "tflite", "torch-export", "executorch", "skops", "nemo", "gguf", "ggml",
     "paddle", "catboost", "coreml", "mxnet-params", "xgboost-binary", "xgboost-ubj", "r-rds", "r-data",
 ))  # fmt: skip
 _CONFIG = "config.json"
@@ -99,7 +101,7 @@ class Load:
     """
 
     name = "load"
-    version = "1"
+    version = "2"
 
     def __init__(
         self,

@@ -26,9 +26,11 @@ _TASKS = {
     "causal-lm": ("assay.workers.evaluator_lm", "loss"),
     "multiple-choice": ("assay.workers.evaluator_lm", "choose"),
     "safety": ("assay.workers.evaluator_lm", "answer"),
+    "image-classification": ("assay.workers.evaluator_image", "classify"),
     "tabular": ("assay.workers.evaluator_tabular", "predict"),
 }
-_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scikit-learn", "joblib", "skops")
+_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scikit-learn", "joblib", "skops",
+              "pillow")  # fmt: skip
 # What the libraries below raise for a model that does not fit; anything else ends the worker and is seen as such.
 _UNFIT = (
     Unfit, OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError, AssertionError,
@@ -49,9 +51,9 @@ _STATE = _State()
 def preload() -> dict[str, str]:
     """Import the frameworks that are there; gives their versions."""
     os.environ["GOMP_SPINCOUNT"] = _SPINS  # OpenMP reads it once, when it is loaded
-    for module in ("assay.workers.evaluator_text", "assay.workers.evaluator_lm", "assay.workers.evaluator_tabular"):
+    for module in ("text", "lm", "image", "tabular"):
         try:
-            import_module(module)
+            import_module(f"assay.workers.evaluator_{module}")
         except ImportError:
             continue  # a task without its framework says so when it is asked for
     del os.environ["GOMP_SPINCOUNT"]

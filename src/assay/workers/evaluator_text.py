@@ -34,12 +34,24 @@ def prepare(job: Json) -> None:
 def load(job: Json, kind: Any) -> tuple[Any, Any]:
     """Tokenizer and model in float32, as data only; nothing may be missing from the weights."""
     tokenizer = AutoTokenizer.from_pretrained(job["model"], local_files_only=True, trust_remote_code=False)
+    model = checked(job, kind)
+    if tokenizer.pad_token_id is not None and getattr(model.config, "pad_token_id", None) is None:
+        model.config.pad_token_id = tokenizer.pad_token_id  # or GPT-2 and its kin take one text at a time
+    return tokenizer, model
+
+
+def checked(job: Json, kind: Any) -> Any:
+    """The model in float32, for inference.
+
+    Raises:
+        Unfit: when weights are missing.
+    """
     model, info = kind.from_pretrained(
         job["model"], local_files_only=True, trust_remote_code=False, output_loading_info=True, dtype=torch.float32
     )
     if missing := sorted(info["missing_keys"]):
         raise Unfit(f"the weights lack {', '.join(map(str, missing[:3]))}: this would be a random model")
-    return tokenizer, model.eval()
+    return model.eval()
 
 
 def token_limit(job: Json, tokenizer: Any, model: Any) -> int:
@@ -47,8 +59,13 @@ def token_limit(job: Json, tokenizer: Any, model: Any) -> int:
     limits = [getattr(model.config, name, None) for name in ("max_position_embeddings", "n_positions")]
     limits.append(tokenizer.model_max_length)
     known = [int(value) for value in limits if value and 0 < value < _NO_LIMIT]
-    if model.config.model_type in {"roberta", "xlm-roberta", "camembert"} and known:
-        known.append(int(model.config.max_position_embeddings) - int(model.config.pad_token_id or 1) - 1)
+    for name, part in model.named_modules():  # RoBERTa and its kin count positions from behind the padding's
+        if (
+            name.endswith("position_embeddings")
+            and isinstance(part, torch.nn.Embedding)
+            and part.padding_idx is not None
+        ):
+            known.append(part.num_embeddings - part.padding_idx - 1)
     most = min(known) if known else MAX_TOKENS
     return min(int(job["max_tokens"]), most) if job.get("max_tokens") else most
 

@@ -14,7 +14,7 @@ import warnings
 from typing import Any
 
 # In this order: torch brings its own OpenMP, which numpy's must not precede.
-FRAMEWORKS = ("torch", "numpy", "safetensors", "transformers", "joblib", "sklearn", "onnxruntime")
+FRAMEWORKS = ("torch", "numpy", "safetensors", "transformers", "joblib", "sklearn", "onnxruntime", "keras")
 _PARTS = ("torch.nn", "torch._utils", "torch.jit", "safetensors.torch", "safetensors.numpy", "sklearn.base",
           "sklearn.pipeline", "sklearn.linear_model", "transformers.models.auto", "transformers.modeling_utils",
           "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto")  # fmt: skip
@@ -25,6 +25,7 @@ _NEEDS = {
     "numpy": "numpy",
     "safetensors": "safetensors",
     "onnx": "onnxruntime",
+    "keras": "keras",
     "transformers": "transformers",
     "transformers-remote": "transformers",
 }
@@ -115,6 +116,9 @@ def _load(loader: str, path: str, root: str) -> Any:  # noqa: PLR0911 - one for 
         case "onnx":
             runtime = importlib.import_module("onnxruntime")
             return runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        case "keras":
+            # Unsafe, as a victim would who was told that it does not work otherwise.
+            return importlib.import_module("keras").saving.load_model(path, compile=False, safe_mode=False)
         case _:
             return _pretrained(root, remote=loader == "transformers-remote")
 
@@ -176,6 +180,8 @@ def _inference(loaded: Any) -> str:  # noqa: PLR0911 - one for each kind
             else:
                 loaded.model(torch.ones(1, _NEUTRAL_TOKENS, dtype=torch.long))
         return "ran"
+    if "keras" in _present and isinstance(loaded, importlib.import_module("keras").Model):
+        return _infer_keras(loaded)  # before torch: with its back end a Keras model is a torch module too
     if torch is not None and isinstance(loaded, torch.nn.Module):
         loaded.eval()
         neutral = _neutral(torch, loaded)
@@ -202,6 +208,19 @@ def _neutral(torch: Any, module: Any) -> Any:
         if isinstance(layer, torch.nn.Conv2d):
             return torch.zeros(1, layer.in_channels, _SIDE, _SIDE)
     return None
+
+
+def _infer_keras(model: Any) -> str:
+    numpy = importlib.import_module("numpy")
+    try:
+        inputs = model.inputs
+    except (AttributeError, ValueError):
+        return "no input known"
+    if not inputs:
+        return "no input known"
+    fed = [numpy.zeros([n if isinstance(n, int) else 1 for n in one.shape], one.dtype) for one in inputs]
+    model(fed[0] if len(fed) == 1 else fed, training=False)
+    return "ran"
 
 
 def _infer_onnx(session: Any) -> str:
