@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from assay.cli.main import COMMANDS
 from assay.cli.settings import SETTINGS_KEYS, Settings
+from assay.provenance.artifacts import ARTIFACT_ROLES, ARTIFACT_TYPE
 from assay.provenance.statements import KINDS, SIGNERS
 from make_rule_docs import rule_pages
 
@@ -71,10 +72,10 @@ def policy_page() -> str:
 def predicate_pages() -> dict[Path, str]:
     """One page for each predicate that assay signs, from the schema that is shipped."""
     made, rows = {}, []
-    for kind, uri in KINDS.items():
+    for kind, uri in {**KINDS, "artifact": ARTIFACT_TYPE}.items():
         text = files("assay.provenance").joinpath(f"data/predicates/{kind}.json").read_text("utf-8")
         schema = json.loads(text)
-        signers = ", ".join(sorted(SIGNERS[kind]))
+        signers = ", ".join(sorted(SIGNERS.get(kind, ARTIFACT_ROLES)))
         fields = "\n".join(
             f"| `{name}` | {'yes' if name in schema['required'] else 'no'} | {field.get('description', '')} |"
             for name, field in schema["properties"].items()

@@ -1,4 +1,4 @@
-"""`assay attest list|show|verify|export`: the signed statements about a stored model."""
+"""`assay attest`: the signed statements about a stored model; signatures of other files and of images."""
 
 from __future__ import annotations
 
@@ -15,11 +15,25 @@ if TYPE_CHECKING:
     from assay.store.index import StoredStatement
 
 
+ACTIONS = ("list", "show", "verify", "export", "sign", "verify-file")
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("action", choices=("list", "show", "verify", "export"), help="what to do")
-    parser.add_argument("reference", metavar="REF", help="ORG/NAME[@REV] in the store")
-    parser.add_argument("--kind", metavar="KIND", help="show: only statements of this kind (fetched, approved, …)")
+    from assay.provenance.keys import ALL_ROLES  # noqa: PLC0415
+
+    parser.add_argument("action", choices=ACTIONS, help="what to do")
+    parser.add_argument(
+        "reference",
+        metavar="REF|FILE|IMAGE",
+        help="ORG/NAME[@REV] in the store; or a file or NAME@sha256:… to sign",
+    )
+    parser.add_argument(
+        "--kind", metavar="KIND", help="show: only statements of this kind; sign: dataset, suite, script, image or file"
+    )
+    parser.add_argument("--key", metavar="FILE|URI", help="sign: private key")
+    parser.add_argument("--role", choices=ALL_ROLES, help="sign: role of the key; verify-file: role that it must have")
+    parser.add_argument("--bundle", metavar="FILE", help="sign, verify-file: default FILE.sigstore.json")
     parser.add_argument("--out", metavar="DIR", default=".assay", help="export: where to (default: .assay)")
     parser.add_argument("--trust", metavar="FILE", help="trust file (default: trust.toml in the data directory)")
     add_data_argument(parser)
@@ -31,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
     from assay.gate.stored import find, open_store  # noqa: PLC0415
 
     settings = load_settings(args)
+    if args.action in {"sign", "verify-file"}:
+        from assay.cli.attest_file import sign, verify_file  # noqa: PLC0415
+
+        return sign(args, settings) if args.action == "sign" else verify_file(args, settings)
     actions = {"list": _list, "show": _show, "export": _export}
     with open_store(settings.database_url, settings.blobs_url) as store:
         if args.action == "verify":

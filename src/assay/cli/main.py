@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "take an admitted model out of use, until another person lifts it",
     ),
     "lift": ("assay.cli.lift", "lift a revocation, by a key of the role lift that is not the revoker's"),
-    "attest": ("assay.cli.attest", "list, show, verify or export the signed statements"),
+    "attest": ("assay.cli.attest", "list, show, verify or export the signed statements; sign and verify other files"),
     "approve": ("assay.cli.approve", "a person's approval, signed with their own key; or a move of `main`"),
     "reject": ("assay.cli.reject", "a person's rejection, signed with their own key"),
     "waive": ("assay.cli.waive", "set a finding aside until a day, signed with one's own key"),
