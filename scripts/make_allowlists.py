@@ -10,6 +10,7 @@ version that was read, and the versions stand in the data file. `--why MODULE.NA
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import subprocess
@@ -20,7 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from allowlists.frameworks import Framework, frameworks
-from allowlists.index import Index
+from allowlists.index import Class, Index, shown_as
 from allowlists.safety import Safety
 
 OUT = Path(__file__).parent.parent / "src/assay/inspections/data/pickle-allow"
@@ -67,26 +68,34 @@ def read_site(framework: Framework, index: Index, safety: Safety) -> tuple[Names
     refused: dict[str, str] = {}
     modules = [module for module in index.modules.values() if not within(module.name, framework.left_out)]
     for module in modules:
-        if within(module.name, framework.classes):
-            for qualname, found in module.classes.items():
-                called = safety.reduces_itself(found) or safety.is_enum(found)
-                why = safety.of_class(found, called=called)
-                if why and called:
-                    called, why = False, safety.of_class(found, called=False)
-                if why:
-                    refused[f"{module.name}.{qualname}"] = why
-                else:
-                    for home in (module.name, *found.shown_as):
-                        names[home][qualname] = "class" if called else "new"
+        for qualname, found in module.classes.items() if within(module.name, framework.classes) else ():
+            use, why = use_of_class(framework, safety, found)
+            if why:
+                refused[f"{module.name}.{qualname}"] = why
+            else:
+                for home in (module.name, *found.shown_as):
+                    names[home][qualname] = use
     for module in modules:
-        if within(module.name, framework.functions):
-            for name in module.functions:
-                why = safety.of_reference(module, name)
-                if why:
-                    refused[f"{module.name}.{name}"] = why
-                else:
-                    names[module.name].setdefault(name, "refer")
+        for name, function in module.functions.items() if within(module.name, framework.functions) else ():
+            why = safety.of_reference(module, name)
+            if why:
+                refused[f"{module.name}.{name}"] = why
+            else:
+                for home in (module.name, *shown_as([ast.unparse(text) for text in function.decorator_list])):
+                    names[home].setdefault(name, "refer")
     return names, refused
+
+
+def use_of_class(framework: Framework, safety: Safety, found: Class) -> tuple[str, str | None]:
+    """What pickles may do with a class, or why nothing."""
+    called = safety.reduces_itself(found) or safety.is_enum(found)
+    why = safety.of_class(found, called=called)
+    if why and called:
+        called, why = False, safety.of_class(found, called=False)
+    use = "class" if called else "new"
+    for state, bases in framework.states.items():
+        use = f"state:{state}" if safety.below(found, bases) else use
+    return use, why
 
 
 def compiled(framework: Framework, interpreters: list[str]) -> Names:
@@ -103,11 +112,25 @@ def compiled(framework: Framework, interpreters: list[str]) -> Names:
     return names
 
 
-def make(framework: Framework, sites: list[Path], context: Index, interpreters: list[str]) -> tuple[dict, dict]:
-    """The data file of one framework, and why names were left out."""
-    merged: Names = defaultdict(dict)
-    refused: dict[str, str] = {}
+def kept(path: Path) -> tuple[Names, dict[str, set[str]]]:
+    """Names and versions of a data file that was made before."""
+    names: Names = defaultdict(dict)
     versions: dict[str, set[str]] = defaultdict(set)
+    data = json.loads(path.read_text("utf-8")) if path.is_file() else {"names": {}, "versions": {}}
+    for module, uses in data["names"].items():
+        for use, text in uses.items():
+            names[module] |= dict.fromkeys(text.split(), use)
+    for name, found in data["versions"].items():
+        versions[name] |= set(found)
+    return names, versions
+
+
+def make(
+    framework: Framework, sites: list[Path], context: Index, interpreters: list[str], before: Path | None
+) -> tuple[dict, dict]:
+    """The data file of one framework, and why names were left out; `before`: an earlier one that is added to."""
+    refused: dict[str, str] = {}
+    merged, versions = kept(before) if before else (defaultdict(dict), defaultdict(set))
     packages = [package for package in framework.packages if package != "_catboost"]
     for site in sites:
         present = [package for package in packages if (site / package).is_dir()]
@@ -122,6 +145,7 @@ def make(framework: Framework, sites: list[Path], context: Index, interpreters: 
         for module, entries in found.items():
             for name, use in entries.items():
                 merged[module][name] = _wider(merged[module].get(name), use)
+        print(f"  {framework.key}: read {site}", flush=True)
     for name in list(refused):
         module, _, attribute = name.rpartition(".")
         merged.get(module, {}).pop(attribute, None)
@@ -135,8 +159,9 @@ def make(framework: Framework, sites: list[Path], context: Index, interpreters: 
 
 def _wider(before: str | None, use: str) -> str:
     """A class that one version reduces by calling it may be called."""
-    order = ("refer", "new", "class")
-    return use if before is None or order.index(use) > order.index(before) else before
+    order = ("refer", "new", "class", "state", "call")
+    uses = [order.index(text.partition(":")[0]) for text in (use, before or use)]
+    return use if before is None or uses[0] > uses[1] else before
 
 
 def write(out: Path, framework: Framework, data: dict, date: str) -> int:
@@ -178,6 +203,9 @@ def main() -> int:
     )
     parser.add_argument("--python", nargs="*", default=[])
     parser.add_argument("--only", nargs="*", default=[], help="keys of frameworks; the index is then left as it is")
+    parser.add_argument(
+        "--keep", action="store_true", help="add to the present files: what they read from other versions stays"
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--date", default=datetime.now(UTC).strftime("%Y-%m-%d"))
     parser.add_argument("--why", default="")
@@ -190,7 +218,8 @@ def main() -> int:
     for framework in frameworks():
         if args.only and framework.key not in args.only:
             continue
-        data, refused = make(framework, args.site, context, args.python)
+        before = args.out / f"{framework.key}.json" if args.keep else None
+        data, refused = make(framework, args.site, context, args.python, before)
         count = write(args.out, framework, data, args.date)
         print(f"{framework.key}: {count} names, {len(refused)} left out, {data['versions']}", flush=True)
         if args.why and args.why in refused:

@@ -20,7 +20,10 @@ _LEFT_OUT = ("test", "conftest", "parsers", "io", "writers", "openmp")
 
 
 def _modules(prefix: str) -> list[str]:
-    package = importlib.import_module(prefix.partition(".")[0])
+    try:
+        package = importlib.import_module(prefix.partition(".")[0])
+    except ImportError:
+        return []  # another interpreter has it
     names = [package.__name__]
     names += [
         m.name for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".", onerror=lambda _name: None)

@@ -18,6 +18,7 @@ class Framework:
     left_out: list[str]
     extensions: list[str]
     reviewed: dict[str, dict[str, str]]
+    states: dict[str, list[str]]
 
 
 def frameworks() -> list[Framework]:
@@ -32,4 +33,4 @@ def _framework(key: str, table: dict) -> Framework:
         for module, uses in table.get("reviewed", {}).items()
     }
     lists = {name: table.get(name, []) for name in ("packages", "classes", "functions", "left_out", "extensions")}
-    return Framework(key=key, reviewed=reviewed, **lists)
+    return Framework(key=key, reviewed=reviewed, states=table.get("states", {}), **lists)

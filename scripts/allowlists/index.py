@@ -21,6 +21,12 @@ _MAX_PARTS = 6  # parts of a name that is looked up in a module
 Seen = set[tuple[str, tuple[str, ...]]]
 
 
+def shown_as(decorators: list[str]) -> list[str]:
+    """Modules that `@set_module("pandas")` gives something to, which is pickled under that name then."""
+    found = [_SET_MODULE.fullmatch(text) for text in decorators]
+    return [match[1] for match in found if match]
+
+
 @dataclass(eq=False)
 class Class:
     """A class statement: its bases as written, and its methods."""
@@ -34,9 +40,8 @@ class Class:
 
     @property
     def shown_as(self) -> list[str]:
-        """Modules that `@set_module("pandas")` gives it to."""
-        found = [_SET_MODULE.fullmatch(text) for text in self.decorators]
-        return [match[1] for match in found if match]
+        """Other modules that it is known in."""
+        return shown_as(self.decorators)
 
 
 @dataclass(eq=False)
@@ -131,6 +136,8 @@ def _read_body(module: Module, body: list[ast.stmt], prefix: str) -> None:
     for node in body:
         if isinstance(node, ast.ClassDef):
             _read_class(module, node, prefix)
+        elif isinstance(node, ast.Assign) and not prefix:
+            _read_named_tuple(module, node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not prefix:
             module.functions[node.name] = node
         elif isinstance(node, ast.Import) and not prefix:
@@ -144,6 +151,17 @@ def _read_body(module: Module, body: list[ast.stmt], prefix: str) -> None:
                 _read_body(module, getattr(node, inner, []), prefix)
             for handler in getattr(node, "handlers", []):
                 _read_body(module, handler.body, prefix)
+
+
+def _read_named_tuple(module: Module, node: ast.Assign) -> None:
+    """`Point = namedtuple("Point", …)` makes a class."""
+    call, target = node.value, node.targets[0]
+    if not isinstance(call, ast.Call) or not isinstance(target, ast.Name) or not call.args:
+        return
+    makes = ast.unparse(call.func).rpartition(".")[2] in {"namedtuple", "NamedTuple", "_make_tuple_bunch"}
+    name = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
+    if makes and name == target.id:
+        module.classes[name] = Class(module.name, name, ["NamedTuple"], {}, [], [])
 
 
 def _read_from(module: Module, node: ast.ImportFrom) -> None:

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 # What the unpickler runs when it makes an object without calling the class (NEWOBJ) and sets its state (BUILD,
 # SETITEMS, APPENDS), or when the object is a key, or goes away.
 _ON_NEW = ("__new__", "__setstate__", "__setattr__", "__getattr__", "__getattribute__", "__del__", "__hash__", "__eq__",
-           "__setitem__", "append", "extend", "add", "update", "__instancecheck__")  # fmt: skip
+           "__setitem__", "append", "extend", "add", "__instancecheck__")  # fmt: skip
 _ON_CALL = ("__init__", "__post_init__", "__init_subclass__", "__call__")  # __call__ of a metaclass among the bases
 _TABLE = {
     key: frozenset(words.split())
     for key, words in tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8")).items()
 }
 _BAD_NAMES, _BAD_ROOTS, _FINE_DOTTED = _TABLE["badnames"], _TABLE["badroots"], _TABLE["finedotted"]
+_FINE_MODULES, _FINE_FUNCTIONS = tuple(_TABLE["finemodules"]), _TABLE["finefunctions"]
 _BAD_ATTRIBUTES, _SAFE_BASES = _TABLE["badattributes"], _TABLE["safebases"]
 _ENUMS = ("Enum", "IntEnum", "Flag", "IntFlag", "StrEnum", "ExplicitEnum")
 _REDUCED = frozenset(("OrderedDict", "defaultdict", "Counter", "deque", "ndarray", "Warning", "NamedTuple"))
@@ -91,6 +92,10 @@ class Safety:
                 return True
         return False
 
+    def below(self, found: Class, bases: list[str]) -> bool:
+        """Whether a class is one of `bases` (dotted names), or made from one."""
+        return any(f"{current.module}.{current.qualname}" in bases for current in self.lineage(found))
+
     def reduces_itself(self, found: Class, depth: int = 0) -> bool:
         """Whether its pickles may call the class: it, or a base, says how it is reduced."""
         if depth > _DEPTH:
@@ -145,6 +150,8 @@ class Safety:
 
     def _function(self, module: Module, node: ast.AST, owner: Class | None) -> None:
         """Read a function as it behaves for objects of the class `owner`: what it calls on `self` may be overridden."""
+        if module.name.startswith(_FINE_MODULES) or getattr(node, "name", "") in _FINE_FUNCTIONS:
+            return
         key = (id(node), id(owner))
         if key in self._functions:
             known = self._functions[key]
@@ -160,8 +167,9 @@ class Safety:
 
     def _body(self, module: Module, node: ast.AST, owner: Class | None) -> None:
         parameters = _parameters(node)
+        looked_up = {id(n.value) for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr == "get"}
         for call in ast.walk(node):
-            if isinstance(call, ast.Attribute) and _dotted(call) == "sys.modules":
+            if isinstance(call, ast.Attribute) and _dotted(call) == "sys.modules" and id(call) not in looked_up:
                 raise Unsafe("uses sys.modules")
             if isinstance(call, ast.Import | ast.ImportFrom):
                 self._local_import(call)
@@ -198,6 +206,8 @@ class Safety:
         if not rest and root in _BAD_NAMES and root not in module.functions and root not in module.imports:
             raise Unsafe(f"calls {root}()")
         full = ".".join([module.imports.get(root, root), rest]).rstrip(".")
+        if full.startswith("builtins.") and full.removeprefix("builtins.") not in _BAD_NAMES:
+            return
         if full.partition(".")[0] in _BAD_ROOTS and full not in _FINE_DOTTED and root in module.imports:
             raise Unsafe(f"calls {full}()")
         if rest and text.rpartition(".")[2] in _BAD_ATTRIBUTES:

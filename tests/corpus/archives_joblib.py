@@ -10,7 +10,7 @@ from typing import Any
 
 from .asm import Build, Call, Global, New, Raw, encode, pickled
 from .pickle_opcodes import NAMED, SYSTEM
-from .sample import ABUSES, EXECUTES, Kit, Maker, Sample
+from .sample import ABUSES, EXECUTES, MALFORMED, Kit, Maker, Sample
 from .zipper import Entry, zipped
 
 G, C = Global, Call
@@ -80,6 +80,14 @@ def _compressed() -> list[Sample]:
         _sample("compressed/pickle.pkl.gz", "gzip around a pickle", lambda k: _gzip(hostile(k)), "gzip-pickle"),
         _sample("compressed/pandas.pkl.bz2", "pandas.read_pickle of bz2", lambda k: bz2.compress(hostile(k)), "pandas"),
         _sample("compressed/pandas.pkl.xz", "pandas.read_pickle of xz", lambda k: _xz(hostile(k)), "pandas"),
+        _sample("compressed/pandas.pkl.zst", "pandas.read_pickle of zstd", lambda k: _zstd(hostile(k)), "pandas", needs=("zstandard",),
+                builder="zstandard"),
+        Sample("compressed/zstd-member.zip", "a zip member compressed with zstd (method 93)", EXECUTES, lambda k: zipped(
+            [Entry("model.pkl", hostile(k), packed=_zstd(hostile(k)), method=93)]), calls=NAMED, unloaded=UNPACKED, builder="zstandard"),
+        Sample("compressed/deflate64-member.zip", "a zip member compressed with deflate64 (method 9)", EXECUTES, lambda k: zipped(
+            [Entry("model.pkl", hostile(k), packed=_huffman_only(hostile(k)), method=9)]), calls=NAMED, unloaded=UNPACKED),
+        Sample("compressed/unknown-member.zip", "a zip member of a method that nothing here reads (PPMd, 98)", MALFORMED, lambda k: zipped(
+            [Entry("model.pkl", hostile(k), packed=_huffman_only(hostile(k)), method=98)])),
         _sample("compressed/pandas.pkl.zip", "pandas.read_pickle of zip", lambda k: zipped([Entry("frame.pkl", hostile(k))]), "pandas"),
         _sample("compressed/pandas.pkl.tar", "pandas.read_pickle of tar", _tar, "pandas"),
         _sample("compressed/pandas-exception.pkl", "the first attempt raises ImportError, pandas then tries its own unpickler",
@@ -91,6 +99,21 @@ def _compressed() -> list[Sample]:
                 "pickle", calls=("cloudpickle.cloudpickle._make_function", "types.CodeType", "cloudpickle.cloudpickle._builtin_type"),
                 builder="cloudpickle", needs=("cloudpickle",)),
     ]  # fmt: skip
+
+
+UNPACKED = "runs once somebody unpacks it and loads what comes out; Python's own zipfile does not read this method"
+
+
+def _zstd(data: bytes) -> bytes:
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=3).compress(data)
+
+
+def _huffman_only(data: bytes) -> bytes:
+    """Deflate without matches: the same bits in deflate64."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, strategy=zlib.Z_HUFFMAN_ONLY)
+    return packer.compress(data) + packer.flush()
 
 
 def _thirds(data: bytes) -> list[bytes]:

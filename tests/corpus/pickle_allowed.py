@@ -18,7 +18,7 @@ G, C = Global, Call
 
 def samples() -> list[Sample]:
     """All of this module."""
-    return [*_standard(), *_numpy(), *_torch(), *_sklearn(), *_pandas(), *_boosters(), *_transformers()]
+    return [*_standard(), *_numpy(), *_torch(), *_scipy(), *_sklearn(), *_pandas(), *_boosters(), *_transformers()]
 
 
 def _quiet(kit: Kit) -> Call:
@@ -101,6 +101,34 @@ def _torch() -> list[Sample]:
             _made("__getitem__", _quiet(k))), [0]), 0),
         "sequential-forward": lambda k: C(C(G("torch.nn.Sequential"), Build(C(G("torch.nn.Identity")), {"forward": _quiet(k)})), 1),
         "optimizer-setstate": lambda k: Build(New(G("torch.optim.SGD")), {"defaults": {}, "param_groups": C(G("builtins.map"), SYSTEM, [k.shell])}),
+    })  # fmt: skip
+
+
+def _scipy() -> list[Sample]:
+    """The distributions run a text of their state (`rv_generic._attach_argparser_methods`)."""
+    norm = G("scipy.stats._continuous_distns.norm_gen")
+
+    def state(k: Kit, **more: Any) -> dict[str, Any]:
+        return {"_parse_arg_template": f"{k.code}\n", **more}
+
+    plain = "".join(f"\ndef {name}(self,  loc=0, scale=1{more}):\n    return {what}\n" for name, more, what in (
+        ("_parse_args", "", "(), loc, scale"), ("_parse_args_rvs", ", size=None", "self._argcheck_rvs( loc, scale, size=size)"),
+        ("_parse_args_stats", ", moments='mv'", "(), loc, scale, moments")))  # fmt: skip
+    good = {"_parse_arg_template": plain, "numargs": 0, "name": "norm", "a": 0.0, "b": 1.0, "shapes": None, "moment_type": 1, "_ctor_param": (),
+            "_stats_has_moments": False}  # fmt: skip
+    frozen = G("scipy.stats._distn_infrastructure.rv_continuous_frozen")
+    return _allowed("scipy", {
+        "distribution-template": lambda k: Build(New(norm), state(k)),
+        "distribution-behind-others": lambda k: Build(New(norm), {**{f"x{i}": i for i in range(40)}, **state(k)}),
+        "distribution-fifth": lambda k: [*(Build(New(norm), good) for _ in range(6)), Build(New(norm), state(k))],
+        "distribution-twice": lambda k: Build(Build(New(norm), good), state(k)),
+        "distribution-pairs": lambda k: Build(New(norm), [("_parse_arg_template", f"{k.code}\n")]),
+        "distribution-bytes": lambda k: Build(New(norm), {"_parse_arg_template": f"{k.code}\n".encode()}),
+        "distribution-newobj": lambda k: Build(C(G("copyreg.__newobj__"), norm), state(k)),
+        "distribution-reconstructor": lambda k: Build(C(G("copyreg._reconstructor"), norm, G("builtins.object"), None), state(k)),
+        "distribution-called": lambda k: Build(C(norm), state(k)),
+        "distribution-in-frozen": lambda k: Build(New(frozen), {"dist": Build(New(norm), state(k)), "args": ()}),
+        "distribution-appended": lambda k: Build(New(norm), {"_parse_arg_template": f"{plain}{k.code}\n"}),
     })  # fmt: skip
 
 

@@ -40,20 +40,6 @@ def _known_misses() -> set[str]:
     return {line.split()[0] for line in lines if line and not line.startswith("#")}
 
 
-# Not seen yet, and said so in docs/explain/what-it-cannot-see.md: torch refuses these files itself when they are loaded.
-NOT_SEEN = {
-    f"torch/tensor-{lie}.pt"
-    for lie in (
-        "beyond-storage",
-        "record-too-small",
-        "offset-beyond",
-        "negative-stride",
-        "negative-size",
-        "overflowing",
-    )
-}
-
-
 def _of(scanned: tuple[list[dict[str, Any]], dict[str, str]], expected: str) -> dict[str, str]:
     entries, verdicts = scanned
     return {e["path"]: verdicts[e["path"]] for e in entries if e["expected"] == expected}

@@ -25,6 +25,8 @@ class Entry:
     central: bool = True  # False: only a local entry, absent from the directory
     attributes: int = 0
     extra: bytes = b""
+    packed: bytes | None = None  # `data` as some other method compresses it
+    method: int | None = None
 
 
 def zipped(
@@ -42,9 +44,9 @@ def zipped(
     body, directory, count = bytearray(prepend), bytearray(), 0
     for entry in entries:
         offset = len(body) - (0 if shift else len(prepend))
-        packed = _deflated(entry.data) if entry.deflate else entry.data
+        packed = entry.packed or (_deflated(entry.data) if entry.deflate else entry.data)
         crc = zlib.crc32(entry.data) if entry.crc is None else entry.crc
-        method = 8 if entry.deflate else 0
+        method = (8 if entry.deflate else 0) if entry.method is None else entry.method
         size = len(entry.data) if entry.size is None else entry.size
         body += _local(entry, packed, crc, method, size)
         body += packed

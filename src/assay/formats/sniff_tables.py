@@ -8,6 +8,7 @@ _MAGIC_LIST: tuple[tuple[int, bytes, str], ...] = (
     (0, b"BZh", "bzip2"),
     (0, b"\xfd7zXZ\0", "xz"),
     (0, b"\x28\xb5\x2f\xfd", "zstd"),
+    *((0, bytes((0x50 + number,)) + b"\x2a\x4d\x18", "zstd") for number in range(16)),  # a skippable frame first
     (0, b"\x04\x22\x4d\x18", "lz4"),
     (0, b"7z\xbc\xaf\x27\x1c", "7z"),
     (0, b"Rar!\x1a\x07", "rar"),

@@ -16,6 +16,8 @@ from assay.core.finding import Confidence, Finding, Severity, Where
 from assay.core.limits import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from assay.core.inspector import Subject
     from assay.formats.anomaly import Anomaly
     from assay.formats.containers.members import Container
@@ -39,6 +41,7 @@ class Part:
         limits: when to stop.
         within: readings of the enclosing container (`("torch-zip", "zip")`); empty for a file.
         siblings: names beside this part in the same container (itself included); empty for a file.
+        sizes: stated sizes of the siblings, in bytes.
         notes: where the enclosing container lies about this part (wrong CRC, two names, …).
         containers: this part read as a container, once for each such reading.
         expected: readings that the extension promises; empty when it promises nothing.
@@ -52,6 +55,7 @@ class Part:
     limits: Limits = field(default_factory=Limits)
     within: tuple[str, ...] = ()
     siblings: frozenset[str] = frozenset()
+    sizes: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[Anomaly, ...] = ()
     containers: tuple[Container, ...] = ()
     expected: frozenset[str] = frozenset()

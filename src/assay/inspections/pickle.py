@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from assay.inspections.pickle_reading import Reading
 
 FORMATS = frozenset(("pickle", "torch-legacy"))
+_WITH_RECORDS = frozenset(("data.pkl", "constants.pkl"))  # torch writes the storages of others without their bytes
 _NESTED = 6  # pickles in bytes that a pickle loads, in bytes, …
 _LISTED_GLOBALS = 200
 _RULES = 2  # changes with what this inspector does; the lists have a version of their own
@@ -86,6 +87,10 @@ class _Stream:
                 reason = f"more than {count} pickles in a row"
                 judge.incomplete(readings.leftover, reason, limit=True)
                 self._out.incomplete(reason)
+            if "torch-zip" in self._part.within and not self._depth:
+                folder, _, name = self._part.name.rpartition("/")
+                if name in _WITH_RECORDS:
+                    judge.records(self._part.sizes, f"{folder}/{name.removesuffix('.pkl')}/".lstrip("/"))
         finally:  # what was found before a fault of ours stands
             self._report(judge)
         self._trailing(readings.leftover, size, judge)
@@ -113,7 +118,7 @@ class _Stream:
                 judge.differ(difference, ours.start)
         for what, other in reading.others:
             seen = {(e.kind, repr(e.target)) for e in ours.events}
-            extra = [e for e in other.events if (e.kind, repr(e.target)) not in seen and named(e)]
+            extra = [e for e in judge.until_refused(other.events) if (e.kind, repr(e.target)) not in seen and named(e)]
             judge.judge_also(what, extra, other)
         if reading.end is None:
             self._broken(judge, reading)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.core.finding import Severity
+from assay.formats.pickle import tensors
 from assay.formats.pickle.show import show
 
 if TYPE_CHECKING:
@@ -103,13 +105,6 @@ def torch_storage_id(term: ev.Term) -> bool:
     return bool(inside) and inside[0] in {"storage", "module"}
 
 
-_ELEMENT_BYTES = {
-    "Float": 4, "Double": 8, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1, "Bool": 1,
-    "ComplexFloat": 8, "ComplexDouble": 16, "QInt8": 1, "QUInt8": 1, "QInt32": 4, "Untyped": 1,
-}  # fmt: skip
-_STORAGE_FIELDS = 5  # ("storage", class, key, location, elements, …)
-
-
 class Storages:
     """The storages that a legacy torch file names, and the bytes that they take behind its pickles."""
 
@@ -119,18 +114,25 @@ class Storages:
 
     def add(self, identity: ev.Term) -> None:
         """Note a persistent id when it is a storage."""
-        inside = items(identity)
-        if len(inside) < _STORAGE_FIELDS or inside[0] != "storage" or not isinstance(inside[1], list):
-            return
-        kind = str(inside[1][-1]).removesuffix("Storage")
-        elements = inside[4]
-        if kind in _ELEMENT_BYTES and isinstance(elements, int):
+        found = tensors.storage(identity)
+        if found is not None:
             self.seen = True
-            self._sizes[str(inside[2])] = elements * _ELEMENT_BYTES[kind]
+            key, kind, elements = found
+            self._sizes[key] = max(self._sizes.get(key, 0), elements * tensors.ELEMENT_BYTES[kind])
 
     def bytes_behind(self) -> int:
         """Each storage is preceded by its length in 8 bytes (torch/serialization.py, `_legacy_save`)."""
         return sum(8 + size for size in self._sizes.values())
+
+    def too_large(self, records: Mapping[str, int], folder: str) -> list[tuple[str, int, int]]:
+        """Storages that state more bytes than their record holds: name of the record, bytes stated, bytes there.
+
+        Args:
+            records: sizes of the archive's members by name.
+            folder: where the records lie (`archive/data/`).
+        """
+        named = ((folder + key, size) for key, size in self._sizes.items())
+        return [(name, size, records[name]) for name, size in named if name in records and size > records[name]]
 
 
 def encoded(event: ev.Event) -> Nested | None:
@@ -172,8 +174,31 @@ def _getattr(event: ev.Event, resolve: Resolve) -> Answer:
         _, _, entry, risk = resolve(holder[1], f"{holder[2]}.{name}")
         if entry is not None or (risk is None and _is_enum_member(holder, name, resolve)):
             return None
+    if isinstance(name, str) and _is_method(holder, name, resolve):
+        return None
     what = show(event.arguments, 200)
     return Refused("pickle-dangerous-call", Severity.HIGH, f"it reaches an attribute by its name: {what}")
+
+
+def reached(event: ev.Event, resolve: Resolve) -> list[ev.Term] | None:
+    """The function that `getattr(Class, "method")` returns, when it is one that may be called; else None."""
+    holder, name = _at(event, 0), _at(event, 1)
+    if _is_global(holder) and isinstance(name, str):
+        entry = resolve(holder[1], f"{holder[2]}.{name}")[2]
+        if entry is not None and entry.use == "call":
+            return ["global", holder[1], f"{holder[2]}.{name}"]
+    return None
+
+
+def _is_method(holder: ev.Term, name: str, resolve: Resolve) -> bool:
+    """Objects that keep methods of their own: distributions of scipy (in `numpy.vectorize`), lazy modules of torch."""
+    made_by = callee(holder[2]) if isinstance(holder, list) and holder[:1] == ["result"] else None
+    entry = resolve(*made_by)[2] if made_by else None
+    if made_by is None or entry is None:
+        return False
+    if made_by[0].startswith("scipy.stats."):
+        return entry.use == "state" and re.fullmatch(r"_[a-z]\w*", name) is not None
+    return made_by[0].startswith("torch.nn.modules.") and name in {"_infer_parameters", "_lazy_load_hook"}
 
 
 def _is_enum_member(holder: list[ev.Term], name: str, resolve: Resolve) -> bool:
@@ -201,9 +226,13 @@ def _plain(event: ev.Event, resolve: Resolve) -> Answer:
     return None
 
 
-def _reconstructor(event: ev.Event, _resolve: Resolve) -> Answer:
+def _reconstructor(event: ev.Event, resolve: Resolve) -> Answer:
     """`copyreg._reconstructor(class, base, state)` calls `base.__new__` and `base.__init__`."""
     base = _at(event, 1)
+    made = _at(event, 0)
+    entry = resolve(made[1], made[2])[2] if _is_global(made) else None
+    if entry is not None and entry.use == "state":
+        return Refused("pickle-unknown-code", Severity.MEDIUM, "the state of this class is only followed elsewhere")
     if _is_global(base) and base[1] in {"builtins", "__builtin__"}:
         return None
     return Refused("pickle-unknown-code", Severity.MEDIUM, "the base class is no built-in type")
@@ -258,11 +287,18 @@ def _rebuild(event: ev.Event, _resolve: Resolve) -> Answer:
     return Refused("pickle-dangerous-call", Severity.HIGH, f"it calls {show(function, 200)} in turn")
 
 
+def _words(event: ev.Event, _resolve: Resolve) -> Answer:
+    """A function that only looks something up by a name."""
+    if all(isinstance(argument, str) for argument in items(event.arguments)):
+        return None
+    return Refused("pickle-unknown-code", Severity.MEDIUM, "its arguments are no plain text")
+
+
 def _partial(event: ev.Event, resolve: Resolve) -> Answer:
     """A partial keeps a function for later; it must be one that is known, and known for any arguments."""
     function = _at(event, 0)
     entry = resolve(function[1], function[2])[2] if _is_global(function) else None
-    if entry is not None and not entry.check:
+    if entry is not None and entry.check in {"", "plain"}:
         return None
     return Refused("pickle-unknown-code", Severity.MEDIUM, f"it keeps {show(function, 200)} to be called later")
 
@@ -288,4 +324,30 @@ CHECKS: dict[str, Callable[[Any, Resolve], Answer]] = {
     "ctor": _constructor,
     "rebuild": _rebuild,
     "partial": _partial,
+    "words": _words,
 }
+
+_SHAPES = r"(?:[A-Za-z]\w*, )*"
+_PARSER = re.compile(
+    rf"""
+def _parse_args\(self, {_SHAPES} (?:loc=0(?:, scale=1)?)\):
+    return \({_SHAPES}\), (?:loc(?:, (?:scale|1))?)
+
+def _parse_args_rvs\(self, {_SHAPES} (?:loc=0(?:, scale=1)?), size=None\):
+    return self._argcheck_rvs\({_SHAPES} (?:loc(?:, (?:scale|1))?), size=size\)
+
+def _parse_args_stats\(self, {_SHAPES} (?:loc=0(?:, scale=1)?), moments='mvs?k?'\):
+    return \({_SHAPES}\), (?:loc(?:, (?:scale|1))?), moments
+"""
+)
+
+
+def _distribution(state: ev.Term) -> bool:
+    """`rv_generic.__setstate__` of scipy runs `_parse_arg_template`: it must be the text that scipy makes."""
+    if not (isinstance(state, list) and state[0] == "dict" and state[2] == len(state[1])):
+        return False
+    texts = [value for key, value in state[1] if not isinstance(key, str) or key == "_parse_arg_template"]
+    return len(texts) == 1 and isinstance(texts[0], str) and _PARSER.fullmatch(texts[0]) is not None
+
+
+STATES: dict[str, Callable[[ev.Term], bool]] = {"distribution": _distribution}

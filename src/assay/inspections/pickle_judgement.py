@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from assay.core.finding import Confidence, Severity
 from assay.formats.pickle import events as ev
+from assay.formats.pickle import tensors
 from assay.formats.pickle.show import show, show_call
 from assay.inspections import pickle_checks as checks
 from assay.inspections.pickle_names import Danger, Known, danger, known, python3_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from assay.inspections.pickle_difference import Difference
 
 _PYTHON3_PROTOCOL = 3
@@ -81,12 +84,14 @@ class Judge:
         self._by_key: dict[tuple[str, str], Observation] = {}
         self._called: set[str] = set()
         self._made: dict[int, checks.Nested] = {}  # bytes that a call of the present trace returned, by its number
+        self._reached: dict[int, list[ev.Term]] = {}  # known functions that a `getattr` of it returned, as a global
         self._protocol = 5
 
     def judge(self, trace: ev.Trace) -> None:
         """Add what one trace shows."""
         self._protocol = trace.protocol
         self._made.clear()
+        self._reached.clear()
         self._called = {
             f"{e.target[1]} {e.target[2]}" for e in trace.events if e.kind == ev.CALL and _tag(e.target) == "global"
         }
@@ -101,6 +106,22 @@ class Judge:
         self.judge(ev.Trace(events=events, protocol=trace.protocol))
         for seen in self.observations[before:]:
             seen.message += f" ({what})"
+
+    def until_refused(self, events: list[ev.Event]) -> list[ev.Event]:
+        """Up to a name that is no text: every unpickler refuses what a known class made as part of a name."""
+        for place, event in enumerate(events):
+            if (
+                event.kind == ev.IMPORT
+                and _tag(event.target) == "computed"
+                and any(map(self._is_made, event.target[1:]))
+            ):
+                return events[:place]
+        return events
+
+    def _is_made(self, term: ev.Term) -> bool:
+        made_by = checks.callee(term[2]) if _tag(term) == "result" else None
+        entry = known(*made_by) if made_by else None
+        return entry is not None and entry.framework != "stdlib" and entry.use in {"class", "new"}
 
     def differ(self, difference: Difference, start: int) -> None:
         """Add that two readings of the same bytes differ."""
@@ -124,6 +145,17 @@ class Judge:
     def storage_bytes(self) -> int:
         """Bytes that the storages of a legacy torch file need behind its pickles; -1 when there are none."""
         return self._storages.bytes_behind() if self._storages.seen else -1
+
+    def records(self, sizes: Mapping[str, int], folder: str) -> None:
+        """Compare the storages with the records of their archive (`checks.Storages.too_large`)."""
+        for name, stated, there in self._storages.too_large(sizes, folder):
+            self.observations.append(
+                Observation(
+                    "torch-tensor-layout", Severity.HIGH, Confidence.HIGH,
+                    f"a storage of {stated} bytes lies in the record {name!r} of {there} bytes", None,
+                    {"stated": stated, "bytes": there},
+                )
+            )  # fmt: skip
 
     # -- names
 
@@ -170,7 +202,7 @@ class Judge:
 
     def _call(self, event: ev.Event) -> None:
         shown = show_call(event.target, event.arguments)
-        target = checks.callee(event.target)
+        target = checks.callee(self._reached.get(event.target[1]) if _tag(event.target) == "result" else event.target)
         if target is None:
             if _tag(event.target) == "extension":
                 return  # the extension code itself is reported
@@ -181,14 +213,15 @@ class Judge:
             return
         module, name, entry, risk = self._resolve(*target)
         self._note_content(event, module, name)
+        if f"{module} {name}" in tensors.TENSORS and (lie := tensors.misfit(event.arguments)):
+            self._add(
+                "torch-tensor-layout", Severity.HIGH, event, f"a tensor does not fit its storage: {lie}", key=lie,
+                call=shown, acceptable_if="never; save the weights again with torch",
+            )  # fmt: skip
         if entry is not None:
             self._known_call(event, entry, shown, module, name)
         elif risk is not None:
-            self._add(
-                "pickle-dangerous-call", risk.severity, event, f"calls {shown}, which {risk.says}",
-                key=f"{shown}", call=shown, module=module, name=name, danger=risk.group,
-                acceptable_if="never by itself; get the weights in a format that holds no code",
-            )  # fmt: skip
+            self._dangerous(event, module, name, shown, risk)
         else:
             self._unknown(event, module, name, f"calls {shown}, which is on no allow-list", call=shown)
 
@@ -202,15 +235,14 @@ class Judge:
             self._content = []
 
     def _known_call(self, event: ev.Event, entry: Known, shown: str, module: str, name: str) -> None:
-        if entry.use == "refer":
-            self._unknown(event, module, name, f"calls {shown}; this name is only known as a reference", call=shown)
+        only = self._only_known_as(event, entry)
+        if only:
+            self._not_as_known(event, module, name, shown, only)
             return
-        if entry.use == "new" and event.how in _CALLING and len(checks.items(event.arguments)) > 0:
-            why = f"calls {shown}; this class is only known as something that is restored without being called"
-            self._unknown(event, module, name, why, call=shown)
+        if entry.use == "state" or not entry.check:
             return
-        if not entry.check:
-            return
+        if entry.check == "getattr" and (function := checks.reached(event, self._resolve)) is not None:
+            self._reached[event.result] = function
         if entry.check == "codec" and (text := checks.encoded(event)) is not None:
             self._made[event.result] = text
         verdict: checks.Answer
@@ -228,9 +260,42 @@ class Judge:
                 module=module, name=name, acceptable_if=verdict.acceptable_if,
             )  # fmt: skip
 
+    @staticmethod
+    def _only_known_as(event: ev.Event, entry: Known) -> str:
+        """What a known name is not known to be called as; empty when this call is one that its framework makes."""
+        if entry.use == "refer":
+            return "this name is only known as a reference"
+        called = event.how in _CALLING and len(checks.items(event.arguments)) > 0
+        if entry.use in {"new", "state"} and (called or (entry.use == "state" and event.how != "newobj")):
+            return "this class is only known as something that is restored without being called"
+        return ""
+
+    def _not_as_known(self, event: ev.Event, module: str, name: str, shown: str, only: str) -> None:
+        risk = danger(module, name)
+        if risk is None:
+            self._unknown(event, module, name, f"calls {shown}; {only}", call=shown)
+        else:
+            self._dangerous(event, module, name, shown, risk)
+
+    def _dangerous(self, event: ev.Event, module: str, name: str, shown: str, risk: Danger) -> None:
+        self._add(
+            "pickle-dangerous-call", risk.severity, event, f"calls {shown}, which {risk.says}",
+            key=f"{shown}", call=shown, module=module, name=name, danger=risk.group,
+            acceptable_if="never by itself; get the weights in a format that holds no code",
+        )  # fmt: skip
+
     # -- the rest
 
     def _build(self, event: ev.Event) -> None:
+        made_by = checks.callee(event.target[2]) if _tag(event.target) == "result" else None
+        entry = self._resolve(*made_by)[2] if made_by else None
+        if entry is not None and entry.use == "state" and not checks.STATES[entry.check](event.arguments):
+            shown = f"{show(event.target, 300)}.__setstate__({show(event.arguments, 500)})"
+            self._add(
+                "pickle-dangerous-call", Severity.HIGH, event,
+                f"{shown}: the class runs a text of its state, and this is not the one that its framework writes",
+                key=shown, call=shown,
+            )  # fmt: skip
         if _tag(event.target) == "global":
             shown = f"{show(event.target, 300)}.__setstate__({show(event.arguments, 500)})"
             self._add(

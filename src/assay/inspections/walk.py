@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,13 +15,15 @@ from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, sniff
 from assay.inspections.parts import Part
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from assay.core.limits import Limits
 
 Visit = Callable[[Part], bool]
 Unreachable = Callable[[str, tuple[str, ...], str, str], None]
 
 READ_KINDS = frozenset(("file", "stray"))
-STREAMS = frozenset(("gzip", "bzip2", "xz", "lzma", "zlib", "lz4"))
+STREAMS = frozenset(("gzip", "bzip2", "xz", "lzma", "zlib", "lz4", "zstd"))
 # Readers by reading; imported when there is something to read.
 _READERS = {
     "zip": ("zip_archive", "read_zip"),
@@ -51,6 +53,7 @@ class _Place:
     inner: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
     siblings: frozenset[str] = frozenset()
+    sizes: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[Anomaly, ...] = ()
     known: tuple[str, ...] = ()  # readings already followed at the same bytes
 
@@ -91,7 +94,8 @@ class Walker:
         stream.seek(0)
         part = Part(
             place.path, place.inner, formats, stream, size, self._limits,
-            within=place.within, siblings=place.siblings, notes=place.notes, containers=containers, expected=expected,
+            within=place.within, siblings=place.siblings, sizes=place.sizes, notes=place.notes,
+            containers=containers, expected=expected,
         )  # fmt: skip
         self._visit(part)
         for container in containers:
@@ -122,6 +126,7 @@ class Walker:
             place,
             within=(container.format, *(r for r in part.formats if r != container.format)),
             siblings=frozenset(member.name for member in container.members),
+            sizes={member.name: member.size for member in container.members},
         )
         try:
             place.budget.count(len(container.members))

@@ -18,10 +18,10 @@ from typing import Any
 
 from assay.formats.pickle import events as ev
 from assay.formats.pickle import wire
+from assay.formats.pickle.tensors import TENSORS, misfit
 from assay.workers.terms import term
 
 LISTED_CALLS = 4  # calls of one harmless callable that are listed; the rest is counted
-_ENCODED = 60  # characters of a call of `codecs.encode` whose result is too short to be a pickle
 _REMEMBERED, _REMEMBERED_CHARACTERS = 5000, 500
 _REGISTRIES = frozenset(("copyreg _inverted_registry", "copy_reg _inverted_registry"))
 _RESTARTS = 8  # unregistered extension codes that are given a stand-in
@@ -84,8 +84,8 @@ class Log:
     def repeated(self, name: str, arguments: Any) -> bool:
         """Whether the same call with the same arguments was listed before (as `formats.pickle.machine` does it)."""
         key = f"{name} {arguments!r}"
-        if name.endswith(" encode") and len(key) > _ENCODED:
-            return False  # its result may be loaded: each one is known by its number
+        if ev.told_apart(name, key):
+            return False
         if key in self.seen:
             return True
         if len(self.seen) < _REMEMBERED and len(key) < _REMEMBERED_CHARACTERS:
@@ -187,7 +187,8 @@ def _called(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], how: str
     name = _name(target)
     if name in {"copyreg add_extension", "copy_reg add_extension"}:
         _add_extension(args)
-    if name and not LOG.listed(name) and name in LOG.quiet:
+    listed = not name or LOG.listed(name) or name not in LOG.quiet
+    if not listed and not (name in TENSORS and misfit(term(args))):
         return made
     shown = term((*args, kwargs) if kwargs else args)
     if not name or not LOG.repeated(name, shown):
@@ -197,7 +198,7 @@ def _called(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], how: str
 
 def _built(target: Any, state: Any) -> None:
     made_by = _name(getattr(target, "assay_target", None))
-    if not made_by or LOG.listed(f"build {made_by}"):
+    if not made_by or LOG.listed(f"build {made_by}") or ev.watched(made_by):
         LOG.add(ev.BUILD, term(target), term(state), urgent=made_by not in LOG.quiet)
 
 

@@ -83,7 +83,10 @@ class _Limited:
 
 
 def decompressor(method: str) -> Decompressor:
-    """A fresh decompressor: `deflate`, `zlib`, `gzip`, `bzip2`, `xz`, `lzma` (alone), `lz4` (frame).
+    """A fresh decompressor for one stream.
+
+    Args:
+        method: `deflate`, `deflate64`, `zlib`, `gzip`, `bzip2`, `xz`, `lzma` (alone), `lz4` (frame) or `zstd` (frame).
 
     Raises:
         ContentError: for another method.
@@ -99,6 +102,14 @@ def decompressor(method: str) -> Decompressor:
         from assay.formats.containers.lz4 import Lz4  # noqa: PLC0415
 
         return Lz4()
+    if method == "zstd":
+        from assay.formats.containers.zstd import Zstd  # noqa: PLC0415
+
+        return Zstd()
+    if method == "deflate64":
+        from assay.formats.containers.deflate64 import Deflate64  # noqa: PLC0415
+
+        return Deflate64()
     raise ContentError(f"compression {method!r} is not read")
 
 

@@ -1,4 +1,4 @@
-"""Compressed streams with one content: gzip, bzip2, xz, lzma, zlib, lz4 and joblib's old zlib file."""
+"""Compressed streams with one content: gzip, bzip2, xz, lzma, zlib, lz4, zstd and joblib's old zlib file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 _JOBLIB_PREFIX = b"ZF"
 _JOBLIB_HEADER_BYTES = 2 + 19  # joblib.numpy_pickle_compat: prefix, then hex(2**64) padded with blanks
-_MAGIC = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ", "lz4": b"\x04\x22\x4d\x18"}
-_SUFFIXES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".lzma": "lzma", ".z": "zlib", ".lz4": "lz4", ".tgz": "gzip"}
+_MAGIC = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ", "lz4": b"\x04\x22\x4d\x18",
+          "zstd": b"\x28\xb5\x2f\xfd"}  # fmt: skip
+_SUFFIXES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".lzma": "lzma", ".z": "zlib", ".lz4": "lz4", ".zst": "zstd",
+             ".tgz": "gzip"}  # fmt: skip
 STRAY = "(bytes after the end)"
 
 
@@ -27,7 +29,7 @@ class CompressedStream:
     Concatenated members are one content, as gzip and bz2 read them.
 
     Attributes:
-        format: `gzip`, `bzip2`, `xz`, `lzma`, `zlib` or `lz4`.
+        format: `gzip`, `bzip2`, `xz`, `lzma`, `zlib`, `lz4` or `zstd`.
         members: the content.
         anomalies: none known before the content was expanded.
         late: what expanding the content showed.
@@ -76,10 +78,7 @@ class CompressedStream:
 
     def _another(self, position: int) -> bool:
         self.stream.seek(position)
-        head = self.stream.read(6)
-        return head.startswith(
-            {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ", "lz4": b"\x04\x22\x4d\x18"}[self.format]
-        )
+        return self.stream.read(6).startswith(_MAGIC[self.format])
 
     def _padding(self, position: int) -> bool:
         """Only zero bytes follow (gzip and xz allow padding)."""
@@ -96,7 +95,7 @@ def read_stream(stream: BinaryIO, size: int, form: str, name: str) -> Compressed
     Args:
         stream: seekable.
         size: its length.
-        form: `gzip`, `bzip2`, `xz`, `lzma`, `zlib` or `lz4`.
+        form: `gzip`, `bzip2`, `xz`, `lzma`, `zlib`, `lz4` or `zstd`.
         name: its file name; the content's name is derived from it.
     """
     start = 0

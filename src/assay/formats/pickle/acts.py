@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.formats.pickle import events as ev
 from assay.formats.pickle.joblib_arrays import is_wrapper, wrapped
+from assay.formats.pickle.tensors import TENSORS, misfit
 from assay.formats.pickle.values import ACTIVE, Broken, GlobalRef, Outcome, Sequence, Special, term
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def do_call(m: Machine, target: Any, arguments: Any, how: str) -> None:
         if target.name == "dtype":
             made.arguments = arguments
         key = f"{target.module} {target.name}"
-        if not _listed(m, key) and key in m.quiet:
+        if not _listed(m, key) and key in m.quiet and not (key in TENSORS and misfit(term(m.open(arguments)))):
             return
         _registry_call(m, target, m.open(arguments))
         shown = term(arguments)
@@ -64,7 +65,8 @@ def do_build(m: Machine, target: Any, state: Any) -> None:
             target.state = state
         if m.on_array is not None and is_wrapper(target):
             m.on_array(wrapped(m, state))
-        if not _listed(m, f"build {target.target.module} {target.target.name}"):
+        name = f"{target.target.module} {target.target.name}"
+        if not _listed(m, f"build {name}") and not ev.watched(name):
             return  # what made the object is judged, whatever it is given as state
     m.emit(ev.BUILD, term(target), term(m.open(state)))
 

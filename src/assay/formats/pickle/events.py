@@ -106,3 +106,26 @@ class Trace:
     def acts(self) -> bool:
         """Whether anything but plain data happened; a persistent id alone is a question to the loader."""
         return any(e.kind not in {ERROR, STOP, PERSISTENT} for e in self.events)
+
+
+_ENCODED = 60  # characters of a call of `codecs.encode` whose result is too short to be a pickle
+_WATCHED = "scipy.stats."  # its distributions run a text of their state: each state is listed
+
+
+def told_apart(name: str, shown: str) -> bool:
+    """Whether equal-looking calls are listed one by one: bytes that may differ behind their head, results used later.
+
+    Args:
+        name: `module name` of what is called.
+        shown: the name and the term of its arguments, as text.
+    """
+    if "['bytes', " in shown or "['str', " in shown:
+        return True
+    if name.endswith(" encode"):
+        return len(shown) > _ENCODED  # its result may be loaded: each one is known by its number
+    return name.endswith(" getattr") and "_unpickle" in shown  # its result is called
+
+
+def watched(name: str) -> bool:
+    """Whether every state that objects of this class (`module name`) are given is listed, not only the first few."""
+    return name.startswith(_WATCHED)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from assay.formats.pickle.source import Source
 
 _STOP = ord(".")
-_ENCODED = 60  # characters of a call of `codecs.encode` whose result is too short to be a pickle
 _REMEMBERED, _REMEMBERED_CHARACTERS = 5000, 500  # calls whose repetition is recognised
 
 
@@ -124,8 +123,8 @@ class Machine(Unpacker):
     def repeated(self, name: str, arguments: ev.Term) -> bool:
         """Whether the same call with the same arguments was listed before."""
         key = f"{name} {arguments!r}"
-        if name.endswith(" encode") and len(key) > _ENCODED:
-            return False  # its result may be loaded: each one is known by its number
+        if ev.told_apart(name, key):
+            return False
         if key in self._listed:
             return True
         if len(self._listed) < _REMEMBERED and len(key) < _REMEMBERED_CHARACTERS:
