@@ -22,7 +22,7 @@ FORMATS = frozenset(("pickle", "torch-legacy"))
 _WITH_RECORDS = frozenset(("data.pkl", "constants.pkl"))  # torch writes the storages of others without their bytes
 _NESTED = 6  # pickles in bytes that a pickle loads, in bytes, …
 _LISTED_GLOBALS = 200
-_RULES = 2  # changes with what this inspector does; the lists have a version of their own
+_RULES = 3  # changes with what this inspector does; the lists have a version of their own
 
 
 class Pickle:
