@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import io
 import logging
 import operator
@@ -33,7 +33,7 @@ HARMLESS = {
     "distribution": stats.norm,
     "frozen": stats.binom(4, 0.5),
     "many-distributions": [stats.norm(0, n) for n in range(9)],
-    "zones": [datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo(name)) for name in ("Europe/Berlin", "Asia/Tokyo")],
+    "zones": [dt.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo(zone)) for zone in ("Europe/Berlin", "Asia/Tokyo")],
     "logger": logging.getLogger("a.b"),
     "getter": operator.itemgetter(1),
     "error": FileNotFoundError(2, "x"),

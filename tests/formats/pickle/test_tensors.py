@@ -47,7 +47,7 @@ def test_a_view_inside_its_storage_fits(honest: list[object]) -> None:
         (tensor(6, 0, [2, 3], [1]), "2 sizes and 1 strides"),
         (tensor(6, 0, [1 << 62], [1 << 62]), "of a storage of 6"),
         (tensor(6, ["int", str(1 << 70)], [1], [1]), "of a storage of 6"),
-        (tensor(8, 0, [8], [1], kind="UntypedStorage", more=(False, None, ["global", "torch", "uint16"])), "element 16"),
+        (tensor(8, 0, [8], [1], kind="UntypedStorage", more=(0, None, ["global", "torch", "uint16"])), "element 16"),
     ],
 )
 def test_what_lies_outside_is_told(lying: list[object], says: str) -> None:
