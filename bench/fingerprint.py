@@ -174,7 +174,10 @@ def main() -> None:
         "from scratch, pruned": lambda: pruned(0.5)(tuned(model, args.steps, 1e-3, scratch=True, seed=16)),
     }
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as work:
-        report(variants, unrelated, base, Path(work), write=args.write)
+        text = report(variants, unrelated, base, Path(work)) + f"\n\nTrained for {args.steps} steps where trained."
+    print(text)
+    if args.write:
+        replace_section("fingerprint", text)
 
 
 def report(
@@ -182,10 +185,8 @@ def report(
     unrelated: dict[str, Callable[[], State]],
     base: State,
     work: Path,
-    *,
-    write: bool,
-) -> None:
-    """Look at all of them with MiniLM and ten strangers known, and write what was named."""
+) -> str:
+    """Look at all of them with MiniLM and ten strangers known; the table of what was named."""
     index = Index.open(f"sqlite:///{work}/index.sqlite")
     for name, state in [("known/minilm", base), *((f"known/other-{n}", drawn(100 + n)(base)) for n in range(10))]:
         snapshot, evidence = look(state, name, index, work)
@@ -209,15 +210,12 @@ def report(
             print(lines[-1], flush=True)
     index.close()
     precision = right / (right + wrong) if right + wrong else 0.0
-    text = (
+    return (
         f"11 models of one architecture known; {len(variants)} variants of one of them, {len(unrelated)} unrelated "
         f"models of the same shapes.\nPrecision {precision:.3f} ({wrong} wrong), recall {right / (right + missed):.3f} "
         f"({missed} of {right + missed} missed).\n\n"
         "| kind | model | named as MiniLM's | weights alike |\n|---|---|---|---|\n" + "\n".join(lines)
     )
-    print(text)
-    if write:
-        replace_section("fingerprint", text)
 
 
 if __name__ == "__main__":
