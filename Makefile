@@ -10,7 +10,7 @@ APT_BENCH := nginx
 TORCH := torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-all bench fuzz zoo lint docs apt-test apt-bench clients clean
+.PHONY: js help demo install test test-all bench fuzz zoo lint docs apt-test apt-bench clients clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -20,10 +20,10 @@ demo: install  ## vet a real model and a poisoned look-alike, serve, pull with t
 
 install: $(VENV)/.installed  ## .venv with assay and the demo's model
 
-test: $(VENV)/.tested apt-test clients lint  ## everything: linters, types, contracts, tests (under 15 minutes on 2 cores)
+test: $(VENV)/.tested apt-test clients js lint  ## everything: linters, types, contracts, tests (under 15 minutes on 2 cores)
 	$(PY) -m pytest -n 2 --dist loadgroup -m "not slow"
 
-test-all: $(VENV)/.tested apt-test clients lint  ## `make test` and the slow proofs
+test-all: $(VENV)/.tested apt-test clients js lint  ## `make test` and the slow proofs
 	$(PY) -m pytest -n 2 --dist loadgroup
 
 bench: $(VENV)/.tested apt-bench  ## ratios against peers and the hardware, written into docs/benchmarks.md
@@ -46,6 +46,14 @@ docs: $(VENV)/.tested  ## regenerate the reference pages
 	$(PY) scripts/make_reference.py
 
 clients: .venvs/hub-0.36/.installed .venvs/hub-1/.installed .venvs/hub-2/.installed
+
+js: .cache/js/.installed
+
+# Sigstore's JavaScript verifier, by a lock file. Without npm its tests are skipped, and say so.
+.cache/js/.installed: tests/js/package.json tests/js/package-lock.json
+	@mkdir -p .cache/js && cp tests/js/package.json tests/js/package-lock.json .cache/js/
+	@if npm --prefix .cache/js ci --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
+	else echo "npm can't install Sigstore's JavaScript verifier: its tests are skipped" >&2; fi
 
 apt-test:
 	@scripts/apt_install.sh $(APT_TEST)
