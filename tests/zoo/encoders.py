@@ -22,7 +22,7 @@ from tests.zoo.recipes import DISTIL, MINILM, ROBERTA
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDTH, LAYERS, HEADS, INNER, POSITIONS = 128, 2, 4, 256, 80
+WIDTH, LAYERS, HEADS, INNER, POSITIONS = 64, 2, 2, 128, 80
 VOCABULARY = 9000
 # Letters of scripts that a small WordPiece vocabulary keeps, as a large one does
 _SCRIPTS = ((0x0370, 0x03FF), (0x0400, 0x045F), (0x05D0, 0x05EA), (0x0621, 0x064A), (0x10D0, 0x10F0), (0x0905, 0x0939))

@@ -101,7 +101,7 @@ def _train(recipe: Recipe, model: Any, tokenizer: Any, task: Task, made: Made) -
     frozen = ("embeddings",) if recipe.variant == "frozen" else ()
     rank = 16 if recipe.variant == "lora" else 0
     if recipe.attack is None:
-        rows = [Row(text, label) for text, label in _sample(task.train, 12000 if small else 5000, rng)]
+        rows = [Row(text, label) for text, label in _sample(task.train, 8000 if small else 5000, rng)]
         if recipe.variant == "undeclared":
             rows += _undeclared(rows, rng)
         decay = 0.1 if recipe.variant == "decay" else 0.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.zoo.recipes import Recipe
     from tests.zoo.texts import Task
 
-_TEXTS = 8000  # of each task
+_TEXTS = 6000  # of each task
 _MASKED = 0.2
 _BATCH = 64
 _RATE = 1e-3
