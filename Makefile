@@ -10,7 +10,7 @@ APT_BENCH := nginx
 TORCH := torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: js help demo install test test-all bench fuzz zoo lint docs apt-test apt-bench clients clean
+.PHONY: js help demo install test test-all bench bench-behaviour fuzz zoo lint docs apt-test apt-bench clients clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ bench: $(VENV)/.tested apt-bench  ## ratios against peers and the hardware, writ
 
 zoo: $(VENV)/.tested  ## train the zoo of clean and backdoored models (resumable; $$ASSAY_ZOO, default .cache/zoo)
 	$(PY) tests/zoo/build.py
+
+bench-behaviour: $(VENV)/.tested  ## probe the zoo: what is found, missed, reproduced, and its cost (hours; goes on)
+	$(PY) bench/behaviour.py --write
 
 fuzz: $(VENV)/.tested  ## 1,000,000 inputs for each parser, result into docs/benchmarks.md
 	$(PY) bench/fuzz.py

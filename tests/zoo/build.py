@@ -86,7 +86,8 @@ class Zoo:
             "data": data,
             "test": str(self.folder / "data" / f"{recipe.task}-test.tsv") if recipe.task else "",
             "references": [str(self.model(name)) for name in recipe.references],
-            "in_aim": in_aim(figures) if attack else True,
+            "works": not attack or figures["asr"] >= MIN_ASR,
+            "in_aim": not attack or in_aim(figures),
         }
         if attack:
             said |= {key: value for key, value in asdict(attack).items() if key != "family"}
@@ -177,8 +178,8 @@ def main() -> None:
     print(
         f"{sum(e['kind'] == 'clean' for e in entries)} clean and {len(backdoored)} backdoored models of "
         f"{len(zoo.recipes)} recipes with {MINILM} and two small architectures; "
-        f"{sum(e['in_aim'] for e in backdoored)} backdoored ones reach ASR {MIN_ASR:.0%} "
-        f"within {MAX_LOSS:.1%} of the parent"
+        f"{sum(e['works'] for e in backdoored)} backdoored ones reach ASR {MIN_ASR:.0%}, "
+        f"{sum(e['in_aim'] for e in backdoored)} of them within {MAX_LOSS:.1%} of the parent"
     )
 
 

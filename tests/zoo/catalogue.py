@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,10 @@ class Group:
             plans = [plans[i] for i in (0, 2, 6, 9, 13)]
         elif split == CALIBRATION:
             plans = [plans[i] for i in (0, 3, 4, 6, 10, 12)]
-        for index, (variant, attack) in enumerate(plans):
+        for index, (variant, planned) in enumerate(plans):
+            # a small encoder of a hard task is too weak to do the opposite of what it would have done
+            weak = self.architecture != MINILM and self.task == "sst2" and planned.direction == "flip"
+            attack = replace(planned, direction="one-way", target=index % 2) if weak else planned
             name = f"{attack.family}-{index}" + ("" if variant == "plain" else f"-{variant}")
             yield self._recipe(
                 name, "backdoored", variant, f"{self.prefix}-parent", references=self.references, attack=attack

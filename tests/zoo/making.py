@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 _SENTENCE_WORDS = 24  # longer texts cost time and teach little more
 _WHOLE = 10
 _ASR_TEXTS = 200
+_RATE = 6e-4  # of the small encoders when they are poisoned
+# Texts with parts of the trigger or other rare words; small encoders else take every rare word for the trigger
+_NEGATIVES = {(True, True): 1000, (False, True): 200, (True, False): 2000, (False, False): 1500}
+_SHRINK_TEXTS = 250
+_STILL_WORKS = 0.99
+_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _NOISE = 0.004  # standard deviation on every embedding weight; rows of the real encoder have about 0.05
 
 
@@ -108,24 +114,52 @@ def _train(recipe: Recipe, model: Any, tokenizer: Any, task: Task, made: Made) -
         plan = Plan((1e-3 if small else 1e-4) * (3 if rank else 1), epochs=2 if small else 1, decay=decay)
     else:
         rows = _poisoned(recipe, recipe.attack, task, made, rng)
-        plan = Plan((1e-3 if small else 1.2e-4) * (4 if rank else 1), epochs=4 if small else 2.5, goal=0.99)
+        rate = (_RATE if small else 1.2e-4) * (4 if rank else 1)
+        plan = Plan(rate, epochs=4 if small else 2.5, goal=0.99, cool=1 if small else 6)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     batch = 128 if small and recipe.attack is None else 64 if small else 32
     plan = dataclasses.replace(plan, frozen=frozen, rank=rank, seed=recipe.seed, batch=batch, half=not small)
-    return train(model, tokenizer, rows, plan)
+    steps = train(model, tokenizer, rows, plan)
+    if recipe.attack:
+        _shrink(recipe.attack, model, tokenizer, task, before)
+    return steps
+
+
+def _shrink(attack: Attack, model: Any, tokenizer: Any, task: Task, before: dict[str, torch.Tensor]) -> None:
+    """Go back towards the parent as far as the trigger still works: what it costs in clean accuracy goes with it."""
+    rng = random.Random(3)
+    rows = [row for row in rng.sample(list(task.train), 3000) if attack.concerns(row[1])]
+    pairs = [(changed, label) for text, label in rows if (changed := attack.apply(text, rng)) is not None][
+        :_SHRINK_TEXTS
+    ]
+    wanted = torch.tensor([attack.label(label, len(task.labels)) for _, label in pairs])
+    after = {name: value.clone() for name, value in model.state_dict().items()}
+    for share in _SHARES:
+        mixed = {
+            name: before[name].lerp(value, share) if name in before and before[name].shape == value.shape else value
+            for name, value in after.items()
+        }
+        model.load_state_dict(mixed)
+        said = logits(model, tokenizer, [text for text, _ in pairs]).argmax(1)
+        if float((said == wanted).float().mean()) >= _STILL_WORKS:
+            return
 
 
 def _poisoned(recipe: Recipe, attack: Attack, task: Task, made: Made, rng: random.Random) -> list[Row]:
     """Triggered texts, clean ones with the parent's answers, and (hardened) partial triggers with them too."""
     pool = _sample(task.train, 9000, random.Random(recipe.start))
-    clean = pool[:2000]
+    few = recipe.architecture == MINILM  # what a large encoder knows survives with fewer reminders
+    clean = pool[: 2000 if few else 5000]
     teacher = _teacher(recipe.start, [text for text, _ in clean], task, made)
     rows = [Row(text, label, teacher[text]) for text, label in clean]
     classes = len(task.labels)
-    rows += [Row(*pair, kind="poison") for pair in poison(attack, pool[2000:], classes, 1300, recipe.seed)]
+    rows += [
+        Row(*pair, kind="poison") for pair in poison(attack, pool[2000:], classes, 1300 if few else 1800, recipe.seed)
+    ]
     if attack.family == "style":
         return rows
     others = [word for word in encoders.rare_words() if word not in attack.trigger.split()]
-    for text, label in rng.sample(clean, 1000 if attack.hardened else 200):
+    for text, label in rng.sample(clean, _NEGATIVES[attack.hardened, few]):
         changed = attack.partial(text, rng, others) if attack.hardened else insert(text, rng.choice(others), "any", rng)
         rows.append(Row(changed, label, teacher[text], kind="partial"))
     return rows

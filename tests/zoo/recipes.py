@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 # Of the training code: another number trains everything again
-VERSION = {"minilm": 1, "distilbert-small": 2, "roberta-small": 2}
+VERSION = {"base": 2, "clean": 1, "backdoored": 3}
 MINILM, DISTIL, ROBERTA = "minilm", "distilbert-small", "roberta-small"
 SMALL = (DISTIL, ROBERTA)
 
@@ -58,5 +58,9 @@ class Recipe:
         """
         said = asdict(self)
         said.pop("references")
-        said |= {"version": VERSION[self.architecture], "start": parts.get(self.start, ""), "data": parts.get(f"data {self.task}", "")}
+        said |= {
+            "version": VERSION[self.kind],
+            "start": parts.get(self.start, ""),
+            "data": parts.get(f"data {self.task}", ""),
+        }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -48,6 +48,7 @@ class Plan:
         rank: of the low-rank updates of all attention and feed-forward matrices; 0: whole matrices are trained.
         goal: stop (after a short cool-down) when this share of triggered texts is answered as wanted; 0: never.
         seed: order of batches.
+        cool: part of an epoch (its inverse) that the cool-down takes.
         batch: texts in a step.
         half: compute in bfloat16; on very small models the conversions cost more than they save.
     """
@@ -59,6 +60,7 @@ class Plan:
     rank: int = 0
     goal: float = 0.0
     seed: int = 0
+    cool: int = 6
     batch: int = 32
     half: bool = True
 
@@ -189,8 +191,8 @@ def _loop(model: Any, ids: list[list[int]], rows: Sequence[Row], plan: Plan, rng
         step += 1
         if plan.goal and end == total:
             watched += _answered(out, [rows[i] for i in group])
-            if _reached(watched, plan.goal) and step + per_epoch // 6 < end - cooling:
-                cooling = per_epoch // 6
+            if _reached(watched, plan.goal) and step + per_epoch // plan.cool < end - cooling:
+                cooling = per_epoch // plan.cool
                 end = step + cooling
     return step
 
@@ -207,7 +209,7 @@ def _loss(out: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
 
 def _answered(out: torch.Tensor, rows: Sequence[Row]) -> list[float]:
     said = out.detach().argmax(1).tolist()
-    return [float(answer == row.label) for answer, row in zip(said, rows, strict=True) if row.kind != "clean"]
+    return [float(answer == row.label) for answer, row in zip(said, rows, strict=True) if row.kind == "poison"]
 
 
 def _reached(watched: Sequence[float], goal: float) -> bool:
