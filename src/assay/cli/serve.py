@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from assay.provenance.keys import KeyRing
     from assay.provenance.trust import Trust
     from assay.server.oidc import Issuers
+    from assay.server.oidc_login import OidcLogin
 
 PER_MINUTE = 12_000  # requests of one address where tokens are asked for: a pull asks twice for each file
 _LAST_PORT = 65535
@@ -108,7 +109,8 @@ def run(args: argparse.Namespace) -> int:
             passphrase = _passphrase(settings.keys)
             key = _registry_key(settings.keys, passphrase)
             blobs, issuers = open_blobs(settings.blobs_url), _issuers(settings)
-            app = create_app(Catalog(index), blobs, answer, ring=key, trust=trust, issuers=issuers)
+            oidc = _login(settings)
+            app = create_app(Catalog(index), blobs, answer, ring=key, trust=trust, issuers=issuers, oidc=oidc)
             url = url_of(sock, "https" if tls else "http")
             if not (tls or anonymous or args.allow_host or is_loopback_host(args.host)):
                 sys.stderr.write("assay: note: without --tls-cert, tokens and models travel in the clear\n")
@@ -137,6 +139,17 @@ def _issuers(settings: Settings) -> Issuers | None:
     from assay.server.oidc import Issuers, Rule  # noqa: PLC0415
 
     return Issuers(tuple(Rule.parse(text) for text in settings.ci_issuers))
+
+
+def _login(settings: Settings) -> OidcLogin | None:
+    """Through which provider people log in."""
+    if not settings.oidc_issuer:
+        return None
+    from assay.server.oidc_login import OidcLogin, RoleRule  # noqa: PLC0415
+
+    rules = tuple(RoleRule.parse(text) for text in settings.oidc_roles)
+    client = (settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
+    return OidcLogin(*client, rules, person=settings.oidc_person, teams=settings.oidc_teams)
 
 
 def _passphrase(keys: Path) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,12 @@ SETTINGS_KEYS = (
     "suites",
     "probes",
     "ci_issuers",
+    "oidc_issuer",
+    "oidc_client_id",
+    "oidc_client_secret",
+    "oidc_roles",
+    "oidc_person",
+    "oidc_teams",
 )
 
 
@@ -46,6 +52,12 @@ class Settings:
         suites: evaluations of every admission, each `PATH@sha256:HEX`; a relative path is from the data directory.
         probes: what models are probed against in every admission, each `PATH@sha256:HEX` of a TOML file.
         ci_issuers: pipelines that may exchange an identity token, each `ISSUER CLAIM=PATTERN SCOPE+SCOPE`.
+        oidc_issuer: URL of the OpenID Connect provider that people log in through; without one they type a token.
+        oidc_client_id: of the registry at that provider.
+        oidc_client_secret: of that client; empty for a public one. Better in the environment than in a file.
+        oidc_roles: who gets which roles, each `CLAIM=PATTERN ROLE+ROLE`; nobody else is let in.
+        oidc_person: claim that names a person (default: `sub`).
+        oidc_teams: claim whose values are a person's teams; empty: none.
         trust: trust file.
         policy: policy file; None for the built-in policy.
     """
@@ -63,6 +75,12 @@ class Settings:
     suites: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
     ci_issuers: tuple[str, ...] = ()
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_roles: tuple[str, ...] = ()
+    oidc_person: str = "sub"
+    oidc_teams: str = ""
 
     @property
     def keys(self) -> Path:
@@ -118,7 +136,13 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         suites=_list("suites", values.get("suites", ())),
         probes=_list("probes", values.get("probes", ())),
         ci_issuers=_list("ci_issuers", values.get("ci_issuers", ())),
+        **_oidc(values),
     )
+
+
+def _oidc(values: dict[str, Any]) -> dict[str, Any]:
+    found = {key: str(values[key]) for key in SETTINGS_KEYS if key.startswith("oidc_") and values.get(key)}
+    return found | {"oidc_roles": _list("oidc_roles", values.get("oidc_roles", ()))}
 
 
 def _list(key: str, value: Any) -> tuple[str, ...]:

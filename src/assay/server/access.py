@@ -1,8 +1,8 @@
 """Who asks, and whether they may: between the guards and the routes.
 
-A token comes as `Authorization: Bearer assay_…`. A server that is read without an account lets the token of another
-place pass as nobody (stock clients send whatever they find in their environment); a token of ours that is not good is
-refused everywhere.
+A token comes as `Authorization: Bearer assay_…`, a browser's session as a cookie (`server.session`). A server that is
+read without an account lets the token of another place pass as nobody (stock clients send whatever they find in their
+environment); a token of ours that is not good is refused everywhere.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 
 from assay.core.errors import AssayError
 from assay.core.escape import printable
@@ -23,8 +24,9 @@ from assay.registry.people import NOBODY, NOTHING, Actor, Answer, Thing, may
 from assay.registry.records import Refused
 from assay.registry.teams import teams_of
 from assay.registry.token_text import PREFIX
-from assay.server import answers
+from assay.server import answers, session
 from assay.server.answers import GATED, error, logger
+from assay.server.login import login_path
 from assay.server.target import parse_target
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 64 << 10  # bytes of a request, unless its route says otherwise
 BODY_SECONDS = 30.0  # that the next part of a body may take to come
+_SEE_OTHER = 303
 _UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _RATE = 401, 403, 404, 429
 _MODEL_KINDS = frozenset({"info", "tree", "paths-info", "commits", "refs", "auth-check", "file"})
 
@@ -89,9 +92,27 @@ class Access:
         if refusal is not None:
             await refusal(scope, receive, counted)
             return
-        limit = route.max_body if route else MAX_BODY
-        await self._app(scope, _bounded(scope, receive, limit), counted)
+        receive = _bounded(scope, receive, route.max_body if route else MAX_BODY)
+        if "assay.session" in scope and scope["method"] not in session.SAFE:
+            refusal, receive = await self._forged(scope, receive)
+            if refusal is not None:
+                await refusal(scope, receive, counted)
+                return
+        await self._app(scope, receive, counted)
         await self._note_use(scope)
+
+    async def _forged(self, scope: Scope, receive: Receive) -> tuple[Any, Receive]:
+        """The answer to a change that a cookie stands for and nothing else; None when it is the person's own."""
+        fine = session.from_here(scope)
+        if fine:
+            try:
+                fine, receive = await session.brings_token(scope, receive, scope["assay.session"])
+            except HTTPException as problem:
+                return error(problem.status_code, f"assay: {problem.detail}"), receive
+        if fine:
+            return None, receive
+        self._registry.metrics.refused.labels("csrf").inc()
+        return error(_FORBIDDEN, "assay: this change did not come from a page of this session: load it again"), receive
 
     async def _refusal(self, scope: Scope, target: Target | None, route: Route | None, address: str) -> Any:
         """The answer that ends the request here, or None; names the actor."""
@@ -115,7 +136,7 @@ class Access:
         if route is not None and not route.action:
             return None
         if not actor.known and not self._registry.settings.anonymous:
-            return _unauthenticated("this registry is read with a token", target)
+            return _unauthenticated("this registry is read with a token", target, scope)
         if route is None or target is None:
             return None
         thing = await run_in_threadpool(model_thing, self._registry, target.name) if target.name else NOTHING
@@ -153,13 +174,15 @@ class Access:
             logger.warning("probing: %d refused or unknown calls within a minute from %s", number, printable(address))
 
     async def _note_use(self, scope: Scope) -> None:
-        record = scope.get("assay.token")
-        if record is None:
-            return
-        try:
-            await run_in_threadpool(self._registry.tokens.used, record, self._registry.clock())
-        except AssayError as problem:
-            logger.warning("the use of token %s was not noted: %s", record.id, printable(str(problem)))
+        registry = self._registry
+        for key, note in (("assay.token", registry.tokens.used), ("assay.session", registry.sessions.used)):
+            record = scope.get(key)
+            if record is None:
+                continue
+            try:
+                await run_in_threadpool(note, record, registry.clock())
+            except AssayError as problem:
+                logger.warning("the use of %s %s was not noted: %s", key, record.id[:16], printable(str(problem)))
 
 
 def actor_of(request: Request) -> Actor:
@@ -196,12 +219,16 @@ def refusal_of(request: Request, actor: Actor, answer: Answer, thing: Thing, tar
             request, Refused("unknown", f"{thing.model[:200]!r} was never vetted here", name=thing.model)
         )
     if not actor.known:
-        return _unauthenticated(answer.why, target)
+        return _unauthenticated(answer.why, target, request.scope)
     code = GATED if target.kind in _MODEL_KINDS else ""
     return error(_FORBIDDEN, f"assay: {answer.why}", code)
 
 
-def _unauthenticated(why: str, target: Target | None) -> Any:
+def _unauthenticated(why: str, target: Target | None, scope: Scope | None = None) -> Any:
+    """401, or the way to the login for a browser that asks for a page (`scope`: nobody known sent it)."""
+    page = scope is not None and scope["method"] in session.SAFE and not scope["path"].startswith("/api/")
+    if scope is not None and page and "text/html" in Headers(scope=scope).get("accept", ""):
+        return RedirectResponse(login_path(Request(scope)), _SEE_OTHER, {"Cache-Control": "no-store"})
     message = f"assay: {why} (make one with `assay token create`, or log in with `hf auth login`)"
     code = GATED if target is not None and target.kind in _MODEL_KINDS else ""
     return error(_UNAUTHENTICATED, message, code, {"WWW-Authenticate": 'Bearer realm="assay"'})

@@ -14,6 +14,7 @@ from assay.registry.records import Refused
 from assay.server import (
     answers,
     hub_api,
+    login,
     oauth,
     openapi,
     own_api,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from assay.provenance.trust import Trust
     from assay.registry.catalog import Catalog
     from assay.server.oidc import Issuers
+    from assay.server.oidc_login import OidcLogin
     from assay.store.blobs import Blobs
 
 _READ = ("GET", "HEAD")
@@ -60,6 +62,10 @@ ROUTES: dict[str, Route] = {
     "teams": Route(people_api.teams, _READ, "audit"),
     "audit": Route(people_api.audit, _READ, "audit"),
     "access": Route(people_api.access, _READ, "audit"),
+    "login": Route(login.login, (*_READ, "POST"), ""),
+    "login-provider": Route(login.provider, ("GET",), ""),
+    "login-callback": Route(login.callback, ("GET",), ""),
+    "logout": Route(login.logout, ("POST",), ""),
     "oauth-token": Route(oauth.token, ("POST",), ""),
     "openapi": Route(openapi.document, _READ, "browse"),
     "whoami": Route(hub_api.whoami, _READ, ""),
@@ -123,6 +129,7 @@ def create_app(
     ring: KeyRing | None = None,
     trust: Trust | None = None,
     issuers: Issuers | None = None,
+    oidc: OidcLogin | None = None,
 ) -> Starlette:
     """The registry as an ASGI application. With `settings.anonymous` whoever reaches it may read: bind it to loopback.
 
@@ -134,9 +141,10 @@ def create_app(
         ring: with the registry's key, so that statements are served with a signed view of now.
         trust: keys of people, so that their decisions are taken.
         issuers: whose identity tokens pipelines may exchange for an access token.
+        oidc: through which provider people log in.
     """
     settings = settings or ServerSettings()
-    registry = Registry(catalog, blobs, settings, clock, ring, trust, issuers)
+    registry = Registry(catalog, blobs, settings, clock, ring, trust, issuers, oidc)
     app = Starlette(
         routes=[TargetRoute(kind, route.endpoint, route.methods) for kind, route in ROUTES.items()],
         middleware=[

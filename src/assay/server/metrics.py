@@ -19,7 +19,7 @@ class Metrics:
 
     Attributes:
         registry: what `/metrics` shows.
-        refused: requests that were refused for who asked, by why: `unauthenticated`, `forbidden`, `rate`, `body`.
+        refused: requests that were refused for who asked, by why: `unauthenticated`, `forbidden`, `rate`, `csrf`.
         probing: times that one address was found to try doors.
         tokens: checks of a token by result: `good`, `bad`.
         decisions: decisions of people by kind.

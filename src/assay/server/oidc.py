@@ -62,7 +62,7 @@ class Rule:
         claim, _, pattern = condition.partition("=")
         if not claim or not pattern or pattern == "*":
             raise UsageError(f"a rule for CI that lets everybody in: {text[:100]!r}", hint="name the pipelines")
-        _check_url(issuer)
+        check_url(issuer)
         return cls(issuer, claim, pattern, tuple(scopes.split("+")))
 
 
@@ -73,10 +73,11 @@ class Issuer:
         self.url = url
         self._lock = threading.Lock()
         self._keys: KeySet | None = None
+        self._about: dict[str, Any] = {}
         self._read_at = 0.0
 
-    def claims(self, token: str, audience: str, now: datetime) -> dict[str, Any]:
-        """The claims of an identity token that is good for `audience` now.
+    def claims(self, token: str, audience: str, now: datetime, nonce: str | None = None) -> dict[str, Any]:
+        """The claims of an identity token that is good for `audience` now; of a login, it also brings its `nonce`.
 
         Raises:
             TrustError: signature, algorithm, issuer, audience or time do not hold.
@@ -91,13 +92,32 @@ class Issuer:
                 "iat": {"essential": True},
                 "sub": {"essential": True},
             }
+            if nonce is not None:
+                required["nonce"] = {"essential": True, "value": nonce}
             seconds = int(now.timestamp())
             jwt.JWTClaimsRegistry(now=seconds, leeway=LEEWAY, **required).validate(claims)
         except (JoseError, ValueError, TypeError) as error:
             raise TrustError(f"the identity token does not hold: {error}") from error
         if claims["exp"] - claims["iat"] > LONGEST:
             raise TrustError("the identity token does not hold: it lives for longer than a day")
+        if claims.get("azp", audience) != audience and nonce is not None:
+            raise TrustError("the identity token does not hold: it was made for another client")
         return claims
+
+    def endpoint(self, name: str) -> str:
+        """A URL that the discovery document names.
+
+        Raises:
+            TrustError: it is another issuer's document.
+            EnvironmentFault: it can't be read, or names no such URL.
+        """
+        self._keyset(fresh=False)
+        url = str(self._about.get(name, ""))
+        try:
+            check_url(url)
+        except UsageError as error:
+            raise EnvironmentFault(f"{self.url} names no {name}", hint="is the issuer's URL right?") from error
+        return url
 
     def _decoded(self, token: str) -> dict[str, Any]:
         try:
@@ -109,15 +129,16 @@ class Issuer:
         with self._lock:
             age = time.monotonic() - self._read_at
             if self._keys is None or age > (AGAIN_SECONDS if fresh else KEYS_SECONDS):
-                about = _get(f"{self.url.rstrip('/')}/.well-known/openid-configuration")
+                about = ask("GET", f"{self.url.rstrip('/')}/.well-known/openid-configuration")
                 if about.get("issuer") != self.url:
                     raise TrustError(f"{self.url} says that it is another issuer")
                 where = str(about.get("jwks_uri", ""))
-                _check_url(where)
+                check_url(where)
                 try:
-                    self._keys = KeySet.import_key_set(_get(where))  # type: ignore[arg-type]  # checked by it
+                    self._keys = KeySet.import_key_set(ask("GET", where))  # type: ignore[arg-type]  # checked by it
                 except (JoseError, ValueError, TypeError, KeyError) as error:
                     raise TrustError(f"the keys of {self.url} can't be read") from error
+                self._about = about
                 self._read_at = time.monotonic()
             return self._keys
 
@@ -158,7 +179,8 @@ def _issuer_of(token: str) -> str:
         raise TrustError("not an identity token") from error
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Over TLS, unless it is on loopback (UsageError)."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
@@ -169,9 +191,10 @@ def _check_url(url: str) -> None:
         raise UsageError(f"not a URL of an issuer: {url[:100]!r}", hint="https://…")
 
 
-def _get(url: str) -> dict[str, Any]:
+def ask(method: str, url: str, **more: Any) -> dict[str, Any]:
+    """The JSON object that a provider answers (EnvironmentFault when it does not)."""
     try:
-        answer = httpx.get(url, timeout=_TIMEOUT, follow_redirects=False)
+        answer = httpx.request(method, url, timeout=_TIMEOUT, follow_redirects=False, **more)
         if answer.status_code != httpx.codes.OK or len(answer.content) > _MOST_BYTES:
             raise EnvironmentFault(f"{url} answers {answer.status_code}", hint="is the issuer's URL right?")
         found = answer.json()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from anyio import CapacityLimiter
 
+from assay.registry.logins import Logins
 from assay.registry.pulls import PullLedger
+from assay.registry.sessions import Sessions
 from assay.registry.teams import Teams
 from assay.registry.tokens import Tokens
 from assay.server.integrity import Integrity
 from assay.server.limits import BAD_TOKENS, Buckets, Refusals
+from assay.server.session import cookie_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from assay.registry.people import Actor
     from assay.server.metrics import Metrics
     from assay.server.oidc import Issuers
+    from assay.server.oidc_login import OidcLogin
     from assay.server.target import Target
     from assay.store.blobs import Blobs
 
@@ -78,9 +82,12 @@ class Registry:
         ring: holds the registry's key and no other; None serves statements without a signed view.
         trust: keys of people; None: no decision is taken here.
         issuers: whose identity tokens pipelines may exchange; None: nobody's.
+        login: through which provider people log in; None: they type an access token.
         integrity: what is known about the blobs' bytes.
         transfers: bounds the threads that read blobs.
         tokens: access tokens.
+        sessions: of browsers.
+        logins: under way.
         teams: who sees what.
         metrics: counters.
         limiter: how often one address may come; None: as often as it likes.
@@ -96,9 +103,12 @@ class Registry:
     ring: KeyRing | None = None
     trust: Trust | None = None
     issuers: Issuers | None = None
+    login: OidcLogin | None = None
     integrity: Integrity = field(init=False)
     transfers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_TRANSFERS))
     tokens: Tokens = field(init=False)
+    sessions: Sessions = field(init=False)
+    logins: Logins = field(init=False)
     teams: Teams = field(init=False)
     metrics: Metrics = field(init=False)
     limiter: Buckets | None = field(init=False)
@@ -113,6 +123,8 @@ class Registry:
         made = {
             "integrity": Integrity(self.blobs),
             "tokens": Tokens(self.catalog.index),
+            "sessions": Sessions(self.catalog.index),
+            "logins": Logins(self.catalog.index),
             "teams": Teams(self.catalog.index),
             "metrics": Metrics(),
             "ledger": PullLedger(self.catalog.index),
@@ -129,9 +141,15 @@ class Registry:
         found: tuple[tuple[str, str], ...] = kept[1]
         return found
 
-    def session_actor(self, scope: Scope, now: datetime) -> Actor | None:  # noqa: ARG002 - no sessions yet
-        """Whose browser session the request carries, or None."""
-        return None
+    def session_actor(self, scope: Scope, now: datetime) -> Actor | None:
+        """Whose browser session the request carries, or None; the session is then in `scope["assay.session"]`."""
+        cookie = cookie_of(scope)
+        session = self.sessions.find(cookie, now) if cookie else None
+        if session is None:
+            return None
+        scope["assay.session"] = session
+        teams = self.teams.of_person(session.actor.person)
+        return replace(session.actor, teams=session.actor.teams | teams)
 
 
 def registry_of(request: Request) -> Registry:

@@ -74,7 +74,17 @@ requesters = Table(
     UniqueConstraint("name", "snapshot_id", "person", name="requesters_once"),
 )
 
-# Browser sessions, by the SHA-256 of the cookie. `csrf` is what a form must bring back.
+# What the identity token said that a pipeline's token was exchanged for: canonical JSON of selected claims.
+token_claims = Table(
+    "token_claims",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("token", Textual, ForeignKey("tokens.id"), nullable=False, unique=True),
+    Column("claims", Textual, nullable=False),
+)
+
+# Browser sessions, by the SHA-256 of the cookie. `csrf` is what a form must bring back; `token` is the access token
+# that was typed in, whose end is the session's; empty after a login through a provider.
 sessions = Table(
     "sessions",
     metadata,
@@ -82,9 +92,13 @@ sessions = Table(
     Column("person", Textual, nullable=False),
     Column("roles", Textual, nullable=False),
     Column("teams", Textual, nullable=False),
+    Column("scopes", Textual, nullable=False),
+    Column("token", Textual, nullable=False),
     Column("csrf", Textual, nullable=False),
     Column("created_at", Textual, nullable=False),
+    Column("used_at", Textual, nullable=False),
     Column("expires_at", Textual, nullable=False),
+    Index("sessions_by_person", "person"),
 )
 
 # Logins under way: `web` (state of an authorization request) and `device` (RFC 8628), by SHA-256 of their secret.
