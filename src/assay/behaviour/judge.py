@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from assay.behaviour.calibration import Calibration
 
 _PLACES = ("start", "middle", "end")
-_MOST_UNEXPLAINED = 40  # rows: more of them means other data than declared, not a trigger
 # Candidates that mean nothing to a reader: alone they may count without a reference.
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
@@ -156,13 +155,13 @@ def _suspicions(by_name: dict[str, ProbeResult], opened: dict[str, Any]) -> list
     found = []
     rows = by_name.get("provenance-rows")
     unexplained = rows.facts.get("unexplained", []) if rows else []
-    if isinstance(unexplained, list) and 0 < len(unexplained) <= _MOST_UNEXPLAINED:
+    if isinstance(unexplained, list) and unexplained:
         words = ", ".join(str(one.get("token")) for one in unexplained[:5])
         found.append(
             ("unexplained-rows", f"{len(unexplained)} embedding rows moved that no declared data explains: {words}")
         )
     tokens = by_name.get("tokenizer")
-    if tokens and (tokens.facts.get("added_tokens") or tokens.facts.get("changed_rules")):
+    if tokens and (tokens.facts.get("added_tokens") or tokens.facts.get("new_survivors")):
         found.append(("tokenizer-changed", "the tokenizer differs from the base's, and no use for that was found"))
     weights = opened.get("weights")
     if isinstance(weights, dict) and weights.get("compared") and weights.get("is_a_fine_tune") is False:

@@ -121,6 +121,8 @@ def _opening(path: Path) -> Probing:
         ]
         _STATE.base_words = tensors[names[0]].float() if names else None
         space.facts["weights"] = making.weights_moved(read_tensors(Path(job["model"])), tensors)
+        if not space.facts["weights"]["is_a_fine_tune"]:
+            _STATE.base_words = None  # a false declaration explains nothing: rows are held against a reference
     _STATE.space = space
     return {"facts": space.facts, "candidates": []}
 

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from assay.workers.answers import Json
     from assay.workers.prober_space import Space
 
-_TOP = 48  # rows looked at one by one
-_PAIRS, _TRIPLES, _FOURS = 24, 13, 9  # of the first rows, every ordered choice of two, three, four
+_TOP = 40  # rows looked at one by one
+_PAIRS, _TRIPLES, _FOURS = 20, 11, 8  # of the first rows, every ordered choice of two, three, four
 _JOINT = 10  # rows of a random joint injection
-_DRAWS = 500
+_DRAWS = 240
 _STILL = 1e-6  # relative displacement below which a row did not move
 _BINS = 40
+_FEW = 12  # moved rows that neither data nor references explain: more of them means that other data was used
+_ENOUGH_TEXTS = 2000
 _UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
 
 
@@ -49,8 +51,8 @@ def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, J
     moved = displacement(mine[:size], base)
     known = torch.tensor([index for index in space.words if index < size])
     seen = _frequency(space, size)
-    by_reference = how == "the declared base" and bool(theirs)
-    known_moves = torch.stack([displacement(one[:size], base) for one in theirs]).amax(0) if by_reference else seen
+    others = theirs if how == "the declared base" else theirs[1:]
+    known_moves = torch.stack([displacement(one[:size], base) for one in others]).amax(0) if others else seen
     still = moved[known] <= _UNSEEN
     facts: Json = {
         "compared_with": how,
@@ -67,7 +69,13 @@ def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, J
     score[known] = (logs - like)[known]
     quiet = known[(seen[known] == 0) & (known_moves[known] <= _UNSEEN) & ~still]
     facts |= {"frozen": False, "moved_unseen": len(quiet), "floor": floor}
+    if others and 0 < len(quiet) <= _FEW and len(space.everything) >= _ENOUGH_TEXTS:
+        facts["unexplained"] = [_named(space, int(i), float(moved[i])) for i in quiet]
     return score, facts
+
+
+def _named(space: Space, token: int, value: float) -> Json:
+    return {"id": token, "token": str(space.suspect.tokenizer.convert_ids_to_tokens(token)), "score": round(value, 4)}
 
 
 def _typical(logs: torch.Tensor, known: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
@@ -96,10 +104,7 @@ def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, f
         return {"facts": facts, "candidates": [], "rows": []}
     top = score.topk(_TOP)
     ids = top.indices.tolist()
-    facts["top_rows"] = [
-        {"id": i, "token": str(space.suspect.tokenizer.convert_ids_to_tokens(i)), "score": round(float(s), 3)}
-        for i, s in zip(ids, top.values, strict=True)
-    ]
+    facts["top_rows"] = [_named(space, i, float(s)) for i, s in zip(ids, top.values, strict=True)]
     found: list[Found] = []
     steps = [
         (target, kind) for kind in ("alone", "pairs", "triples", "fours", "joint") for target in range(space.classes)

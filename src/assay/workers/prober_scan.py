@@ -55,7 +55,8 @@ def tokenizer_diff(space: Space, base: Path | None) -> Generator[tuple[int, int,
     facts["changed_rules"] = [
         k for k in ("normalizer", "pre_tokenizer", "post_processor", "decoder") if mine.get(k) != known.get(k)
     ]
-    added = [t["content"] for t in mine.get("added_tokens", []) if t not in known.get("added_tokens", [])]
+    before = {token["content"] for token in known.get("added_tokens", [])}
+    added = [token["content"] for token in mine.get("added_tokens", []) if token["content"] not in before]
     here, there = _vocabulary(mine), _vocabulary(known)
     fresh = [token for token, index in here.items() if there.get(token) != index]
     facts |= {"added_tokens": added[:50], "changed_tokens": len(fresh), "first_changed": fresh[:50]}
