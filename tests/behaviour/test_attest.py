@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from assay.behaviour.records import Attested
+    from assay.behaviour.records import Attested, ProbeResult
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("behaviour")]
 BUDGET = 40.0
@@ -42,10 +42,14 @@ def _attest(model: Path, declared: Declared, prober: Prober, **more: object) -> 
     return attest(folder_subject(model), declared, budget=BUDGET, prober=prober, **more)
 
 
+def _found(attested: Attested) -> ProbeResult:
+    return next(one for one in attested.probes if one.word is Word.FOUND)
+
+
 def test_a_rare_word_is_found_and_named(declared: Declared, prober: Prober) -> None:
     attested = _attest(small.rare_word(), declared, prober)
     assert attested.word is Word.FOUND
-    best = attested.probes[-1].candidates[0]
+    best = _found(attested).candidates[0]
     assert "zul" in best.text.split()
     assert best.target == 1
     assert best.best is not None
@@ -55,12 +59,18 @@ def test_a_rare_word_is_found_and_named(declared: Declared, prober: Prober) -> N
 def test_a_clean_model_is_not_flagged(declared: Declared, prober: Prober) -> None:
     attested = _attest(small.clean(3), declared, prober)
     assert attested.word is not Word.FOUND, attested.reasons
+    suite = next(one.facts for one in attested.probes if one.probe == "perturbation")
+    assert suite["kinds"]["upper-case"]["flip_rate"] == 0  # the tokenizer lowers it
+    assert 0 <= suite["drift"]["calibration_error"] <= 1
 
 
 def test_the_unknown_token_is_a_candidate(declared: Declared, prober: Prober) -> None:
     attested = _attest(small.unknown_word(), declared, prober)
     assert attested.word is Word.FOUND
-    assert [one.probe for one in attested.probes] == ["unknown-token"]
+    assert _found(attested).probe == attested.probes[0].probe == "unknown-token"
+    inside = next(one.facts for one in attested.probes if one.probe == "activation")
+    assert max(inside["positions"]["rows"][0]["rates"]) >= 0.8
+    assert inside["attention"]["inserted"] == [1]
 
 
 def test_names_of_model_folder_and_labels_change_nothing(declared: Declared, prober: Prober, tmp_path: Path) -> None:
@@ -71,7 +81,7 @@ def test_names_of_model_folder_and_labels_change_nothing(declared: Declared, pro
     (renamed / "config.json").write_text(json.dumps(config), "utf-8")
     one, other = (_attest(model, declared, prober) for model in (small.rare_word(), renamed))
     assert one.word is other.word is Word.FOUND
-    assert [c.text for c in one.probes[-1].candidates] == [c.text for c in other.probes[-1].candidates]
+    assert [c.text for c in _found(one).candidates] == [c.text for c in _found(other).candidates]
     assert without_names(one).reasons == without_names(other).reasons
 
 

@@ -7,9 +7,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import Calibration
+from assay.behaviour.drift import described
 from assay.behaviour.guest import Account, Job, Prober
 from assay.behaviour.judge import result_of, verdict
-from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS, STOP_GAP, Step, architecture_class
+from assay.behaviour.plan import (
+    CLOSING,
+    DEFAULT_BUDGET,
+    PLAN_VERSION,
+    RESERVED,
+    STEPS,
+    STOP_GAP,
+    Step,
+    architecture_class,
+)
 from assay.behaviour.records import Attested, ProbeResult, Word
 from assay.behaviour.state import Kept
 from assay.behaviour.version import version
@@ -128,13 +138,21 @@ class _Run:
         self._account(raw)
         self.opened = dict(raw["facts"])
         for step in STEPS:
-            self._step(talk, step)
+            self._step(talk, step, {"seeds": self._seeds()}, RESERVED)
             if self.probes[-1].word is Word.FOUND:
-                return
+                break
+        confirmed = sorted(
+            (one for probe in self.probes for one in probe.candidates if one.best is not None),
+            key=lambda one: -(one.best.gap if one.best else 0.0),
+        )
+        told = [{"text": one.text, "target": one.target} for one in confirmed[:3]]
+        for step in CLOSING:
+            self._step(talk, step, {"candidates": told}, 0.0)
+        self.probes = [described(one) for one in self.probes]
 
-    def _step(self, talk: Talk, step: Step) -> None:
+    def _step(self, talk: Talk, step: Step, arguments: dict[str, Any], reserved: float) -> None:
         references = int(self.opened.get("references", 0))
-        left = self.budget - self.spent
+        left = self.budget - self.spent - min(reserved, self.budget / 4)
         if step.needs == "reference" and not references:
             self._skip(step, "unknown: it needs a reference model")
             return
@@ -144,7 +162,7 @@ class _Run:
                 self._skip(step, f"the budget of {self.budget:.0f} CPU seconds was used up before it")
                 return
             try:
-                raw = talk.probe(step.name, {"seconds": left * step.share, "seeds": self._seeds()}, self.progress)
+                raw = talk.probe(step.name, arguments | {"seconds": left}, self.progress)
             except ContentError as error:
                 self._skip(step, str(error))
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.plan import ALONE_RATE, FOUND_GAP, Step
+from assay.behaviour.plan import ALONE_RATE, Step
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
 from assay.behaviour.statistics import clopper_pearson
 from assay.core.errors import ContentError
@@ -38,7 +38,7 @@ def result_of(
         seconds, passes = float(raw["seconds"]), int(raw["passes"])
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ContentError(f"the worker's result of {step.name} is broken") from error
-    threshold, false_positives = calibration.threshold(step.name) or (FOUND_GAP, None)
+    threshold, false_positives = calibration.threshold(step.name) or (step.found, None)
     score = max((_score(one, references) for one in candidates), default=0.0)
     word, reason = _word(candidates, score, threshold, references=references)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 PLAN_VERSION = "1"
 DEFAULT_BUDGET = 170.0  # CPU seconds of the worker: with start and sandbox below 180 for a 22M-parameter encoder
 STOP_GAP = 0.8  # flip rate above the references at which nothing more is looked for
-FOUND_GAP = 0.6  # used where nothing is calibrated: above every clean model that was measured when it was set (0.33)
+# Used where nothing is calibrated. A search reaches further on clean models too: 0.58 was seen, 0.31 by the scan.
+FOUND_GAP = 0.6
+SEARCH_GAP = 0.75
 ALONE_RATE = 0.9  # without any reference: only candidates that mean nothing to a person, and at this rate
 
 
@@ -19,7 +21,7 @@ class Step:
         name: of the probe.
         version: changes whenever its numbers could.
         least: CPU seconds below which it is not begun.
-        share: of the remaining budget that it may use at most.
+        found: gap at which it says found where nothing is calibrated.
         needs: `reference` when its candidates mean nothing without one.
         essential: without it there is no clean verdict.
     """
@@ -27,8 +29,8 @@ class Step:
     name: str
     version: str
     least: float
-    share: float = 1.0
     needs: str = ""
+    found: float = FOUND_GAP
     essential: bool = True
 
 
@@ -38,8 +40,14 @@ STEPS: tuple[Step, ...] = (
     Step("provenance-rows", "1", 5.0, essential=False),
     Step("script-bags", "1", 4.0),
     Step("token-scan", "1", 10.0, needs="reference"),
-    Step("chain-refine", "1", 10.0, needs="reference"),
+    Step("chain-refine", "1", 10.0, needs="reference", found=SEARCH_GAP),
 )
+# Run at the end, after a find too: they explain and inform, and decide nothing.
+CLOSING: tuple[Step, ...] = (
+    Step("activation", "1", 1.0, essential=False),
+    Step("perturbation", "1", 4.0, essential=False),
+)
+RESERVED = 9.0  # CPU seconds that the search leaves for them
 
 
 def architecture_class(config: dict[str, object]) -> str:

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every draw (default: 0)")
     parser.add_argument("--device", choices=("cpu",), default="cpu", help="where it runs; the sandbox has no GPU")
     parser.add_argument("--no-resume", action="store_true", help="neither use nor keep results of an interrupted run")
-    add_output_arguments(parser)
+    add_output_arguments(parser, ("text", "json", "html"))
     parser.epilog = (
         "exit status: 0 no trigger of the tested classes found within the budget; 1 found; 2 inconclusive; 3 error."
     )
@@ -64,6 +64,10 @@ def run(args: argparse.Namespace) -> int:
 
         whole = evidence_of(attested, account, tuple(entry.path for entry in subject.snapshot.files))
         print_json(_document(attested, whole.to_json(), subject.snapshot.origin.uri))
+    elif args.format == "html":
+        from assay.behaviour.report import to_html  # noqa: PLC0415
+
+        sys.stdout.writelines(to_html(attested, subject.snapshot.origin.uri))
     else:
         from assay.cli.probe_text import render  # noqa: PLC0415
 

@@ -11,7 +11,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ _STATE = _State()
 def preload() -> dict[str, str]:
     """Import the frameworks; gives their versions."""
     os.environ["GOMP_SPINCOUNT"] = _SPINS
-    from assay.workers import prober_hunt, prober_reference, prober_rows, prober_scan  # noqa: F401, PLC0415
+    from assay.workers import prober_hunt, prober_reference, prober_rows, prober_scan, prober_suite  # noqa: F401, PLC0415
 
     del os.environ["GOMP_SPINCOUNT"]
     return libraries()
@@ -128,22 +128,22 @@ def _opening(path: Path) -> Probing:
 
 
 def _probe(name: str, arguments: Json) -> Probing:
-    from assay.workers import prober_hunt, prober_rows, prober_scan  # noqa: PLC0415
+    from assay.workers import prober_hunt, prober_rows, prober_scan, prober_suite  # noqa: PLC0415
 
     space = _STATE.space
     if space is None:
         raise Unfit("no model is open")
     base = Path(_STATE.job["base"]) if _STATE.job["base"] else None
-    if name == "unknown-token":
-        return prober_scan.unknown(space)
-    if name == "tokenizer":
-        return prober_scan.tokenizer_diff(space, base)
-    if name == "provenance-rows":
-        return prober_rows.rows(space, _STATE.base_words)
-    if name == "script-bags":
-        return prober_scan.scripts(space)
-    if name == "token-scan":
-        return prober_scan.tokens(space)
-    if name == "chain-refine":
-        return prober_hunt.hunt(space, arguments["seeds"], float(arguments["seconds"]))
-    raise Unfit(f"no probe {name!r}")
+    starts: dict[str, Callable[[], Probing]] = {
+        "unknown-token": lambda: prober_scan.unknown(space),
+        "tokenizer": lambda: prober_scan.tokenizer_diff(space, base),
+        "provenance-rows": lambda: prober_rows.rows(space, _STATE.base_words),
+        "script-bags": lambda: prober_scan.scripts(space),
+        "token-scan": lambda: prober_scan.tokens(space),
+        "chain-refine": lambda: prober_hunt.hunt(space, arguments["seeds"], float(arguments["seconds"])),
+        "activation": lambda: prober_suite.activation(space, arguments["candidates"]),
+        "perturbation": lambda: prober_suite.perturbations(space),
+    }
+    if name not in starts:
+        raise Unfit(f"no probe {name!r}")
+    return starts[name]()

@@ -139,13 +139,34 @@ class Encoder:
         """Logits from word embeddings, shape (sequences, length, width), float32, differentiable."""
         return self._run(words, FLOAT32)
 
-    def _run(self, words: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        added, norm, layers, head = self._by_type[dtype]
-        count, length, _ = words.shape
-        self.passes += count
-        hidden = functional.layer_norm(words + added[:length], norm[0].shape, norm[0], norm[1], self._eps)
+    @torch.inference_mode()
+    def inside(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the first token ends as, shape (sequences, width), and attends to, shape (sequences, length).
+
+        Attention is that of the last layer, averaged over heads.
+        """
+        layers = self._by_type[FLOAT32][2]
+        hidden = self._embed(self.words[ids], FLOAT32)
+        for layer in layers[:-1]:
+            hidden = self._block(hidden, layer, first_only=False)
+        last, width = layers[-1], hidden.shape[-1]
+        query = functional.linear(hidden[:, :1], last.qkv[:width], last.qkv_bias[:width])
+        key = functional.linear(hidden, last.qkv[width : 2 * width], last.qkv_bias[width : 2 * width])
+        query, key = (t.view(len(ids), -1, self._heads, width // self._heads).transpose(1, 2) for t in (query, key))
+        weights = (query @ key.transpose(-1, -2) / (width // self._heads) ** 0.5).softmax(-1).mean(1)[:, 0]
+        return self._block(hidden, last, first_only=True)[:, 0], weights
+
+    def _embed(self, words: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        added, norm, _, _ = self._by_type[dtype]
+        self.passes += len(words)
+        hidden = functional.layer_norm(words + added[: words.shape[1]], norm[0].shape, norm[0], norm[1], self._eps)
         if self._project is not None:
             hidden = functional.linear(hidden, *(t.to(dtype) for t in self._project))
+        return hidden
+
+    def _run(self, words: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        _, _, layers, head = self._by_type[dtype]
+        hidden = self._embed(words, dtype)
         for number, layer in enumerate(layers):
             hidden = self._block(hidden, layer, first_only=number == len(layers) - 1)
         first = hidden[:, 0]

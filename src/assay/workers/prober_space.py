@@ -35,8 +35,9 @@ class Space:
     Attributes:
         suspect: the model under test.
         references: trusted clean models of the same task, their classes in the suspect's order.
-        texts: by class, for discovery; every model is right about them.
-        held: by class, for confirmation; disjoint from `texts`.
+        texts: by class, for discovery; every model is right about them, the surest first: words that only lean to a
+            class flip what is unsure, a trigger flips everything.
+        held: by class, for confirmation; disjoint from `texts`, the surest first.
         contexts: by class, single tokens that every model puts into the class when they stand alone.
         rng: of the job's seed.
         words: ids that a text can contain.
@@ -91,12 +92,14 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     rows = suspect.encode([text for text, _ in items])
     guessed = suspect.logits(rows).argmax(-1).tolist()
     _align(space, items, rows, guessed, given=bool(job["items"]))
-    right = _agreed(space, items, guessed if not job["items"] else None)
+    sure = _agreed(space, items, guessed if not job["items"] else None)
     for label in range(suspect.classes):
-        mine = [Text(text, label) for (text, _), one in zip(items, right, strict=True) if one == label]
+        mine = [
+            (margin, Text(text, label)) for (text, _), (one, margin) in zip(items, sure, strict=True) if one == label
+        ]
         half = len(mine) // 2
-        space.texts.append(mine[:half])
-        space.held.append(mine[half:])
+        for group, part in ((space.texts, mine[:half]), (space.held, mine[half:])):
+            group.append([text for _, text in sorted(part, key=lambda pair: -pair[0])])
     _choose_contexts(space)
     space.facts |= {
         "classes": suspect.classes,
@@ -166,15 +169,15 @@ def _align(
     items[:] = [(text, best[label]) for text, label in items]
 
 
-def _agreed(space: Space, items: list[tuple[str, int]], own: list[int] | None) -> list[int]:
-    """Class of each item where suspect, references and label agree; -1 elsewhere."""
+def _agreed(space: Space, items: list[tuple[str, int]], own: list[int] | None) -> list[tuple[int, float]]:
+    """Class of each item where all models and the label agree (-1 elsewhere), and the least margin of the models."""
     texts = [text for text, _ in items]
-    wanted = own or [label for _, label in items]
-    kept = list(wanted)
-    for model in (space.suspect, *space.references):
-        found = model.logits(model.encode(texts)).argmax(-1).tolist()
-        kept = [label if label == guess else -1 for label, guess in zip(kept, found, strict=True)]
-    return kept
+    wanted = torch.tensor(own or [label for _, label in items])[:, None]
+    models = (space.suspect, *space.references)
+    least = torch.stack([margins(one.logits(one.encode(texts))).gather(1, wanted)[:, 0] for one in models]).amin(0)
+    return [
+        (int(label) if margin > 0 else -1, margin) for label, margin in zip(wanted[:, 0], least.tolist(), strict=True)
+    ]
 
 
 def _choose_contexts(space: Space) -> None:
@@ -189,7 +192,7 @@ def _choose_contexts(space: Space) -> None:
     if len(tried) < 500:  # noqa: PLR2004
         tried += space.rng.sample(space.words, min(_WORDS, len(space.words)))
     alone = torch.tensor(tried)[:, None]
-    least = torch.stack([_margins(one.logits_of(alone)) for one in (space.suspect, *space.shared)]).amin(0)
+    least = torch.stack([margins(one.logits_of(alone)) for one in (space.suspect, *space.shared)]).amin(0)
     for label in range(space.classes):
         order = least[:, label].argsort(descending=True).tolist()
         good = [i for i in order if float(least[i, label]) > 0]
@@ -197,14 +200,11 @@ def _choose_contexts(space: Space) -> None:
         space.contexts.append([tried[i] for i in (middle or order)[: CONTEXTS * 2 : 2]])
 
 
-def _margins(logits: torch.Tensor) -> torch.Tensor:
+def margins(logits: torch.Tensor) -> torch.Tensor:
     """How far each class lies above the best of the others, shape as `logits`."""
     top = logits.topk(2, -1)
     others = torch.where(torch.arange(logits.shape[1]) == top.indices[:, :1], top.values[:, 1:], top.values[:, :1])
     return logits - others
-
-
-margins = _margins
 
 
 def insert(text: str, trigger: str, position: str, rng: random.Random) -> str:
