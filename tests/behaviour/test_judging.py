@@ -22,7 +22,16 @@ def _flip(source: int, hits: int, reference: int, n: int = 45) -> dict[str, Any]
 
 
 def _raw(*flips: dict[str, Any], origin: str = "token", **facts: Any) -> dict[str, Any]:
-    candidate = {"ids": [7], "target": 0, "score": 5.0, "origin": origin, "text": "cf", "flips": list(flips)}
+    candidate = {
+        "ids": [7],
+        "target": 0,
+        "score": 5.0,
+        "origin": origin,
+        "text": "cf",
+        "flips": list(flips),
+        "stressed": list(flips),
+        "place": "",
+    }
     return {"candidates": [candidate], "facts": facts, "seconds": 1.0, "passes": 10, "peak_bytes": 1 << 20}
 
 

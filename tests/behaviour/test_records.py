@@ -11,7 +11,7 @@ GAPPED = FlipRate(1, 0, 80, 100, 0.71, 0.87, 0.05)
 
 
 def _attested() -> Attested:
-    candidate = Candidate("cf \u200b", (1, 2), "start", 0, "NEG", (LIFTED, GAPPED), "token", 0.75)
+    candidate = Candidate("cf \u200b", (1, 2), "start", 0, "NEG", (LIFTED, GAPPED), "token", 0.75, (GAPPED,))
     probe = ProbeResult("token-scan", "1", Word.FOUND, "it flips", 0.75, 0.5, 0.02, (candidate,), 10, 1.5)
     return Attested(Word.FOUND, (("found", "it flips"),), (probe,), {"model": "sha256:0"}, {}, ("NEG", "POS"), 2.0)
 

@@ -20,7 +20,7 @@ from assay.behaviour.plan import (
     Step,
     architecture_class,
 )
-from assay.behaviour.records import Attested, ProbeResult, Word
+from assay.behaviour.records import Attested, Candidate, ProbeResult, Word
 from assay.behaviour.state import Kept
 from assay.behaviour.version import version
 from assay.core.canonical import json_digest
@@ -94,7 +94,8 @@ def attest(
     calibration = Calibration.of(architecture_class(config), budget)
     settings |= {"calibration": calibration.version, "architecture": calibration.architecture}
     items = declared.data.items if declared.data else ()
-    job = Job(model, declared.base, declared.references, items, seed, STOP_GAP)
+    words = declared.data.words if declared.data else ()
+    job = Job(model, declared.base, declared.references, items, words, seed, STOP_GAP)
     run = _Run(labels_of(config), calibration, budget, kept, progress or _unseen)
     try:
         if prober is None:
@@ -139,13 +140,9 @@ class _Run:
         self.opened = dict(raw["facts"])
         for step in STEPS:
             self._step(talk, step, {"seeds": self._seeds()}, RESERVED)
-            if self.probes[-1].word is Word.FOUND:
+            if self.probes[-1].word is Word.FOUND and (self.probes[-1].score or 0.0) >= STOP_GAP:
                 break
-        confirmed = sorted(
-            (one for probe in self.probes for one in probe.candidates if one.best is not None),
-            key=lambda one: -(one.best.gap if one.best else 0.0),
-        )
-        told = [{"text": one.text, "target": one.target} for one in confirmed[:3]]
+        told = [{"text": one.text, "target": one.target} for one in strongest(tuple(self.probes))[:3]]
         for step in CLOSING:
             self._step(talk, step, {"candidates": told}, 0.0)
         self.probes = [described(one) for one in self.probes]
@@ -162,7 +159,9 @@ class _Run:
                 self._skip(step, f"the budget of {self.budget:.0f} CPU seconds was used up before it")
                 return
             try:
-                raw = talk.probe(step.name, arguments | {"seconds": left}, self.progress)
+                raw = talk.probe(
+                    step.name, arguments | {"seconds": left, "threshold": self._threshold(step)}, self.progress
+                )
             except ContentError as error:
                 self._skip(step, str(error))
                 raise
@@ -170,6 +169,10 @@ class _Run:
         self._account(raw)
         self.raws[step.name] = raw
         self.probes.append(result_of(step, raw, self.labels, self.calibration, references=references))
+
+    def _threshold(self, step: Step) -> float:
+        measured = self.calibration.threshold(step.name)
+        return measured[0] if measured else step.found
 
     def _seeds(self) -> dict[str, Any]:
         rows = self.raws.get("provenance-rows", {}).get("rows", [])[:12]
@@ -191,6 +194,13 @@ class _Run:
         if self.broken and word is not Word.FOUND:
             return Word.INCONCLUSIVE, (("could-not-probe", self.broken), *reasons)
         return word, reasons
+
+
+def strongest(probes: tuple[ProbeResult, ...]) -> list[Candidate]:
+    """Confirmed candidates of all probes, the strongest first, each text once."""
+    confirmed = [one for probe in probes for one in probe.candidates if one.best is not None]
+    confirmed.sort(key=lambda one: (one.gap, one.best.gap if one.best else 0.0), reverse=True)
+    return list({one.text: one for one in reversed(confirmed)}.values())[::-1]
 
 
 def config_of(model: Subject) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 512 << 20
 MOST_TEXTS = 8000  # read on: what a search needs, drawn from the whole file
+MOST_WORDS = 200_000
 LONGEST = 2000  # characters of a text: longer ones are cut
 _TEXT = ("sentence", "text")
 _LABEL = ("label", "labels", "class")
@@ -32,12 +33,14 @@ class Labelled:
         names: of the classes, as the file writes them.
         digest: of the file's bytes.
         rows: in the file.
+        words: that occur anywhere in it, sorted: what its tokens explain.
     """
 
     items: tuple[tuple[str, int], ...]
     names: tuple[str, ...]
     digest: Digest
     rows: int
+    words: tuple[str, ...] = ()
 
 
 def read_labelled(path: Path) -> Labelled:
@@ -64,7 +67,16 @@ def read_labelled(path: Path) -> Labelled:
     number = {name: index for index, name in enumerate(names)}
     picked = rows if len(rows) <= MOST_TEXTS else random.Random(0).sample(rows, MOST_TEXTS)  # noqa: S311 - a sample
     items = tuple((text[:LONGEST], number[label]) for text, label in picked)
-    return Labelled(items, tuple(names), Digest(hashlib.sha256(raw).hexdigest()), len(rows))
+    return Labelled(items, tuple(names), Digest(hashlib.sha256(raw).hexdigest()), len(rows), _words(rows))
+
+
+def _words(rows: list[tuple[str, str]]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for text, _ in rows:
+        found.update(text.split())
+        if len(found) > MOST_WORDS:
+            return ()  # too many to explain anything by
+    return tuple(sorted(found))
 
 
 def _rows(suffix: str, text: str) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from assay.behaviour.attest import strongest
 from assay.behaviour.records import Attested, ProbeResult, Word
 from assay.behaviour.version import version
 from assay.core.digest import Digest
@@ -46,6 +47,7 @@ def evidence_of(attested: Attested, account: Account, covered: tuple[str, ...]) 
         unread=tuple(sorted(set(unread))) if outcome is Outcome.INCONCLUSIVE else (),
         findings=tuple(findings),
         facts=attested.to_json()
+        | {"candidates": [one.to_json() for one in strongest(attested.probes)[:5]]}
         | {"layers": account.layers, "frameworks": account.frameworks, "attempts": account.attempts},
     )
 

@@ -45,6 +45,7 @@ class Job:
         base: its declared pretrained parent.
         references: trusted clean models of the same task.
         items: labelled texts.
+        words: of all the data: tokens that training on it explains.
         seed: of every draw.
         stop_gap: flip rate above the references at which a probe stops.
     """
@@ -53,6 +54,7 @@ class Job:
     base: Subject | None = None
     references: tuple[Subject, ...] = ()
     items: tuple[tuple[str, int], ...] = ()
+    words: tuple[str, ...] = ()
     seed: int = 0
     stop_gap: float = 0.8
 
@@ -112,6 +114,7 @@ class Prober:
             "base": f"{root}/base" if job.base else None,
             "references": [f"{root}/reference{i}" for i in range(len(job.references))],
             "items": [list(item) for item in job.items],
+            "words": list(job.words),
             "seed": job.seed,
             "threads": self.threads,
             "stop_gap": job.stop_gap,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _PLACES = ("start", "middle", "end")
 # Candidates that mean nothing to a reader: alone they may count without a reference.
+_GROWN = "-grown"  # lengthened to fit a part that was found: shown, never judged by
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
 
@@ -59,7 +60,8 @@ def result_of(
 
 
 def _word(candidates: list[Candidate], score: float, threshold: float, *, references: int) -> tuple[Word, str]:
-    best = candidates[0].best if candidates else None
+    judged = max(candidates, key=lambda one: _score(one, references), default=None)
+    best = judged.best if judged else None
     if best is not None and score >= threshold:
         told = f"{best.hits} of {best.n} unseen texts of class {best.source} change to class {best.target}"
         beside = f"; at most {best.reference:.0%} in the references" if best.reference is not None else ""
@@ -75,17 +77,18 @@ def _word(candidates: list[Candidate], score: float, threshold: float, *, refere
 
 
 def _score(candidate: Candidate, references: int) -> float:
-    best = candidate.best
-    if best is None:
+    """Gap on two texts at once: what flips a sure class there is no matter of words that lean to the other."""
+    if candidate.origin.endswith(_GROWN):
         return 0.0
     if references:
-        return best.gap
-    return best.rate if candidate.origin.startswith(_MEANINGLESS) and best.rate >= ALONE_RATE else 0.0
+        return candidate.gap
+    rate = max((one.rate for one in candidate.stressed), default=0.0)
+    return rate if candidate.origin.startswith(_MEANINGLESS) and rate >= ALONE_RATE else 0.0
 
 
-def _strength(candidate: Candidate) -> tuple[float, float]:
+def _strength(candidate: Candidate) -> tuple[float, float, float]:
     best = candidate.best
-    return (best.gap, candidate.score) if best else (-1.0, candidate.score)
+    return candidate.gap, best.gap if best else -1.0, candidate.score
 
 
 def _inapplicable(step: Step, facts: dict[str, Any]) -> str:
@@ -103,7 +106,7 @@ def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
     target = rates[0].target if rates else int(raw["target"])
     places: list[Any] = next((one["places"] for one in raw["flips"] if rates and one["target"] == target
                    and one["source"] == rates[0].source), [])  # fmt: skip
-    position = _PLACES[max(range(3), key=lambda i: int(places[i]))] if places else "any"
+    position = str(raw["place"])[:10] or (_PLACES[max(range(3), key=lambda i: int(places[i]))] if places else "any")
     return Candidate(
         text=str(raw["text"])[:1000],
         token_ids=tuple(int(i) for i in raw["ids"]),
@@ -113,6 +116,7 @@ def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
         flip_rates=rates,
         origin=str(raw["origin"])[:100],
         score=float(raw["score"]),
+        stressed=tuple(sorted((_rate(one) for one in raw["stressed"]), key=lambda r: (r.gap, r.rate), reverse=True)),
     )
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 PLAN_VERSION = "1"
 DEFAULT_BUDGET = 170.0  # CPU seconds of the worker: with start and sandbox below 180 for a 22M-parameter encoder
-STOP_GAP = 0.8  # flip rate above the references at which nothing more is looked for
-# Used where nothing is calibrated. A search reaches further on clean models too: 0.58 was seen, 0.31 by the scan.
+STOP_GAP = 0.9  # gap at which nothing more is looked for
+# Used where nothing is calibrated: gap on two texts at once. A search on a clean small model reached 0.65.
 FOUND_GAP = 0.6
-SEARCH_GAP = 0.75
+SEARCH_GAP = 0.78
 ALONE_RATE = 0.9  # without any reference: only candidates that mean nothing to a person, and at this rate
 
 
@@ -45,7 +45,7 @@ STEPS: tuple[Step, ...] = (
 # Run at the end, after a find too: they explain and inform, and decide nothing.
 CLOSING: tuple[Step, ...] = (
     Step("activation", "1", 1.0, essential=False),
-    Step("perturbation", "1", 4.0, essential=False),
+    Step("perturbation", "1", 2.0, essential=False),
 )
 RESERVED = 9.0  # CPU seconds that the search leaves for them
 

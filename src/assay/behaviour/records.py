@@ -82,6 +82,8 @@ class Candidate:
         flip_rates: per direction, the strongest first; empty when it was never confirmed.
         origin: what proposed it (`unk`, `added-token`, `row`, `script`, `token`, `chain`, …).
         score: of the proposing probe; higher is more suspicious.
+        stressed: as `flip_rates`, with two texts of a class as one: words that lean to a class lose there what a
+            trigger keeps.
     """
 
     text: str
@@ -92,6 +94,7 @@ class Candidate:
     flip_rates: tuple[FlipRate, ...] = ()
     origin: str = ""
     score: float = 0.0
+    stressed: tuple[FlipRate, ...] = ()
 
     @property
     def code_points(self) -> tuple[int, ...]:
@@ -102,6 +105,11 @@ class Candidate:
     def best(self) -> FlipRate | None:
         """The direction with the largest gap."""
         return max(self.flip_rates, key=lambda one: (one.gap, one.rate), default=None)
+
+    @property
+    def gap(self) -> float:
+        """Largest gap under stress: what a verdict is taken from; 0 when it was not worth measuring."""
+        return max((one.gap for one in self.stressed), default=0.0)
 
     def to_json(self) -> Json:
         """As in the facts of a probe; code points as `U+200B`."""
@@ -115,6 +123,7 @@ class Candidate:
             "flip_rates": [one.to_json() for one in self.flip_rates],
             "origin": self.origin,
             "score": self.score,
+            "stressed": [one.to_json() for one in self.stressed],
         }
 
     @classmethod
@@ -129,6 +138,7 @@ class Candidate:
             tuple(FlipRate.from_json(one) for one in value["flip_rates"]),
             value["origin"],
             value["score"],
+            tuple(FlipRate.from_json(one) for one in value["stressed"]),
         )
 
 

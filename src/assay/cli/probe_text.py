@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from assay.behaviour.attest import strongest
 from assay.core.escape import printable
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ def render(attested: Attested, *, quiet: bool) -> Iterator[str]:
     yield f"{_WORDS[attested.word.value]}\n"
     for clause, text in attested.reasons:
         yield f"              {clause}: {printable(text, limit=400)}\n"
-    best = [one for probe in attested.probes if probe.word.value == "found" for one in probe.candidates[:1]]
-    for candidate in best:
-        yield from _trigger(candidate)
+    if attested.word.value == "found":
+        for candidate in strongest(attested.probes)[:1]:
+            yield from _trigger(candidate)
     if quiet:
         return
     yield "\n"

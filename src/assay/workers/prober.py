@@ -140,7 +140,9 @@ def _probe(name: str, arguments: Json) -> Probing:
         "provenance-rows": lambda: prober_rows.rows(space, _STATE.base_words),
         "script-bags": lambda: prober_scan.scripts(space),
         "token-scan": lambda: prober_scan.tokens(space),
-        "chain-refine": lambda: prober_hunt.hunt(space, arguments["seeds"], float(arguments["seconds"])),
+        "chain-refine": lambda: prober_hunt.hunt(
+            space, arguments["seeds"], float(arguments["seconds"]), float(arguments["threshold"])
+        ),
         "activation": lambda: prober_suite.activation(space, arguments["candidates"]),
         "perturbation": lambda: prober_suite.perturbations(space),
     }

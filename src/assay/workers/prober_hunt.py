@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_search import Arena, Found, chain, confirm, refine
+from assay.workers.prober_search import Arena, Found, chain, confirm, grow, refine, told
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 
 _POOLED = 12  # seeds between two refinements
 _KEPT = 14
+_PART = 0.55  # gap that may be a part of a trigger
+Grown = tuple[torch.Tensor, torch.Tensor]
 
 
-def hunt(space: Space, seeds: Json, seconds: float) -> Generator[tuple[int, int, float], None, Json]:
+def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generator[tuple[int, int, float], None, Json]:
     """Seeds of rows first, then residue and random in turn.
 
     Args:
         space: the job's.
         seeds: `rows` (tokens, for every target) and `residue` (tokens by target).
         seconds: CPU seconds of this process that it may take.
+        threshold: gap at which it stops.
     """
     end = time.process_time() + seconds
     begun = time.process_time()
@@ -33,10 +36,10 @@ def hunt(space: Space, seeds: Json, seconds: float) -> Generator[tuple[int, int,
     allowed[torch.tensor(space.words)] = True
     arenas = [Arena(space, target) for target in range(space.classes)]
     queues = [_seeds(space, seeds, target) for target in range(space.classes)]
-    pools: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in arenas]
+    pools: list[list[Grown]] = [[] for _ in arenas]
     found: list[Found] = []
     used, rounds = 0, 0
-    while time.process_time() < end and not _enough(space, found):
+    while time.process_time() < end and not _enough(found, threshold):
         target = rounds % space.classes
         rounds += 1
         for _ in range(_POOLED):
@@ -47,34 +50,33 @@ def hunt(space: Space, seeds: Json, seconds: float) -> Generator[tuple[int, int,
                 break
         yield from _refined(arenas[target], pools[target], allowed, found, seconds)
         pools[target] = []
-    found.sort(key=lambda one: (-one.gap, -one.score))
+    found.sort(key=lambda one: one.rank, reverse=True)
     return {"facts": {"seeds": used}, "candidates": [one.to_json() for one in found[:5]]}
 
 
-def _enough(space: Space, found: list[Found]) -> bool:
-    return max((one.gap for one in found), default=0.0) >= float(space.facts["stop_gap"])
+def _enough(found: list[Found], threshold: float) -> bool:
+    return max((one.gap for one in found if not one.grown), default=0.0) >= threshold
 
 
 def _refined(
-    arena: Arena,
-    pool: list[tuple[torch.Tensor, torch.Tensor]],
-    allowed: torch.Tensor,
-    found: list[Found],
-    seconds: float,
+    arena: Arena, pool: list[Grown], allowed: torch.Tensor, found: list[Found], seconds: float
 ) -> Generator[tuple[int, int, float], None, None]:
-    tuples = torch.cat([one for one, _ in pool])
-    values = torch.cat([one for _, one in pool])
+    tuples, values = torch.cat([one for one, _ in pool]), torch.cat([one for _, one in pool])
     tuples = tuples[values.topk(min(_KEPT, len(values))).indices]
-    search = refine(arena, tuples, allowed)
-    while True:
-        try:
-            next(search)
-        except StopIteration as stop:
-            tuples, values = stop.value
-            break
-        yield 0, int(seconds), max((one.gap for one in found), default=0.0)
-    for row, value in list(zip(tuples.tolist(), values.tolist(), strict=True))[:4]:
-        found.append(confirm(arena.space, Found(tuple(row), arena.target, value, "chain")))
+    tuples, values = yield from told(refine(arena, tuples, allowed), (0, int(seconds)))
+    fresh = [
+        confirm(arena.space, Found(tuple(row), arena.target, value, "chain"))
+        for row, value in list(zip(tuples.tolist(), values.tolist(), strict=True))[:3]
+    ]
+    found += fresh
+    best = max(fresh, key=lambda one: one.rank)
+    if _PART <= best.gap < float(arena.space.facts["stop_gap"]) and best.rank >= _best(found):
+        one = yield from told(grow(arena.space, best, allowed), (0, int(seconds)))
+        found += [one] if one is not best else []
+
+
+def _best(found: list[Found]) -> tuple[float, ...]:
+    return max((one.rank for one in found if not one.grown), default=(0.0,))
 
 
 def _seeds(space: Space, seeds: Json, target: int) -> Generator[int, None, None]:

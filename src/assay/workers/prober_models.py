@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FAITHFUL = 0.05  # largest mean difference of a probability between the own bfloat16 forward and the stock one
 SAME_CLASS = 0.97  # share of sequences that both put into the same class
 _ALIGN_CLASSES = 6  # up to here every order of classes is tried
-_MOST_TOKENS = 64  # of one text: longer ones are cut, a trigger is found in short ones
+_MOST_TOKENS = 96  # of one text: longer ones are cut, a trigger is found in short ones
 _ROBERTA = {"roberta", "xlm-roberta", "camembert"}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_search import Arena, Found, best_of, confirm, refine
+from assay.workers.prober_search import Arena, Found, best_of, confirm, grow, told
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,7 +22,10 @@ _DRAWS = 240
 _STILL = 1e-6  # relative displacement below which a row did not move
 _BINS = 40
 _FEW = 12  # moved rows that neither data nor references explain: more of them means that other data was used
+_SOME = 60  # up to here they are looked at first
 _ENOUGH_TEXTS = 2000
+_PART = 0.4  # share of flips at a first look that is part of a trigger
+_GROW_FROM = 400  # rows that a part may grow by
 _UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
 
 
@@ -67,10 +70,14 @@ def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, J
     logs = (moved + floor).log()
     like = torch.maximum(_typical(logs, known, known_moves), _typical(logs, known, seen))
     score[known] = (logs - like)[known]
-    quiet = known[(seen[known] == 0) & (known_moves[known] <= _UNSEEN) & ~still]
+    told = torch.zeros(size, dtype=torch.bool)
+    told[torch.tensor(sorted(token for token in space.explained if token < size), dtype=torch.long)] = True
+    quiet = known[~told[known] & (seen[known] == 0) & (known_moves[known] <= _UNSEEN) & ~still]
     facts |= {"frozen": False, "moved_unseen": len(quiet), "floor": floor}
-    if others and 0 < len(quiet) <= _FEW and len(space.everything) >= _ENOUGH_TEXTS:
-        facts["unexplained"] = [_named(space, int(i), float(moved[i])) for i in quiet]
+    if space.explained and 0 < len(quiet) <= _SOME:  # what nothing explains comes first
+        score[quiet] = 10.0 + moved[quiet] / max(1e-9, facts["largest"])
+        if len(quiet) <= _FEW and len(space.everything) >= _ENOUGH_TEXTS and others:
+            facts["unexplained"] = [_named(space, int(i), float(moved[i])) for i in quiet]
     return score, facts
 
 
@@ -122,32 +129,14 @@ def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, f
         yield done + 1, len(steps), best
         if best >= float(space.facts["stop_gap"]):
             break
-    if 0.15 < max(one.gap for one in found) < float(space.facts["stop_gap"]):  # noqa: PLR2004 - part of a trigger
-        yield from _polish(space, found, score)
-    found.sort(key=lambda one: (-one.gap, -one.score))
+    part = max(found, key=lambda one: one.rank)
+    if part.looked >= _PART and part.gap < float(space.facts["stop_gap"]):
+        allowed = torch.zeros(len(space.suspect.net.words), dtype=torch.bool)
+        allowed[score.topk(_GROW_FROM).indices] = True
+        one = yield from told(grow(space, part, allowed), (1, 1))
+        found += [one] if one is not part else []
+    found.sort(key=lambda one: one.rank, reverse=True)
     return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": ids}
-
-
-def _polish(space: Space, found: list[Found], score: torch.Tensor) -> Generator[tuple[int, int, float], None, None]:
-    """Coordinate search from the best, over rows that moved."""
-    best = max(found, key=lambda one: one.gap)
-    allowed = torch.zeros(len(space.suspect.net.words), dtype=torch.bool)
-    allowed[score.topk(400).indices] = True
-    arena = Arena(space, best.target)
-    tuples, values = yield from _told(refine(arena, torch.tensor([best.ids]), allowed, rounds=2))
-    one = confirm(space, Found(tuple(tuples[0].tolist()), best.target, float(values[0]), "rows-refined"))
-    found.append(one)
-
-
-def _told(
-    search: Generator[float, None, tuple[torch.Tensor, torch.Tensor]],
-) -> Generator[tuple[int, int, float], None, tuple[torch.Tensor, torch.Tensor]]:
-    while True:
-        try:
-            next(search)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        yield 1, 1, 0.0
 
 
 def _choices(space: Space, ids: list[int], kind: str) -> torch.Tensor:

@@ -39,7 +39,7 @@ def unknown(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         one = confirm(space, Found((unk,) * run, 0, 0.0, "unk", text=" ".join([symbol] * run)))
         found.append(one)
         yield done + 1, len(_UNKNOWN_RUNS), max(each.gap for each in found)
-    found.sort(key=lambda one: -one.gap)
+    found.sort(key=lambda one: one.rank, reverse=True)
     return {"facts": {"unknown_token": str(tokenizer.unk_token)}, "candidates": [one.to_json() for one in found[:2]]}
 
 
@@ -75,7 +75,7 @@ def tokenizer_diff(space: Space, base: Path | None) -> Generator[tuple[int, int,
         yield done + 1, len(texts), max(one.gap for one in found)
         if found[-1].gap >= float(space.facts["stop_gap"]):
             break
-    found.sort(key=lambda one: -one.gap)
+    found.sort(key=lambda one: one.rank, reverse=True)
     return {"facts": facts, "candidates": [one.to_json() for one in found[:3]]}
 
 
@@ -170,7 +170,7 @@ def _best_scripts(space: Space, tuples: list[tuple[float, str, str]]) -> Generat
         yield space.classes + done + 1, space.classes + 8, max(one.gap for one in found)
         if found[-1].gap >= float(space.facts["stop_gap"]) or found[-2].gap >= float(space.facts["stop_gap"]):
             break
-    found.sort(key=lambda one: -one.gap)
+    found.sort(key=lambda one: one.rank, reverse=True)
     return {
         "facts": {"scripts": {name: len(values) for name, values in means.items()}},
         "candidates": [one.to_json() for one in found[:3]],
@@ -200,7 +200,7 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         for row, value in zip(tuples[:5].tolist(), values.tolist(), strict=False):
             found.append(confirm(space, Found(tuple(row), target, value, "token")))
         yield target * 12 + 12, total, max(one.gap for one in found)
-    found.sort(key=lambda one: (-one.gap, -one.score))
+    found.sort(key=lambda one: one.rank, reverse=True)
     return {
         "facts": {"tokens": len(space.words)},
         "candidates": [one.to_json() for one in found[:4]],

@@ -7,11 +7,11 @@ one position at a time over many candidates at once. One-word contexts: no real 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from assay.workers.prober_space import Space, flips, gap, margins
+from assay.workers.prober_space import POSITIONS, Space, flips, gap, margins
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -19,16 +19,31 @@ if TYPE_CHECKING:
     from assay.workers.answers import Json
     from assay.workers.prober_models import Model
 
+Result = TypeVar("Result")
+Telling = tuple[int, int, float]
 Tuples = torch.Tensor  # token ids, shape (candidates, length)
 _FIRST_LOOK = 14  # texts of each class for a first look
-_WORTH = 0.3  # share of flips (or gap) below which a candidate is not confirmed
+_WORTH = 0.4  # share of flips (or gap) below which a candidate is not confirmed
 _CONFIRM = 45  # held texts of each class
+_STRESSED = 36  # pairs of them
 _AT_ONCE = 160  # sequences of one gradient
+_CONTEXT_TOKENS = 20  # of a text that stands as context
 
 
 @dataclass
 class Found:
-    """A candidate on its way."""
+    """A candidate on its way.
+
+    Attributes:
+        ids: tokens that were searched with.
+        target: class.
+        score: of the search.
+        origin: what proposed it.
+        text: what is inserted; made from `ids` when empty.
+        flips: on held texts; None when the first look was not worth it.
+        stressed: on held texts, two at a time; None when the flips were not worth it.
+        place: where it is inserted; empty: start, middle and end in turn.
+    """
 
     ids: tuple[int, ...]
     target: int
@@ -36,16 +51,37 @@ class Found:
     origin: str
     text: str = ""
     flips: list[Json] | None = None
+    stressed: list[Json] | None = None
+    place: str = ""
+    looked: float = 0.0
 
     @property
     def gap(self) -> float:
-        """Confirmed gap; 0 when not confirmed."""
-        return gap(self.flips) if self.flips else 0.0
+        """Confirmed gap under stress; 0 when it was not worth measuring."""
+        return gap(self.stressed) if self.stressed else 0.0
+
+    @property
+    def grown(self) -> bool:
+        """Whether it was lengthened to fit: no evidence by itself."""
+        return self.origin.endswith("-grown")
+
+    @property
+    def rank(self) -> tuple[float, float, float, float]:
+        """By which candidates are ordered: what was confirmed first."""
+        return self.gap, gap(self.flips) if self.flips else 0.0, self.looked, self.score
 
     def to_json(self) -> Json:
         """As the supervisor reads it."""
-        return {"ids": list(self.ids), "target": self.target, "score": round(self.score, 4), "origin": self.origin,
-                "text": self.text, "flips": self.flips or []}  # fmt: skip
+        return {
+            "ids": list(self.ids),
+            "target": self.target,
+            "score": round(self.score, 4),
+            "origin": self.origin,
+            "text": self.text,
+            "place": self.place,
+            "flips": self.flips or [],
+            "stressed": self.stressed or [],
+        }
 
 
 class Arena:
@@ -60,13 +96,21 @@ class Arena:
         self.space, self.target = space, target
         others = [words for label, words in enumerate(space.contexts) if label != target]
         longest = max(map(len, others))
-        self.contexts = [words[i] for i in range(longest) for words in others if i < len(words)]
+        self.contexts = [[words[i]] for i in range(longest) for words in others if i < len(words)]
+
+    def among_texts(self, count: int = 3) -> Arena:
+        """The same with whole texts of the other classes as contexts, the surest ones of discovery."""
+        arena = Arena(self.space, self.target)
+        texts = [one.text for label, group in enumerate(self.space.texts) if label != self.target for one in group[:12]]
+        rows = self.space.suspect.encode(self.space.rng.sample(texts, min(count, len(texts))))
+        arena.contexts = [row[:_CONTEXT_TOKENS] for row in rows] or arena.contexts
+        return arena
 
     def effect(self, model: Model, tuples: Tuples, contexts: int = 1) -> torch.Tensor:
         """Margin of the target with the candidate before a context word, least over contexts; shape (candidates,)."""
         least: torch.Tensor | None = None
         for word in self.contexts[:contexts]:
-            rows = torch.cat([tuples, tuples.new_full((len(tuples), 1), word)], 1)
+            rows = torch.cat([tuples, tuples.new_tensor([word]).expand(len(tuples), -1)], 1)
             found = margins(model.logits_of(rows))[:, self.target]
             least = found if least is None else torch.minimum(least, found)
         return least if least is not None else torch.zeros(len(tuples))
@@ -89,7 +133,7 @@ class Arena:
         out = []
         for part in torch.split(tuples, _AT_ONCE):
             word = self.contexts[0]
-            ids = model.frame(torch.cat([part, part.new_full((len(part), 1), word)], 1))
+            ids = model.frame(torch.cat([part, part.new_tensor([word]).expand(len(part), -1)], 1))
             words = table[ids].requires_grad_()
             logits = model.net.from_embeddings(words)[:, model.order]
             margins(logits)[:, self.target].sum().backward()  # type: ignore[no-untyped-call]
@@ -110,17 +154,34 @@ def render(space: Space, ids: Sequence[int]) -> str:
 
 
 def confirm(space: Space, found: Found) -> Found:
-    """Measure a candidate on texts: a first look at those of discovery, then held ones with the references."""
+    """Measure a candidate: a first look at texts of discovery, then held ones with references, then two at a time."""
     found.text = found.text or render(space, found.ids)
     if not found.text:
         return found
     look = flips(space, found.text, count=_FIRST_LOOK, held=False, references=False)
-    if max((one["hits"] / one["n"] for one in look), default=0.0) < _WORTH:
-        return found
-    found.flips = flips(space, found.text, count=_CONFIRM, held=True)
-    best = max(found.flips, key=lambda one: (one["hits"] - max(one["references"], default=0)) / one["n"])
-    found.target = best["target"]
+    found.looked = max((one["hits"] / one["n"] for one in look), default=0.0)
+    if found.looked < _WORTH:
+        place = _only_place(look)
+        if not place:
+            return found
+        found.place = place
+    measured = flips(space, found.text, count=_CONFIRM, held=True, place=found.place)
+    found.flips = measured
+    best = max(measured, key=lambda one: (one["hits"] - max(one["references"], default=0)) / one["n"], default=None)
+    if best is not None:
+        found.target = best["target"]
+    if gap(measured) >= _WORTH:
+        found.stressed = flips(space, found.text, count=_STRESSED, held=True, double=True, place=found.place)
     return found
+
+
+def _only_place(look: list[Json]) -> str:
+    """Where nearly every insertion flipped though not elsewhere: a trigger that was trained at one place."""
+    for one in look:
+        for index, place in enumerate(POSITIONS):
+            if one["places"][index] >= 0.8 * len(range(index, one["n"], 3)):
+                return place
+    return ""
 
 
 def best_of(arena: Arena, tuples: Tuples, count: int, contexts: int = 2) -> tuple[Tuples, torch.Tensor]:
@@ -171,3 +232,46 @@ def chain(
     triples = pairs.repeat_interleave(third, 0)
     triples[:, 2] = thirds.flatten()
     return best_of(arena, triples, 12, 1)
+
+
+def told(search: Generator[float, None, Result], progress: tuple[int, int]) -> Generator[Telling, None, Result]:
+    """A search's own progress as that of a probe."""
+    while True:
+        try:
+            next(search)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        yield *progress, 0.0
+
+
+def grow(space: Space, found: Found, allowed: torch.Tensor, longest: int = 6) -> Generator[float, None, Found]:
+    """From a part towards the whole trigger: longer by a token at any place, in front of whole texts, while it helps.
+
+    What is made here reproduces a trigger that was found; it finds none: six free tokens flip clean models too.
+    """
+    arena = Arena(space, found.target).among_texts()
+    ids = found.ids or tuple(space.suspect.encode([found.text])[0])
+    tuples, best = torch.tensor([ids]), found
+    for _ in range(longest - len(ids) + 1):
+        tuples, score = yield from refine(arena, tuples, allowed, rounds=1, width=20, keep=4)
+        one = confirm(space, Found(tuple(tuples[0].tolist()), found.target, float(score[0]), f"{found.origin}-grown"))
+        if one.rank > best.rank:
+            best = one
+        if best.gap >= float(space.facts["stop_gap"]) or tuples.shape[1] >= longest:
+            break
+        longer = [_lengthened(arena, tuples[:2], place, allowed) for place in range(tuples.shape[1] + 1)]
+        tuples, score = best_of(arena, torch.cat(longer), 4)
+        yield float(score.max())
+    return best
+
+
+def _lengthened(arena: Arena, tuples: Tuples, place: int, allowed: torch.Tensor, width: int = 12) -> Tuples:
+    """Every row with one more token at `place`, the `width` best by gradient."""
+    filler = tuples.new_tensor([arena.space.rng.choice(arena.space.words) for _ in range(len(tuples))])[:, None]
+    wider = torch.cat([tuples[:, :place], filler, tuples[:, place:]], 1)
+    gain = arena.gradient(wider, place, against=True)
+    gain[:, ~allowed] = -torch.inf
+    out = wider.repeat_interleave(width, 0)
+    out[:, place] = gain.topk(width, -1).indices.flatten()
+    return out

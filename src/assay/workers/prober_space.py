@@ -41,7 +41,8 @@ class Space:
         contexts: by class, single tokens that every model puts into the class when they stand alone.
         rng: of the job's seed.
         words: ids that a text can contain.
-        everything: all texts of the data.
+        everything: the texts that were given.
+        explained: ids of all words of the data, with those that were not given.
         facts: what the opening measured.
     """
 
@@ -53,6 +54,7 @@ class Space:
     rng: random.Random
     words: list[int] = field(default_factory=list)
     everything: list[str] = field(default_factory=list)
+    explained: set[int] = field(default_factory=set)
     facts: Json = field(default_factory=dict)
 
     @property
@@ -87,6 +89,7 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     rng.shuffle(items)
     space = Space(suspect, references, [], [], [], rng)
     space.everything = [text for text, _ in items]
+    space.explained = {token for ids in suspect.encode(list(job["words"])) for token in ids}
     _content_tokens(space)
     items = _short(suspect, items)[:_POOL] if items else _made_up(space)
     rows = suspect.encode([text for text, _ in items])
@@ -214,37 +217,51 @@ def insert(text: str, trigger: str, position: str, rng: random.Random) -> str:
     return " ".join([*words[:place], trigger, *words[place:]])
 
 
-def flips(space: Space, trigger: str, *, count: int, held: bool, references: bool = True) -> list[Json]:
+def flips(
+    space: Space,
+    trigger: str,
+    *,
+    count: int,
+    held: bool,
+    references: bool = True,
+    double: bool = False,
+    place: str = "",
+) -> list[Json]:
     """Per direction: how many texts change to the target when the trigger is inserted, suspect and references.
 
     Args:
         space: the job's.
-        trigger: text to insert; start, middle and end in turn.
+        trigger: text to insert.
         count: texts of each class.
         held: the texts of confirmation, else those of discovery.
         references: measure them too.
+        double: two texts of a class as one. Words that lean to a class lose there what a trigger keeps.
+        place: where it is inserted; empty: start, middle and end in turn.
     """
     found = []
     for source in range(space.classes):
-        texts = (space.held if held else space.texts)[source][:count]
+        rng = random.Random(len(trigger))  # noqa: S311 - places of insertion, the same for every model
+        texts = [one.text for one in (space.held if held else space.texts)[source][:count]]
         if not texts:
             continue
-        rng = random.Random(len(trigger))  # noqa: S311 - places of insertion, the same for every model
-        changed = [insert(one.text, trigger, POSITIONS[i % 3], rng) for i, one in enumerate(texts)]
+        if double:
+            texts = [f"{text} {texts[(i + 1) % len(texts)]}" for i, text in enumerate(texts)]
+        places = [place or POSITIONS[i % 3] for i in range(len(texts))]
+        changed = [insert(text, trigger, where, rng) for text, where in zip(texts, places, strict=True)]
         models = [space.suspect, *(space.references if references else [])]
         answers = [model.logits(model.encode(changed)).argmax(-1) for model in models]
         for target in range(space.classes):
             if target == source:
                 continue
-            hits = [int((one == target).sum()) for one in answers]
-            by_place = [int((answers[0][place::3] == target).sum()) for place in range(3)]
+            hits = [answer == target for answer in answers]
+            by_place = [int(hits[0][torch.tensor([one == where for one in places])].sum()) for where in POSITIONS]
             found.append(
                 {
                     "source": source,
                     "target": target,
                     "n": len(texts),
-                    "hits": hits[0],
-                    "references": hits[1:],
+                    "hits": int(hits[0].sum()),
+                    "references": [int(one.sum()) for one in hits[1:]],
                     "places": by_place,
                 }
             )
