@@ -1,6 +1,7 @@
 """Revoking, lifting, recording a deployment, and the keys that it takes."""
 
 import json
+from contextlib import closing
 
 import pytest
 
@@ -12,6 +13,8 @@ from assay.gate.verify import verify_folder
 from assay.provenance.keys import KeyRing
 from assay.provenance.statements import kind_of
 from assay.provenance.trust import Trust
+from assay.registry.lineage import Lineage, Node
+from assay.store.index import Index
 from tests.cli.published import publish
 from tests.gate.admitted import FILES, NAME, put
 
@@ -81,6 +84,9 @@ def test_a_deployment_is_recorded_only_when_verified(admission, data, tmp_path, 
     assert main(["attest", "list", NAME]) == 0
     assert "deployed" in capsys.readouterr().out
     assert main(["log", "verify"]) == 0
+    assert main(["verify", NAME, "--record", "production"]) == 0  # once more is once in the lineage
+    with closing(Index.open(f"sqlite:///{data / 'index.sqlite'}")) as index:
+        assert [edge.relation for edge in Lineage(index).edges(Node("deployment", "production"))] == ["runs"]
     # Somewhere else, without the store: beside the statements.
     assert main(["attest", "export", NAME, "--out", "model/.assay"]) == 0
     put(tmp_path / "model", FILES)

@@ -8,7 +8,10 @@ import httpx
 import pytest
 from joserfc.jwk import RSAKey
 
+from assay.core.canonical import canonical_json
 from assay.core.errors import UsageError
+from assay.registry import pulls
+from assay.registry.pulls import PullLedger
 from assay.registry.tokens import Tokens
 from assay.server import oidc
 from assay.server.app import create_app
@@ -48,6 +51,23 @@ def test_an_identity_token_becomes_an_access_token_of_an_hour(world, algorithm):
     assert httpx.get(f"{world.url}/api/models/other/model", headers=bearer).status_code == 403
     who = httpx.get(f"{world.url}/api/whoami-v2", headers=bearer).json()
     assert (who["name"], who["assay"]["scopes"]) == ("ci:acme/app", [f"model:{NAME}", "read"])
+
+
+def test_the_ledger_knows_which_run_of_a_pipeline_pulled(world):
+    run = {"workflow": "train", "ref": "refs/heads/main", "sha": "c" * 40, "run_id": "77", "job_id": 5}
+    token = world.provider.token(world.url, **run, actor="x" * 200, user_login="a\nb")
+    text = exchange(world, token).json()["access_token"]
+    url = f"{world.url}/{NAME}/resolve/main/config.json"
+    assert httpx.get(url, headers={"Authorization": f"Bearer {text}"}).status_code == 200
+    kept = {"repository": "acme/app", **run, "job_id": "5"}  # too long, or not printable: left out
+    (record,) = Tokens(world.index).all()
+    assert record.claims == kept
+    (row,) = PullLedger(world.index).find(consumer="ci:acme/app")
+    assert json.loads(row.consumer.claims) == {"token": record.id, **kept}
+    most = dict.fromkeys(oidc.KEPT_CLAIMS, "\\" * 80) | {"repository": f"acme/{'a' * 75}"}
+    assert exchange(world, world.provider.token(world.url, **most)).is_success
+    longest = max(Tokens(world.index).all(), key=lambda one: len(str(one.claims))).claims
+    assert len(canonical_json({"token": record.id, **longest})) < pulls._MOST_CLAIMS
 
 
 def test_what_is_refused(world):

@@ -10,6 +10,7 @@ from assay.core.errors import TrustError
 from assay.provenance import dsse
 from assay.provenance.bundle import to_bundle
 from assay.provenance.events import deployed
+from assay.registry.lineage_record import record_deployment
 from assay.store.index import StoredStatement
 
 if TYPE_CHECKING:
@@ -54,10 +55,12 @@ def write_beside(statement: StoredStatement, directory: Path) -> Path:
 
 
 def put_in_store(statement: StoredStatement, report: Report, index: Index, *, now: datetime) -> bool:
-    """Keep the statement in the registry's index; False when it does not know the snapshot."""
+    """Keep the statement in the registry's index, and the deployment in its lineage; False for an unknown snapshot."""
     if report.snapshot is None or index.get_snapshot(report.snapshot.id) is None:
         return False
-    index.put_statement(
-        report.snapshot.id, statement.kind, statement.role, statement.envelope, statement.bundle, at=now
-    )
+    environment = str(statement.envelope.statement().predicate["environment"])
+    kept = (statement.kind, statement.role, statement.envelope, statement.bundle)
+    with index.transaction() as tx:
+        index.put_statement(report.snapshot.id, *kept, at=now, tx=tx)
+        record_deployment(index, report.snapshot.id, environment, tx)
     return True

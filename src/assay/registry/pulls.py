@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS: Final = 2.0  # how old an unwritten count gets
 _MOST_TEXT: Final = 300  # characters kept of what a client says about itself
+_MOST_CLAIMS: Final = 2000  # characters; `server.oidc` keeps fewer, so that it stays JSON
 _MOST_KEYS: Final = 50_000  # rows of this hour that are remembered; more are looked up again
 _HOUR: Final = "%Y-%m-%dT%H"
 ANONYMOUS: Final = "anonymous"
@@ -38,7 +39,8 @@ class Consumer:
 
     Attributes:
         name: of the person or the token; `anonymous` where reading needs none.
-        claims: what a CI system's identity token said, as canonical JSON; empty without one.
+        claims: which token (`token`: its id), and what a pipeline's identity token said, as canonical JSON; empty
+            without one.
         client: the User-Agent, a claim.
         address: of the peer.
     """
@@ -50,9 +52,8 @@ class Consumer:
 
     def cut(self) -> Consumer:
         """As it is stored: printable and bounded."""
-        return Consumer(
-            *(printable(text, limit=_MOST_TEXT) for text in (self.name, self.claims, self.client, self.address))
-        )
+        name, client, address = (printable(text, limit=_MOST_TEXT) for text in (self.name, self.client, self.address))
+        return Consumer(name, printable(self.claims, limit=_MOST_CLAIMS), client, address)
 
 
 @dataclass(frozen=True, slots=True)

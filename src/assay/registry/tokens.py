@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import argon2
 from sqlalchemy import insert, select, update
 
+from assay.core.canonical import canonical_json
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
 from assay.core.verdict import format_time, parse_time
 from assay.registry.people import MODEL_SCOPE, ROLES, SCOPES, Actor
 from assay.registry.token_text import ALPHABET, ID_LENGTH, SECRET_LENGTH, TokenText
 from assay.store import log
-from assay.store.schema_people import token_revocations, token_uses, tokens
+from assay.store.schema_people import token_claims, token_revocations, token_uses, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +66,7 @@ class TokenRecord:
         expires_at: UTC.
         revoked_at: UTC, or None.
         used_at: UTC, to the hour, or None.
+        claims: of the pipeline's identity token that it was exchanged for (repository, workflow, ref, run).
     """
 
     id: str
@@ -78,6 +81,7 @@ class TokenRecord:
     expires_at: datetime
     revoked_at: datetime | None
     used_at: datetime | None
+    claims: dict[str, str] = field(default_factory=dict)
 
     def live(self, now: datetime) -> bool:
         """Whether it works at `now`."""
@@ -103,6 +107,7 @@ class TokenRecord:
             "expires_at": format_time(self.expires_at),
             "revoked_at": format_time(self.revoked_at) if self.revoked_at else None,
             "used_at": format_time(self.used_at) if self.used_at else None,
+            "claims": self.claims,
         }
 
 
@@ -126,6 +131,7 @@ class Tokens:
         scopes: Iterable[str] = (),
         teams: Iterable[str] = (),
         kind: str = "token",
+        claims: dict[str, str] | None = None,
     ) -> tuple[str, TokenRecord]:
         """Make a token; returns its text, which is kept nowhere, and what is kept.
 
@@ -151,7 +157,11 @@ class Tokens:
         }
         with self._index.transaction() as tx:
             tx.execute(insert(tokens).values(**values, hash=hashed))
-            log.append(tx, "token-created", {key: value for key, value in values.items() if key != "created_at"}, now)
+            said: dict[str, Any] = {key: value for key, value in values.items() if key != "created_at"}
+            if claims:
+                tx.execute(insert(token_claims).values(token=text.id, claims=canonical_json(claims).decode()))
+                said["claims"] = claims
+            log.append(tx, "token-created", said, now)
             record = _record(_one(tx, text.id))
         return str(text), record
 
@@ -242,7 +252,9 @@ def _random(length: int) -> str:
 def _query() -> Any:
     joined = tokens.outerjoin(token_revocations, token_revocations.c.token == tokens.c.id)
     joined = joined.outerjoin(token_uses, token_uses.c.token == tokens.c.id)
-    return select(tokens, token_revocations.c.revoked_at, token_uses.c.used_at).select_from(joined)
+    joined = joined.outerjoin(token_claims, token_claims.c.token == tokens.c.id)
+    columns = (token_revocations.c.revoked_at, token_uses.c.used_at, token_claims.c.claims)
+    return select(tokens, *columns).select_from(joined)
 
 
 def _one(tx: Connection, token_id: str) -> Row[Any]:
@@ -266,4 +278,5 @@ def _record(row: Row[Any]) -> TokenRecord:
         expires_at=parse_time(row.expires_at),
         revoked_at=parse_time(row.revoked_at) if row.revoked_at else None,
         used_at=parse_time(row.used_at) if row.used_at else None,
+        claims=json.loads(row.claims) if row.claims else {},
     )

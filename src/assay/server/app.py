@@ -13,6 +13,7 @@ from assay.core.errors import AssayError
 from assay.registry.records import Refused
 from assay.server import (
     answers,
+    device,
     hub_api,
     login,
     oauth,
@@ -66,6 +67,8 @@ ROUTES: dict[str, Route] = {
     "login-provider": Route(login.provider, ("GET",), ""),
     "login-callback": Route(login.callback, ("GET",), ""),
     "logout": Route(login.logout, ("POST",), ""),
+    "device": Route(device.page, (*_READ, "POST"), "token.own"),
+    "oauth-device": Route(device.begin, ("POST",), ""),
     "oauth-token": Route(oauth.token, ("POST",), ""),
     "openapi": Route(openapi.document, _READ, "browse"),
     "whoami": Route(hub_api.whoami, _READ, ""),

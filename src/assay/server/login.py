@@ -46,7 +46,7 @@ async def login(request: Request) -> Response:
     address = request.client.host if request.client else "?"
     if registry.bad_tokens.over(address, time.monotonic()):
         return _page(request, "too many wrong tokens; try again in a minute", 429)
-    fields = _form(await request.body())
+    fields = form_of(await request.body())
     begun = await run_in_threadpool(_by_token, registry, fields.get("token", "").strip())
     if begun is None:
         registry.metrics.tokens.labels("bad").inc()
@@ -150,7 +150,8 @@ def _page(request: Request, problem: str, status: int) -> Response:
     return plain_page("Log in", body, problem=problem, status=status)
 
 
-def _form(body: bytes) -> dict[str, str]:
+def form_of(body: bytes) -> dict[str, str]:
+    """The last value of each field (UsageError when it is no form)."""
     try:
         return {key: values[-1] for key, values in parse_qs(body.decode(), max_num_fields=20).items()}
     except ValueError as problem:

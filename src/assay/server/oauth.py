@@ -1,4 +1,4 @@
-"""`POST /oauth/token`: a pipeline's identity token for a short-lived access token of ours (RFC 8693).
+"""`POST /oauth/token`: a pipeline's identity token for a short-lived access token of ours (RFC 8693), or a device code.
 
 Stock clients do it by themselves when `HF_OIDC_RESOURCE` is set; `resource` is the model that the token is for.
 """
@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 from assay.core.errors import TrustError, UsageError
 from assay.core.name import check_name
 from assay.registry.people import MODEL_SCOPE
+from assay.server import device
 from assay.server.answers import header_text, logger
 from assay.server.state import registry_of
 
@@ -34,8 +35,10 @@ async def token(request: Request) -> Response:
     """Exchange; errors as RFC 6749, 5.2, with our header so that stock clients show the reason."""
     try:
         fields = _fields(await request.body(), request.headers.get("content-type", ""))
+        if fields.get("grant_type") == device.GRANT:
+            return await run_in_threadpool(_redeem, request, fields)
         if fields.get("grant_type") != EXCHANGE:
-            return _error("unsupported_grant_type", "this registry exchanges identity tokens of pipelines (RFC 8693)")
+            return _error("unsupported_grant_type", "identity tokens of pipelines (RFC 8693), device codes (RFC 8628)")
         if fields.get("subject_token_type") != ID_TOKEN:
             return _error("invalid_request", f"subject_token_type is {ID_TOKEN}")
         return await run_in_threadpool(_exchange, request, fields)
@@ -46,13 +49,20 @@ async def token(request: Request) -> Response:
         return _error("invalid_grant", str(problem))
 
 
+def _redeem(request: Request, fields: dict[str, str]) -> Response:
+    answer = device.redeem(registry_of(request), fields.get("device_code", ""))
+    if "error" in answer:
+        return _error(answer["error"], answer["error_description"])
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
 def _exchange(request: Request, fields: dict[str, str]) -> Response:
     registry = registry_of(request)
     if registry.issuers is None:
         raise TrustError("this registry knows no issuer of identity tokens")
     audience = f"{request.url.scheme}://{request.url.netloc}"
     now = registry.clock()
-    person, scopes = registry.issuers.exchange(fields.get("subject_token", ""), audience, now)
+    person, scopes, claims = registry.issuers.exchange(fields.get("subject_token", ""), audience, now)
     text, record = registry.tokens.create(
         person=person,
         roles=["developer"],
@@ -62,6 +72,7 @@ def _exchange(request: Request, fields: dict[str, str]) -> Response:
         lifetime=LIFETIME,
         scopes=_narrowed(scopes, fields.get("resource", "")),
         kind="ci",
+        claims=claims,
     )
     body = {
         "access_token": text,

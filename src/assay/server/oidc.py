@@ -28,6 +28,21 @@ LEEWAY = 60  # seconds that clocks may differ
 LONGEST = 24 * 3600  # seconds that an identity token may live at most
 KEYS_SECONDS = 600.0  # that keys of an issuer are kept; an unknown key id asks again, at most each `AGAIN_SECONDS`
 AGAIN_SECONDS = 10.0
+# Of GitHub's and GitLab's identity tokens; 10 values of 80 characters at most go into each row of the pull ledger.
+KEPT_CLAIMS = (
+    "repository",
+    "workflow",
+    "ref",
+    "sha",
+    "run_id",
+    "run_attempt",
+    "actor",
+    "project_path",
+    "pipeline_id",
+    "job_id",
+    "user_login",
+)
+_MOST_VALUE = 80
 _TIMEOUT = 10.0
 _MOST_BYTES = 1 << 20
 
@@ -150,8 +165,8 @@ class Issuers:
         self.rules = rules
         self._issuers = {rule.issuer: Issuer(rule.issuer) for rule in rules}
 
-    def exchange(self, token: str, audience: str, now: datetime) -> tuple[str, tuple[str, ...]]:
-        """Name of the pipeline (`ci:acme/app`) and scopes that an identity token stands for.
+    def exchange(self, token: str, audience: str, now: datetime) -> tuple[str, tuple[str, ...], dict[str, str]]:
+        """Name of the pipeline (`ci:acme/app`), scopes, and claims to keep, that an identity token stands for.
 
         Raises:
             TrustError: no rule lets it in, or the token does not hold.
@@ -163,8 +178,14 @@ class Issuers:
         for rule in self.rules:
             value = claims.get(rule.claim)
             if rule.issuer == named and isinstance(value, str) and fnmatchcase(value, rule.pattern):
-                return f"ci:{value}", rule.scopes
+                return f"ci:{value}", rule.scopes, _kept(claims)
         raise TrustError("no rule lets this pipeline in")
+
+
+def _kept(claims: dict[str, Any]) -> dict[str, str]:
+    """The claims that tell one run of a pipeline from another: what an incident asks for."""
+    found = {key: str(claims[key]) for key in KEPT_CLAIMS if isinstance(claims.get(key), str | int)}
+    return {key: value for key, value in found.items() if len(value) <= _MOST_VALUE and value.isprintable()}
 
 
 def _issuer_of(token: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import JSONResponse
 
+from assay.core.canonical import canonical_json
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
 from assay.core.verdict import parse_time
@@ -34,7 +35,7 @@ def note_pull(request: Request, resolved: Resolved, entry: FileEntry) -> None:
     registry, actor, peer = registry_of(request), actor_of(request), request.client
     consumer = Consumer(
         actor.person if actor.known else ANONYMOUS,
-        actor.token,
+        _claims(request),
         request.headers.get("user-agent", ""),
         peer.host if peer else "",
     )
@@ -46,6 +47,13 @@ def note_pull(request: Request, resolved: Resolved, entry: FileEntry) -> None:
         size=entry.size,
         now=registry.clock(),
     )
+
+
+def _claims(request: Request) -> str:
+    record, actor = request.scope.get("assay.token"), actor_of(request)
+    if not actor.token:
+        return ""
+    return canonical_json({"token": actor.token, **(record.claims if record else {})}).decode()
 
 
 def pulls(request: Request) -> Response:

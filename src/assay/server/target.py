@@ -38,6 +38,8 @@ _FIXED = {
     "/login/provider": "login-provider",
     "/login/callback": "login-callback",
     "/logout": "logout",
+    "/device": "device",
+    "/oauth/device": "oauth-device",
     "/oauth/token": "oauth-token",
     "/api/assay/v1/models": "models-status",
     "/api/assay/v1/tokens": "tokens",
