@@ -29,7 +29,7 @@ from assay.server import (
 from assay.server.access import Access, Route
 from assay.server.guards import Guards
 from assay.server.metrics import metrics
-from assay.server.page import page
+from assay.server.pages import decide, diff, lists, model, people, static
 from assay.server.state import Registry, ServerSettings, utc_now
 
 if TYPE_CHECKING:
@@ -51,7 +51,19 @@ _READ = ("GET", "HEAD")
 _MAX_PATHS_BODY = 1 << 20  # bytes of a paths-info request
 # kind of target → what answers it, and the right that it takes
 ROUTES: dict[str, Route] = {
-    "page": Route(page, _READ, "browse"),
+    "page": Route(lists.overview_page, _READ, "browse"),
+    "models-page": Route(lists.models_page, _READ, "browse"),
+    "model-page": Route(model.model_page, _READ, "browse"),
+    "diff-page": Route(diff.diff_page, _READ, "browse"),
+    "decide-page": Route(decide.decide_page, _READ, "browse"),
+    "proposal": Route(decide.proposal, _READ, "browse"),
+    "document": Route(decide.document, _READ, "browse"),
+    "requests-page": Route(people.requests_page, (*_READ, "POST"), "browse"),
+    "metrics-page": Route(people.metrics_page, _READ, "browse"),
+    "settings-page": Route(people.settings_page, _READ, "browse"),
+    "audit-page": Route(people.audit_page, _READ, "audit"),
+    "access-page": Route(people.access_page, _READ, "audit"),
+    "static": Route(static.static, _READ, ""),
     "health": Route(own_api.health, _READ, ""),
     "metrics": Route(metrics, _READ, "metrics"),
     "attestations": Route(own_api.attestations, _READ, "browse"),

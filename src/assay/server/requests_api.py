@@ -41,15 +41,16 @@ async def requests(request: Request) -> Response:
         items = await run_in_threadpool(WorkQueue(registry.catalog.index).waiting)
         return JSONResponse({"requests": [item.to_json() for item in items]})
     actor = require(request, "request")
-    fields = _fields(await request.body(), request.headers.get("content-type", ""))
+    fields = form_fields(await request.body(), request.headers.get("content-type", ""))
     name = check_name(fields.get("name", "").removeprefix("hf://"))
     revision, reason = fields.get("revision") or MAIN, fields.get("reason", "")
-    item = await run_in_threadpool(_ask, registry, name, revision, actor.person, reason)
+    item = await run_in_threadpool(ask_for, registry, name, revision, actor.person, reason)
     location = {"Location": f"/api/requests/{item.seq}"}
     return JSONResponse(item.to_json(), 202, headers=location)
 
 
-def _ask(registry: Registry, name: str, revision: str, person: str, reason: str) -> Work:
+def ask_for(registry: Registry, name: str, revision: str, person: str, reason: str) -> Work:
+    """Queue a model of the hub (UsageError without a hub, or when too many wait)."""
     if not registry.settings.hub:
         raise UsageError("this registry fetches from no hub", hint="upload the model, or have it vetted from a folder")
     queue = WorkQueue(registry.catalog.index)
@@ -91,7 +92,8 @@ def _being_vetted(item: Work) -> str:
     return f"it is being vetted (request {item.seq}, {item.state}); try again in a few minutes"
 
 
-def _fields(body: bytes, content_type: str) -> dict[str, str]:
+def form_fields(body: bytes, content_type: str) -> dict[str, str]:
+    """A form or a JSON object as texts (UsageError otherwise)."""
     try:
         if content_type.partition(";")[0].strip().lower() == "application/json":
             value = json.loads(body)

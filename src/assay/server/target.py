@@ -22,6 +22,12 @@ A name has one part or two (`gpt2`, `org/name`), which only the words after it t
     /api/assay/v1/decisions/{name}                  decisions
     /api/assay/v1/refs/{name}                       refs-history
     /api/assay/v1/tokens/{id}                       token
+    /{name}                                         model-page
+    /{name}/-/diff                                  diff-page
+    /{name}/-/decide                                decide-page
+    /{name}/-/proposal                              proposal
+    /{name}/-/document/{digest}                     document
+    /-/static/{file}                                static
 """
 
 from __future__ import annotations
@@ -31,6 +37,12 @@ from urllib.parse import unquote
 
 _FIXED = {
     "/": "page",
+    "/-/models": "models-page",
+    "/-/requests": "requests-page",
+    "/-/audit": "audit-page",
+    "/-/access": "access-page",
+    "/-/metrics": "metrics-page",
+    "/-/settings": "settings-page",
     "/healthz": "health",
     "/metrics": "metrics",
     "/api/openapi.json": "openapi",
@@ -58,6 +70,7 @@ _FIXED = {
 }
 # A fixed beginning and one more part, which is data.
 _ONE_MORE = {
+    ("-", "static"): "static",
     ("api", "requests"): "request",
     ("api", "assay", "v1", "lfs"): "lfs-put",
     ("xet", "v1", "xorbs", "default"): "xet-xorb",
@@ -76,6 +89,9 @@ _WITH_REVISION = {
     "xet-write-token": "xet-token",
 }
 _ALONE = {"refs": "refs", "auth-check": "auth-check"}
+_OF_A_PAGE = {"diff": "diff-page", "decide": "decide-page", "proposal": "proposal"}
+# No model's page: what begins so is ours, or a place that browsers and clients look for.
+_NO_MODEL = {"", "-", "api", "xet", "oauth", "robots.txt", "favicon.ico"}
 _OTHER_KINDS = {"datasets", "spaces", "kernels", "buckets"}
 _PARTS = 2  # most that a name has
 
@@ -112,7 +128,7 @@ def parse_target(raw_path: bytes) -> Target | None:
         return _of_model(parts[2:])
     if parts[0] in _OTHER_KINDS or (parts[0] == "api" and parts[1:] and parts[1] in _OTHER_KINDS):
         return Target("other-kind")
-    return _of_us(parts) or _of_file(parts)
+    return _of_us(parts) or _of_file(parts) or _of_page(parts)
 
 
 def _of_us(parts: list[str]) -> Target | None:
@@ -150,4 +166,18 @@ def _of_file(parts: list[str]) -> Target | None:
     for length in range(1, _PARTS + 1):
         if parts[length : length + 1] == ["resolve"] and len(parts) > length + 2:
             return Target("file", "/".join(parts[:length]), parts[length + 1], "/".join(parts[length + 2 :]))
+    return None
+
+
+def _of_page(parts: list[str]) -> Target | None:
+    if parts[0] in _NO_MODEL:
+        return None
+    if len(parts) <= _PARTS and "resolve" not in parts and all(parts):
+        return Target("model-page", "/".join(parts))
+    for length in range(1, _PARTS + 1):
+        name, rest = "/".join(parts[:length]), parts[length:]
+        if rest[:1] == ["-"] and len(rest) == 2 and rest[1] in _OF_A_PAGE:  # noqa: PLR2004
+            return Target(_OF_A_PAGE[rest[1]], name)
+        if rest[:2] == ["-", "document"] and len(rest) == 3:  # noqa: PLR2004
+            return Target("document", name, path=rest[2])
     return None

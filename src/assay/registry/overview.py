@@ -1,0 +1,243 @@
+"""What the pages ask the index: names with their newest verdict, what needs a person, what was pulled."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, func, select
+
+from assay.core.digest import Digest
+from assay.core.errors import AssayError
+from assay.core.statement import Envelope
+from assay.core.verdict import Decision, Verdict, format_time, parse_time
+from assay.registry.records import Refused
+from assay.registry.rows import NEWEST, refuse_revoked
+from assay.store.log import LogEntry, head
+from assay.store.schema import decisions, log, revisions, revocations, statements, verdicts
+from assay.store.schema_log import lifts
+from assay.store.schema_pulls import pulls
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Row
+
+    from assay.store.index import Index
+
+SOON: Final = timedelta(days=14)  # a verdict or waiver that ends within it is shown
+_OLDEST: Final = 200  # verdicts looked at for their end: those decided first end first under one policy
+_RECENT: Final = 20_000  # entries of the log that are looked through for its loud ones
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name and the verdict given last under it.
+
+    Attributes:
+        name: `org/name`.
+        snapshot_id: what was judged.
+        decision: ADMIT, HOLD or REJECT.
+        decided_at: UTC.
+        verdict: its digest.
+        revoked: whether a revocation of that snapshot stands.
+    """
+
+    name: str
+    snapshot_id: Digest
+    decision: Decision
+    decided_at: datetime
+    verdict: Digest
+    revoked: bool
+
+
+def named(
+    index: Index, search: str = "", *, decision: str = "", publisher: str = "", after: str = "", limit: int = 50
+) -> tuple[Named, ...]:
+    """Names that were ever judged, sorted, each with its newest verdict.
+
+    Args:
+        index: to ask.
+        search: a part of the name, case ignored.
+        decision: only those whose newest verdict is this; empty: all.
+        publisher: only names `publisher/…`; empty: all.
+        after: only names after this one.
+        limit: most of them.
+    """
+    newest = select(decisions.c.name, func.max(decisions.c.seq).label("seq")).where(decisions.c.name > after)
+    if search:
+        newest = newest.where(func.lower(decisions.c.name).contains(search.lower(), autoescape=True))
+    if publisher:
+        newest = newest.where(decisions.c.name.startswith(f"{publisher}/", autoescape=True))
+    last = newest.group_by(decisions.c.name).subquery()
+    query = _judged(last.join(decisions, decisions.c.seq == last.c.seq)).order_by(decisions.c.name).limit(limit)
+    if decision:
+        query = query.where(verdicts.c.decision == decision)
+    with index.reading() as tx:
+        return tuple(_named(tx, row) for row in tx.execute(query))
+
+
+def verdict_of(index: Index, name: str, snapshot_id: Digest) -> Verdict | None:
+    """The verdict given last about a snapshot under a name, live or not; None when there is none."""
+    where = (decisions.c.name == name, decisions.c.snapshot_id == snapshot_id.hex)
+    with index.reading() as tx:
+        digest = tx.execute(select(decisions.c.verdict).where(*where).order_by(*NEWEST).limit(1)).scalar()
+        return index.get_verdict(Digest(digest), tx) if digest else None
+
+
+def verdicts_of(index: Index, name: str, limit: int = 50) -> tuple[Named, ...]:
+    """All verdicts given under a name, newest first."""
+    query = _judged(decisions).where(decisions.c.name == name).order_by(*NEWEST).limit(limit)
+    with index.reading() as tx:
+        return tuple(_named(tx, row) for row in tx.execute(query))
+
+
+def ending(index: Index, now: datetime) -> tuple[tuple[Named, datetime], ...]:
+    """Admitted revisions whose verdict ends within `SOON` (or has ended), soonest first, with that end."""
+    newest = (
+        select(func.max(decisions.c.seq).label("seq")).group_by(decisions.c.name, decisions.c.snapshot_id).subquery()
+    )
+    published = and_(revisions.c.name == decisions.c.name, revisions.c.snapshot_id == decisions.c.snapshot_id)
+    source = newest.join(decisions, decisions.c.seq == newest.c.seq).join(revisions, published)
+    query = _judged(source).where(verdicts.c.decision == Decision.ADMIT.value)
+    found = []
+    with index.reading() as tx:
+        for row in tx.execute(query.order_by(decisions.c.decided_at).limit(_OLDEST)).all():
+            verdict = index.get_verdict(Digest(row.verdict), tx)
+            if verdict is not None and verdict.expires_at <= now + SOON:
+                found.append((_named(tx, row), verdict.expires_at))
+    return tuple(sorted((one for one in found if not one[0].revoked), key=lambda one: one[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class EndingWaiver:
+    """A waiver that ends soon: whose it is, what for, until when."""
+
+    name: str
+    rule: str
+    person: str
+    until: datetime
+
+
+def ending_waivers(index: Index, now: datetime) -> tuple[EndingWaiver, ...]:
+    """Waivers that end within `SOON`, soonest first; of the newest `_OLDEST`."""
+    query = select(statements.c.envelope).where(statements.c.kind == "waived").order_by(statements.c.seq.desc())
+    with index.reading() as tx:
+        texts = list(tx.execute(query.limit(_OLDEST)).scalars())
+    found = []
+    for text in texts:
+        try:
+            said = Envelope.from_json(json.loads(text)).statement().predicate
+            until = parse_time(said["until"])
+            one = EndingWaiver(str(said["name"]), str(said["finding"]["rule"]), str(said["person"]), until)
+        except (AssayError, KeyError, TypeError, ValueError):
+            continue
+        if now <= until <= now + SOON:
+            found.append(one)
+    return tuple(sorted(found, key=lambda one: one.until))
+
+
+def loud(index: Index, kinds: tuple[str, ...], limit: int = 20) -> tuple[LogEntry, ...]:
+    """The newest entries of some kinds among the last `_RECENT` of the log, newest first."""
+    with index.reading() as tx:
+        since = head(tx).seq - _RECENT
+        query = select(log).where(log.c.seq > since, log.c.kind.in_(kinds)).order_by(log.c.seq.desc()).limit(limit)
+        return tuple(
+            LogEntry(row.seq, row.previous, row.hash, row.at, row.kind, json.loads(row.body))
+            for row in tx.execute(query)
+        )
+
+
+def counts(index: Index) -> dict[str, int]:
+    """How many names have ADMIT, HOLD or REJECT as their newest verdict; those whose files were revoked count apart."""
+    last = select(func.max(decisions.c.seq).label("seq")).group_by(decisions.c.name).subquery()
+    source = last.join(decisions, decisions.c.seq == last.c.seq).join(
+        verdicts, verdicts.c.digest == decisions.c.verdict
+    )
+    lifted = select(lifts.c.revocation)
+    gone = select(revocations.c.snapshot_id).where(revocations.c.statement.not_in(lifted))
+    query = select(verdicts.c.decision, func.count()).select_from(source).group_by(verdicts.c.decision)
+    with index.reading() as tx:
+        found = dict.fromkeys((one.value for one in Decision), 0)
+        rows: Any = tx.execute(query.where(decisions.c.snapshot_id.not_in(gone))).all()
+        found |= dict(rows)
+        found["revoked"] = tx.execute(
+            select(func.count()).select_from(source).where(decisions.c.snapshot_id.in_(gone))
+        ).scalar_one()
+        return found
+
+
+def pulls_by_day(index: Index, since: datetime) -> dict[str, int]:
+    """Files pulled on each day (`2026-01-31`) since a moment."""
+    day = func.substr(pulls.c.hour, 1, 10)
+    query = select(day, func.sum(pulls.c.files)).where(pulls.c.last_at >= format_time(since)).group_by(day)
+    with index.reading() as tx:
+        return {text: int(count) for text, count in tx.execute(query.order_by(day))}
+
+
+def pulls_by_verdict(index: Index, since: datetime) -> dict[str, int]:
+    """Files pulled since a moment, by what is decided today about the snapshot under that name."""
+    newest = (
+        select(decisions.c.name, decisions.c.snapshot_id, func.max(decisions.c.seq).label("seq"))
+        .group_by(decisions.c.name, decisions.c.snapshot_id)
+        .subquery()
+    )
+    source = (
+        pulls.join(newest, and_(newest.c.name == pulls.c.name, newest.c.snapshot_id == pulls.c.snapshot_id))
+        .join(decisions, decisions.c.seq == newest.c.seq)
+        .join(verdicts, verdicts.c.digest == decisions.c.verdict)
+    )
+    query = select(verdicts.c.decision, func.sum(pulls.c.files)).select_from(source)
+    query = query.where(pulls.c.last_at >= format_time(since)).group_by(verdicts.c.decision)
+    with index.reading() as tx:
+        return {decision: int(count) for decision, count in tx.execute(query)}
+
+
+def adoption(index: Index, since: datetime) -> tuple[int, int, int]:
+    """Since a moment: consumers, models pulled, files pulled."""
+    columns = (func.count(func.distinct(pulls.c.consumer)), func.count(func.distinct(pulls.c.name)))
+    query = select(*columns, func.coalesce(func.sum(pulls.c.files), 0)).where(pulls.c.last_at >= format_time(since))
+    with index.reading() as tx:
+        consumers, models, files = tx.execute(query).one()
+    return int(consumers), int(models), int(files)
+
+
+def _judged(source: Any) -> Any:
+    joined = source.join(verdicts, verdicts.c.digest == decisions.c.verdict)
+    columns = (decisions.c.name, decisions.c.snapshot_id, decisions.c.verdict, decisions.c.decided_at)
+    return select(*columns, verdicts.c.decision).select_from(joined)
+
+
+def _named(tx: Connection, row: Row[Any]) -> Named:
+    return Named(
+        row.name,
+        Digest(row.snapshot_id),
+        Decision(row.decision),
+        parse_time(row.decided_at),
+        Digest(row.verdict),
+        _revoked(tx, row.name, Digest(row.snapshot_id)),
+    )
+
+
+def _revoked(tx: Connection, name: str, snapshot_id: Digest) -> bool:
+    try:
+        refuse_revoked(tx, name, snapshot_id)
+    except Refused:
+        return True
+    return False
+
+
+def policies(index: Index, limit: int = 1000) -> tuple[tuple[str, int], ...]:
+    """Digests of the policies behind the newest verdicts of (at most `limit`) names, the commonest first, counted."""
+    last = select(func.max(decisions.c.seq).label("seq")).group_by(decisions.c.name).subquery()
+    query = select(decisions.c.verdict).join(last, last.c.seq == decisions.c.seq).order_by(decisions.c.seq.desc())
+    found: Counter[str] = Counter()
+    with index.reading() as tx:
+        for digest in tx.execute(query.limit(limit)).scalars().all():
+            verdict = index.get_verdict(Digest(digest), tx)
+            if verdict is not None:
+                found[str(verdict.policy)] += 1
+    return tuple(found.most_common())

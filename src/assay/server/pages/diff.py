@@ -1,0 +1,100 @@
+"""What changed from one revision to another: files, findings, verdict, and the lines of small configurations."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from assay.core.errors import UsageError
+from assay.core.name import check_name
+from assay.server.pages.model import case_of
+from assay.server.pages.render import page, wanted
+from assay.server.state import registry_of, target_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from assay.core.finding import Finding
+    from assay.core.snapshot import FileEntry, Snapshot
+    from assay.server.pages.model import Case
+    from assay.store.blobs import Blobs
+
+MOST_TEXT: Final = 64 << 10  # bytes of a file whose lines are compared
+_MOST_TEXTS: Final = 10  # files
+_MOST_LINES: Final = 2000  # of one comparison
+_TEXTS: Final = (".json", ".jinja", ".md", ".py", ".txt", ".yaml", ".yml", ".toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that is not the same on both sides; `old` or `new` is None when it is only on the other."""
+
+    path: str
+    old: FileEntry | None
+    new: FileEntry | None
+
+    @property
+    def change(self) -> str:
+        """In one word."""
+        return "added" if self.old is None else "removed" if self.new is None else "changed"
+
+
+def diff_page(request: Request) -> Response:
+    """`/{name}/-/diff?from=&to=`; without them the two newest revisions."""
+    registry, name = registry_of(request), check_name(target_of(request).name)
+    revisions = registry.catalog.revisions(name)
+    if not revisions:
+        raise UsageError(f"{name} has no revision here")
+    newest = revisions[0]
+    new = case_of(registry, name, wanted(request, "to") or newest.revision)
+    old = case_of(registry, name, wanted(request, "from") or newest.parent or newest.revision)
+    changes = changes_of(old.snapshot, new.snapshot)
+    return page(
+        request,
+        "diff.html",
+        name=name,
+        revisions=revisions,
+        old=old,
+        new=new,
+        changes=changes,
+        same=len(new.snapshot.files) - sum(one.new is not None for one in changes),
+        gained=_besides(new, old),
+        lost=_besides(old, new),
+        texts=[(one.path, lines_of(registry.blobs, one)) for one in changes if one.path.lower().endswith(_TEXTS)][
+            :_MOST_TEXTS
+        ],
+    )
+
+
+def changes_of(old: Snapshot, new: Snapshot) -> list[Change]:
+    """Paths that are not the same, sorted."""
+    paths = sorted({entry.path for entry in (*old.files, *new.files)})
+    pairs = [Change(path, old.entry(path), new.entry(path)) for path in paths]
+    return [one for one in pairs if one.old is None or one.new is None or one.old.digest != one.new.digest]
+
+
+def lines_of(blobs: Blobs, change: Change) -> list[str] | None:
+    """The difference of two files, taken as lines of text and no more; None when one is too large to show."""
+    sides = [entry for entry in (change.old, change.new) if entry is not None]
+    if any(entry.size > MOST_TEXT for entry in sides):
+        return None
+    old, new = (_lines(blobs, entry) for entry in (change.old, change.new))
+    found = difflib.unified_diff(old, new, lineterm="", n=3)
+    return [line for place, line in enumerate(found) if 2 <= place < _MOST_LINES]  # noqa: PLR2004 - two head lines
+
+
+def _lines(blobs: Blobs, entry: FileEntry | None) -> list[str]:
+    if entry is None:
+        return []
+    with blobs.open(entry.digest) as stream:
+        return stream.read(MOST_TEXT).decode("utf-8", "replace").split("\n")
+
+
+def _besides(one: Case, other: Case) -> list[Finding]:
+    """Findings of `one` that `other` does not have, the worst first."""
+    known = {(found.rule, found.message, found.where.file) for each in other.evidence for found in each.findings}
+    found = [found for each in one.evidence for found in each.findings]
+    new = [each for each in found if (each.rule, each.message, each.where.file) not in known]
+    return sorted(new, key=lambda each: (-each.severity, each.rule, each.where.file))[:200]

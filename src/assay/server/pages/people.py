@@ -1,0 +1,135 @@
+"""Pages about the registry itself: requests, the log, who may do what, figures, settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse
+
+from assay.core.errors import UsageError
+from assay.core.name import check_name
+from assay.registry import overview
+from assay.registry.access import review
+from assay.registry.people import may
+from assay.registry.queue import WorkQueue
+from assay.registry.records import MAIN
+from assay.server.access import actor_of, require
+from assay.server.hub_api import shown_to
+from assay.server.pages.lists import base_of, days_of
+from assay.server.pages.pictures import bars, shares
+from assay.server.pages.render import page, wanted
+from assay.server.requests_api import ask_for, form_fields
+from assay.server.state import registry_of
+from assay.store import log
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from assay.server.state import Registry
+
+_LOG_PAGE: Final = 50  # entries
+_WINDOW: Final = timedelta(days=14)
+
+
+async def requests_page(request: Request) -> Response:
+    """`/-/requests`: what is open, and the form that asks for a model."""
+    if request.method != "POST":
+        return await run_in_threadpool(_requests, request, "")
+    actor = require(request, "request")
+    fields = form_fields(await request.body(), request.headers.get("content-type", ""))
+    try:
+        name = check_name(fields.get("name", "").strip().removeprefix("hf://"))
+        said = (name, fields.get("revision") or MAIN, actor.person, fields.get("reason", ""))
+        item = await run_in_threadpool(ask_for, registry_of(request), *said)
+    except UsageError as problem:
+        return await run_in_threadpool(_requests, request, str(problem))
+    return RedirectResponse(f"/-/requests?asked={item.seq}", 303)
+
+
+def _requests(request: Request, problem: str) -> Response:
+    registry, shown = registry_of(request), shown_to(request)
+    queue, number = WorkQueue(registry.catalog.index), wanted(request, "asked", 15)
+    asked = queue.get(int(number)) if number.isascii() and number.isdigit() else None
+    return page(
+        request,
+        "requests.html",
+        400 if problem else 200,
+        open=[one for one in queue.waiting() if shown(one.name)],
+        hub=registry.settings.hub,
+        may_ask=bool(may(actor_of(request), "request")),
+        name=wanted(request, "name"),
+        asked=asked if asked is not None and shown(asked.name) else None,
+        problem=problem,
+        base=base_of(request),
+    )
+
+
+def audit_page(request: Request) -> Response:
+    """`/-/audit`: the log, newest first; `?before=` an entry."""
+    text = wanted(request, "before", 15)
+    with registry_of(request).catalog.index.reading() as tx:
+        head = log.head(tx)
+        last = min(int(text), head.seq + 1) if text.isascii() and text.isdigit() else head.seq + 1
+        found = log.page(tx, max(0, last - 1 - _LOG_PAGE), min(_LOG_PAGE, max(last - 1, 0)) or 1)
+    entries = [one for one in reversed(found) if one.seq < last]
+    older = entries[-1].seq if entries and entries[-1].seq > 1 else 0
+    newer = min(last + _LOG_PAGE, head.seq + 1) if last <= head.seq else None
+    return page(request, "audit.html", entries=entries, head=str(head), older=older, newer=newer)
+
+
+def access_page(request: Request) -> Response:
+    """`/-/access`: who may do what, and what nobody uses."""
+    registry = registry_of(request)
+    found = review(registry.tokens, registry.teams, registry.trust, registry.clock())
+    return page(request, "access.html", review=found, people=found.people())
+
+
+def metrics_page(request: Request) -> Response:
+    """`/-/metrics`: the queue, pulls by verdict, what was blocked."""
+    registry = registry_of(request)
+    index, now = registry.catalog.index, registry.clock()
+    refused = refusals_of(registry)
+    counts = overview.counts(index)
+    pulled = sorted(overview.pulls_by_verdict(index, now - _WINDOW).items())
+    return page(
+        request,
+        "metrics.html",
+        depth=WorkQueue(index).depth(),
+        refused=refused,
+        by_day=bars(days_of(overview.pulls_by_day(index, now - _WINDOW), now), "Files pulled each day"),
+        by_verdict=shares(pulled, "Files pulled by verdict") if pulled else None,
+        names=shares(list(counts.items()), "Names by newest verdict"),
+        blocked=shares(refused, "Blocked requests") if refused else None,
+    )
+
+
+def settings_page(request: Request) -> Response:
+    """`/-/settings`: how this server answers, and the policies that verdicts rest on."""
+    registry = registry_of(request)
+    settings = registry.settings
+    rows = [
+        ("Read without an account", "yes" if settings.anonymous else "no"),
+        ("Models can be asked for", "yes" if settings.hub else "no: no hub is configured"),
+        ("A pull of an unknown model asks for it", "yes" if settings.vet_through else "no"),
+        ("Break-glass", "an admin may admit alone, loudly" if settings.break_glass else "nobody may admit alone"),
+        ("Decisions of people", "taken" if registry.trust else "not taken: no trust file"),
+        (
+            "Keys of people in the trust file",
+            sum(bool(key.person) for key in registry.trust.keys) if registry.trust else 0,
+        ),
+        ("Host names", ", ".join(settings.hosts) or "loopback only"),
+        ("Requests of one address in a minute", settings.per_minute or "any number"),
+    ]
+    return page(request, "settings.html", rows=rows, policies=overview.policies(registry.catalog.index))
+
+
+def refusals_of(registry: Registry) -> list[tuple[str, int]]:
+    """Refused requests of this process, by why, as `/metrics` counts them."""
+    found: list[tuple[str, int]] = []
+    for family in registry.metrics.refused.collect():
+        samples: list[Any] = [one for one in family.samples if one.name.endswith("_total")]
+        found += [(str(one.labels["why"]), int(one.value)) for one in samples]
+    return sorted(found)
