@@ -174,7 +174,7 @@ class Known:
     def __init__(self) -> None:
         self.cards = {"known/model": read_card(LONG, depth=8).sketch}
 
-    def alike(self, sketch, share):
+    def alike(self, sketch, share, name):
         shares = {n: sum(a == b for a, b in zip(s, sketch, strict=True)) / 64 for n, s in self.cards.items()}
         return [SimpleNamespace(name=n, share=value) for n, value in shares.items() if value >= share]
 

@@ -69,7 +69,7 @@ def admit(folder: Path, name: str, index: Index) -> Any:
 
     from sqlalchemy import insert
 
-    from assay.store.schema import decisions, verdicts
+    from assay.store.schema import decisions, revisions, verdicts
 
     snapshot, evidence = look(folder, name, index)
     index.put_snapshot(snapshot)
@@ -80,6 +80,8 @@ def admit(folder: Path, name: str, index: Index) -> Any:
         tx.execute(insert(verdicts).values(digest=digest, **row))
         now = format_time(datetime.now(UTC))
         tx.execute(insert(decisions).values(name=name, snapshot_id=snapshot.id.hex, verdict=digest, decided_at=now))
+        published = {"name": name, "revision": digest[:40], "parent": "", "published_at": now}
+        tx.execute(insert(revisions).values(**published, snapshot_id=snapshot.id.hex))
     return snapshot
 
 

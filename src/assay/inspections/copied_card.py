@@ -1,10 +1,10 @@
 """A card that is another publisher's, and a base whose terms the inventory knows.
 
-What it reads: `README.md`, and the cards and licences of every model that was judged here.
+What it reads: `README.md`, and the cards and licences of every model that was published here before this name was.
 What it reports: a card that is nearly the text of another owner's model that is not declared as the base; a permissive
 licence over a base that has terms of its own.
 Why it matters: look-alike models copy the card of what they imitate, and are believed for it.
-What it cannot see: cards that were never judged here; short, translated or generated ones.
+What it cannot see: cards that were never published here; short, translated or generated ones.
 References: Broder, 1997.
 """
 
@@ -43,8 +43,8 @@ class Known(Protocol):
 class Cards(Protocol):
     """What is known of other models."""
 
-    def alike(self, sketch: Sequence[int], share: float) -> Sequence[Known]:
-        """Models whose card is at least so much alike, most alike first."""
+    def alike(self, sketch: Sequence[int], share: float, name: str) -> Sequence[Known]:
+        """Models, published before `name`, whose card is at least so much alike, most alike first."""
         ...
 
     def licence_of(self, name: str) -> str:
@@ -92,7 +92,7 @@ class CopiedCard:
         if card.generated or not card.sketch:
             return
         owner = self._name.rpartition("/")[0].lower()
-        for known in self._cards.alike(card.sketch, _ALIKE):
+        for known in self._cards.alike(card.sketch, _ALIKE, self._name):
             other = known.name.lower()
             if other in bases or other.rpartition("/")[0] == owner:
                 continue

@@ -39,12 +39,12 @@ _PAIRS = 2  # tensors of the same shape that a base and its fine-tune must have,
 class Inventory(Protocol):
     """What is known about other models' weights."""
 
-    def relatives(self, rows: tuple[TensorRow, ...], besides: Digest) -> tuple[Relative, ...]:
-        """Known models with like weights, nearest first, other than `besides`."""
+    def relatives(self, rows: tuple[TensorRow, ...], besides: Digest, name: str) -> tuple[Relative, ...]:
+        """Models with like weights that were known before `name`, nearest first, other than `besides`."""
         ...
 
     def compare(self, rows: tuple[TensorRow, ...], name: str, besides: Digest) -> tuple[Relative, ...]:
-        """Every model known under that name, like or not."""
+        """Every model published under that name, like or not."""
         ...
 
 
@@ -106,13 +106,14 @@ class Tensors:
         if self._inventory is None or not self._rows:
             return
         rows, own = tuple(self._rows), self._subject.snapshot.id
-        near = [one for one in self._inventory.relatives(rows, own) if one.similar >= _SHARED]
+        claimed = self._subject.snapshot.origin.name
+        near = [one for one in self._inventory.relatives(rows, own, claimed) if one.similar >= _SHARED]
         verdicts = {base: self._base(base, rows, own, declared, out) for base in declared.bases}
         if verdicts:
             out.fact("bases", verdicts)
         if near:
             out.fact("relatives", [_told(one) for one in near[:20]])
-        self._undeclared(near, declared, self._subject.snapshot.origin.name, out)
+        self._undeclared(near, declared, claimed, out)
 
     def _base(self, base: str, rows: tuple[TensorRow, ...], own: Digest, declared: Declared, out: Collector) -> str:
         """`proven`, `refuted`, or why nothing can be said."""

@@ -12,6 +12,7 @@ from assay.core.canonical import canonical_json
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
 from assay.core.verdict import format_time
+from assay.store.schema import revisions
 from assay.store.schema_inventory import bom_hashes, bom_links, boms
 
 if TYPE_CHECKING:
@@ -165,12 +166,16 @@ class Inventory:
         entry = self.newest(name)
         return entry.licence if entry else ""
 
-    def alike(self, sketch: Iterable[int], share: float) -> tuple[Alike, ...]:
+    def alike(self, sketch: Iterable[int], share: float, name: str) -> tuple[Alike, ...]:
         """Models whose card is nearly the same text, most alike first.
+
+        A copy came later than what it copies, and what was refused here is nobody's model: of the models judged here
+        only those count that were published before `name` was.
 
         Args:
             sketch: MinHash values of the card.
             share: least estimated share of equal text, 0 to 1.
+            name: whose card it is.
         """
         values = tuple(sketch)
         if not values:
@@ -185,12 +190,22 @@ class Inventory:
         )
         with self.index.reading() as tx:
             entries = [_entry(row) for row in tx.execute(query)]
+            names = {entry.name for entry in entries if entry.kind == "record"}
+            counted = _published_before(tx, names, name)
+        entries = [entry for entry in entries if entry.kind != "record" or entry.name in counted]
         best: dict[str, float] = {}
         for entry in entries:
             equal = sum(a == b for a, b in zip(values, entry.sketch, strict=False)) / len(values)
             if equal >= share:
                 best[entry.name] = max(equal, best.get(entry.name, 0.0))
         return tuple(Alike(name, value) for name, value in sorted(best.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _published_before(tx: Connection, names: set[str], name: str) -> set[str]:
+    first = select(revisions.c.name, func.min(revisions.c.seq).label("seq")).group_by(revisions.c.name)
+    since = tx.execute(select(func.min(revisions.c.seq)).where(revisions.c.name == name)).scalar()
+    rows = tx.execute(first.where(revisions.c.name.in_(names))).all()
+    return {row.name for row in rows if since is None or row.seq < since}
 
 
 def _bands(sketch: tuple[int, ...]) -> Iterable[str]:

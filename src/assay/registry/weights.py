@@ -11,10 +11,10 @@ import hashlib
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select
 
 from assay.core.weights import Relative, TensorRow
-from assay.store.schema import decisions
+from assay.store.schema import decisions, revisions
 from assay.store.schema_lineage import sketch_bands, tensors, weights
 
 if TYPE_CHECKING:
@@ -55,8 +55,15 @@ class Weights:
             if keys:
                 connection.execute(insert(sketch_bands), [{"key": key, "model": model} for key in sorted(keys)])
 
-    def relatives(self, rows: Sequence[TensorRow], besides: Digest) -> tuple[Relative, ...]:
-        """Known models with like weights, nearest first; at most 20."""
+    def relatives(self, rows: Sequence[TensorRow], besides: Digest, name: str = "") -> tuple[Relative, ...]:
+        """Known models with like weights, nearest first; at most 20.
+
+        Args:
+            rows: tensors of the model at hand.
+            besides: its own snapshot, which is not told.
+            name: under which it is judged: only what was judged here before that name was counts, since a parent is
+                older than its child; empty for everything.
+        """
         told = sorted((row for row in rows if row.sketch), key=lambda row: (-row.elements, row.sha256))
         large = [row for row in rows if row.elements >= _MIN_ELEMENTS]
         votes: Counter[int] = Counter()
@@ -68,15 +75,23 @@ class Weights:
                 query = select(sketch_bands.c.model).where(sketch_bands.c.key.in_(bands(row.shape, row.sketch)))
                 votes.update(set(tx.execute(query.distinct()).scalars()))
             found = [self._like(tx, model, rows) for model, _ in votes.most_common(_CANDIDATES + 1)]
-        others = [one for one in found if one.snapshot != besides.hex and one.similar > 0]
+            since = _first_judged(tx, decisions.c.name == name) if name else None
+            older = {one.snapshot: _first_judged(tx, decisions.c.snapshot_id == one.snapshot) for one in found}
+        others = [
+            one
+            for one in found
+            if one.snapshot != besides.hex
+            and one.similar > 0
+            and (since is None or (older[one.snapshot] or since) < since)
+        ]
         return tuple(sorted(others, key=lambda one: (-one.similar, -one.equal, one.snapshot)))
 
     def compare(self, rows: Sequence[TensorRow], name: str, besides: Digest) -> tuple[Relative, ...]:
-        """Every model known under a name, like or not."""
+        """Every model that was published under a name, like or not."""
         query = (
             select(weights.c.model, weights.c.snapshot_id)
-            .join(decisions, decisions.c.snapshot_id == weights.c.snapshot_id)
-            .where(decisions.c.name == name)
+            .join(revisions, revisions.c.snapshot_id == weights.c.snapshot_id)
+            .where(revisions.c.name == name)
             .distinct()
         )
         with self._index.reading() as tx:
@@ -154,6 +169,10 @@ def _spread(told: Sequence[TensorRow]) -> list[TensorRow]:
 def _batches(values: Iterable[str]) -> list[list[str]]:
     ordered = sorted(values)
     return [ordered[at : at + _BATCH] for at in range(0, len(ordered), _BATCH)]
+
+
+def _first_judged(tx: Connection, which: ColumnElement[bool]) -> int | None:
+    return tx.execute(select(func.min(decisions.c.seq)).where(which)).scalar()
 
 
 def _names(tx: Connection, snapshot_id: str) -> tuple[str, ...]:
