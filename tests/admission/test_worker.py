@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
+from sqlalchemy import text
 
 from assay.admission.request import HubAccess
 from assay.admission.worker import Worker
+from assay.core.errors import EnvironmentFault
 from assay.core.verdict import Decision
 from assay.registry.queue import DONE, FAILED, HUB, SNAPSHOT, WorkQueue
 from tests.admission.test_spine_killed import POINTS
@@ -88,3 +93,30 @@ def test_killed_at_it_another_worker_ends_it_once(tmp_path):
     assert len(world.catalog.revisions("org/other")) == 1
     assert len([kind for kind, body in world.log() if kind == "admitted" and body["name"] == "org/other"]) == 1
     assert world.index.verify_log().ok
+
+
+def test_a_worker_that_was_taken_for_dead_stops_and_ends_nothing(tmp_path, postgres):
+    (tmp_path / "data").mkdir()
+    url = postgres.new_database()
+    world = World(tmp_path / "data", url)
+    source = world.vet(make_model(tmp_path / "model")).snapshot
+    queue = WorkQueue(world.index)
+    item = queue.ask(SNAPSHOT, str(source.id), "org/again", asked_by="ann")
+    with world.admission(lapse=1.0) as admission:
+        worker = Worker(admission, world.index, world.blobs, HubAccess())
+        queue.claim(admission.holder, admission.dead)
+        with world.index.transaction() as tx:
+            tx.execute(text("DELETE FROM assay_leases"))
+        deadline = time.monotonic() + 60
+        while not admission.lost:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with pytest.raises(EnvironmentFault, match="taken for dead"):
+            worker.run(lambda _: False, lambda _: None, once=True)
+    with world.admission() as admission:
+        said = []
+        Worker(admission, world.index, world.blobs, HubAccess()).run(lambda _: False, said.append, once=True)
+    assert said == ["ADMIT org/again"]
+    assert queue.get(item.seq).state == DONE
+    world.index.close()
+    postgres.drop(url)

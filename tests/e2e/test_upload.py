@@ -221,3 +221,15 @@ def test_data_sets_are_refused_clearly(place, tmp_path, version):
     client = place.client(tmp_path / "home", version)
     _, text = client.fail("create_repo", repo_id="acme/data", repo_type="dataset")
     assert "models" in text
+
+
+def test_a_commit_that_is_sent_again_is_the_same_commit(place):
+    token = place.token()
+    lines = b'{"key": "header", "value": {"summary": "one"}}\n'
+    lines += b'{"key": "file", "value": {"path": "config.json", "content": "e30=", "encoding": "base64"}}'
+    first, second = (post(place, f"/api/models/{NAME}/commit/main", token, content=lines).json() for _ in range(2))
+    assert first["commitOid"] == second["commitOid"]
+    assert place.work() == [f"ADMIT {NAME}"]
+    assert post(place, f"/api/models/{NAME}/commit/main", token, content=lines).json() == first
+    assert place.work() == []
+    assert len(Uploads(place.index, place.world.blobs).about(NAME)) == 1

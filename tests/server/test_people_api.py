@@ -23,6 +23,7 @@ from tests.support.published import Publisher
 
 OURS = {
     "health",
+    "ready",
     "attestations",
     "evidence",
     "decisions",

@@ -10,6 +10,7 @@ REV = "a" * 40
     [
         ("/", Target("page")),
         ("/healthz", Target("health")),
+        ("/readyz", Target("ready")),
         ("/api/models", Target("models")),
         ("/api/whoami-v2", Target("whoami")),
         ("/api/models/gpt2", Target("info", "gpt2")),

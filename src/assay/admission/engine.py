@@ -46,13 +46,14 @@ class Engine:
 
     _open = False
 
-    def __init__(self, url: str, version: str, workflow: Callable[[Json], Json]) -> None:
+    def __init__(self, url: str, version: str, workflow: Callable[[Json], Json], *, lapse: float | None = None) -> None:
         """Open the workflow database (made when missing) and take a lease.
 
         Args:
             url: SQLAlchemy URL, SQLite or PostgreSQL.
             version: of the workflow's steps; runs of another version are not carried on.
             workflow: called with the request; must do everything through `step`.
+            lapse: on PostgreSQL, seconds of silence after which a process counts as dead.
 
         Raises:
             EnvironmentFault: database locked, unreachable, or no space.
@@ -62,7 +63,7 @@ class Engine:
         forbid_unpickling()
         self._version = version
         self._failures = _Failures()
-        self._leases = _open_leases(url)
+        self._leases = _open_leases(url, lapse)
         self._queue: str | None = None
         Engine._open = True
         try:
@@ -154,6 +155,11 @@ class Engine:
     def holder(self) -> str:
         """The lease of this process."""
         return self._leases.holder
+
+    @property
+    def lost(self) -> bool:
+        """Whether others may have taken this process for dead."""
+        return self._leases.lost
 
     def dead(self, holder: str) -> bool:
         """Whether the process that held a lease is gone."""
@@ -314,11 +320,11 @@ def _owner(run: WorkflowStatus) -> str:
     return run.executor_id or ""
 
 
-def _open_leases(url: str) -> Leases:
+def _open_leases(url: str, lapse: float | None) -> Leases:
     """The lease, and a first look at the database: DBOS itself would wait for ever on a locked or missing one."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return RowLeases(parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+        return RowLeases(parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False), lapse)
     path = Path(parsed.database or "")
     with _faults():
         connection = sqlite3.connect(path, timeout=_LOCK_PATIENCE_SECONDS, isolation_level=None)

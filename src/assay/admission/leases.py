@@ -126,16 +126,19 @@ class FileLeases:
 class RowLeases:
     """Leases as rows of a database that processes on many machines share; renewed by a thread."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lapse: float | None = None) -> None:
+        """`lapse`: seconds of silence after which a process counts as dead; the same in all of them."""
         self.holder = new_holder()
         self.lost = False
+        self._lapse = lapse or LAPSE_SECONDS
+        self._renew = min(RENEW_SECONDS, self._lapse / 6)
         self._engine = sa.create_engine(url, pool_size=2, pool_pre_ping=True)
         self._stop = threading.Event()
         try:
             with self._engine.begin() as connection:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('assay_leases'))"))
                 _METADATA.create_all(connection)
-                connection.execute(sa.text(_SWEEP), {"lapse": f"{10 * LAPSE_SECONDS} seconds"})
+                connection.execute(sa.text(_SWEEP), {"lapse": f"{10 * self._lapse} seconds"})
                 connection.execute(sa.insert(_LEASES).values(holder=self.holder, renewed_at=sa.func.clock_timestamp()))
         except sa.exc.SQLAlchemyError as error:
             self._engine.dispose()
@@ -156,7 +159,7 @@ class RowLeases:
                     " ON CONFLICT (holder) DO UPDATE SET renewed_at = clock_timestamp()"
                     " WHERE assay_leases.renewed_at < clock_timestamp() - CAST(:lapse AS interval)"
                 ),
-                {"holder": holder, "lapse": f"{LAPSE_SECONDS} seconds"},
+                {"holder": holder, "lapse": f"{self._lapse} seconds"},
             ).rowcount
         if not ours:
             yield False
@@ -181,7 +184,7 @@ class RowLeases:
     def _keep(self) -> None:
         """Renew until closed. A row that somebody took away means: taken for dead; so does losing the database."""
         failed_for = 0.0
-        while not self._stop.wait(RENEW_SECONDS):
+        while not self._stop.wait(self._renew):
             try:
                 with self._engine.begin() as connection:
                     renewed = connection.execute(
@@ -190,8 +193,8 @@ class RowLeases:
                         .values(renewed_at=sa.func.clock_timestamp())
                     ).rowcount
             except sa.exc.SQLAlchemyError:
-                failed_for += RENEW_SECONDS
-                renewed = int(failed_for < LAPSE_SECONDS)
+                failed_for += self._renew
+                renewed = int(failed_for < self._lapse)
             else:
                 failed_for = 0.0
             if not renewed:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -18,6 +19,7 @@ from assay.admission.bom import read_bills, write_boms
 from assay.admission.engine import Engine, Json, step
 from assay.admission.request import HubAccess, Request
 from assay.admission.signing import sign_admission, sign_first_ref
+from assay.admission.timed import timed_step
 from assay.core.digest import Digest
 from assay.core.errors import AssayError, IntegrityError, PolicyError
 from assay.core.inspector import Subject
@@ -26,6 +28,7 @@ from assay.core.snapshot import Origin, Snapshot
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.inspections.runner import inspect
 from assay.policy.decide import decide
+from assay.registry import tallies
 from assay.registry.catalog import Catalog
 from assay.registry.decisions import heard
 from assay.registry.inventory import Inventory
@@ -102,6 +105,7 @@ class Admission:
         inspectors: Iterable[Any] | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         trust: Trust | None = None,
+        lapse: float | None = None,
     ) -> None:
         """Open the workflow database.
 
@@ -115,6 +119,7 @@ class Admission:
             inspectors: look at the snapshot; those of `inspectors.inspectors_for` by default.
             limits: of the inspection.
             trust: keys of people; None: no person's decision is heard.
+            lapse: seconds of silence after which a process counts as dead (PostgreSQL).
 
         Raises:
             EnvironmentFault: the workflow database is locked, unreachable or full.
@@ -129,7 +134,7 @@ class Admission:
         self._trust = trust
         self._catalog = Catalog(index)
         self._progress: Progress = silent
-        self._engine = Engine(workflow_url, VERSION, self._run)
+        self._engine = Engine(workflow_url, VERSION, self._run, lapse=lapse)
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -181,6 +186,11 @@ class Admission:
         """The lease of this process: nobody else takes over its work while it lives."""
         return self._engine.holder
 
+    @property
+    def lost(self) -> bool:
+        """Whether others may have taken this process for dead: it must stop."""
+        return self._engine.lost
+
     def dead(self, holder: str) -> bool:
         """Whether the process that held a lease is gone."""
         return self._engine.dead(holder)
@@ -199,13 +209,14 @@ class Admission:
     # --- the workflow ---------------------------------------------------------------------------------------------
 
     def _run(self, request: Json) -> Json:
-        fetched = step("fetch", self._fetch, request)
-        inspected = step("inspect", self._inspect, fetched)
+        run = partial(timed_step, self._index)
+        fetched = run("fetch", self._fetch, request)
+        inspected = run("inspect", self._inspect, fetched)
         clock = step("clock", _now)
-        decided = step("decide", self._decide, request, fetched, inspected, clock)
-        written = step("bom", self._bom, request, fetched, inspected, decided)
-        signed = step("sign", self._sign, request, fetched, inspected, decided, written)
-        published = step("publish", self._publish, request, fetched, decided, signed)
+        decided = run("decide", self._decide, request, fetched, inspected, clock)
+        written = run("bom", self._bom, request, fetched, inspected, decided)
+        signed = run("sign", self._sign, request, fetched, inspected, decided, written)
+        published = run("publish", self._publish, request, fetched, decided, signed)
         return {"name": request["name"], **fetched, **inspected, **decided, **written, **signed, **published}
 
     def _fetch(self, request: Json) -> Json:
@@ -260,6 +271,7 @@ class Admission:
         with self._index.transaction() as tx:
             digests = [str(self._index.put_evidence(one, tx)) for one in evidence]
             record_admission(self._index, snapshot, evidence, tx)
+            tallies.add_jobs(self._index, evidence, tx)
         return {"evidence": digests, "inspected": _now()["now"]}
 
     def _decide(self, request: Json, fetched: Json, inspected: Json, clock: Json) -> Json:
@@ -270,11 +282,7 @@ class Admission:
         people, envelopes = heard(self._catalog, request["name"], snapshot.id, self._trust)
         verdict = decide(snapshot, self._evidence(inspected), self._policy, now, people)
         said = [str(envelope.digest) for envelope in envelopes]
-        return {
-            "verdict": str(self._index.put_verdict(verdict)),
-            "decision": verdict.decision.value,
-            "people": said,
-        }
+        return {"verdict": str(self._index.put_verdict(verdict)), "decision": verdict.decision.value, "people": said}
 
     def _heard(self, name: str, verdict: Verdict, decided: Json) -> tuple[People, tuple[Envelope, ...]]:
         """What `_decide` heard, checked again; and the envelopes that the verdict rests on."""

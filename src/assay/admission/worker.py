@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from assay.admission.ingest import ingest
 from assay.admission.request import Request
 from assay.core.digest import Digest
-from assay.core.errors import AssayError, IntegrityError
+from assay.core.errors import AssayError, EnvironmentFault, IntegrityError
 from assay.registry.queue import DONE, FAILED, SNAPSHOT, UPLOAD, Work, WorkQueue
+from assay.registry.tallies import VERDICT, add
 from assay.registry.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Worker:
         self, admission: Admission, index: Index, blobs: Blobs, access: HubAccess, hub_url: str | None = None
     ) -> None:
         self._admission = admission
+        self._index = index
         self._blobs = blobs
         self._queue = WorkQueue(index)
         self._uploads = Uploads(index, blobs)
@@ -50,9 +52,14 @@ class Worker:
 
         Returns:
             How many items were worked on.
+
+        Raises:
+            EnvironmentFault: others have taken this process for dead; what it was at is theirs.
         """
         count, idle = 0, LOOK_BACK_SECONDS
         while not wait(0):
+            if self._admission.lost:
+                raise EnvironmentFault("this worker was taken for dead: others do its work", hint="start it again")
             if (item := self._queue.claim(self._admission.holder, self._admission.dead)) is not None:
                 self._one(item, say)
                 count += 1
@@ -69,9 +76,12 @@ class Worker:
         try:
             vetted = self._admission.vet(self._request(item), since=item.asked_at)
         except AssayError as error:
+            if self._admission.lost:
+                return  # it is somebody else's by now
             self._queue.end(item, FAILED, "", str(error))
             say(f"{item.name}: {error}")
             return
+        add(self._index, VERDICT, vetted.verdict.decision.value)
         self._queue.end(item, DONE, vetted.verdict.decision.value, _first_reason(vetted))
         say(f"{vetted.verdict.decision.value} {item.name}")
 

@@ -10,6 +10,7 @@ import sys
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from assay.cli.logs import add_log_argument, set_up
 from assay.cli.output import add_output_arguments, print_json
 from assay.cli.settings import add_data_argument, load_settings
 from assay.core.errors import UsageError
@@ -58,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="a pull of a model that was never vetted asks for it: nothing reaches the client before its verdict",
     )
+    add_log_argument(parser)
     add_data_argument(parser)
     add_output_arguments(parser)
 
@@ -77,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
     if bool(args.tls_cert) is not bool(args.tls_key):
         raise UsageError("TLS needs both --tls-cert and --tls-key")
 
+    set_up(args.log_format)
     from assay.registry.catalog import Catalog  # noqa: PLC0415
+    from assay.registry.traces import start  # noqa: PLC0415
     from assay.server.app import create_app  # noqa: PLC0415
     from assay.server.client_settings import client_settings  # noqa: PLC0415
     from assay.server.run import Tls, bind, is_loopback_host, serve, url_of  # noqa: PLC0415
@@ -87,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
     if settings.database_url.startswith("sqlite") and not settings.data.is_dir():
         raise UsageError(f"no data directory: {settings.data}", hint="run `assay init`, or name it with --data")
+    start("assay-server")
     anonymous = args.anonymous or not (args.require_token or args.allow_host or not is_loopback_host(args.host))
     tls = Tls(args.tls_cert, args.tls_key) if args.tls_cert else None
     if tls:

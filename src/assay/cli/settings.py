@@ -13,6 +13,7 @@ from assay.core.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
+_LONGEST = 3600
 SETTINGS_KEYS = (
     "data",
     "database_url",
@@ -33,6 +34,7 @@ SETTINGS_KEYS = (
     "oidc_roles",
     "oidc_person",
     "oidc_teams",
+    "lease_seconds",
 )
 
 
@@ -58,6 +60,7 @@ class Settings:
         oidc_roles: who gets which roles, each `CLAIM=PATTERN ROLE+ROLE`; nobody else is let in.
         oidc_person: claim that names a person (default: `sub`).
         oidc_teams: claim whose values are a person's teams; empty: none.
+        lease_seconds: on PostgreSQL, how long a worker may be silent before others take its work; the same everywhere.
         trust: trust file.
         policy: policy file; None for the built-in policy.
     """
@@ -81,6 +84,7 @@ class Settings:
     oidc_roles: tuple[str, ...] = ()
     oidc_person: str = "sub"
     oidc_teams: str = ""
+    lease_seconds: float = 30.0
 
     @property
     def keys(self) -> Path:
@@ -137,6 +141,7 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         probes=_list("probes", values.get("probes", ())),
         ci_issuers=_list("ci_issuers", values.get("ci_issuers", ())),
         **_oidc(values),
+        lease_seconds=_seconds("lease_seconds", values.get("lease_seconds", 30.0)),
     )
 
 
@@ -159,6 +164,16 @@ def _switch(key: str, value: Any) -> bool:
     if str(value).lower() not in known:
         raise UsageError(f"setting {key} is neither true nor false: {value!r}")
     return known[str(value).lower()]
+
+
+def _seconds(key: str, value: Any) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"setting {key} is no number: {value!r}") from error
+    if not 1 <= seconds <= _LONGEST:
+        raise UsageError(f"setting {key} is between 1 and {_LONGEST} seconds: {value!r}")
+    return seconds
 
 
 def _user_data() -> str:

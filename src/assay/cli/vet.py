@@ -160,6 +160,7 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
         access=access,
         inspectors=inspectors,
         trust=Trust.load(settings.trust) if settings.trust.exists() else None,
+        lapse=settings.lease_seconds,
     )
 
 

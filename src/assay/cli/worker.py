@@ -8,6 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from assay.cli.logs import add_log_argument, set_up
 from assay.cli.output import add_output_arguments
 from assay.cli.settings import add_data_argument, load_settings
 
@@ -29,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hub-url", metavar="URL", help="hub that requested models are fetched from")
     parser.add_argument("--once", action="store_true", help="stop when nothing is left to do")
     parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process is no longer the parent")
+    add_log_argument(parser)
     add_data_argument(parser)
     add_output_arguments(parser)
 
@@ -38,10 +40,13 @@ def run(args: argparse.Namespace) -> int:
     from assay.admission.worker import Worker  # noqa: PLC0415
     from assay.cli.output import print_json  # noqa: PLC0415
     from assay.cli.vet import hub_access, open_admission  # noqa: PLC0415
+    from assay.registry.traces import start  # noqa: PLC0415
     from assay.store.blobs import open_blobs  # noqa: PLC0415
     from assay.store.index import Index  # noqa: PLC0415
 
+    set_up(args.log_format)
     settings = load_settings(args)
+    start("assay-worker")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -50,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         index = Index.open(settings.database_url)
         try:
             worker = Worker(admission, index, open_blobs(settings.blobs_url), access, settings.hub_url)
-            count = worker.run(_waiting(stop, args.parent), _say(quiet=args.quiet), once=args.once)
+            count = worker.run(_waiting(stop, args.parent), _say(args), once=args.once)
         finally:
             index.close()
     if args.format == "json":
@@ -65,11 +70,15 @@ def _waiting(stop: threading.Event, parent: int | None) -> Callable[[float], boo
     return wait
 
 
-def _say(*, quiet: bool) -> Callable[[str], None]:
+def _say(args: argparse.Namespace) -> Callable[[str], None]:
+    import logging  # noqa: PLC0415
+
     from assay.core.escape import printable  # noqa: PLC0415
 
     def say(text: str) -> None:
-        if not quiet:
+        if args.log_format == "json":
+            logging.getLogger("assay.worker").info("%s", printable(text, limit=2000))
+        elif not args.quiet:
             sys.stderr.write(f"assay: {printable(text, limit=2000)}\n")
             sys.stderr.flush()
 

@@ -177,9 +177,9 @@ class WorkQueue:
             row = tx.execute(select(work).where(work.c.seq == seq)).first()
         return _work(row) if row else None
 
-    def about(self, name: str, limit: int = 20) -> tuple[Work, ...]:
+    def about(self, name: str, limit: int = 20, tx: Connection | None = None) -> tuple[Work, ...]:
         """Items about a name, newest first."""
-        return self._list(select(work).where(work.c.name == name).order_by(work.c.seq.desc()).limit(limit))
+        return self._list(select(work).where(work.c.name == name).order_by(work.c.seq.desc()).limit(limit), tx)
 
     def waiting(self, limit: int = 100) -> tuple[Work, ...]:
         """What is open: running first, then in the order in which it will be taken."""
@@ -199,9 +199,9 @@ class WorkQueue:
             count, oldest = tx.execute(query).one()
         return count, parse_time(oldest) if oldest else None
 
-    def _list(self, query: Any) -> tuple[Work, ...]:
-        with self._index.reading() as tx:
-            return tuple(_work(row) for row in tx.execute(query))
+    def _list(self, query: Any, tx: Connection | None = None) -> tuple[Work, ...]:
+        with self._index.reading(tx) as connection:
+            return tuple(_work(row) for row in connection.execute(query))
 
 
 def _work(row: Row[Any]) -> Work:

@@ -22,9 +22,9 @@ from assay.core.digest import Digest
 from assay.core.errors import UsageError
 from assay.core.name import check_name
 from assay.core.snapshot import FileEntry, Origin, Snapshot
-from assay.core.verdict import format_time, parse_time
+from assay.core.verdict import Decision, format_time, parse_time
 from assay.registry.catalog import revision_id
-from assay.registry.queue import SNAPSHOT, UPLOAD, Work, WorkQueue
+from assay.registry.queue import OPEN, SNAPSHOT, UPLOAD, Work, WorkQueue
 from assay.registry.records import MAIN
 from assay.registry.rows import by_revision, newest, target
 from assay.store import log
@@ -175,6 +175,8 @@ class Uploads:
             merged = _merge(files, change)
             if not merged:
                 raise UsageError("no file would be left in the model")
+            if (again := self._again(tx, name, merged, actor)) is not None:
+                return again
             whole = not self._missing(tx, name, actor, change.put, files)
             draft = Upload(0, name, "", head, merged, None, actor, message[:_MOST_TEXT], now)
             upload = self._add(tx, draft, whole=whole)
@@ -183,6 +185,18 @@ class Uploads:
             self._index.put_snapshot(upload.snapshot(), tx)
             source = str(upload.snapshot_id)
             return upload, self._queue.ask(SNAPSHOT, source, name, asked_by=actor, reason=message, tx=tx)
+
+    def _again(self, tx: Connection, name: str, files: tuple[FileEntry, ...], actor: str) -> tuple[Upload, Work] | None:
+        """A commit that is sent again, since its answer was lost: the first one, unless it came to nothing."""
+        row = _newest(tx, name)
+        if row is None or row.actor != actor or _files(row.listing) != files:
+            return None
+        upload = _upload(row)
+        sources = {str(upload.seq), str(upload.snapshot_id)}
+        last = next((one for one in self._queue.about(name, tx=tx) if one.source in sources), None)
+        if last is None or not (last.state in OPEN or last.outcome == Decision.ADMIT.value):
+            return None
+        return upload, last
 
     def _check_room(self, tx: Connection, actor: str) -> None:
         waiting = self._queue.open_by(actor, tx)

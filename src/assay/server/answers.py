@@ -57,6 +57,9 @@ def error(
 
 def refused(request: Request, refusal: Refused) -> Response:
     """Why a name or revision is not served."""
+    target = request.scope.get("assay.target")
+    if target is not None and target.kind == "file":
+        registry_of(request).metrics.block(refusal)
     topic = f"assay {refusal.kind} {refusal.name}"
     said = f"assay: {refusal}"
     if refusal.near and not _sees(request, refusal.near):
@@ -78,12 +81,13 @@ def _sees(request: Request, name: str) -> bool:
     return visible(request.scope.get("assay.actor", NOBODY), Thing(name, teams))
 
 
-def failed(_request: Request, problem: AssayError) -> Response:
+def failed(request: Request, problem: AssayError) -> Response:
     """An error of ours or of the caller; environment and integrity problems are logged."""
     if isinstance(problem, UsageError):
         return error(400, f"assay: {problem}")
     logger.error("%s", printable(str(problem), limit=2000))
     if isinstance(problem, IntegrityError):
+        registry_of(request).metrics.integrity.inc()
         # A client retries a 500 for half a minute and then hides the reason; this one it shows at once.
         return error(403, f"assay: {problem}", GATED, warn=f"assay integrity {problem}")
     if isinstance(problem, EnvironmentFault):

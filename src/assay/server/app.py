@@ -29,6 +29,7 @@ from assay.server import (
 from assay.server.access import Access, Route
 from assay.server.guards import Guards
 from assay.server.metrics import metrics
+from assay.server.observe import Observe
 from assay.server.pages import decide, diff, lists, model, people, static
 from assay.server.state import Registry, ServerSettings, utc_now
 
@@ -65,6 +66,7 @@ ROUTES: dict[str, Route] = {
     "access-page": Route(people.access_page, _READ, "audit"),
     "static": Route(static.static, _READ, ""),
     "health": Route(own_api.health, _READ, ""),
+    "ready": Route(own_api.ready, _READ, ""),
     "metrics": Route(metrics, _READ, "metrics"),
     "attestations": Route(own_api.attestations, _READ, "browse"),
     "decisions": Route(people_api.decisions, (*_READ, "POST"), "browse", people_api.MAX_STATEMENT),
@@ -163,6 +165,7 @@ def create_app(
     app = Starlette(
         routes=[TargetRoute(kind, route.endpoint, route.methods) for kind, route in ROUTES.items()],
         middleware=[
+            Middleware(Observe, metrics=registry.metrics),
             Middleware(Guards, hosts=settings.hosts),
             Middleware(Access, registry=registry, routes=ROUTES),
         ],

@@ -75,6 +75,16 @@ def _count(most: int) -> Json:
 _OPERATIONS: tuple[tuple[str, str, str, str, list[Json], Json | None, str, Json], ...] = (
     ("/healthz", "get", "health", "Whether the index answers", [], None, "200", _object({"status": _TEXT})),
     (
+        "/readyz",
+        "get",
+        "ready",
+        "Whether index, blobs and queue answer",
+        [],
+        None,
+        "200",
+        _object(dict.fromkeys(("status", "index", "blobs", "queue"), _TEXT)),
+    ),
+    (
         "/api/assay/v1/models",
         "get",
         "models-status",

@@ -6,19 +6,24 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
-from assay.core.errors import UsageError
+from assay.core.errors import AssayError, UsageError
+from assay.core.escape import printable
 from assay.core.name import check_name
 from assay.core.verdict import parse_time
 from assay.gate.export import sign_view
 from assay.gate.stored import Store, Stored, statements_about
 from assay.registry.history import moves
 from assay.registry.people import may
+from assay.registry.queue import WorkQueue
 from assay.registry.withdrawn import withdrawn
 from assay.server.access import actor_of, model_thing
+from assay.server.answers import logger
 from assay.server.hub_api import resolve
 from assay.server.state import registry_of, target_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -31,6 +36,7 @@ def attestations(request: Request) -> Response:
     its own files.
     """
     resolved, registry = resolve(request), registry_of(request)
+    registry.metrics.fetched.inc()
     statements = statements_about(resolved.name, registry.catalog.index.statements_for(resolved.snapshot.id))
     if registry.ring is not None:
         found = Stored(resolved.name, resolved.revision, resolved.snapshot, statements)
@@ -69,6 +75,29 @@ def revoked(request: Request) -> Response:
         if may(actor, "browse", model_thing(registry, one.name))
     ]
     return JSONResponse({"revoked": found}, headers={"Cache-Control": "no-store"})
+
+
+def ready(request: Request) -> Response:
+    """`/readyz`: whether index, blobs and queue answer; 503 and which does not. The reason stands in the log alone."""
+    registry = registry_of(request)
+    parts: dict[str, Callable[[], object]] = {
+        "index": registry.catalog.index.check,
+        "blobs": registry.blobs.check,
+        "queue": WorkQueue(registry.catalog.index).depth,
+    }
+    found = {}
+    for name, check in parts.items():
+        try:
+            check()
+        except AssayError as problem:
+            logger.error("not ready: %s: %s", name, printable(str(problem), limit=2000))
+            found[name] = "failed"
+        else:
+            found[name] = "ok"
+    whole = set(found.values()) == {"ok"}
+    return JSONResponse(
+        {"status": "ok" if whole else "failed", **found}, 200 if whole else 503, headers={"Cache-Control": "no-store"}
+    )
 
 
 def health(request: Request) -> Response:

@@ -78,7 +78,9 @@ def _decide(request: Request, value: Any) -> Response:
             registry.catalog, registry.trust, envelope, registry.clock(), actor=actor_of(request), break_glass=glass
         )
     except TrustError as problem:
+        registry.metrics.signatures.labels("bad").inc()
         raise HTTPException(403, str(problem)) from problem
+    registry.metrics.signatures.labels("good").inc()
     registry.metrics.decisions.labels(taken.action).inc()
     if taken.urgent:
         registry.metrics.break_glass.inc()

@@ -126,7 +126,7 @@ class Registry:
             "sessions": Sessions(self.catalog.index),
             "logins": Logins(self.catalog.index),
             "teams": Teams(self.catalog.index),
-            "metrics": Metrics(),
+            "metrics": Metrics(self.catalog.index),
             "ledger": PullLedger(self.catalog.index),
             "limiter": Buckets(self.settings.per_minute) if self.settings.per_minute else None,
         }

@@ -44,6 +44,7 @@ _FIXED = {
     "/-/metrics": "metrics-page",
     "/-/settings": "settings-page",
     "/healthz": "health",
+    "/readyz": "ready",
     "/metrics": "metrics",
     "/api/openapi.json": "openapi",
     "/login": "login",

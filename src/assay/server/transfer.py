@@ -10,7 +10,7 @@ from urllib.parse import quote
 from anyio.to_thread import run_sync
 from starlette.responses import Response
 
-from assay.core.errors import AssayError, UsageError
+from assay.core.errors import AssayError, IntegrityError, UsageError
 from assay.core.escape import printable
 from assay.core.name import check_name
 from assay.server.answers import ENTRY_NOT_FOUND, error, logger
@@ -46,6 +46,7 @@ def file(request: Request) -> Response:
         registry.integrity.check(entry.digest, entry.size)
         return BlobResponse(registry, entry, Span(0, 0), 200, headers | {"Content-Length": str(entry.size)})
     note_pull(request, resolved, entry)
+    registry.metrics.pulls.labels("ADMIT").inc()
     url = registry.blobs.presigned_url(entry.digest, registry.settings.presign_seconds)
     if url is not None:
         return Response(status_code=302, headers=headers | {"Location": url, "Cache-Control": "no-store"})
@@ -120,6 +121,8 @@ class BlobResponse(Response):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except AssayError as problem:
+            if isinstance(problem, IntegrityError):
+                self._registry.metrics.integrity.inc()
             # Returning before the announced length was sent makes the server cut the connection.
             logger.error("broke off %s: %s", printable(self._entry.path), printable(str(problem)))
         finally:

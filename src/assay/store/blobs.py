@@ -89,6 +89,14 @@ class Blobs:
         """
         return self.put(read_file(path), expect=expect)
 
+    def check(self) -> None:
+        """Ask the store something.
+
+        Raises:
+            EnvironmentFault: it does not answer, or its directory is not there.
+        """
+        self._storage.check()
+
     def has(self, digest: Digest) -> bool:
         """Whether the blob is there (its content is not read)."""
         return self._storage.size(digest) is not None

@@ -79,6 +79,15 @@ class Index:
         """Close all connections."""
         self.engine.dispose()
 
+    def check(self) -> None:
+        """Ask the database something.
+
+        Raises:
+            EnvironmentFault: it does not answer.
+        """
+        with self.reading() as tx:
+            tx.execute(select(1)).one()
+
     @contextmanager
     def transaction(self, tx: Connection | None = None) -> Iterator[Connection]:
         """A writing transaction, alone among all processes; `tx` itself when one is given."""

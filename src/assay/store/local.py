@@ -10,7 +10,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore
 
-from assay.core.errors import ContentError
+from assay.core.errors import ContentError, EnvironmentFault
 from assay.store.incoming import CHUNK, Incoming, disk_fault, remove_stale, sync_directory
 from assay.store.layout import STREAM_CHUNK, check_expected, damaged, key, missing, store_fault
 
@@ -37,6 +37,12 @@ class LocalStorage:
             digest = incoming.finish()
             check_expected(digest, expect)
             return digest, incoming.size, self._name(store, incoming, digest)
+
+    def check(self) -> None:
+        """The directory can be read and written; nothing stored yet is fine where it can be made."""
+        there = self.root if self.root.exists() else self.root.parent
+        if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+            raise EnvironmentFault(f"blobs: {there} can't be used", hint="check that it is mounted, and permissions")
 
     def _name(self, store: LocalStore, incoming: Incoming, digest: Digest) -> bool:
         final = self.path(digest)

@@ -46,6 +46,10 @@ class RemoteStorage:
             raise store_fault(error) from error
         self._prepared = False
 
+    def check(self) -> None:
+        """The store answers a question about an object that is not there."""
+        self.size(Digest.of(b"assay: is anybody there?"))
+
     def put(self, chunks: Iterable[bytes], expect: Digest | None) -> tuple[Digest, int, bool]:
         """As `Blobs.put`, and whether the object is new.
 
