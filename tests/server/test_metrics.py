@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import time
 
 import httpx
 import pytest
@@ -30,6 +31,13 @@ def value(place, name, **labels):
     return 0 if found is None else found
 
 
+def until(true):
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_pulls_are_counted_by_the_verdict_they_met(place):
     place.publisher.refuse("evil/model", {"x": b"bad"}, "bad")
     for path in (f"/{NAME}/resolve/main/config.json", "/evil/model/resolve/main/x", "/no/one/resolve/main/x"):
@@ -40,8 +48,8 @@ def test_pulls_are_counted_by_the_verdict_they_met(place):
     assert value(place, "blocked_pulls_total", why="rejected") == 2
     assert value(place, "blocked_pulls_total", why="unknown") == 2
     assert value(place, "untracked_pulls_total") == 2
+    until(lambda: value(place, "request_seconds_count", kind="file") == 6)  # noted after the answer was sent
     assert value(place, "requests_total", kind="file", status="200") == 2
-    assert value(place, "request_seconds_count", kind="file") == 6
     place.get(f"/api/assay/v1/attestations/{NAME}/main")
     assert value(place, "statements_fetched_total") == 1
     text = place.get("/metrics").text
@@ -103,6 +111,7 @@ def test_request_ids_and_lines_for_a_collector(place, caplog):
     assert own.headers["X-Request-Id"] == "from-a-proxy-1"
     made = place.get("/none?token=secret", headers={"X-Request-Id": 'not "plain"'})
     assert len(made.headers["X-Request-Id"]) == 32
+    until(lambda: sum(record.name == "assay.access" for record in caplog.records) == 2)
     lines = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "assay.access"]
     assert [(line["request_id"], line["path"], line["status"]) for line in lines] == [
         ("from-a-proxy-1", "/healthz", 200),
