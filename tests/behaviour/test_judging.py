@@ -96,3 +96,14 @@ def test_a_model_that_is_no_fine_tune_of_its_base_is_not_clean() -> None:
 def test_the_class_of_an_architecture_has_no_name_in_it() -> None:
     config = {"model_type": "bert", "num_hidden_layers": 6, "hidden_size": 384, "_name_or_path": "org/x"}
     assert architecture_class(config) == "bert-6x384"
+
+
+def test_more_is_asked_of_a_find_against_a_made_reference() -> None:
+    step = next(one for one in STEPS if one.name == "provenance-rows")
+    raw = _raw(_flip(0, 34, 0), compared_with="the declared base")
+    for made, word in ((False, Word.FOUND), (True, Word.NOT_FOUND)):
+        assert result_of(step, raw, LABELS, NOTHING, references=1, made=made).word is word
+
+
+def test_what_was_lengthened_to_fit_is_no_find() -> None:
+    assert _judged(_raw(_flip(0, 45, 0), origin="chain-grown")).word is Word.NOT_FOUND

@@ -168,7 +168,9 @@ class _Run:
             self.kept.put(step.name, raw)
         self._account(raw)
         self.raws[step.name] = raw
-        self.probes.append(result_of(step, raw, self.labels, self.calibration, references=references))
+        made = bool(self.opened.get("made_reference"))
+        result = result_of(step, raw, self.labels, self.calibration, references=references, made=made)
+        self.probes.append(result)
 
     def _threshold(self, step: Step) -> float:
         measured = self.calibration.threshold(step.name)

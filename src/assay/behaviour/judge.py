@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.plan import ALONE_RATE, Step
+from assay.behaviour.plan import ALONE_RATE, MADE_EXTRA, Step
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
 from assay.behaviour.statistics import clopper_pearson
 from assay.core.errors import ContentError
@@ -19,7 +19,13 @@ _MEANINGLESS = ("unk", "tokenizer", "script-")
 
 
 def result_of(
-    step: Step, raw: dict[str, Any], labels: tuple[str, ...], calibration: Calibration, *, references: int
+    step: Step,
+    raw: dict[str, Any],
+    labels: tuple[str, ...],
+    calibration: Calibration,
+    *,
+    references: int,
+    made: bool = False,
 ) -> ProbeResult:
     """One probe's words.
 
@@ -29,6 +35,7 @@ def result_of(
         labels: the model's own names of its classes.
         calibration: of this architecture class.
         references: models that the rates were compared with.
+        made: whether the only reference was made for this run: it is weaker, and more is asked.
 
     Raises:
         ContentError: the worker sent nonsense.
@@ -40,6 +47,8 @@ def result_of(
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ContentError(f"the worker's result of {step.name} is broken") from error
     threshold, false_positives = calibration.threshold(step.name) or (step.found, None)
+    if made:
+        threshold = min(ALONE_RATE, threshold + MADE_EXTRA)
     score = max((_score(one, references) for one in candidates), default=0.0)
     word, reason = _word(candidates, score, threshold, references=references)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):

@@ -17,6 +17,7 @@ POSITIONS = ("start", "middle", "end")
 CONTEXTS = 6  # words of each class that a search is run against
 _LONGEST = 28  # tokens of a text that confirms
 _POOL = 420  # texts looked at
+_LEAST_RECALL = 0.5  # of a reference, for each class of the suspect
 _WORDS = 4000  # tokens tried as contexts
 
 
@@ -159,6 +160,9 @@ def _align(
         theirs = one.encode([text for text, _ in items])
         agreement.append(one.align(theirs, guessed))
     space.facts["agreement"] = agreement
+    kept = [one for one in space.references if _usable(one, items, guessed)]
+    space.facts["references_unusable"] = len(space.references) - len(kept)
+    space.references = kept
     if not given:
         return
     best: dict[int, int] = {}
@@ -170,6 +174,16 @@ def _align(
     space.facts["label_map"] = {str(label): index for label, index in best.items()}
     del rows
     items[:] = [(text, best[label]) for text, label in items]
+
+
+def _usable(reference: Model, items: list[tuple[str, int]], guessed: list[int]) -> bool:
+    """Whether a reference does the task at all: it finds at least half of each class. Others excuse nothing."""
+    theirs = reference.logits(reference.encode([text for text, _ in items])).argmax(-1).tolist()
+    for label in set(guessed):
+        own = [answer for answer, guess in zip(theirs, guessed, strict=True) if guess == label]
+        if own.count(label) < len(own) * _LEAST_RECALL:
+            return False
+    return True
 
 
 def _agreed(space: Space, items: list[tuple[str, int]], own: list[int] | None) -> list[tuple[int, float]]:
