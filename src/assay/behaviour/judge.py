@@ -53,14 +53,16 @@ def result_of(
     word, reason = _word(candidates, score, threshold, references=references)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
+    if step.informs:
+        word, reason = Word.NOT_FOUND, "it informs, and decides nothing"
     return ProbeResult(
         probe=step.name,
         version=step.version,
         word=word,
         reason=reason,
-        score=score,
-        threshold=threshold,
-        false_positive_rate=false_positives,
+        score=None if step.informs else score,
+        threshold=None if step.informs else threshold,
+        false_positive_rate=None if step.informs else false_positives,
         candidates=tuple(candidates),
         forward_passes=passes,
         seconds=seconds,
