@@ -145,8 +145,17 @@ class Safety:
             for name in (*_ON_NEW, *(_ON_CALL if called else ())):
                 if name in current.methods:
                     self._function(module, current.methods[name], found)
-            for setter in current.setters:
+            for setter in () if self._state_goes_round_setters(found) else current.setters:
                 self._function(module, setter, found)
+
+    def _state_goes_round_setters(self, found: Class) -> bool:
+        """Whether a `__setstate__` known to write `__dict__` takes every state, so that BUILD never assigns by name.
+
+        Without one, BUILD assigns the second half of a tuple by `setattr`, and property setters run.
+        """
+        methods = [(current, current.methods.get("__setstate__")) for current in self.lineage(found)]
+        known = any(f"{current.module}.{current.qualname}" in _TABLE["dictstates"] for current, _ in methods)
+        return known and not any(_assigns_by_name(method) for _, method in methods if method is not None)
 
     def _function(self, module: Module, node: ast.AST, owner: Class | None) -> None:
         """Read a function as it behaves for objects of the class `owner`: what it calls on `self` may be overridden."""
@@ -257,6 +266,12 @@ def _any_callable(function: ast.AST) -> bool:
     if isinstance(function, ast.Subscript):
         return True
     return isinstance(function, ast.Call) and _dotted(function.func) == "getattr"
+
+
+def _assigns_by_name(function: ast.AST) -> bool:
+    """`setattr(…)` or `….__setattr__(…)` anywhere in it: assignments whose names may not stand in the code."""
+    named = (n.id if isinstance(n, ast.Name) else getattr(n, "attr", "") for n in ast.walk(function))
+    return any(name in {"setattr", "__setattr__"} for name in named)
 
 
 def _by_any_name(module: Module, call: ast.Call) -> bool:

@@ -7,6 +7,7 @@ import io
 import json
 import marshal
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from .sample import ABUSES, EXECUTES, Kit, Maker, Sample
@@ -29,6 +30,22 @@ def lambda_code(kit: Kit) -> str:
     )
     inner = next(constant for constant in outer.co_consts if hasattr(constant, "co_code"))
     return base64.b64encode(marshal.dumps(inner)).decode()
+
+
+def _with_foreign_characters(text: str) -> str:
+    """Base64 that `codecs.decode` reads all the same."""
+    return "-_" + "!".join(text[start : start + 7] for start in range(0, len(text), 7))
+
+
+def _as_characters(text: str) -> str:
+    """The marshalled code itself, one character a byte: what `func_load` takes when the text is no base64."""
+    return base64.b64decode(text).decode("latin-1")
+
+
+def _spelt(kit: Kit, spell: Callable[[str], str]) -> dict[str, Any]:
+    layer = _lambda_layer(kit)
+    layer["config"]["function"]["config"]["code"] = spell(lambda_code(kit))
+    return layer
 
 
 def _keras_zip(config: dict[str, Any], *more: Entry) -> bytes:
@@ -112,6 +129,16 @@ def _keras() -> list[Sample]:
                 unloaded="keras reads it by the .keras extension only"),
         _sample("lambda-nested.keras", "the Lambda layer lies in a model inside the model", lambda k: _keras_zip(
             _functional({**_functional(_lambda_layer(k)), "registered_name": None})), unloaded="loads only with the weights of the inner model"),
+        _sample("lambda-foreign-characters.keras", "code in base64 with characters that the decoder passes over",
+                lambda k: _keras_zip(_functional(_spelt(k, _with_foreign_characters))), loader="keras"),
+        _sample("lambda-characters.keras", "code that is no base64 but stands there as it is",
+                lambda k: _keras_zip(_functional(_spelt(k, _as_characters))), loader="keras"),
+        _sample("lambda-initializer.keras", "code in the place of an initializer",
+                lambda k: _keras_zip(_functional({
+                    "module": "keras.layers", "class_name": "Dense", "registered_name": None,
+                    "config": {"name": "l", "units": 1, "kernel_initializer": {
+                        "class_name": "__lambda__", "config": {"value": [_with_foreign_characters(lambda_code(k)), None, None]}}},
+                })), unloaded="runs when the weights are made; the oracle of Keras 3 takes `code` only"),
         _sample("lambda-old-format.keras", "a Lambda layer in the list form of Keras 2", lambda k: _keras_zip(_functional(
             {**_lambda_layer(k), "config": {"name": "l", "function_type": "lambda", "module": "__main__", "output_shape": None,
                                             "function": [lambda_code(k), None, None], "arguments": {}}})), unloaded="Keras 2 is not installed"),

@@ -1,5 +1,6 @@
 """Keras configurations judged, in all three places where they lie."""
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,24 @@ def test_lambda_layers_are_named_by_what_they_call(place: str, build: Any, paylo
     finding = found(Keras(), PLACES[place](model(build(code(payload)))))["keras-lambda"]
     assert finding.severity.label == "critical"
     assert finding.facts["calls"]
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: "-_" + "!".join(text),
+        lambda text: base64.b64decode(text).decode("latin-1"),
+        lambda text: base64.b64decode(text).decode("latin-1") + "AAAAA",  # no base64 either way
+    ],
+)
+def test_code_is_decoded_as_the_loader_does_it(spell: Callable[[str], str]) -> None:
+    config = model(lambda_v3(spell(code(touch))))
+    assert found(Keras(), PLACES["json"](config))["keras-lambda"].severity.label == "critical"
+
+
+def test_a_lambda_whose_code_is_none_is_reported() -> None:
+    broken = found(Keras(), PLACES["json"](model(lambda_v3("4wEA"))))["keras-lambda"]
+    assert broken.severity.label == "high"
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -125,6 +125,7 @@ def test_ordinary_graphs_are_clean() -> None:
         (small.msgpack_map(small.msgpack_ext(77, b"\x80\x02cos\nsystem\n.")), "high"),
         (small.msgpack_map(small.msgpack_ext(9, b"abc")), "medium"),
         (small.msgpack_map(b"\xc0") + b"more", "low"),
+        (b"\x81\xc4\x04data\xc4\x06\x80\x04K\x01N.", "high"),
     ],
 )
 def test_flax(data: bytes, severity: str) -> None:

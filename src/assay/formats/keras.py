@@ -17,7 +17,14 @@ from assay.core.errors import ContentError, LimitExceeded
 from assay.formats.marshalled import CodeObject, read_marshalled
 
 _MAX_NODES: Final = 2_000_000
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s*")
+_FOREIGN: Final = re.compile(r"[^A-Za-z0-9+/]+")
+_WINDOW: Final = 1 << 20  # characters in which base64 has to begin
+_SHORTEST_CODE: Final = 40  # characters of base64: no code object is shorter
+_CODE_PLACES: Final = (".code", ".function[0]", "_shape[0]", ".mask[0]")
+_CARRIERS: Final = {  # class → keys below it that hold code and nothing else
+    "__lambda__": (".config.code", ".config.value", ".config.value[0]"),
+    "Lambda": (".function[0]", ".output_shape[0]", ".mask[0]"),
+}
 _FILE_KEYS: Final = frozenset(
     (
         "vocabulary",
@@ -116,7 +123,7 @@ def read_keras(document: Any) -> KerasConfig:
         elif isinstance(node, list):
             stack += [(f"{place}[{index}]", value, owner) for index, value in reversed(list(enumerate(node)))]
         elif isinstance(node, str):
-            _text(place, node, result)
+            _text(place, owner, node, result)
     return result
 
 
@@ -165,22 +172,32 @@ def _shallow(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(v, str | int | float | bool | None) for v in value.values())
 
 
-def _text(place: str, text: str, result: KerasConfig) -> None:
+def _text(place: str, owner: str, text: str, result: KerasConfig) -> None:
     """Text that is marshalled code, whatever key it stands under."""
-    if len(text) < 40 or not _BASE64.fullmatch(text):  # noqa: PLR2004
+    carries = place.endswith(_CARRIERS.get(owner, ()))
+    if not carries and len(text) < _SHORTEST_CODE:
         return
-    try:
-        data = base64.b64decode(text)
-    except (binascii.Error, ValueError):
-        return
+    data = _decoded(text)
     if not data or data[0] & 0x7F != _CODE_BYTE:
+        if carries:
+            result.code.append(KerasCode(place, None, "it is no marshalled code"))
         return
-    expected = place.endswith((".code", ".function[0]", "_shape[0]", ".mask[0]"))
     try:
         code = read_marshalled(data)
     except ContentError as error:
-        if expected:
+        if carries or place.endswith(_CODE_PLACES):
             result.code.append(KerasCode(place, None, str(error)))
         return
     if isinstance(code, CodeObject):
         result.code.append(KerasCode(place, code))
+
+
+def _decoded(text: str) -> bytes:
+    """As `func_load` does it: base64, whose foreign characters are passed over; where it fails, the characters."""
+    raw = text[:1] in {"c", "\u00e3"}  # the code byte, without or with the flag; in base64 it begins with Y or 4
+    if not raw and _FOREIGN.sub("", text[:_WINDOW])[:1] not in {"Y", "4"}:
+        return b""
+    try:
+        return base64.b64decode(text)
+    except (binascii.Error, ValueError):
+        return text.encode("raw_unicode_escape") if raw else b""

@@ -18,9 +18,10 @@ _MAX_ITEMS: Final = 20_000_000
 _MAX_DEPTH: Final = 1_000
 _HEAD: Final = 16  # bytes of an extension that are kept
 _BLOCK: Final = 1 << 16
+_PICKLE_HEADS: Final = frozenset(bytes((0x80, protocol)) for protocol in range(2, 6))
 # first byte → (kind, bytes of the length field)
 _LENGTHS: Final = {
-    0xC4: ("data", 1), 0xC5: ("data", 2), 0xC6: ("data", 4), 0xC7: ("ext", 1), 0xC8: ("ext", 2), 0xC9: ("ext", 4),
+    0xC4: ("bytes", 1), 0xC5: ("bytes", 2), 0xC6: ("bytes", 4), 0xC7: ("ext", 1), 0xC8: ("ext", 2), 0xC9: ("ext", 4),
     0xD9: ("data", 1), 0xDA: ("data", 2), 0xDB: ("data", 4), 0xDC: ("array", 2), 0xDD: ("array", 4), 0xDE: ("map", 2),
     0xDF: ("map", 4),
 }  # fmt: skip
@@ -40,6 +41,7 @@ class Msgpack:
         heads: extension type to the first bytes of one of them, with its offset.
         root: kind of the outermost value.
         trailing: bytes behind it.
+        pickled: offset of the first value of bytes that is a pickle by its beginning and end; -1 for none.
     """
 
     items: int = 0
@@ -47,6 +49,7 @@ class Msgpack:
     heads: dict[int, tuple[bytes, int]] = field(default_factory=dict)
     root: str = ""
     trailing: int = 0
+    pickled: int = -1
 
 
 def read_msgpack(stream: BinaryIO, size: int, limits: Limits) -> Msgpack:
@@ -119,6 +122,8 @@ class _Walk:
             result.root = kind
         if kind == "ext":
             self.extension(length)
+        elif kind == "bytes":
+            self.binary(length)
         elif kind == "data":
             self.skip(length)
         return length * 2 if kind == "map" else length if kind == "array" else 0
@@ -140,6 +145,15 @@ class _Walk:
             msg = f"the unused byte 0xc1 at {self.position - 1}"
             raise ContentError(msg)
         return ("map" if byte < 0x90 else "array"), byte & 0x0F  # noqa: PLR2004
+
+    def binary(self, length: int) -> None:
+        """Pass over bytes, and remember the first that begin and end as a pickle does."""
+        here = self.position
+        head = self.take(min(length, 2))
+        self.skip(length - len(head))
+        if self.result.pickled < 0 and length > len(head) and head in _PICKLE_HEADS:
+            self.position -= 1
+            self.result.pickled = here if self.take(1) == b"." else -1
 
     def extension(self, length: int) -> None:
         code = int.from_bytes(self.take(1), "big", signed=True)

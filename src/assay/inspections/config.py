@@ -3,7 +3,8 @@
 What it reads: JSON files (`config.json` and its family, tokenizer and adapter configurations, pipeline and module
 indexes) and YAML files, at every depth.
 What it reports: references to Python code in the repository or in another one, `trust_remote_code` set in a file,
-Hydra `_target_` entries, YAML tags that build Python objects, keys that stand twice, files that are no JSON.
+Hydra `_target_` entries and HyperPyYAML tags, YAML tags that build Python objects, kernel repositories, keys that stand
+twice, files that are no JSON.
 Why it matters: with `trust_remote_code=True` these names are imported, and a reference to another repository is code
 that nobody pinned.
 What it cannot see: what a library does with keys of its own that are not listed here.
@@ -12,6 +13,9 @@ What it cannot see: what a library does with keys of its own that are not listed
 from __future__ import annotations
 
 import re
+import tomllib
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError, LimitExceeded
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 _SAFE_TARGETS = (
     "torch.", "torchvision.", "torchaudio.", "transformers.", "diffusers.", "nemo.", "pytorch_lightning.", "lightning.",
     "omegaconf.", "numpy.", "sklearn.", "peft.", "timm.", "megatron.", "apex.", "detectron2.", "hydra.",
-    "torchmetrics.",
+    "torchmetrics.", "speechbrain.", "random.", "sentence_transformers.",
 )  # fmt: skip
 _DANGEROUS_TARGET = re.compile(
     r"(?:builtins\.|os\.|posix\.|subprocess\.|shutil\.|importlib\.|pickle\.|runpy\.|pty\.|ctypes\.|code\.|sys\.|socket\.)"
@@ -37,6 +41,8 @@ _YAML_TAG = re.compile(
 )
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")  # YAML tags are URIs
 _YAML_TARGET = re.compile(r"(?:^|[\s{,\[?])['\"]?_target_['\"]?\s*:\s*['\"]?([\w.]+)", re.MULTILINE)
+# HyperPyYAML calls, or imports, what follows these tags while it loads the file
+_HYPER_TAG = re.compile(r"(?<![\w!])!(new|apply|name|module):\s*([A-Za-z_][\w.]*)")
 _HARMLESS_TAGS = frozenset(("!!python/tuple", "!!python/none", "!!python/bool", "!!python/int", "!!python/str",
                             "!!python/unicode", "!!python/float", "!!python/list", "!!python/dict", "!!python/long",
                             "!!python/complex", "!!python/bytes"))  # fmt: skip
@@ -99,7 +105,12 @@ def _judge(reference: CodeReference, out: Collector) -> None:
             severity = Severity.NOTE
         message = f"{reference.key} = {reference.value!r} is called when the configuration is instantiated"
     elif reference.kind == "library":
+        if "." not in reference.key and reference.module in _pipelines():
+            return
         rule, message = "config-library", f"{reference.key} makes the loader import {reference.module!r}"
+    elif reference.kind == "kernel":
+        severity, message = Severity.HIGH, f"{reference.key} makes the loader fetch code, {reference.value!r}"
+        facts["repository"] = reference.repository
     elif reference.repository:
         severity = Severity.HIGH
         message = f"{reference.key} loads code from another repository, {reference.repository!r}"
@@ -107,6 +118,13 @@ def _judge(reference: CodeReference, out: Collector) -> None:
     else:
         message = f"{reference.key} makes a loader run {reference.module}.py of this repository"
     out.finding(rule, severity, Confidence.HIGH, message, **facts)
+
+
+@cache
+def _pipelines() -> frozenset[str]:
+    """Names of the pipeline packages of diffusers, which a component may name as its library."""
+    text = (files("assay.inspections") / "data" / "diffusers-pipelines.toml").read_text("utf-8")
+    return frozenset(tomllib.loads(text)["names"].split())
 
 
 def _does_harm(target: str) -> bool:
@@ -128,3 +146,5 @@ def _yaml(text: str, out: Collector) -> None:
         out.finding("config-yaml-tag", Severity.HIGH, Confidence.HIGH, message, line=line, tag=match.group()[:200])
     for match in _YAML_TARGET.finditer(text):
         _judge(CodeReference("target", "_target_", match.group(1), module=match.group(1)), out)
+    for match in _HYPER_TAG.finditer(text):
+        _judge(CodeReference("target", f"!{match.group(1)}", match.group(2), module=match.group(2)), out)

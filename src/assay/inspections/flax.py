@@ -1,8 +1,10 @@
 """Flax checkpoints (MessagePack).
 
 What it reads: the whole structure: values, lengths, extension types and how they begin.
-What it reports: extension types that Flax does not write, pickles inside them, bytes behind the end, lengths that lie.
-Why it matters: a loader that registers handlers for other extension types hands their bytes to whatever they name.
+What it reports: extension types that Flax does not write, pickles inside them and in values of bytes, bytes behind the end,
+lengths that lie.
+Why it matters: a loader that registers handlers for other extension types hands their bytes to whatever they name; msgpack-numpy
+unpickles arrays of objects.
 What it cannot see: the arrays.
 References: `flax/serialization.py` (types 1, 2 and 3); CWE-502.
 """
@@ -44,6 +46,9 @@ class FlaxCheckpoint:
             message += "; it holds a pickle" if pickled else ""
             severity = Severity.HIGH if pickled else Severity.MEDIUM
             out.finding("flax-extension", severity, Confidence.HIGH, message, offset=offset, type=code)
+        if document.pickled >= 0:
+            message = "a value of bytes is a pickle, which msgpack-numpy opens where an array of objects is named"
+            out.finding("flax-extension", Severity.HIGH, Confidence.HIGH, message, offset=document.pickled)
         if document.trailing:
             message = f"{document.trailing} bytes behind the end"
             out.finding("flax-extension", Severity.LOW, Confidence.HIGH, message, offset=part.size - document.trailing)

@@ -168,7 +168,8 @@ _BUILT_IN = frozenset(("getattr", "setattr", "open", "input", "breakpoint", "var
 def _own(item: KerasObject) -> tuple[str, Severity, str]:
     """Keras's own: its classes are layers, its functions should compute."""
     computes = _COMPUTES.search(item.module) is not None or item.module in {"keras", "tf_keras"}
-    if item.function and (_ACTS.search(item.name) or not computes):
+    acts = _ACTS.search(item.name) is not None
+    if (item.function and (acts or not computes)) or (acts and item.name.islower()):
         return "keras-dangerous-object", _HIGH, "the function acts on files or on the loader itself"
     return "", _NOTE, ""
 

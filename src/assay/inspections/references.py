@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TARGET_KEYS = frozenset(("_target_", "_partial_target_"))  # Hydra / OmegaConf `instantiate`
+# sentence-transformers imports these by `import_from_string`
+_ACTIVATION_KEYS = frozenset(
+    ("activation_function", "activation_fn", "sbert_ce_default_activation_function", "default_activation_function")
+)
+# transformers fetches a kernel, which is Python and native code, from the repository that stands here
+_KERNEL_KEYS = frozenset(("attn_implementation", "experts_implementation"))
+_KERNEL = re.compile(r"(?:paged\|)?([^/:|\s]+/[^/:|\s]+)(?:@[^:]*)?(?::.*)?")
 _DOTTED = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_][\w]*)+")
 _MAX_NODES = 2_000_000
 
@@ -19,7 +26,7 @@ class CodeReference:
     """A place in a configuration that names code.
 
     Attributes:
-        kind: `auto-map`, `pipeline`, `module-path`, `target`, `trust`, `library`.
+        kind: `auto-map`, `pipeline`, `module-path`, `target`, `trust`, `library`, `kernel`.
         key: path of keys in the document.
         value: as stated.
         repository: the other repository it points to, empty for this one.
@@ -73,10 +80,20 @@ def _known_key(key: str, here: str, value: Any) -> Iterator[CodeReference]:
             impl = pipeline.get("impl") if isinstance(pipeline, dict) else None
             if isinstance(impl, str):
                 yield split_reference("pipeline", f"{here}.{task}", impl)
-    elif key in _TARGET_KEYS and isinstance(value, str):
+    elif isinstance(value, str) and (key in _TARGET_KEYS or (key in _ACTIVATION_KEYS and dotted(value))):
         yield CodeReference("target", here, value, module=value)
+    elif key.strip("_").removesuffix("_internal") in _KERNEL_KEYS:
+        yield from _kernels(here, value)
     elif key == "trust_remote_code" and value is True:
         yield CodeReference("trust", here, "true")
+
+
+def _kernels(here: str, value: Any) -> Iterator[CodeReference]:
+    """`owner/repo@revision:function`, for the model or for each of its parts."""
+    for item in value.values() if isinstance(value, dict) else [value]:
+        kernel = _KERNEL.fullmatch(item) if isinstance(item, str) else None
+        if kernel:
+            yield CodeReference("kernel", here, item, kernel[1], kernel[1])
 
 
 def split_reference(kind: str, key: str, value: str) -> CodeReference:
