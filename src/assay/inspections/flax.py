@@ -1,10 +1,10 @@
 """Flax checkpoints (MessagePack).
 
 What it reads: the whole structure: values, lengths, extension types and how they begin.
-What it reports: extension types that Flax does not write, pickles inside them and in values of bytes, bytes behind the end,
-lengths that lie.
-Why it matters: a loader that registers handlers for other extension types hands their bytes to whatever they name; msgpack-numpy
-unpickles arrays of objects.
+What it reports: extension types that Flax does not write, pickles inside them and in values of bytes, bytes behind the
+end, lengths that lie.
+Why it matters: a loader that registers handlers for other extension types hands their bytes to whatever they name;
+msgpack-numpy unpickles arrays of objects.
 What it cannot see: the arrays.
 References: `flax/serialization.py` (types 1, 2 and 3); CWE-502.
 """
