@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from assay.admission import worker
 from assay.admission.request import HubAccess
 from assay.admission.worker import Worker
 from assay.core.errors import EnvironmentFault
 from assay.core.verdict import Decision
 from assay.registry.queue import DONE, FAILED, HUB, SNAPSHOT, WorkQueue
+from assay.registry.stale import REVETTING
 from tests.admission.test_spine_killed import POINTS
-from tests.admission.world import World, make_model
+from tests.admission.world import Reader, World, make_model
 from tests.simulators.hub import HubSimulator
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +61,32 @@ def test_what_lies_in_the_store_is_vetted_again(tmp_path):
     done = WorkQueue(world.index).get(item.seq)
     assert (done.state, done.outcome) == (DONE, "ADMIT")
     assert [one.revision for one in world.catalog.revisions("org/model")] == [first.revision]
+
+
+def test_a_worker_looks_by_itself_for_what_other_rules_vetted(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    world = World(tmp_path / "data")
+    first = world.vet(make_model(tmp_path / "model"))
+    queue, access, said = WorkQueue(world.index), HubAccess(), []
+    monkeypatch.setattr(worker, "FIRST_LOOK_SECONDS", 0.0)
+
+    def run(seconds):
+        with world.admission(access=access) as admission:
+            made = Worker(admission, world.index, world.blobs, access, revet_seconds=seconds)
+            made.run(never, said.append, once=True)
+
+    run(3600)
+    assert queue.about("org/model") == ()  # nothing changed
+    monkeypatch.setattr(Reader, "version", "another")
+    run(0)
+    assert queue.about("org/model") == ()  # switched off
+    run(3600)
+    (item,) = queue.about("org/model")
+    assert (item.source, item.asked_by) == (str(first.snapshot.id), REVETTING)
+    assert "another version" in said[-1]
+    queue.end(item, FAILED, "", "it could not be read")
+    run(3600)
+    assert len(queue.about("org/model")) == 1  # still stale, but not over and over within a day
 
 
 def test_a_blob_that_was_changed_meanwhile_is_no_verdict(tmp_path):

@@ -33,6 +33,12 @@ OURS = {
     "teams",
     "audit",
     "access",
+    "alerts",
+    "requests",
+    "request",
+    "refs-history",
+    "revoked",
+    "pulls",
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -35,7 +35,7 @@ from assay.registry.inventory import Inventory
 from assay.registry.lineage_record import record_admission
 from assay.registry.records import MAIN
 from assay.registry.rows import refuse_revoked
-from assay.registry.stale import queue_stale, stale
+from assay.registry.stale import queue_stale, rested, stale
 from assay.sources.directory import fetch_directory
 from assay.sources.hub import HubRef, fetch_hub
 from assay.store.index import BlobFiles
@@ -199,10 +199,11 @@ class Admission:
         made = (item() if callable(item) else item for item in self._inspectors)
         return [f"{item.name} {item.version}" for item in made]
 
-    def queue_stale(self, now: datetime) -> tuple[Stale, ...]:
-        """Queue all served models whose verdict rests on another policy or other inspectors than these."""
+    def queue_stale(self, now: datetime, rest: timedelta | None = None) -> tuple[Stale, ...]:
+        """Queue served models vetted by another policy or other inspectors, unless that was asked within `rest`."""
         made = (item() if callable(item) else item for item in self._inspectors)
         found = stale(self._catalog, self._policy.digest, {item.name: item.version for item in made}, now)
+        found = rested(self._catalog, found, now - rest) if rest else found
         queue_stale(self._catalog, found, now)
         return found
 

@@ -6,6 +6,8 @@ item belongs to the lease of the process that took it, and an admission resumes 
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from assay.admission.ingest import ingest
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from assay.store.index import Index
 
 POLL_SECONDS: Final = 1.0  # how often an idle worker looks into the queue
+FIRST_LOOK_SECONDS: Final = 60.0  # after its start, a worker looks for the first time for models to vet again
+REST: Final = timedelta(days=1)  # a model that was queued for re-vetting is not queued again for so long
 LOOK_BACK_SECONDS: Final = 10.0  # how often it looks for admissions that nobody is at any more
 
 
@@ -32,7 +36,14 @@ class Worker:
     """Works through the queue with one open admission."""
 
     def __init__(
-        self, admission: Admission, index: Index, blobs: Blobs, access: HubAccess, hub_url: str | None = None
+        self,
+        admission: Admission,
+        index: Index,
+        blobs: Blobs,
+        access: HubAccess,
+        hub_url: str | None = None,
+        *,
+        revet_seconds: float = 0.0,
     ) -> None:
         self._admission = admission
         self._index = index
@@ -41,6 +52,8 @@ class Worker:
         self._uploads = Uploads(index, blobs)
         self._access = access
         self._hub_url = hub_url
+        self._revet_seconds = revet_seconds
+        self._next_look = time.monotonic() + FIRST_LOOK_SECONDS
 
     def run(self, wait: Callable[[float], bool], say: Callable[[str], None], *, once: bool = False) -> int:
         """Work until told to stop.
@@ -67,10 +80,24 @@ class Worker:
             if idle >= LOOK_BACK_SECONDS:
                 idle = 0.0
                 self._carry_on(say)
+            self._look(say)
             if once or wait(POLL_SECONDS):
                 break
             idle += POLL_SECONDS
         return count
+
+    def _look(self, say: Callable[[str], None]) -> None:
+        """Queue what other rules or another policy vetted, when it is time to."""
+        if not self._revet_seconds or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + self._revet_seconds
+        try:
+            found = self._admission.queue_stale(datetime.now(UTC), REST)
+        except AssayError as error:
+            say(f"re-vetting: {error}")
+            return
+        if found:
+            say(f"{len(found)} served models are vetted again: {found[0].why}")
 
     def _one(self, item: Work, say: Callable[[str], None]) -> None:
         try:

@@ -14,6 +14,7 @@ from assay.cli.logs import add_log_argument, set_up
 from assay.cli.output import add_output_arguments, print_json
 from assay.cli.settings import add_data_argument, load_settings
 from assay.core.errors import UsageError
+from assay.core.limits import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +111,8 @@ def run(args: argparse.Namespace) -> int:
                 hub=bool(settings.hub_url),
                 vet_through=args.vet_through,
                 break_glass=glass,
+                upload_file=int(settings.upload_file_gb * GIB),
+                upload_quota=int(settings.upload_quota_gb * GIB),
             )
             passphrase = _passphrase(settings.keys)
             key = _registry_key(settings.keys, passphrase)

@@ -35,7 +35,13 @@ SETTINGS_KEYS = (
     "oidc_person",
     "oidc_teams",
     "lease_seconds",
+    "upload_file_gb",
+    "upload_quota_gb",
+    "revet_hours",
 )
+
+
+_MOST_AMOUNT = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,9 @@ class Settings:
         oidc_person: claim that names a person (default: `sub`).
         oidc_teams: claim whose values are a person's teams; empty: none.
         lease_seconds: on PostgreSQL, how long a worker may be silent before others take its work; the same everywhere.
+        upload_file_gb: GiB that one uploaded file may have.
+        upload_quota_gb: GiB that one person may upload within 24 hours; 0: any number.
+        revet_hours: how often a worker queues served models whose rules or policy changed; 0: never by itself.
         trust: trust file.
         policy: policy file; None for the built-in policy.
     """
@@ -85,6 +94,9 @@ class Settings:
     oidc_person: str = "sub"
     oidc_teams: str = ""
     lease_seconds: float = 30.0
+    upload_file_gb: float = 200.0
+    upload_quota_gb: float = 0.0
+    revet_hours: float = 1.0
 
     @property
     def keys(self) -> Path:
@@ -142,7 +154,20 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         ci_issuers=_list("ci_issuers", values.get("ci_issuers", ())),
         **_oidc(values),
         lease_seconds=_seconds("lease_seconds", values.get("lease_seconds", 30.0)),
+        upload_file_gb=_amount("upload_file_gb", values.get("upload_file_gb", 200)),
+        upload_quota_gb=_amount("upload_quota_gb", values.get("upload_quota_gb", 0)),
+        revet_hours=_amount("revet_hours", values.get("revet_hours", 1)),
     )
+
+
+def _amount(key: str, value: Any) -> float:
+    try:
+        found = float(value) if not isinstance(value, bool) else -1.0
+    except (TypeError, ValueError):
+        found = -1.0
+    if not 0 <= found <= _MOST_AMOUNT:
+        raise UsageError(f"setting {key} is no number from 0 up: {value!r}")
+    return found
 
 
 def _oidc(values: dict[str, Any]) -> dict[str, Any]:

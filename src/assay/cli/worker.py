@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     with open_admission(settings, access) as admission:
         index = Index.open(settings.database_url)
         try:
-            worker = Worker(admission, index, open_blobs(settings.blobs_url), access, settings.hub_url)
+            every, blobs = settings.revet_hours * 3600, open_blobs(settings.blobs_url)
+            worker = Worker(admission, index, blobs, access, settings.hub_url, revet_seconds=every)
             count = worker.run(_waiting(stop, args.parent), _say(args), once=args.once)
         finally:
             index.close()

@@ -11,7 +11,7 @@
 | `token.own`: make and revoke tokens of one's own | ✓ | ✓ | ✓ | ✓ | ✓ |
 | `token.any`, `team`, `settings` | | | | ✓ | |
 | `audit`: log, access review | | | | ✓ | ✓ |
-| `metrics` | | ✓ | ✓ | ✓ | ✓ |
+| `metrics`, `alerts` | | ✓ | ✓ | ✓ | ✓ |
 
 Besides the table: whoever asked for a model can't approve or waive it (four eyes), a model that belongs to teams is
 seen by their members and by whoever reviews, approves, administers or audits, and a token may hold less than its
@@ -49,6 +49,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "settings": _ADMIN,
     "audit": frozenset({"admin", "auditor"}),
     "metrics": _REVIEW | {"auditor"},
+    "alerts": _REVIEW | {"auditor"},
 }
 # What anybody may who reaches a server that is read without an account.
 ANONYMOUS_RIGHTS = frozenset({"pull", "browse", "metrics"})
@@ -57,7 +58,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "read": frozenset({"pull", "browse"}),
     "write": frozenset({"pull", "browse", "request", "upload"}),
     "decide": frozenset({"browse", "approve", "reject", "waive", "quarantine", "move-ref", "lift", "break-glass"}),
-    "audit": frozenset({"browse", "audit", "metrics"}),
+    "audit": frozenset({"browse", "audit", "metrics", "alerts"}),
     "metrics": frozenset({"metrics"}),
 }
 MODEL_SCOPE = "model:"  # + a pattern of names: the token works for these models alone

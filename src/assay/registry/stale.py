@@ -72,6 +72,19 @@ def stale(catalog: Catalog, policy: Digest, versions: Mapping[str, str], now: da
     return tuple(sorted(found, key=lambda one: (one.decided_at, one.name)))
 
 
+def rested(catalog: Catalog, found: tuple[Stale, ...], since: datetime) -> tuple[Stale, ...]:
+    """Those that nobody queued for re-vetting since then: what stays stale is not vetted over and over."""
+    queue = WorkQueue(catalog.index)
+
+    def asked(one: Stale) -> bool:
+        return any(
+            item.asked_by == REVETTING and item.source == str(one.snapshot_id) and item.asked_at > since
+            for item in queue.about(one.name)
+        )
+
+    return tuple(one for one in found if not asked(one))
+
+
 def queue_stale(catalog: Catalog, found: tuple[Stale, ...], now: datetime) -> int:
     """Queue them all, once each; the number queued. A higher priority for what is pulled more."""
     queue = WorkQueue(catalog.index)

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Match, request_response
 from assay.core.errors import AssayError
 from assay.registry.records import Refused
 from assay.server import (
+    alerts_api,
     answers,
     device,
     hub_api,
@@ -76,6 +77,7 @@ ROUTES: dict[str, Route] = {
     "token": Route(people_api.token, ("DELETE",), "token.own"),
     "teams": Route(people_api.teams, _READ, "audit"),
     "audit": Route(people_api.audit, _READ, "audit"),
+    "alerts": Route(alerts_api.alerts, _READ, "alerts"),
     "access": Route(people_api.access, _READ, "audit"),
     "login": Route(login.login, (*_READ, "POST"), ""),
     "login-provider": Route(login.provider, ("GET",), ""),

@@ -31,6 +31,7 @@ def _list(of: Json) -> Json:
 _TEXT: Json = {"type": "string"}
 _TEXTS = _list(_TEXT)
 _ANY: Json = {"type": "object"}
+_ANYTHING: Json = {}
 _WHOLE: Json = {"type": "integer"}
 _TOKEN = _object(
     {
@@ -47,6 +48,22 @@ _ENVELOPE = _object(
     }
 )
 _STATEMENT = _object({"kind": _TEXT, "role": _TEXT, "envelope": _ENVELOPE, "bundle": {"type": ["object", "null"]}})
+_WORK = _object(
+    {
+        **dict.fromkeys(("kind", "source", "name", "requested", "asked_by", "reason", "state", "outcome"), _TEXT),
+        **dict.fromkeys(("detail", "asked_at", "started_at", "ended_at"), _TEXT),
+        **dict.fromkeys(("id", "priority"), _WHOLE),
+    }
+)
+_MOVE = _object(dict.fromkeys(("name", "ref", "revision", "by", "reason", "statement", "moved_at"), _ANYTHING))
+_PULL = _object(
+    {
+        **dict.fromkeys(("name", "revision", "snapshot", "consumer", "claims", "client", "address"), _TEXT),
+        **dict.fromkeys(("first_at", "last_at"), _TEXT),
+        **dict.fromkeys(("files", "bytes"), _WHOLE),
+    }
+)
+_ALERT = _object({"seq": _WHOLE, "body": _ANY, **dict.fromkeys(("at", "kind", "name", "text"), _TEXT)})
 _NAMED = {"name": _TEXT, "revision": _TEXT}
 _NEW_TOKEN = {
     "type": "object",
@@ -189,6 +206,79 @@ _OPERATIONS: tuple[tuple[str, str, str, str, list[Json], Json | None, str, Json]
                 ),
             }
         ),
+    ),
+    (
+        "/api/requests",
+        "get",
+        "requests",
+        "What waits to be vetted",
+        [],
+        None,
+        "200",
+        _object({"requests": _list(_WORK)}),
+    ),
+    (
+        "/api/requests",
+        "post",
+        "requests",
+        "Ask for a model of the configured hub",
+        [],
+        _object({"name": _TEXT}, revision=_TEXT, reason=_TEXT),
+        "202",
+        _WORK,
+    ),
+    (
+        "/api/requests/{number}",
+        "get",
+        "request",
+        "One request: its state, and what came of it",
+        [{"name": "number", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}],
+        None,
+        "200",
+        _WORK,
+    ),
+    (
+        "/api/assay/v1/refs/{name}",
+        "get",
+        "refs-history",
+        "Who moved main and the aliases, when and why; with `at`, what they were then",
+        [_NAME, _query("ref", _TEXT), _query("at", {"type": "string", "format": "date-time"})],
+        None,
+        "200",
+        _object({"moves": _list(_MOVE)}),
+    ),
+    (
+        "/api/assay/v1/revoked",
+        "get",
+        "revoked",
+        "Revisions whose revocation stands",
+        [],
+        None,
+        "200",
+        _object({"revoked": _list(_object({**_NAMED, "snapshot": _TEXT, "reason": _TEXT, "revoked_at": _TEXT}))}),
+    ),
+    (
+        "/api/assay/v1/pulls",
+        "get",
+        "pulls",
+        "The pull ledger, newest first",
+        [
+            *(_query(key, _TEXT) for key in ("name", "consumer", "snapshot")),
+            _query("since", {"type": "string", "format": "date-time"}),
+        ],
+        None,
+        "200",
+        _object({"pulls": _list(_PULL)}),
+    ),
+    (
+        "/api/assay/v1/alerts",
+        "get",
+        "alerts",
+        "Decisions without a second person, and verdicts that turned",
+        [_query("after", {"type": "integer", "minimum": 0, "maximum": 1 << 53}), _query("limit", _count(1000))],
+        None,
+        "200",
+        _object({"alerts": _list(_ALERT)}),
     ),
     (
         "/api/assay/v1/access",

@@ -14,6 +14,7 @@ import uvicorn
 
 from assay.core.errors import EnvironmentFault, UsageError
 from assay.server.guards import is_loopback
+from assay.server.patient import PatientProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -128,6 +129,7 @@ def serve(app: Starlette, sock: socket.socket, *, tls: Tls | None = None, behind
     """
     config = uvicorn.Config(
         app,
+        http=PatientProtocol,
         lifespan="off",
         log_level="error",
         access_log=False,

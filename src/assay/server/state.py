@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from anyio import CapacityLimiter
 
+from assay.core.limits import GIB
 from assay.registry.logins import Logins
 from assay.registry.pulls import PullLedger
 from assay.registry.sessions import Sessions
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from assay.store.blobs import Blobs
 
 _PATTERNS_SECONDS = 2.0  # that the models of teams are remembered; tokens and revocations are read each time
+MAX_FILE = 200 * GIB  # bytes of one uploaded file
 _TRANSFERS = 32  # threads that read blobs; other requests have threads of their own
 
 
@@ -53,6 +55,8 @@ class ServerSettings:
         per_minute: requests of one address in a minute, on average; 0: any number.
         hub: whether a hub is configured, so that models can be asked for.
         vet_through: whether a pull of a model that was never vetted asks for it.
+        upload_file: bytes that one file may have.
+        upload_quota: bytes that one person may send in within 24 hours; 0: any number.
     """
 
     hosts: tuple[str, ...] = ()
@@ -63,6 +67,8 @@ class ServerSettings:
     per_minute: int = 0
     hub: bool = False
     vet_through: bool = False
+    upload_file: int = MAX_FILE
+    upload_quota: int = 0
 
 
 def utc_now() -> datetime:

@@ -64,6 +64,7 @@ _FIXED = {
     "/api/requests": "requests",
     "/api/assay/v1/pulls": "pulls",
     "/api/assay/v1/revoked": "revoked",
+    "/api/assay/v1/alerts": "alerts",
     "/api/repos/create": "create",
     "/api/validate-yaml": "validate-yaml",
     "/xet/v1/shards": "xet-shard",

@@ -20,13 +20,14 @@ from starlette.responses import JSONResponse, Response
 
 from assay.core.digest import Digest
 from assay.core.errors import ContentError, UsageError
-from assay.core.limits import GIB, MIB
+from assay.core.limits import MIB
 from assay.core.name import check_name
 from assay.core.snapshot import FileEntry, check_path
 from assay.registry.records import MAIN
 from assay.registry.uploads import LINK_SECONDS, Change, Uploads
 from assay.server.access import actor_of
 from assay.server.answers import error, header_text
+from assay.server.quota import announced, check_file, check_quota
 from assay.server.state import registry_of, target_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 INLINE: Final = 10 * MIB  # bytes; larger files come by LFS or Xet
 MAX_LINE: Final = 16 * MIB  # bytes of one line of a commit: an inline file in base64
 MAX_FILES: Final = 10_000  # operations of one commit
-MAX_FILE: Final = 200 * GIB  # bytes of one file
 MAX_JSON: Final = 8 * MIB  # bytes of another request
 _LFS = "application/vnd.git-lfs+json"
 
@@ -66,8 +66,10 @@ async def preupload(request: Request) -> Response:
     if not isinstance(files, list) or len(files) > MAX_FILES:
         raise UsageError(f"`files` is a list of at most {MAX_FILES}")
     answer = []
+    await check_quota(request, _uploads(request), actor_of(request).person)
     for one in files:
         path, size = _field(one, "path", str), _field(one, "size", int)
+        check_file(request, size)
         mode = "regular" if size <= INLINE else "lfs"
         answer.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": None})
     return JSONResponse({"files": answer})
@@ -81,15 +83,18 @@ async def lfs_batch(request: Request) -> Response:
     if body.get("operation") != "upload" or not isinstance(objects, list) or len(objects) > MAX_FILES:
         raise UsageError("a batch names the operation `upload` and its objects")
     uploads, expires = _uploads(request), int(time.time()) + LINK_SECONDS
-    answer = []
+    answer, coming = [], 0
     for one in objects:
         digest, size = Digest(_field(one, "oid", str)), _field(one, "size", int)
-        if not 0 <= size <= MAX_FILE:
-            raise UsageError(f"a file has at most {MAX_FILE} bytes")
+        if size < 0:
+            raise UsageError("a file has no size below 0")
+        check_file(request, size)
+        coming += size
         signature = await run_in_threadpool(uploads.sign_link, digest, size, f"{actor.person} {name}", expires)
         query = urlencode({"size": size, "name": name, "actor": actor.person, "expires": expires, "sig": signature})
         href = f"{_base(request)}/api/assay/v1/lfs/{digest.hex}?{query}"
         answer.append({"oid": digest.hex, "size": size, "authenticated": True, "actions": {"upload": {"href": href}}})
+    await check_quota(request, uploads, actor.person, coming)
     return JSONResponse({"transfer": "basic", "objects": answer}, media_type=_LFS)
 
 
@@ -101,6 +106,7 @@ async def lfs_put(request: Request) -> Response:
     uploads, now = _uploads(request), registry_of(request).clock()
     signed = f"{actor} {name}"
     await run_in_threadpool(lambda: uploads.check_link(digest, size, signed, expires, query.get("sig", ""), now=now))
+    await check_quota(request, uploads, actor, size)
 
     def store() -> FileEntry:
         return uploads.put_file(body_chunks(request, size), name=name, actor=actor, expect=digest)
@@ -119,6 +125,7 @@ async def commit(request: Request) -> Response:
     if target.revision != MAIN:
         return error(400, "assay: uploads go to `main`; an alias moves by a signed decision")
     plan = _Plan(_uploads(request), name, actor.person)
+    await check_quota(request, plan.uploads, actor.person, announced(request))
     pending = bytearray()
     async for chunk in request.stream():
         pending += chunk

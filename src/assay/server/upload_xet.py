@@ -23,6 +23,7 @@ from assay.core.name import check_name
 from assay.registry.uploads import SHARD, XORB, Uploads
 from assay.server.access import actor_of
 from assay.server.answers import error
+from assay.server.quota import announced, check_quota
 from assay.server.state import registry_of, target_of
 from assay.server.upload import body_chunks
 
@@ -77,6 +78,7 @@ async def chunk(request: Request) -> Response:
 async def _keep(request: Request, kind: str, label: str, most: int) -> bool:
     uploads = _uploads(request)
     claims = await run_in_threadpool(_claims, request)
+    await check_quota(request, uploads, claims["actor"], announced(request))
 
     def store() -> bool:
         chunks = body_chunks(request, most)

@@ -140,6 +140,13 @@ def entries(tx: Connection, after: int = 0) -> Iterator[LogEntry]:
         yield LogEntry(row.seq, row.previous, row.hash, row.at, row.kind, json.loads(row.body))
 
 
+def latest(tx: Connection, kinds: tuple[str, ...], *, after: int, limit: int) -> list[LogEntry]:
+    """At most `limit` entries of these kinds with a number above `after`, newest first."""
+    query = select(schema.log).where(schema.log.c.kind.in_(kinds), schema.log.c.seq > after)
+    rows = tx.execute(query.order_by(schema.log.c.seq.desc()).limit(limit)).all()
+    return [LogEntry(row.seq, row.previous, row.hash, row.at, row.kind, json.loads(row.body)) for row in rows]
+
+
 def page(tx: Connection, after: int, limit: int) -> list[LogEntry]:
     """At most `limit` entries with a number above `after`."""
     query = select(schema.log).where(schema.log.c.seq > after).order_by(schema.log.c.seq).limit(limit)
