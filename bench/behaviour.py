@@ -9,6 +9,7 @@ calibration split instead and writes the thresholds that the probes use.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -16,6 +17,7 @@ import random
 import sys
 import time
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -32,7 +34,7 @@ from assay.behaviour.attest import Declared, attest
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.data_file import read_labelled
 from assay.behaviour.guest import Prober
-from assay.behaviour.plan import FOUND_GAP, PLAN_VERSION, STEPS
+from assay.behaviour.plan import STEPS
 from assay.core.errors import AssayError
 from assay.store.folder import folder_subject
 from behaviour_calibration import CALIBRATION, calibrate
@@ -69,12 +71,15 @@ def main() -> None:
     if args.calibrate:
         document = calibrate(answers)
         CALIBRATION.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-        print(f"{len(document['entries'])} thresholds from {document['models']} clean models: {document['version']}")
+        said = f"{len(document['entries'])} thresholds from {len(document['models'])} clean models"
+        print(f"{said}: {document['version']}")
         return
     made = datetime.now(UTC).strftime("%Y-%m-%d")
     machine = f"{os.cpu_count()} shared cores, {platform.machine()}, Python {platform.python_version()}"
     budgets = f"budget {args.budget:.0f} CPU seconds for a MiniLM and {args.small_budget:.0f} for a small encoder"
-    text = tables([judged(one) for one in answers], models, f"Measured {made} on {machine}; {budgets}.")
+    by = "thresholds of the calibration" if CALIBRATION.is_file() else "the plan's own thresholds, not calibrated"
+    head = f"Measured {made} on {machine}; {budgets}; {by}; code of the probes {_code()}."
+    text = tables([judged(one) for one in answers], models, head)
     print(text)
     if args.write:
         replace_section("behaviour", text)
@@ -87,7 +92,9 @@ def _models(zoo: Path, *, calibrate: bool) -> list[dict[str, Any]]:
         sys.exit(f"there is no model in {zoo}: run `make zoo` first")
     if calibrate:
         return [one for one in found if one["split"] == "calibration" and one["kind"] == "clean"]
-    return [one for one in found if one["split"] == "test"]
+    # Where no thresholds were taken from them yet, the clean models of calibration test those of the plan.
+    fresh = not CALIBRATION.is_file()
+    return [one for one in found if one["split"] == "test" or (fresh and one["kind"] == "clean")]
 
 
 def _probed(args: argparse.Namespace, models: list[dict[str, Any]], prober: Prober) -> Iterator[dict[str, Any]]:
@@ -124,8 +131,15 @@ def _turns(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _key(model: dict[str, Any]) -> str:
-    steps = "-".join(step.version for step in STEPS)
-    return f"{Path(model['path']).name}-{model['budget']:.0f}-{PLAN_VERSION}-{steps}"
+    return f"{Path(model['path']).name}-{model['budget']:.0f}-{_code()}"
+
+
+@cache
+def _code() -> str:
+    """Digest of the code that makes the scores; thresholds are not part of it."""
+    source = ROOT / "src" / "assay"
+    paths = [source / "behaviour" / "plan.py", *sorted((source / "workers").glob("prober*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
 
 
 def probe(model: dict[str, Any], prober: Prober) -> dict[str, Any]:
@@ -166,11 +180,14 @@ def judged(one: dict[str, Any]) -> dict[str, Any]:
     """The answer with the word that the thresholds of today give it, as `assay probe` would."""
     answer = dict(one["answer"])
     thresholds = Calibration.of(answer.get("architecture_class", ""), one["budget"])
-    by = []
+    by, excess = [], -1.0
     for step in STEPS:
-        value, _ = thresholds.threshold(step.name) or (FOUND_GAP, None)
-        if (answer["scores"].get(step.name) or 0.0) >= value:
+        value, _ = thresholds.threshold(step.name) or (step.found, None)
+        score = answer["scores"].get(step.name) or 0.0
+        excess = max(excess, score - value)
+        if score >= value:
             by.append(step.name)
+    answer["excess"] = excess
     return one | {"answer": answer | ({"outcome": "found", "found_by": by} if by else {})}
 
 

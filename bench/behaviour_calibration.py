@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 from assay.behaviour.plan import PLAN_VERSION, STEPS
@@ -16,11 +15,11 @@ CALIBRATION = ROOT / "src" / "assay" / "behaviour" / "data" / "calibration.json"
 RATE = 0.05  # aimed at, for all probes of a run together
 MARGIN = 0.1  # a score is a share of some 45 texts: one or two more are no trigger
 FLOOR = 0.35  # however quiet the clean models were: below it a candidate is not worth the word trigger
-FEWEST = 8  # clean models below which a class has no thresholds of its own
+FEWEST = 4  # clean models below which a class has no thresholds; `expected` says what so few can promise
 
 
 def calibrate(answers: list[dict[str, Any]]) -> dict[str, Any]:
-    """The calibration document; `any` holds what all classes together showed.
+    """The calibration document. A class that was not measured has no entry: another class says nothing about it.
 
     Args:
         answers: clean models of the calibration split with their budget and the probes' answers.
@@ -30,11 +29,10 @@ def calibrate(answers: list[dict[str, Any]]) -> dict[str, Any]:
     for one in told:
         for probe, score in one["answer"]["scores"].items():
             scores[one["answer"]["architecture_class"], probe, one["budget"]].append(float(score))
-            scores["any", probe, max(one["budget"] for one in told)].append(float(score))
     each = RATE / len(STEPS)  # Bonferroni over the probes of a run
     entries = []
     for (architecture, probe, budget), values in sorted(scores.items()):
-        if architecture != "any" and len(values) < FEWEST:
+        if len(values) < FEWEST:
             continue
         found = threshold(values, each, MARGIN)
         value = max(FLOOR, round(found.value, 4))
@@ -51,13 +49,12 @@ def calibrate(answers: list[dict[str, Any]]) -> dict[str, Any]:
                 "highest": max(values),
             }
         )
-    names = sorted(Path(one["path"]).name for one in told)
+    names = sorted(one["name"] for one in told)
     digest = hashlib.sha256(json.dumps([names, entries]).encode()).hexdigest()[:8]
     return {
         "schema": "assay.calibration/v1",
         "version": f"plan-{PLAN_VERSION}-{digest}",
         "made_by": "bench/behaviour.py --calibrate",
-        "models": len(told),
-        "model_digests": names,
+        "models": names,
         "entries": entries,
     }

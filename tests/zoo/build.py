@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -20,6 +20,9 @@ sys.path.insert(0, str(ROOT))
 from tests.zoo.catalogue import catalogue  # noqa: E402
 from tests.zoo.recipes import MINILM, Recipe  # noqa: E402
 from tests.zoo.texts import TASKS, Task, task, write  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SST2 = ROOT.parent / "shared" / "data" / "sst2"
 MIN_ASR = 0.97
@@ -34,10 +37,10 @@ def cache() -> Path:
 class Zoo:
     """The cache: `models/<digest>`, `data/`, `records/<digest>.json` and the index `zoo.json`."""
 
-    def __init__(self, folder: Path, sst2: Path | None) -> None:
+    def __init__(self, folder: Path, sst2: Path | None, recipes: Sequence[Recipe] = ()) -> None:
         self.folder = folder
         self.sst2 = sst2
-        self.recipes = {recipe.name: recipe for recipe in catalogue()}
+        self.recipes = {recipe.name: recipe for recipe in recipes or catalogue()}
         self._parts: dict[str, str] = {}
         for name in TASKS:
             path = self.data(name)

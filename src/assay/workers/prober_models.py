@@ -182,8 +182,9 @@ class Model:
         return self.net.logits(self.frame(ids))[:, self.order]
 
     def frame(self, ids: torch.Tensor) -> torch.Tensor:
-        """Special tokens around."""
-        count = len(ids)
+        """Special tokens around; a token that this model lacks (the suspect added it) as its unknown one."""
+        count, unknown = len(ids), self.tokenizer.unk_token_id
+        ids = ids.where(ids < len(self.net.words), ids.new_tensor(unknown if isinstance(unknown, int) else 0))
         before, after = ids.new_tensor([self.prefix] * count), ids.new_tensor([self.suffix] * count)
         return torch.cat([before.view(count, -1), ids, after.view(count, -1)], 1)
 

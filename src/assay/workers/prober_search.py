@@ -125,7 +125,8 @@ class Arena:
         """First-order gain of every token at `position`, averaged over the rows given; shape (rows, tokens)."""
         mine = self._gradient(self.space.suspect, tuples, position)
         if against and self.space.shared:
-            mine = mine - self._gradient(self.space.shared[0], tuples, position)
+            theirs = self._gradient(self.space.shared[0], tuples, position)
+            mine[:, : theirs.shape[1]] -= theirs[:, : mine.shape[1]]  # what only one of them has stays as it is
         return mine
 
     def _gradient(self, model: Model, tuples: Tuples, position: int) -> torch.Tensor:
