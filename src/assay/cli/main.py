@@ -46,6 +46,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ref": ("assay.cli.ref", "where main and the aliases pointed, who moved them, what they were on a given day"),
     "purge": ("assay.cli.purge", "remove revoked revisions from the cache of a hub client"),
     "gc": ("assay.cli.gc", "delete the bytes that nothing needs any more; a storage report"),
+    "backup": ("assay.cli.backup", "copy the registry: databases, blobs, policy, trust file"),
+    "restore": ("assay.cli.restore", "make a registry of such a copy, and verify it"),
     "hold": ("assay.cli.hold", "legal holds: what must not be deleted"),
     "policy": ("assay.cli.policy", "show the policy that decides"),
 }

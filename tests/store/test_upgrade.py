@@ -1,0 +1,70 @@
+"""An index that any earlier release left, with rows in it, opens today: every migration, from every one before it."""
+
+from __future__ import annotations
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, Table, inspect
+
+from assay.core.canonical import canonical_json
+from assay.core.digest import Digest
+from assay.core.snapshot import FileEntry, Origin, Snapshot
+from assay.core.verdict import format_time, parse_time
+from assay.store import database, log, schema
+from assay.store.index import Index
+
+NOW = parse_time("2026-05-01T12:00:00Z")
+
+
+def settings() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "assay.store:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+REVISIONS = [one.revision for one in ScriptDirectory.from_config(settings()).walk_revisions()][::-1]
+
+
+def fill(tx) -> Snapshot:
+    """Rows as the first release wrote them, and an entry of the log by its rules."""
+    snapshot = Snapshot.of([FileEntry("a", 3, Digest.of(b"one"))], Origin("directory", "file:///a", "org/model"))
+    tables = MetaData()
+    rows = {
+        "snapshots": {"id": snapshot.id.hex, "manifest": snapshot.manifest_bytes().decode()},
+        "origins": {"snapshot_id": snapshot.id.hex, "origin": canonical_json(snapshot.origin.to_json()).decode()},
+        "revisions": {
+            "name": "org/model",
+            "revision": "1" * 40,
+            "parent": "",
+            "snapshot_id": snapshot.id.hex,
+            "published_at": format_time(NOW),
+        },
+    }
+    for name, values in rows.items():
+        tx.execute(Table(name, tables, autoload_with=tx).insert().values(**values))
+    log.append(tx, "published", {"name": "org/model", "snapshot": snapshot.id.hex}, NOW)
+    return snapshot
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_every_earlier_schema_is_upgraded_with_its_rows(empty_url, revision):
+    engine = database.connect(empty_url)
+    with database.writing(engine) as tx:
+        config = settings()
+        config.attributes["connection"] = tx
+        command.upgrade(config, revision)
+        snapshot = fill(tx)
+    engine.dispose()
+    index = Index.open(empty_url)
+    with index.reading() as tx:
+        assert inspect(tx).has_table("tallies")
+    assert index.get_snapshot(snapshot.id, name="org/model").files == snapshot.files
+    with index.transaction() as tx:
+        log.append(tx, "verdict", {"name": "org/model"}, NOW)
+    check = index.verify_log()
+    assert (check.ok, check.entries) == (True, 2)
+    index.close()
+    assert REVISIONS[-1] == schema.HEAD
