@@ -125,6 +125,27 @@ def test_a_name_that_was_never_vetted(pages):
     assert "/-/requests?name=acme/encodr" in page
 
 
+def test_a_revision_that_does_not_exist(pages):
+    page = text(pages, f"/{GOOD}?revision=nothing", 404)
+    assert "has no revision" in page
+    assert "never vetted" not in page
+
+
+def test_a_browser_gets_a_page_that_says_why_not(pages, seeded):
+    browser = {"Accept": "text/html"} | _token(seeded, "dora", "developer")
+    answer = pages.get(f"/{HELD}/-/diff", headers=browser)
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert "has no revision here" in answer.text
+    assert pages.get(f"/{HELD}/-/diff").json()["error"].endswith("has no revision here")
+
+
+def test_lines_are_for_those_who_may_pull(pages, seeded):
+    auditor = _token(seeded, "carla", "auditor")
+    page = pages.get(f"/{GOOD}/-/diff?from={seeded.first}&to={seeded.second}", headers=auditor).text
+    assert "README.md" in page
+    assert "layers" not in page
+
+
 def test_the_difference_of_two_revisions(pages, seeded):
     page = text(pages, f"/{GOOD}/-/diff?from={seeded.first}&to={seeded.second}")
     assert '<span class="minus">- &#34;layers&#34;: 2</span>' in page

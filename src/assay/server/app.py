@@ -31,7 +31,7 @@ from assay.server.access import Access, Route
 from assay.server.guards import Guards
 from assay.server.metrics import metrics
 from assay.server.observe import Observe
-from assay.server.pages import decide, diff, lists, model, people, static
+from assay.server.pages import decide, diff, lists, model, people, render, static
 from assay.server.state import Registry, ServerSettings, utc_now
 
 if TYPE_CHECKING:
@@ -178,9 +178,16 @@ def create_app(
 
 
 def _handlers() -> Mapping[Any, Any]:
-    return {Refused: answers.refused, AssayError: answers.failed, HTTPException: _plain}
+    return {Refused: answers.refused, AssayError: _failed, HTTPException: _plain}
 
 
-def _plain(_request: Request, problem: HTTPException) -> Response:
+def _failed(request: Request, problem: AssayError) -> Response:
+    answer = answers.failed(request, problem)
+    return render.refusal(request, answer.status_code, str(problem)) or answer
+
+
+def _plain(request: Request, problem: HTTPException) -> Response:
     said = "no such page" if problem.status_code == 404 else problem.detail  # noqa: PLR2004
+    if shown := render.refusal(request, problem.status_code, said):
+        return shown
     return answers.error(problem.status_code, f"assay: {said}", headers=dict(problem.headers or {}))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from assay.core.errors import UsageError
 from assay.core.name import check_name
+from assay.registry.people import may
+from assay.server.access import actor_of, model_thing
 from assay.server.pages.model import case_of
 from assay.server.pages.render import page, wanted
 from assay.server.state import registry_of, target_of
@@ -51,6 +53,8 @@ def diff_page(request: Request) -> Response:
     new = case_of(registry, name, wanted(request, "to") or newest.revision)
     old = case_of(registry, name, wanted(request, "from") or newest.parent or newest.revision)
     changes = changes_of(old.snapshot, new.snapshot)
+    # Lines are content: for those who may pull it, of what is served.
+    readable = old.served and new.served and may(actor_of(request), "pull", model_thing(registry, name))
     return page(
         request,
         "diff.html",
@@ -62,9 +66,11 @@ def diff_page(request: Request) -> Response:
         same=len(new.snapshot.files) - sum(one.new is not None for one in changes),
         gained=_besides(new, old),
         lost=_besides(old, new),
-        texts=[(one.path, lines_of(registry.blobs, one)) for one in changes if one.path.lower().endswith(_TEXTS)][
-            :_MOST_TEXTS
-        ],
+        texts=[
+            (one.path, lines_of(registry.blobs, one))
+            for one in changes
+            if readable and one.path.lower().endswith(_TEXTS)
+        ][:_MOST_TEXTS],
     )
 
 

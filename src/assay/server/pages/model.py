@@ -84,7 +84,9 @@ def model_page(request: Request) -> Response:
     registry, name = registry_of(request), check_name(target_of(request).name)
     try:
         case = case_of(registry, name, wanted(request, "revision"), wanted(request, "snapshot"))
-    except UsageError:
+    except UsageError as problem:
+        if overview.verdicts_of(registry.catalog.index, name, 1):
+            return page(request, "message.html", 404, title=name, text=str(problem))
         return _unknown(request, name)
     catalog, actor = registry.catalog, actor_of(request)
     refs = catalog.refs(name)

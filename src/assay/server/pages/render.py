@@ -57,6 +57,15 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     return HTMLResponse(body, status, headers)
 
 
+def refusal(request: Request, status: int, text: str) -> Response | None:
+    """A page that says why not, for a browser that asked for one of the pages; None for whoever else asked."""
+    target = request.scope.get("assay.target")
+    is_page = target is not None and (target.kind == "page" or target.kind.endswith("-page"))
+    if not is_page or "text/html" not in request.headers.get("accept", ""):
+        return None
+    return page(request, "message.html", status, title="This did not work", text=text)
+
+
 def csrf_of(request: Request) -> str:
     """What the forms of this session carry; empty without a session."""
     session = session_of(request)
