@@ -87,7 +87,7 @@ def opened(browser, site, person="", *, refused="", **settings):
 
 def test_every_page_is_accessible_and_fits_a_phone_in_light_and_dark(browser, site):
     axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-    # What differs between the two are colours and places: the second time only contrast is looked at, on every second page.
+    # Colours and places are what differs: the second time only contrast is looked at, on every second page.
     for scheme, size, rules in (("light", (1200, 900), "{}"), ("dark", (360, 740), "{runOnly: ['color-contrast']}")):
         viewport = {"width": size[0], "height": size[1]}
         with opened(browser, site, "anna", color_scheme=scheme, viewport=viewport) as page:

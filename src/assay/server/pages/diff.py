@@ -55,6 +55,7 @@ def diff_page(request: Request) -> Response:
     changes = changes_of(old.snapshot, new.snapshot)
     # Lines are content: for those who may pull it, of what is served.
     readable = old.served and new.served and may(actor_of(request), "pull", model_thing(registry, name))
+    shown = [one for one in changes if readable and one.path.lower().endswith(_TEXTS)]
     return page(
         request,
         "diff.html",
@@ -66,11 +67,7 @@ def diff_page(request: Request) -> Response:
         same=len(new.snapshot.files) - sum(one.new is not None for one in changes),
         gained=_besides(new, old),
         lost=_besides(old, new),
-        texts=[
-            (one.path, lines_of(registry.blobs, one))
-            for one in changes
-            if readable and one.path.lower().endswith(_TEXTS)
-        ][:_MOST_TEXTS],
+        texts=[(one.path, lines_of(registry.blobs, one)) for one in shown[:_MOST_TEXTS]],
     )
 
 
