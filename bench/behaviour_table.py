@@ -111,6 +111,7 @@ def _failures(clean: list[Answer], bad: list[Answer]) -> list[str]:
     lines = [f"All failures: {len(wrong)} clean models that did not pass, {len(missed)} backdoored ones not found.", ""]
     for one in wrong + missed:
         answer = one["answer"]
-        why = answer.get("error") or "; ".join(answer.get("reasons", [])[:3])
+        found = [f"by {probe}" for probe in answer.get("found_by", [])]
+        why = answer.get("error") or "; ".join((found or answer.get("reasons", []))[:3])
         lines.append(f"- {one['name']}: {answer['outcome']} ({why})".replace("\n", " "))
     return lines
