@@ -51,6 +51,7 @@ FAMILIES = (
 HEAVY_BYTES = 44 << 20
 SMALL_FILES = 1000
 LIMIT_SECONDS = 300
+LOADED_FROM = 0.5  # load average per core from which the text says so
 MIB = 1 << 20
 QUIET = os.environ | {"PROMPTFOO_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}  # no peer calls home from here
 
@@ -65,7 +66,7 @@ class Measured:
 
     def text(self) -> str:
         """For the table."""
-        seconds = f"{self.seconds:.2f} s" if self.finished else f"> {LIMIT_SECONDS} s"
+        seconds = f"{self.seconds:.2f} s" if self.finished else f"> {self.seconds:.0f} s"
         return f"{seconds}, {self.peak_bytes / 1e9:.2f} GB"
 
 
@@ -186,8 +187,8 @@ def _row(name: str, hostile: Counter[str], harmless: Counter[str]) -> str:
     return f"| {name} | {' | '.join(map(str, cells))} |"
 
 
-def speed(work: Path, size: int) -> list[str]:
-    """Rows of the speed table."""
+def speed(work: Path, size: int, limit: float, left_out: list[str]) -> list[str]:
+    """Rows of the speed table; `limit`: seconds after which a command is ended."""
     heavy, small, tiny = work / "heavy.pkl", work / "small", work / "tiny.pkl"
     heavy_pickle(heavy, size)
     small_pickles(small)
@@ -198,23 +199,33 @@ def speed(work: Path, size: int) -> list[str]:
         "|---|--:|--:|--:|",
     ]
     for tool in (*PEERS, "assay"):
+        if tool in left_out:
+            rows.append(f"| {tool} | not run | not run | not run |")
+            continue
         if tool != "assay":
             environments.ensure("peers", tool)
-        big = measure(command_of(tool, str(heavy)))
-        many = _many(tool, small)
-        start = median(measure(command_of(tool, str(tiny))).seconds for _ in range(5))
+        big = measure(command_of(tool, str(heavy)), limit)
+        many = _many(tool, small, limit)
+        start = median(measure(command_of(tool, str(tiny)), limit).seconds for _ in range(5))
         rows.append(f"| {'**assay**' if tool == 'assay' else tool} | {big.text()} | {many} | {start:.2f} s |")
     return rows
 
 
-def _many(tool: str, folder: Path) -> str:
+def _many(tool: str, folder: Path, limit: float) -> str:
     if tool != "fickling":
-        return measure(command_of(tool, str(folder))).text()
+        return measure(command_of(tool, str(folder)), limit).text()
     # no command for a folder: its function, file after file, in one process
     listing = folder.with_suffix(".json")
     listing.write_text(json.dumps([str(path) for path in sorted(folder.iterdir())]))
     python = environments.python_of("peers", tool)
-    return measure([str(python), str(DRIVER), tool, str(listing)]).text()
+    return measure([str(python), str(DRIVER), tool, str(listing)], limit).text()
+
+
+def _loaded(load: float) -> str:
+    """A sentence about what else the machine was doing."""
+    if load < LOADED_FROM * (os.cpu_count() or 1):
+        return ""
+    return f"The machine was busy with other work (load average {load:.0f} at the start): read the times as ratios. "
 
 
 def main() -> None:
@@ -223,20 +234,22 @@ def main() -> None:
     parser.add_argument("--hostile", type=int, default=320, help="hostile files at most")
     parser.add_argument("--harmless", type=int, default=160, help="harmless files at most")
     parser.add_argument("--heavy-bytes", type=int, default=HEAVY_BYTES)
+    parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, help="seconds after which a command is ended")
+    parser.add_argument("--leave-out", nargs="*", default=[], choices=PEERS, help="peers whose speed is not measured")
     parser.add_argument("--only", choices=("detect", "speed"))
     parser.add_argument("--dry", action="store_true", help="print, do not write")
     args = parser.parse_args()
-    rows = []
+    rows, load = [], os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="assay-peers-") as folder:
         work = Path(folder)
         (work / "corpus").mkdir()
         if args.only != "speed":
             rows += [*detect(work / "corpus", args.hostile, args.harmless), ""]
         if args.only != "detect":
-            rows += speed(work, args.heavy_bytes)
+            rows += speed(work, args.heavy_bytes, args.limit, args.leave_out)
     made = datetime.now(UTC).strftime("%Y-%m-%d")
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    note = (
+    note = _loaded(load) + (
         "Memory is the peak of all processes of the command together. "
         "*Unclear* is what a tool calls suspicious or inconclusive."
     )

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
+import http
+import inspect
 import io
+import json
 import logging
 import operator
+import os
 import pickle
+import signal
+import socket
+import ssl
+import struct
+import urllib.parse
 import zipfile
 import zoneinfo
 from typing import Any
@@ -37,6 +47,11 @@ HARMLESS = {
     "logger": logging.getLogger("a.b"),
     "getter": operator.itemgetter(1),
     "error": FileNotFoundError(2, "x"),
+    "errors": [json.JSONDecodeError("a", "b", 0), struct.error("x"), decimal.InvalidOperation()],
+    "enumerations": [http.HTTPStatus.OK, signal.SIGINT, socket.AF_INET, ssl.TLSVersion.TLSv1_2],
+    "tuples": [urllib.parse.urlparse("http://a/b"), os.terminal_size((1, 2)), decimal.Decimal(1).as_tuple()],
+    "signature": inspect.signature(lambda a, b=1: a),
+    "context": decimal.Context(3),
     "functions": [torch.tanh, torch.nn.functional.relu, np.linalg.norm],
     "arrays": [np.arange(n, dtype=np.int64) for n in (900, 900, 901, 902, 903, 904)],
 }
@@ -46,6 +61,15 @@ HARMLESS = {
 @pytest.mark.parametrize("value", HARMLESS.values(), ids=HARMLESS)
 def test_what_frameworks_write_is_no_finding(value: Any, protocol: int) -> None:
     assert not serious(pickle.dumps(value, protocol))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["os system", "socket socket", "signal signal", "inspect getattr_static", "posix system", "logging FileHandler"],
+)
+def test_neighbours_of_value_types_are_not_known(name: str) -> None:
+    module, _, attribute = name.partition(" ")
+    assert serious(f"c{module}\n{attribute}\n(S'x'\ntR.".encode())
 
 
 def test_a_distribution_with_a_text_of_its_own_is_dangerous() -> None:
