@@ -72,6 +72,18 @@ def test_neighbours_of_value_types_are_not_known(name: str) -> None:
     assert serious(f"c{module}\n{attribute}\n(S'x'\ntR.".encode())
 
 
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_methods_of_built_in_types_may_be_kept(protocol: int) -> None:
+    assert not serious(pickle.dumps([str.lower, str.split, dict.get], protocol))
+
+
+@pytest.mark.parametrize("method", ["str.lower", "str.format", "dict.get", "dict.pop"])
+def test_methods_of_built_in_types_are_not_called(method: str) -> None:
+    holder, _, name = method.partition(".")
+    data = f"cbuiltins\ngetattr\n(cbuiltins\n{holder}\nS'{name}'\ntR(S'A'\ntR.".encode()
+    assert serious(data)
+
+
 def test_a_distribution_with_a_text_of_its_own_is_dangerous() -> None:
     data = pickle.dumps(stats.norm, 4)
     assert b"return (), loc, scale\n" in data
