@@ -12,7 +12,8 @@ from assay.behaviour.plan import STEPS, architecture_class
 from assay.behaviour.records import ProbeResult, Word
 from assay.core.errors import ContentError
 
-NOTHING = Calibration("bert-2x48", "", known=False, entries={})
+NOTHING = Calibration("bert-6x384", "", known=False, entries={})
+STRANGE = Calibration("bert-2x48", "", known=False, entries={})
 LABELS = ("NEG", "POS")
 
 
@@ -103,6 +104,27 @@ def test_more_is_asked_of_a_find_against_a_made_reference() -> None:
     raw = _raw(_flip(0, 34, 0), compared_with="the declared base")
     for made, word in ((False, Word.FOUND), (True, Word.NOT_FOUND)):
         assert result_of(step, raw, LABELS, NOTHING, references=1, made=made).word is word
+
+
+@pytest.mark.parametrize(
+    ("hits", "probe", "word"),
+    [
+        (33, "token-scan", Word.INCONCLUSIVE),
+        (45, "token-scan", Word.FOUND),
+        (20, "token-scan", Word.NOT_FOUND),
+        (33, "tokenizer", Word.FOUND),
+    ],
+)
+def test_a_class_that_was_never_measured_is_not_guessed_at(hits: int, probe: str, word: Word) -> None:
+    step = next(one for one in STEPS if one.name == probe)
+    raw = _raw(_flip(0, hits, 0), compared_with="the declared base")
+    result = result_of(step, raw, LABELS, STRANGE, references=2)
+    assert result.word is word
+    if word is Word.INCONCLUSIVE:
+        others = tuple(one for one in _quiet() if one.probe != probe)
+        said, reasons = verdict((*others, result), STEPS, {"references": 2}, STRANGE)
+        assert said is Word.INCONCLUSIVE
+        assert ("uncalibrated", f"{probe}: {result.reason}") in reasons
 
 
 def test_what_was_lengthened_to_fit_is_no_find() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.plan import ALONE_RATE, MADE_EXTRA, Step
+from assay.behaviour.plan import ALONE_RATE, MADE_EXTRA, MEASURED_CLASSES, SURE_GAP, Step
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
 from assay.behaviour.statistics import clopper_pearson
 from assay.core.errors import ContentError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _PLACES = ("start", "middle", "end")
 # Candidates that mean nothing to a reader: alone they may count without a reference.
 _GROWN = "-grown"  # lengthened to fit a part that was found: shown, never judged by
+_SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
 
@@ -51,6 +52,10 @@ def result_of(
         threshold = min(ALONE_RATE, threshold + MADE_EXTRA)
     score = max((_score(one, references) for one in candidates), default=0.0)
     word, reason = _word(candidates, score, threshold, references=references)
+    guessed = not calibration.known and calibration.architecture not in MEASURED_CLASSES
+    if word is Word.FOUND and guessed and score < max(threshold, SURE_GAP) and step.name not in _SURE_ANYWHERE:
+        word = Word.INCONCLUSIVE
+        reason += f"; {calibration.architecture} was never calibrated, and clean small models reached as much"
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
     if step.informs:
@@ -149,9 +154,8 @@ def verdict(
     by_name = {one.probe: one for one in probes}
     for step in steps:
         ran = by_name.get(step.name)
-        if step.essential and (ran is None or ran.word is Word.INCONCLUSIVE):
-            why = ran.reason if ran else "the budget ended before it"
-            reasons.append(("probe-missing", f"{step.name} did not run: {why}"))
+        if (step.essential and ran is None) or (ran is not None and ran.word is Word.INCONCLUSIVE):
+            reasons.append(_not_told(step, ran))
     if not int(opened.get("references", 0)):
         reasons.append(("no-reference", "no reference model: give --reference, or --base and --data to make one"))
     reasons += _suspicions(by_name, opened)
@@ -164,6 +168,14 @@ def verdict(
     if rows is None or rows.word is Word.NOT_APPLICABLE:
         told.append(("provenance-unknown", rows.reason if rows else "the provenance probe did not run"))
     return Word.NOT_FOUND, tuple(told)
+
+
+def _not_told(step: Step, ran: ProbeResult | None) -> tuple[str, str]:
+    if ran is None:
+        return "probe-missing", f"{step.name} did not run: the budget ended before it"
+    if ran.score is not None and ran.threshold is not None and ran.score >= ran.threshold:
+        return "uncalibrated", f"{step.name}: {ran.reason}"
+    return "probe-missing", f"{step.name} did not run: {ran.reason}"
 
 
 def _suspicions(by_name: dict[str, ProbeResult], opened: dict[str, Any]) -> list[tuple[str, str]]:
