@@ -46,7 +46,9 @@ def test_a_broken_policy_is_one_line(data, capsys):
 
 def test_the_builtin_policy_passes(capsys):
     assert main(["policy", "test"]) == 0
-    assert "12 of 12 cases passed" in capsys.readouterr().out
+    count, _, rest = capsys.readouterr().out.splitlines()[-1].partition(" of ")
+    assert int(count) >= 12
+    assert rest.startswith(f"{count} cases passed")
 
 
 def test_a_failing_case_is_exit_1(tmp_path, capsys):

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from assay.evaluation.subject import folder_subject
 from PIL import Image
 from transformers import (
     AutoModelForSequenceClassification,
@@ -30,6 +29,7 @@ from assay.core.errors import UsageError
 from assay.evaluation.claims import make_claim
 from assay.evaluation.evaluate import evaluate
 from assay.evaluation.suite import load_suite
+from assay.store.folder import folder_subject
 from tests.evaluation import small
 
 pytestmark = pytest.mark.torch

@@ -51,6 +51,12 @@ def _binary(reader: str, data: bytes, *more: Any) -> object:
     return list(result) if hasattr(result, "__next__") else result
 
 
+def _xet(reader: str, data: bytes) -> object:
+    """A shard, or the first chunks of a xorb."""
+    read = _function(reader)
+    return list(read(data, 0, 3)) if reader.endswith("read_chunks") else read(data)
+
+
 def _container(reader: str, data: bytes) -> object:
     """A container: all it lists, and what its members expand to."""
     return _members(_binary(reader, data), len(data))
@@ -305,6 +311,9 @@ BINARY: tuple[Parser, ...] = (
     _p("tensor-bundle", _binary, "formats.tensor_bundle.read_bundle", lambda: seeds.fixtures("*/*/variables.index")),
     _p("msgpack", _binary, "formats.msgpack.read_msgpack", _msgpack),
     _p("ubjson", _binary, "formats.ubjson.read_ubjson", lambda: seeds.fixtures("*.ubj")),
+    _p("torch-state", _binary, "formats.torch_state.read_torch_state", seeds.state_dicts),
+    _p("xet-shard", _xet, "formats.xet.read_shard", seeds.xet_shards),
+    _p("xet-xorb", _xet, "formats.xet.read_chunks", seeds.xorbs),
     _p("coreml", _binary, "formats.coreml.read_coreml", _coreml),
     Parser("paddle", _paddle, _paddles, ("formats.paddle.read_paddle",)),
     Parser("xml", _xml, _xmls, ("formats.xml_text.read_xml",), make=seeds.changed_text),

@@ -223,3 +223,61 @@ def changed_text(rng: random.Random, seeds: Sequence[bytes]) -> bytes:
             rng.shuffle(words)
             lines[min(place, len(lines) - 1)] = b" ".join(words)
     return b"".join(lines)[: 4 * SEED_BYTES]
+
+
+def state_dicts() -> list[bytes]:
+    """Checkpoints as `torch.save` writes them, made without it."""
+    import io
+    import struct
+    import zipfile
+
+    found = []
+    for count in (1, 3):
+        tensors = b""
+        for number in range(count):
+            key = str(number).encode()
+            pid = (
+                b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x00"
+                + key
+                + b"X\x03\x00\x00\x00cpuK\x04tQ"
+            )
+            hooks = b"ccollections\nOrderedDict\n)R"
+            tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + pid + b"K\x00K\x04\x85K\x01\x85\x89" + hooks + b"tR"
+            tensors += b"X\x01\x00\x00\x00" + key + tensor + b"s"
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr("archive/data.pkl", b"\x80\x02}" + tensors + b".")
+            for number in range(count):
+                archive.writestr(f"archive/data/{number}", struct.pack("<4f", 1, 2, 3, 4))
+            archive.writestr("archive/version", "3\n")
+        found.append(out.getvalue())
+    return found
+
+
+def xet_shards() -> list[bytes]:
+    """Shards with one file and with several, with and without verification and metadata."""
+    import struct
+
+    from assay.formats.xet import SHARD_TAG
+
+    head = SHARD_TAG + struct.pack("<QQ", 2, 0)
+    end = b"\xff" * 32 + bytes(16)
+    found = []
+    for flags, extra in ((0, 0), (1 << 31, 1), (1 << 30, 0), (3 << 30, 1)):
+        entry = b"\x11" * 32 + struct.pack("<4I", 0, 100, 0, 2)
+        file = b"\x22" * 32 + struct.pack("<IIQ", flags, 1, 0) + entry + bytes(48) * extra
+        file += b"\x33" * 32 + bytes(16) if flags & (1 << 30) else b""
+        found.append(head + file * (1 + extra) + end)
+    return found
+
+
+def xorbs() -> list[bytes]:
+    """Xorbs of stored and of packed chunks."""
+    import struct
+
+    frame = bytes.fromhex("04224d1860409e") + struct.pack("<I", 0x8000_0008) + b"abcdefgh" + bytes(4)
+    found = []
+    for scheme, body, size in ((0, b"abcdefgh", 8), (1, frame, 8), (2, frame, 8)):
+        header = bytes([0]) + len(body).to_bytes(3, "little") + bytes([scheme]) + size.to_bytes(3, "little")
+        found.append((header + body) * 3)
+    return found

@@ -22,7 +22,7 @@ from assay.core.errors import SandboxError
 from assay.core.limits import GIB, MIB
 from assay.sandbox import channel as wire
 from assay.sandbox.cgroups import Cgroup
-from assay.sandbox.rights import Bounds
+from assay.sandbox.rights import GUEST_ID, Bounds, tasks_of
 from assay.sandbox.selftest import NAMESPACES
 from assay.sandbox.session import Session
 from assay.sandbox.stage import Stage
@@ -139,8 +139,9 @@ class Guest:
         self._cgroup = Cgroup.make(limits.memory_bytes + 2 * GIB, limits.processes + 16, limits.cpus)
         ours, theirs = wire.pair()
         bounds = Bounds(
-            limits.memory_bytes, limits.cpu_seconds, limits.descriptors, limits.processes, limits.scratch_bytes,
-            limits.scratch_bytes,
+            limits.memory_bytes, limits.cpu_seconds, limits.descriptors,
+            limits.processes + tasks_of(GUEST_ID if os.getuid() == 0 else os.getuid()),
+            limits.scratch_bytes, limits.scratch_bytes,
         )  # fmt: skip
         settings = {"worker": self._worker, "control": theirs.fileno(), "bounds": asdict(bounds), "nest": self._nest}
         start = arrange(settings, self._stage.root, limits.scratch_bytes, self._bubblewrap)

@@ -35,7 +35,7 @@ class Bounds:
         memory_bytes: address space beyond what the template had mapped already.
         cpu_seconds: CPU time.
         descriptors: open files.
-        processes: processes and threads of the guest's user.
+        processes: processes and threads of the guest's user, those that run already included (`tasks_of`).
         file_bytes: size of one file.
         scratch_bytes: size of its private scratch space.
     """
@@ -50,6 +50,20 @@ class Bounds:
 
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
+
+
+def tasks_of(user: int) -> int:
+    """Processes and threads that a user has on this machine: RLIMIT_NPROC counts them all, and guests share a user."""
+    count = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            lines = status.read_text("utf-8", "replace").splitlines()
+        except OSError:
+            continue  # it ended meanwhile
+        told = {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
+        if told.get("Uid", ["-1"])[0] == str(user):
+            count += int(told.get("Threads", ["1"])[0])
+    return count
 
 
 def become_nobody() -> None:
