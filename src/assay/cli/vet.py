@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from assay.cli.output import add_output_arguments, progress_bar
 from assay.cli.settings import add_data_argument, load_settings
@@ -17,6 +19,7 @@ from assay.core.errors import AssayError, ContentError, UsageError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from types import FrameType
 
     from assay.admission.request import HubAccess, Request
     from assay.admission.spine import Admission, Vetted
@@ -53,13 +56,20 @@ def run(args: argparse.Namespace) -> int:
     """Vet; a worker thread can't be interrupted, so an interrupt ends the process: what is finished is recorded."""
     if bool(args.ref) + bool(args.resume) + bool(args.stale) != 1:
         raise UsageError("what is to be vetted?", hint="give a REF, a PATH, --resume or --stale")
+    before = signal.signal(signal.SIGINT, _interrupted)
     try:
         return _vet(args)
-    except KeyboardInterrupt:
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Ends the process here: an exception raised into whatever library runs at the moment may be swallowed by it."""
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: the stream was being written to
         sys.stdout.flush()
         sys.stderr.write("assay: error: interrupted (run the command again: it carries on where it was)\n")
         sys.stderr.flush()
-        os._exit(EXIT_ERROR)
+    os._exit(EXIT_ERROR)
 
 
 def _vet(args: argparse.Namespace) -> int:
