@@ -7,6 +7,7 @@ one JSON object: file → {"executed": bool, "ended": how the load ended}, or {"
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import importlib
 import importlib.machinery
@@ -259,9 +260,17 @@ def _load(job: dict[str, Any], report: int) -> None:
         ended = f"{type(error).__name__}: {error}"[:300]
     os.write(report, ended.encode("utf-8", "replace"))
     time.sleep(0.05 if job.get("listens") else 0)
+    _let_threads_run(Path(job["marker"]))
     threading._shutdown()  # what an ordinary exit does, without tearing the framework down object by object
     atexit._run_exitfuncs()
     os._exit(0)
+
+
+def _let_threads_run(marker: Path) -> None:
+    """A program goes on after a load; here nothing else would give a bare thread the time to begin."""
+    deadline = time.monotonic() + 2
+    while _thread._count() and not marker.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _run(job: dict[str, Any]) -> dict[str, object]:

