@@ -48,7 +48,10 @@ class Judgement:
 @cache
 def lists() -> dict[str, Any]:
     """The lists of `data/code-judgement.toml`."""
-    return tomllib.loads((files("assay.inspections") / "data" / "code-judgement.toml").read_text("utf-8"))
+    found = tomllib.loads((files("assay.inspections") / "data" / "code-judgement.toml").read_text("utf-8"))
+    for key in ("known_hosts", "known_indexes"):
+        found[key] += ["".join(pieces) for pieces in found.pop(f"{key}_pieces")]
+    return found
 
 
 def judge_python(source: PythonSource, *, loaded: bool) -> Iterator[Judgement]:
