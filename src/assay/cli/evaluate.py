@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
     from assay.evaluation.claims import Claim
     from assay.evaluation.evaluate import Evaluation
+    from assay.evaluation.scripts import ScriptRecorder
     from assay.evaluation.signed import Signed
     from assay.evaluation.suite import Suite
 
+SCRIPT = "evaluation-script-attempt"
 EXIT_CODES = {"holds": 0, "refuted": 1, "unverifiable": 2}
 
 
@@ -28,6 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replay", metavar="EVIDENCE", help="repeat what this JSON output records, and compare the measurements"
     )
+    parser.add_argument(
+        "--record-script", action="append", default=[], metavar="PATH",
+        help="run this evaluation script of the model's author in the sandbox and record what it tries; "
+        "what it says counts for nothing; may be given again",
+    )  # fmt: skip
     parser.add_argument("--signed", action="store_true", help="refuse a suite that no trusted key signed")
     parser.add_argument("--trust", metavar="FILE", help="trust file (default: trust.toml in the data directory)")
     add_data_argument(parser)
@@ -45,16 +52,17 @@ def run(args: argparse.Namespace) -> int:
     from assay.evaluation.suite import load_suite  # noqa: PLC0415
     from assay.store.folder import folder_subject  # noqa: PLC0415
 
-    if not args.model or not args.suite:
+    if not args.model or not (args.suite or args.record_script):
         raise UsageError("what is to be evaluated, and by what?", hint="assay evaluate MODEL --suite suite.toml")
     suites = [load_suite(Path(path)) for path in args.suite]
     if args.replay:
         return _replay(args, suites)
     claims = _claims(args)
     signed = _signed(args, suites)
+    scripts = _scripts(args)
     with progress_bar(args) as progress:
         subject = folder_subject(Path(args.model))
-        result = evaluate(subject, suites, claims, progress, signed=signed)
+        result = evaluate(subject, suites, claims, progress, signed=signed, scripts=scripts)
     if args.format == "json":
         print_json(_document(result, subject.snapshot.origin.uri))
     else:
@@ -87,6 +95,26 @@ def _signed(args: argparse.Namespace, suites: list[Suite]) -> dict[str, Signed]:
     return found
 
 
+def _scripts(args: argparse.Namespace) -> ScriptRecorder | None:
+    """Those named: of the model where they lie in its folder, beside it otherwise."""
+    if not args.record_script:
+        return None
+    from assay.core.errors import UsageError  # noqa: PLC0415
+    from assay.evaluation.scripts import ScriptRecorder  # noqa: PLC0415
+
+    root = Path(args.model).resolve()
+    own, outside = [], []
+    for path in (Path(name) for name in args.record_script):
+        if path.suffix != ".py" or not path.is_file():
+            raise UsageError(f"no Python program: {path}", hint="name the script's file")
+        place = path.resolve()
+        if place.is_relative_to(root):
+            own.append(place.relative_to(root).as_posix())
+        else:
+            outside.append(path)
+    return ScriptRecorder(only=own, outside=outside)
+
+
 def _claims(args: argparse.Namespace) -> list[Claim] | None:
     if not args.claims:
         return None
@@ -98,6 +126,7 @@ def _claims(args: argparse.Namespace) -> list[Claim] | None:
 def _document(result: Evaluation, origin: str) -> dict[str, Any]:
     evidence = result.evidence
     reasons = [{"clause": "claim-refuted", "text": f.message} for f in evidence.findings if f.rule == "claim-refuted"]
+    reasons += [{"clause": f.rule, "text": f.message} for f in evidence.findings if f.rule == SCRIPT and f.severity > 0]
     reasons += [{"clause": "suite-failed", "text": f"{name}: {why}"} for name, why in result.failed]
     if result.outcome == "holds":
         reasons = [

@@ -40,8 +40,10 @@ def _told(result: Evaluation) -> Iterator[str]:
         what = line.claim.written if line.claim else line.runs.measured.metric if line.runs else ""
         told = "; ".join((line.reason, *line.notes))
         yield f"{line.word.value}: {printable(what, limit=120)}: {printable(told, limit=300)}\n"
-    for path in result.evidence.facts["scripts"]:
-        yield f"note: {printable(path)}: an evaluation script came with the model; it was not run\n"
+    for finding in result.evidence.findings:
+        if finding.rule.startswith("evaluation-script"):
+            told = printable(finding.message, limit=500)
+            yield f"{finding.severity.label}: {printable(finding.where.file)}: {told}\n"
     names = {str(suite["digest"]): suite["name"] for suite in result.evidence.settings["suites"]}
     for digest, signed in result.evidence.facts.get("signatures", {}).items():
         who = f"signed by key {signed['key'][:12]} ({signed['role']})" if "key" in signed else signed["reason"]

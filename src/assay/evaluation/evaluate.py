@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from assay.core.inspector import Subject
     from assay.evaluation.claims import Claim
     from assay.evaluation.guest import Progress
+    from assay.evaluation.scripts import Recorded, ScriptRecorder
     from assay.evaluation.signed import Signed
     from assay.evaluation.suite import Suite
 
@@ -63,6 +64,7 @@ def evaluate(
     dtypes: dict[str, str] | None = None,
     runner: Runner | None = None,
     signed: dict[str, Signed] | None = None,
+    scripts: ScriptRecorder | None = None,
 ) -> Evaluation:
     """Re-run the suites on the model and compare.
 
@@ -74,6 +76,7 @@ def evaluate(
         dtypes: of a replay, by the suite's digest.
         runner: a guest that is running already; None: one of its own.
         signed: who signed each suite, by its digest; None: not looked at.
+        scripts: runs the evaluation scripts that came with the model, as evidence only; None: they are not run.
 
     Raises:
         UsageError: the data of a suite is not the pinned data.
@@ -96,7 +99,10 @@ def evaluate(
                 failed.append((suite.name, str(error)))
                 attempts += error.attempts if isinstance(error, Unmeasured) else ()
     lines = compare(stated, tuple(runs for one in done for runs in one.metrics))
-    evidence = _evidence(subject, suites, read, lines, done=done, failed=failed, attempts=attempts, own=claims is None)
+    ran = scripts.record(subject, read.scripts) if scripts else None
+    evidence = _evidence(
+        subject, suites, read, lines, done=done, failed=failed, attempts=attempts, own=claims is None, ran=ran
+    )
     if signed is not None:
         evidence.facts["signatures"] = {digest: one.to_json() for digest, one in signed.items()}
     return Evaluation(evidence, lines, tuple(failed))
@@ -112,8 +118,11 @@ def _evidence(
     failed: list[tuple[str, str]],
     attempts: list[dict[str, Any]],
     own: bool,
+    ran: Recorded | None,
 ) -> Evidence:
-    findings = [*(finding for line in lines for finding in _findings(line)), *_scripts(read.scripts), *_tried(attempts)]
+    runs = {run["path"]: run for run in ran.runs} if ran else {}
+    findings = [finding for line in lines for finding in _findings(line)]
+    findings += [*_scripts(read.scripts, runs), *(ran.findings if ran else ()), *_tried(attempts)]
     unread = [Unread("", f"suite {name}: {why}"[:1000]) for name, why in failed] + (read.unread if own else [])
     if any(finding.severity > 0 for finding in findings):
         outcome = Outcome.FOUND
@@ -136,6 +145,7 @@ def _evidence(
             "layers": done[0].layers if done else {},
             "attempts": attempts,
             "scripts": read.scripts,
+            **({"script_runs": ran.runs, "script_layers": ran.layers} if ran else {}),
             "code": code_digest(),
         },
     )
@@ -168,11 +178,18 @@ def _note(rule: str, message: str, where: Where, facts: dict[str, Any]) -> Findi
     return Finding(rule, Severity.NOTE, Confidence.HIGH, message, where, facts)
 
 
-def _scripts(paths: list[str]) -> list[Finding]:
-    return [
-        _note("evaluation-script", "an evaluation script came with the model; it was not run", Where(path), {})
-        for path in paths
-    ]
+def _scripts(paths: list[str], runs: dict[str, Any]) -> list[Finding]:
+    came = "an evaluation script came with the model"
+    return [_note("evaluation-script", f"{came}; {_said_of(runs.get(path))}", Where(path), {}) for path in paths]
+
+
+def _said_of(run: dict[str, Any] | None) -> str:
+    """What became of a script, in words."""
+    if run is None:
+        return "it was not run"
+    if not run["run"]:
+        return f"it was {run['why']}"
+    return "it was run as evidence of what it tries; nothing that it says is a measurement"
 
 
 def _tried(attempts: list[dict[str, Any]]) -> list[Finding]:

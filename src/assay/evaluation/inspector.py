@@ -2,12 +2,14 @@
 
 Suites are named in the settings with the digest of their file, and name the digest of their data: an altered suite or
 data file gives no evidence that a policy would accept. Where the policy requires this evidence, an unsigned suite gives
-none either. A model that no suite fits is *inconclusive*, never fine.
+none either. A model that no suite fits is *inconclusive*, never fine. Evaluation scripts that the model brings are run
+for what they try, never for what they say.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ from assay.core.evidence import Evidence, Outcome, Unread
 from assay.evaluation.evaluate import NAME, evaluate, version
 from assay.evaluation.guest import Runner
 from assay.evaluation.measure import config_of
+from assay.evaluation.reading import read_claims
+from assay.evaluation.scripts import ScriptRecorder
 from assay.evaluation.signed import Signatures, Signed
 from assay.evaluation.suite import Suite, load_suite
 
@@ -70,6 +74,7 @@ class Evaluations:
         layers: of the sandbox that the policy asks for.
         signatures: who signed the suites; None: not looked at.
         require_signed: whether a suite that nobody trusted signed is refused.
+        scripts: runs what came with the model; None: one of its own.
     """
 
     name = NAME
@@ -82,12 +87,14 @@ class Evaluations:
         *,
         signatures: Signatures | None = None,
         require_signed: bool = False,
+        scripts: ScriptRecorder | None = None,
     ) -> None:
         self._pins = pins
         self._runner = runner
         self._layers = layers
         self._signatures = signatures
         self._require_signed = require_signed
+        self._scripts = scripts or ScriptRecorder(layers)
 
     @property
     def version(self) -> str:
@@ -101,11 +108,11 @@ class Evaluations:
             signed = self._signed(suites)
             fitting = [suite for suite in suites if fits(suite, subject)]
             if fitting:
-                if self._runner:
-                    return evaluate(subject, fitting, runner=self._runner, signed=signed).evidence
-                with Runner(layers=self._layers) as runner:
-                    return evaluate(subject, fitting, runner=runner, signed=signed).evidence
-            return self._told_nothing(subject, f"none of {len(suites)} suites fits this model")
+                with ExitStack() as stack:
+                    runner = self._runner or stack.enter_context(Runner(layers=self._layers))
+                    done = evaluate(subject, fitting, runner=runner, signed=signed, scripts=self._scripts)
+                    return done.evidence
+            return self._unfit(subject, len(suites))
         except (UsageError, ContentError) as error:  # an altered suite, altered data, a broken config.json
             return self._told_nothing(subject, str(error))
 
@@ -124,6 +131,16 @@ class Evaluations:
             if self._require_signed and not signed.key:
                 raise UsageError(f"suite {suite.name}: {signed.reason}", hint="assay suite sign")
         return found
+
+    def _unfit(self, subject: Subject, suites: int) -> Evidence:
+        """Nothing was measured; what its scripts try is told all the same."""
+        told = self._told_nothing(subject, f"none of {suites} suites fits this model")
+        ran = self._scripts.record(subject, read_claims(subject).scripts)
+        if not ran.runs:
+            return told
+        outcome = Outcome.FOUND if any(one.severity > 0 for one in ran.findings) else told.outcome
+        facts = {"script_runs": ran.runs, "script_layers": ran.layers}
+        return replace(told, outcome=outcome, findings=tuple(ran.findings), facts=facts)
 
     def _told_nothing(self, subject: Subject, why: str) -> Evidence:
         return Evidence(
