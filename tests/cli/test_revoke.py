@@ -90,12 +90,14 @@ def test_a_deployment_is_recorded_only_when_verified(admission, data, tmp_path, 
     # Somewhere else, without the store: beside the statements.
     assert main(["attest", "export", NAME, "--out", "model/.assay"]) == 0
     put(tmp_path / "model", FILES)
+    exported = len(list((tmp_path / "model" / ".assay").glob("*-deployed.dsse.json")))  # one for each second
+    assert exported in {1, 2}
     (data / "index.sqlite").rename(tmp_path / "away")
     assert main(["verify", "model", "--record", "edge"]) == 0
     report = verify_folder(tmp_path / "model", data / "trust.toml")
     assert report.verified, report.refusal
     written = sorted(path.name for path in (tmp_path / "model" / ".assay").glob("*-deployed.dsse.json"))
-    assert len(written) == 2, "the one of the store came with the export"
+    assert len(written) == exported + 1, "those of the store came with the export"
     (tmp_path / "model" / "config.json").write_bytes(b"{}")
     assert main(["verify", "model", "--record", "edge"]) == 1
     assert len(list((tmp_path / "model" / ".assay").glob("*-deployed.dsse.json"))) == 2

@@ -7,6 +7,8 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from assay.registry.inventory import Entry, Inventory
+from assay.registry.listing import refresh
 from assay.server.app import create_app
 from tests.server.conftest import FILES, NAME
 from tests.simulators.serving import serving
@@ -183,6 +185,33 @@ def test_a_list_of_models(live, publisher):
     assert [item["id"] for item in live.get("/api/models", params={"author": "other"}).json()] == ["other/m1"]
     assert live.get("/api/models", params={"search": "%"}).json() == []
     assert live.get("/api/models", params={"filter": "bert"}).status_code == 400
+
+
+def test_a_list_by_task_and_licence(live, publisher):
+    for number, (task, licence) in enumerate((("text-classification", "MIT"), ("fill-mask", "MIT"))):
+        publisher.admit(f"org/k{number}", {"config.json": b"%d" % number})
+        resolved = publisher.catalog.resolve(f"org/k{number}", now=publisher.now)
+        known = {"fields": {"task": {"value": task}}}
+        bill = Entry(f"{number:064x}", "record", resolved.name, resolved.snapshot.id.hex, "org", licence, known)
+        Inventory(publisher.index).put(bill, publisher.now)
+        with publisher.index.transaction() as tx:
+            refresh(tx, publisher.index, resolved.name)
+
+    def found(**asked):
+        return [item["id"] for item in live.get("/api/models", params=asked).json()]
+
+    assert found(pipeline_tag="fill-mask") == ["org/k1"]
+    assert found(filter="license:mit", author="org") == ["org/k0", "org/k1"]
+    assert found(filter=["license:mit", "Text-Classification"]) == found(filter="license:mit,text-classification")
+    assert found(filter="assay:admitted", search="/K1") == ["org/k1"]
+    (item,) = live.get("/api/models", params={"filter": "fill-mask"}).json()
+    assert (item["pipeline_tag"], item["tags"]) == ("fill-mask", ["assay:admitted", "fill-mask", "license:mit"])
+    assert live.get("/api/models", params={"filter": "license:mit,license:gpl"}).status_code == 400
+    answer = live.get("/api/models", params={"filter": "license:mit", "limit": 1})
+    assert [item["id"] for item in live.get(answer.links["next"]["url"]).json()] == ["org/k1"]
+    page = live.get("/-/models", params={"task": "fill-mask", "licence": "MIT"}).text
+    assert ">org/k1<" in page
+    assert ">org/k0<" not in page
 
 
 def test_the_rest_of_the_api(http):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from assay.core.digest import Digest
+from assay.registry.listing import differences
 from assay.store import schema, schema_log, schema_people
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def audit(index: Index) -> tuple[str, ...]:
     """What in the tables does not fit the log or its own digest, one sentence each; empty when all is well."""
     with index.reading() as tx:
         problems = [problem for pair in _PAIRS if (problem := _compare(tx, pair)) is not None]
-        return (*problems, *_wrong_digests(tx))
+        return (*problems, *_wrong_digests(tx), *differences(tx, index))
 
 
 def _compare(tx: Connection, pair: _Pair) -> str | None:

@@ -7,35 +7,36 @@ the same bytes may be refused under a name that imitates another.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select
 
 from assay.core.canonical import json_digest
-from assay.core.digest import Digest
 from assay.core.errors import IntegrityError, UsageError
 from assay.core.name import check_name
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
-from assay.registry import checks, rows
-from assay.registry.decisions import rejection
+from assay.registry import checks, listing, rows
+from assay.registry.listing import Asked
 from assay.registry.recent import RecentSnapshots
-from assay.registry.records import MAIN, Model, Page, Ref, Refused, Resolved, Revision
+from assay.registry.records import MAIN, Page, Ref, Resolved, Revision
 from assay.registry.retention import unmark
+from assay.registry.standing import REVISION, find, standing
 from assay.store import log
-from assay.store.schema import decisions, ref_moves, revisions, revocations, statements
+from assay.store.schema import decisions, ref_moves, revisions, revocations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection, Row
 
+    from assay.core.digest import Digest
     from assay.core.snapshot import Snapshot
     from assay.store.blobs import Blobs
     from assay.store.index import Index, StoredStatement
 
 REVISION_LENGTH = 40  # hex digits, as a git commit: hub clients pin by it
-_REVISION = re.compile(r"[0-9a-fA-F]{40}")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
@@ -102,6 +103,7 @@ class Catalog:
                     rows.record_move(tx, revision, MAIN, approval.envelope.digest, now)
                 else:
                     self._move(tx, revision, MAIN, signed, now)
+            listing.refresh(tx, self.index, name)
         return revision
 
     def move_ref(
@@ -118,18 +120,19 @@ class Catalog:
         """
         now = now or datetime.now(UTC)
         check_name(name)
-        if not _REF.fullmatch(ref) or _REVISION.fullmatch(ref):
+        if not _REF.fullmatch(ref) or REVISION.fullmatch(ref):
             hint = "letters, digits, '-', '_' and '.', at most 96; nothing that looks like a revision id"
             raise UsageError(f"not a name for a ref: {ref[:100]!r}", hint=hint)
         with self.index.transaction() as tx:
             row = rows.by_revision(tx, name, revision)
             if row is None:
                 raise rows.revision_unknown(name, revision)
-            self._standing(tx, row, now)
+            standing(tx, self.index, row, now)
             last = rows.target(tx, name, ref)
             if last is None or (last.revision, last.statement) != (revision, statement.envelope.digest.hex):
                 self._move(tx, rows.revision_of(row), ref, statement, now)
                 last = rows.target(tx, name, ref)
+                listing.refresh(tx, self.index, name)
         if last is None:
             raise IntegrityError(f"ref {ref!r} of {name!r} did not move")
         return rows.ref_of(last)
@@ -152,6 +155,7 @@ class Catalog:
             if self._decide(tx, name, verdict, now) and turned:
                 body = {"name": name, "snapshot": verdict.subject.hex, "verdict": verdict.digest.hex, "from": turned}
                 log.append(tx, "turned", {**body, "reason": verdict.reasons[0].text}, now)
+            listing.refresh(tx, self.index, name)
 
     def revoke(self, snapshot_id: Digest, reason: str, statement: StoredStatement, now: datetime | None = None) -> None:
         """Never serve this snapshot again, under any name, by a signed `revoked` statement; idempotent.
@@ -174,6 +178,7 @@ class Catalog:
             values = {"snapshot_id": snapshot_id.hex, "reason": reason, "statement": digest}
             tx.execute(insert(revocations).values(**values, revoked_at=format_time(now)))
             log.append(tx, "revoked", {"snapshot": snapshot_id.hex, "reason": reason, "statement": digest}, now)
+            listing.refresh_snapshot(tx, self.index, snapshot_id)
 
     def _check_blobs(self, snapshot_id: Digest, blobs: Blobs) -> Snapshot:
         snapshot = self.index.get_snapshot(snapshot_id)
@@ -243,8 +248,8 @@ class Catalog:
         """
         now = now or datetime.now(UTC)
         with self.index.reading() as tx:
-            row, moved_at = self._find(tx, name, revision)
-            verdict = self._standing(tx, row, now)
+            row, moved_at = find(tx, self.index, name, revision)
+            verdict = standing(tx, self.index, row, now)
             snapshot = self._recent.get(verdict.subject, name)
             if snapshot is None:
                 snapshot = self.index.get_snapshot(verdict.subject, name=name, tx=tx)
@@ -274,6 +279,7 @@ class Catalog:
         now: datetime | None = None,
         *,
         shown: Callable[[str], bool] = lambda _name: True,
+        asked: Asked | None = None,
     ) -> Page:
         """Models whose `main` is served now, by name.
 
@@ -283,78 +289,14 @@ class Catalog:
             cursor: of the page before.
             now: the time.
             shown: whether whoever asks may see a name.
+            asked: further filters; its `search` and `served` are not looked at.
 
         Raises:
             UsageError: for a limit below 1.
         """
-        now = now or datetime.now(UTC)
         if limit < 1:
             raise UsageError("a page needs at least one entry")
-        found: list[Model] = []
-        with self.index.reading() as tx:
-            while True:
-                names = rows.names_after(tx, search, cursor or "", limit + 1)
-                for name in names:
-                    if len(found) == limit:
-                        return Page(tuple(found), cursor)
-                    cursor = name
-                    if shown(name) and (model := self._model(tx, name, now)) is not None:
-                        found.append(model)
-                if len(names) <= limit:
-                    return Page(tuple(found), None)
-
-    def _model(self, tx: Connection, name: str, now: datetime) -> Model | None:
-        try:
-            row, moved_at = self._find(tx, name, MAIN)
-            self._standing(tx, row, now)
-        except Refused:
-            return None
-        first = tx.execute(select(func.min(revisions.c.published_at)).where(revisions.c.name == name)).scalar_one()
-        return Model(name, row.revision, Digest(row.snapshot_id), parse_time(first), parse_time(moved_at))
-
-    def _find(self, tx: Connection, name: str, revision: str) -> tuple[Row[Any], str]:
-        """The row of the revision, and when it came to be what was asked for."""
-        target = None if _REVISION.fullmatch(revision) else rows.target(tx, name, revision)
-        row = rows.by_revision(tx, name, target.revision if target else revision)
-        if row is not None:
-            return row, target.moved_at if target else row.published_at
-        if rows.newest(tx, name):
-            raise rows.revision_unknown(name, revision)
-        self._refuse_by_last_verdict(tx, name)
-        raise rows.unknown(tx, name)
-
-    def _refuse_by_last_verdict(self, tx: Connection, name: str) -> None:
-        query = select(decisions.c.verdict).where(decisions.c.name == name).order_by(*rows.NEWEST).limit(1)
-        digest = tx.execute(query).scalar()
-        verdict = self.index.get_verdict(Digest(digest), tx) if digest else None
-        if verdict is not None:
-            raise rows.refused(name, verdict)
-
-    def _standing(self, tx: Connection, row: Row[Any], now: datetime) -> Verdict:
-        """The live ADMIT by which a revision is served; Refused otherwise."""
-        snapshot_id = Digest(row.snapshot_id)
-        rows.refuse_revoked(tx, row.name, snapshot_id)
-        query = (
-            select(decisions.c.verdict)
-            .where(decisions.c.name == row.name, decisions.c.snapshot_id == row.snapshot_id)
-            .order_by(*rows.NEWEST)
-            .limit(1)
-        )
-        digest = tx.execute(query).scalar()
-        verdict = self.index.get_verdict(Digest(digest), tx) if digest else None
-        if verdict is None or verdict.subject != snapshot_id:
-            raise IntegrityError(
-                f"revision {row.revision} of {row.name!r} has no verdict", hint="run `assay log verify`"
-            )
-        if not verdict.live(now):
-            raise rows.refused(row.name, verdict)
-        self._refuse_rejected(tx, row.name, snapshot_id)
-        return verdict
-
-    def _refuse_rejected(self, tx: Connection, name: str, snapshot_id: Digest) -> None:
-        """Raise Refused when the last word of a person is a rejection: it holds before anybody decides again."""
-        where = (statements.c.snapshot_id == snapshot_id.hex, statements.c.kind == "decided")
-        if tx.execute(select(statements.c.seq).where(*where).limit(1)).first() is None:
-            return
-        if why := rejection(self.index.statements_for(snapshot_id, tx), name):
-            raise Refused("rejected", f"{name}: {why}", name=name, snapshot_id=snapshot_id)
+        wanted = replace(asked or Asked(), search=search, served=True)
+        now = now or datetime.now(UTC)
+        found, following = listing.page(self.index, wanted, now, after=cursor or "", limit=limit, shown=shown)
+        return Page(tuple(listing.model_of(row) for row in found), following)

@@ -19,6 +19,7 @@ from assay.core.verdict import format_time, parse_time
 from assay.policy.people import Opinion, People, Waiver
 from assay.provenance.statements import MANIFEST_NAME, SIGNERS, check_subjects, inputs_of, kind_of, time_of
 from assay.provenance.trust import MAX_SKEW
+from assay.registry import listing
 from assay.registry.people import may
 from assay.registry.queue import SNAPSHOT, WorkQueue
 from assay.registry.teams import requesters_of, thing_of
@@ -160,17 +161,6 @@ def people_of(
     return People(tuple(opinions), tuple(waivers)), tuple(envelopes)
 
 
-def rejection(statements: Iterable[StoredStatement], name: str) -> str:
-    """Why a person rejects the snapshot under the name; empty when the last word of nobody is a rejection."""
-    last: dict[str, dict[str, Any]] = {}
-    for one in statements:
-        if one.kind == "decided":
-            said = one.envelope.statement().predicate
-            if said.get("name") == name:
-                last[str(said.get("person"))] = said
-    return next((f"{p} rejected it: {said['reason']}" for p, said in last.items() if said["decision"] == "reject"), "")
-
-
 def snapshot_of(catalog: Catalog, name: str, revision: str = "") -> Digest:
     """The snapshot that a name (and revision) stands for, served or not: what a person decides about.
 
@@ -288,6 +278,7 @@ def _act(
         return None
     with catalog.index.transaction() as tx:
         catalog.index.put_statement(snapshot.id, kept.kind, kept.role, kept.envelope, at=now, tx=tx)
+        listing.refresh(tx, catalog.index, name)
         body = {"name": name, "snapshot": snapshot.id.hex, "person": person, "reason": str(predicate["reason"])}
         if urgent:
             log.append(tx, "break-glass", {**body, "statement": kept.envelope.digest.hex}, now)

@@ -10,7 +10,7 @@ from assay.core.errors import UsageError
 from assay.core.verdict import format_time
 from assay.provenance.lifts import check_lift
 from assay.provenance.statements import inputs_of
-from assay.registry import checks
+from assay.registry import checks, listing
 from assay.store import log
 from assay.store.schema import revocations
 from assay.store.schema_log import lifts
@@ -55,3 +55,4 @@ def lift(
         values = {"reason": reason, "revocation": named.hex, "statement": digest}
         tx.execute(insert(lifts).values(snapshot_id=snapshot_id.hex, **values, lifted_at=format_time(now)))
         log.append(tx, "lifted", {"snapshot": snapshot_id.hex, **values}, now)
+        listing.refresh_snapshot(tx, index, snapshot_id)

@@ -14,18 +14,20 @@ from assay.core.digest import Digest
 from assay.core.errors import AssayError
 from assay.core.statement import Envelope
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
-from assay.registry.records import Refused
-from assay.registry.rows import NEWEST, refuse_revoked
+from assay.registry import listing
+from assay.registry.rows import NEWEST, is_revoked
 from assay.store.log import LogEntry, head
-from assay.store.schema import decisions, log, revisions, revocations, statements, verdicts
-from assay.store.schema_log import lifts
+from assay.store.schema import decisions, log, revisions, statements, verdicts
+from assay.store.schema_listing import listing as table
 from assay.store.schema_pulls import pulls
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
 
+    from assay.registry.listing import Asked
     from assay.store.index import Index
 
 SOON: Final = timedelta(days=14)  # a verdict or waiver that ends within it is shown
@@ -55,29 +57,26 @@ class Named:
 
 
 def named(
-    index: Index, search: str = "", *, decision: str = "", publisher: str = "", after: str = "", limit: int = 50
-) -> tuple[Named, ...]:
-    """Names that were ever judged, sorted, each with its newest verdict.
+    index: Index,
+    asked: Asked,
+    now: datetime,
+    *,
+    shown: Callable[[str], bool],
+    after: str = "",
+    limit: int = 50,
+) -> tuple[tuple[tuple[Named, str], ...], str | None]:
+    """Names that were ever judged, sorted, each with its newest verdict and its state; and where to go on.
 
     Args:
         index: to ask.
-        search: a part of the name, case ignored.
-        decision: only those whose newest verdict is this; empty: all.
-        publisher: only names `publisher/…`; empty: all.
+        asked: which of them.
+        now: the time.
+        shown: whether whoever asks may see a name.
         after: only names after this one.
         limit: most of them.
     """
-    newest = select(decisions.c.name, func.max(decisions.c.seq).label("seq")).where(decisions.c.name > after)
-    if search:
-        newest = newest.where(func.lower(decisions.c.name).contains(search.lower(), autoescape=True))
-    if publisher:
-        newest = newest.where(decisions.c.name.startswith(f"{publisher}/", autoescape=True))
-    last = newest.group_by(decisions.c.name).subquery()
-    query = _judged(last.join(decisions, decisions.c.seq == last.c.seq)).order_by(decisions.c.name).limit(limit)
-    if decision:
-        query = query.where(verdicts.c.decision == decision)
-    with index.reading() as tx:
-        return tuple(_named(tx, row) for row in tx.execute(query))
+    found, following = listing.page(index, asked, now, after=after, limit=limit, shown=shown)
+    return tuple((_listed(row), listing.state_of(row, now)) for row in found), following
 
 
 def verdict_of(index: Index, name: str, snapshot_id: Digest) -> Verdict | None:
@@ -151,23 +150,23 @@ def loud(index: Index, kinds: tuple[str, ...], limit: int = 20) -> tuple[LogEntr
         )
 
 
-def counts(index: Index) -> dict[str, int]:
-    """How many names have ADMIT, HOLD or REJECT as their newest verdict; those whose files were revoked count apart."""
-    last = select(func.max(decisions.c.seq).label("seq")).group_by(decisions.c.name).subquery()
-    source = last.join(decisions, decisions.c.seq == last.c.seq).join(
-        verdicts, verdicts.c.digest == decisions.c.verdict
-    )
-    lifted = select(lifts.c.revocation)
-    gone = select(revocations.c.snapshot_id).where(revocations.c.statement.not_in(lifted))
-    query = select(verdicts.c.decision, func.count()).select_from(source).group_by(verdicts.c.decision)
+def counts(index: Index, hidden: Callable[[str], bool] | None = None) -> dict[str, int]:
+    """How many names have ADMIT, HOLD or REJECT as their newest verdict; those whose files were revoked count apart.
+
+    Args:
+        index: to ask.
+        hidden: whether a name is left out, for somebody who does not see all; None: nothing is.
+    """
+    found = dict.fromkeys((*(one.value for one in Decision), "revoked"), 0)
+    kinds = (table.c.decision, table.c.revoked)
     with index.reading() as tx:
-        found = dict.fromkeys((one.value for one in Decision), 0)
-        rows: Any = tx.execute(query.where(decisions.c.snapshot_id.not_in(gone))).all()
-        found |= dict(rows)
-        found["revoked"] = tx.execute(
-            select(func.count()).select_from(source).where(decisions.c.snapshot_id.in_(gone))
-        ).scalar_one()
-        return found
+        if hidden is None:
+            for decision, revoked, number in tx.execute(select(*kinds, func.count()).group_by(*kinds)):
+                found[revoked or decision] += number
+        else:
+            for name, decision, revoked in tx.execute(select(table.c.name, *kinds)):
+                found[revoked or decision] += not hidden(name)
+    return found
 
 
 def pulls_by_day(index: Index, since: datetime) -> dict[str, int]:
@@ -211,6 +210,11 @@ def _judged(source: Any) -> Any:
     return select(*columns, verdicts.c.decision).select_from(joined)
 
 
+def _listed(row: Row[Any]) -> Named:
+    what = Digest(row.snapshot_id), Decision(row.decision), parse_time(row.decided_at), Digest(row.verdict)
+    return Named(row.name, *what, bool(row.revoked))
+
+
 def _named(tx: Connection, row: Row[Any]) -> Named:
     return Named(
         row.name,
@@ -218,16 +222,8 @@ def _named(tx: Connection, row: Row[Any]) -> Named:
         Decision(row.decision),
         parse_time(row.decided_at),
         Digest(row.verdict),
-        _revoked(tx, row.name, Digest(row.snapshot_id)),
+        is_revoked(tx, Digest(row.snapshot_id)),
     )
-
-
-def _revoked(tx: Connection, name: str, snapshot_id: Digest) -> bool:
-    try:
-        refuse_revoked(tx, name, snapshot_id)
-    except Refused:
-        return True
-    return False
 
 
 def policies(index: Index, limit: int = 1000) -> tuple[tuple[str, int], ...]:

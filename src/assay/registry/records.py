@@ -105,6 +105,9 @@ class Model:
         snapshot_id: what that revision holds.
         created_at: when the name was first published; UTC.
         moved_at: when `main` moved last; UTC.
+        until: end of the verdict that it is served by; UTC.
+        task: of the bill of materials, in lower case; may be empty.
+        licence: likewise.
     """
 
     name: str
@@ -112,6 +115,9 @@ class Model:
     snapshot_id: Digest
     created_at: datetime
     moved_at: datetime
+    until: datetime
+    task: str = ""
+    licence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

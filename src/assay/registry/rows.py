@@ -85,6 +85,15 @@ def refuse_revoked(tx: Connection, name: str, snapshot_id: Digest) -> None:
         raise Refused("revoked", message, name=name, snapshot_id=snapshot_id)
 
 
+def is_revoked(tx: Connection, snapshot_id: Digest) -> bool:
+    """Whether a revocation of the snapshot stands."""
+    try:
+        refuse_revoked(tx, "", snapshot_id)
+    except Refused:
+        return True
+    return False
+
+
 def refused(name: str, verdict: Verdict) -> Refused:
     """Why a verdict that is not a live ADMIT does not serve."""
     why = "; ".join(reason.text for reason in verdict.reasons)

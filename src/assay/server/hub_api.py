@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlencode
 
@@ -12,7 +13,8 @@ from starlette.responses import JSONResponse
 from assay.core.errors import UsageError
 from assay.core.name import check_name
 from assay.core.verdict import format_time
-from assay.registry.people import RIGHTS, may, visible
+from assay.registry.listing import Asked
+from assay.registry.people import RIGHTS, Thing, may, visible
 from assay.server import listing
 from assay.server.access import actor_of, model_thing
 from assay.server.answers import ENTRY_NOT_FOUND, REPO_NOT_FOUND, error
@@ -21,6 +23,7 @@ from assay.server.state import registry_of, target_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from starlette.datastructures import QueryParams
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -31,7 +34,10 @@ TREE_PAGE = 1000  # entries; the public hub's page
 MODELS_PAGE = 1000  # most models of one page
 _MAX_PATHS = 10_000
 # Query parameters of the public hub's search that we have no data for: an unfiltered list would be a wrong answer.
-_UNKNOWN_FILTERS = ("filter", "apps", "gated", "inference", "inference_provider", "pipeline_tag", "num_parameters")
+_UNKNOWN_FILTERS = ("apps", "gated", "inference", "inference_provider", "num_parameters")
+_LIST_KEYS = frozenset({"search", "author", "filter", "pipeline_tag"})
+_LICENCE = "license:"
+_TASK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")  # `text-classification`; tags like `bert` are no data of ours
 
 
 def resolve(request: Request) -> Resolved:
@@ -44,6 +50,14 @@ def shown_to(request: Request) -> Callable[[str], bool]:
     """Which models the request's actor may see."""
     registry, actor = registry_of(request), actor_of(request)
     return lambda name: visible(actor, model_thing(registry, name))
+
+
+def hidden_from(request: Request) -> Callable[[str], bool] | None:
+    """Which models the request's actor must not even count; None: it sees all there are."""
+    registry, actor = registry_of(request), actor_of(request)
+    patterns = registry.team_patterns()
+    secret = tuple(one for one in patterns if not visible(actor, Thing("", frozenset({one[1]}))))
+    return (lambda name: not visible(actor, model_thing(registry, name))) if secret else None
 
 
 def info(request: Request) -> Response:
@@ -149,24 +163,38 @@ def auth_check(request: Request) -> Response:
 
 
 def models(request: Request) -> Response:
-    """`/api/models`: served models by name; `search`, `author`, `limit`, `cursor`."""
+    """`/api/models`: served models by name; `search`, `author`, `pipeline_tag`, `filter`, `limit`, `cursor`."""
     query, registry = request.query_params, registry_of(request)
     if unknown := [name for name in _UNKNOWN_FILTERS if query.get(name)]:
-        raise UsageError(f"this registry can't filter by {unknown[0]}", hint="search and author work")
+        raise UsageError(
+            f"this registry can't filter by {unknown[0]}", hint="search, author, pipeline_tag, filter work"
+        )
     if any("\0" in value for value in query.values()):
         raise UsageError("a parameter holds a NUL character")
     limit = _number(query, "limit", 100, least=1, most=MODELS_PAGE)
-    author = query.get("author", "")
-    search = query.get("search", "") or (f"{author}/" if author else "")
+    asked = _asked(query)
     page = registry.catalog.models(
-        search[:200], limit, query.get("cursor") or None, registry.clock(), shown=shown_to(request)
+        asked.search, limit, query.get("cursor") or None, registry.clock(), shown=shown_to(request), asked=asked
     )
-    found = [listing.model_json(model) for model in page.models if not author or model.name.startswith(f"{author}/")]
     headers = {}
     if page.cursor is not None:
-        kept = {key: query[key] for key in ("search", "author") if key in query}
-        headers["Link"] = _next(request, "/api/models", {**kept, "limit": limit, "cursor": page.cursor})
-    return JSONResponse(found, headers=headers)
+        kept = [(key, value) for key, value in query.multi_items() if key in _LIST_KEYS]
+        headers["Link"] = _next(request, "/api/models", [*kept, ("limit", limit), ("cursor", page.cursor)])
+    return JSONResponse([listing.model_json(model) for model in page.models], headers=headers)
+
+
+def _asked(query: QueryParams) -> Asked:
+    """What the public hub's parameters ask for. A tag that is no licence is taken for a task."""
+    tags = [tag.strip().lower() for text in query.getlist("filter") for tag in text.split(",") if tag.strip()]
+    tags = [tag for tag in tags if tag != listing.ADMITTED]
+    licences = {tag.removeprefix(_LICENCE) for tag in tags if tag.startswith(_LICENCE)}
+    tasks = {tag for tag in tags if not tag.startswith(_LICENCE)} | {query.get("pipeline_tag", "").lower()} - {""}
+    if len(licences) > 1 or len(tasks) > 1:
+        raise UsageError("this registry filters by one task and one licence", hint="ask for one at a time")
+    if strange := [tag for tag in tasks if not _TASK.fullmatch(tag)]:
+        raise UsageError(f"this registry can't filter by {strange[0][:100]!r}", hint="a task, or license:ID")
+    named = query.get("search", "")[:200], query.get("author", "")
+    return Asked(*named, task="".join(tasks), licence="".join(licences))
 
 
 def whoami(request: Request) -> Response:
@@ -203,7 +231,7 @@ def other_kind(_request: Request) -> Response:
     return error(404, "assay: this registry serves models only", REPO_NOT_FOUND)
 
 
-def _next(request: Request, path: str, parameters: dict[str, Any]) -> str:
+def _next(request: Request, path: str, parameters: dict[str, Any] | list[tuple[str, Any]]) -> str:
     """A Link header (RFC 8288) to the next page, at the host that the request named."""
     return f'<{request.url.scheme}://{request.url.netloc}{path}?{urlencode(parameters)}>; rel="next"'
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from assay.core.snapshot import FileEntry, Snapshot
     from assay.registry.records import Model, Resolved, Revision
 
+ADMITTED = "assay:admitted"  # a tag of everything that is served
+
 
 def hub_time(moment: datetime) -> str:
     """RFC 3339 with milliseconds: what every client version parses."""
@@ -90,7 +92,7 @@ def info_json(resolved: Resolved, created_at: datetime, *, blobs: bool, security
         "private": False,
         "gated": False,
         "disabled": False,
-        "tags": ["assay:admitted"],
+        "tags": [ADMITTED],
         "usedStorage": snapshot.size,
         "siblings": [_sibling(entry, blobs=blobs) for entry in snapshot.files],
     }
@@ -113,6 +115,7 @@ def _sibling(entry: FileEntry, *, blobs: bool) -> dict[str, Any]:
 
 def model_json(model: Model) -> dict[str, Any]:
     """A model in a list."""
+    licence = f"license:{model.licence}" if model.licence else ""
     return {
         "id": model.name,
         "modelId": model.name,
@@ -123,7 +126,8 @@ def model_json(model: Model) -> dict[str, Any]:
         "private": False,
         "gated": False,
         "disabled": False,
-        "tags": ["assay:admitted"],
+        "tags": [ADMITTED, *(tag for tag in (model.task, licence) if tag)],
+        **({"pipeline_tag": model.task} if model.task else {}),
     }
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-HEAD = "0011"  # the newest migration; a test compares it with store/migrations/versions
+HEAD = "0012"  # the newest migration; a test compares it with store/migrations/versions
 
 metadata = MetaData()
 
@@ -95,6 +95,7 @@ revisions = Table(
     Column("published_at", Textual, nullable=False),
     UniqueConstraint("name", "revision", name="revisions_once"),
     UniqueConstraint("name", "snapshot_id", name="revisions_snapshot_once"),
+    Index("revisions_by_snapshot", "snapshot_id"),
 )
 
 # Every verdict that was given for a name, in order; the last one for (name, snapshot) holds.
@@ -107,6 +108,7 @@ decisions = Table(
     Column("verdict", Hex, ForeignKey("verdicts.digest"), nullable=False),
     Column("decided_at", Textual, nullable=False),
     Index("decisions_by_name", "name", "snapshot_id"),
+    Index("decisions_by_snapshot", "snapshot_id"),
 )
 
 # Where each ref pointed, in order; the last row of (name, ref) holds. `statement` is the envelope that moved it.

@@ -16,7 +16,7 @@ from assay.registry.people import may
 from assay.registry.queue import WorkQueue
 from assay.registry.records import MAIN
 from assay.server.access import actor_of, require
-from assay.server.hub_api import shown_to
+from assay.server.hub_api import hidden_from, shown_to
 from assay.server.pages.lists import base_of, days_of
 from assay.server.pages.pictures import bars, shares
 from assay.server.pages.render import page, wanted
@@ -92,7 +92,7 @@ def metrics_page(request: Request) -> Response:
     registry = registry_of(request)
     index, now = registry.catalog.index, registry.clock()
     refused = refusals_of(registry)
-    counts = overview.counts(index)
+    counts = overview.counts(index, hidden_from(request))
     pulled = sorted(overview.pulls_by_verdict(index, now - _WINDOW).items())
     return page(
         request,

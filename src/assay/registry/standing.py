@@ -1,0 +1,85 @@
+"""What stands behind a name now: which revision a ref means, and by which verdict it is served, or why it is not."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from assay.core.digest import Digest
+from assay.core.errors import IntegrityError
+from assay.registry import rows
+from assay.registry.records import Refused
+from assay.store.schema import decisions, statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Row
+
+    from assay.core.verdict import Verdict
+    from assay.store.index import Index, StoredStatement
+
+REVISION = re.compile(r"[0-9a-fA-F]{40}")
+
+
+def find(tx: Connection, index: Index, name: str, revision: str) -> tuple[Row[Any], str]:
+    """The row of the revision, and when it came to be what was asked for (Refused when there is none)."""
+    target = None if REVISION.fullmatch(revision) else rows.target(tx, name, revision)
+    row = rows.by_revision(tx, name, target.revision if target else revision)
+    if row is not None:
+        return row, target.moved_at if target else row.published_at
+    if rows.newest(tx, name):
+        raise rows.revision_unknown(name, revision)
+    _refuse_by_last_verdict(tx, index, name)
+    raise rows.unknown(tx, name)
+
+
+def standing(tx: Connection, index: Index, row: Row[Any], now: datetime | None) -> Verdict:
+    """The live ADMIT by which a revision is served (Refused otherwise); None: at whatever time it is live."""
+    snapshot_id = Digest(row.snapshot_id)
+    rows.refuse_revoked(tx, row.name, snapshot_id)
+    query = (
+        select(decisions.c.verdict)
+        .where(decisions.c.name == row.name, decisions.c.snapshot_id == row.snapshot_id)
+        .order_by(*rows.NEWEST)
+        .limit(1)
+    )
+    digest = tx.execute(query).scalar()
+    verdict = index.get_verdict(Digest(digest), tx) if digest else None
+    if verdict is None or verdict.subject != snapshot_id:
+        raise IntegrityError(f"revision {row.revision} of {row.name!r} has no verdict", hint="run `assay log verify`")
+    if not verdict.live(now or verdict.decided_at):
+        raise rows.refused(row.name, verdict)
+    _refuse_rejected(tx, index, row.name, snapshot_id)
+    return verdict
+
+
+def rejection(statements: Iterable[StoredStatement], name: str) -> str:
+    """Why a person rejects the snapshot under the name; empty when the last word of nobody is a rejection."""
+    last: dict[str, dict[str, Any]] = {}
+    for one in statements:
+        if one.kind == "decided":
+            said = one.envelope.statement().predicate
+            if said.get("name") == name:
+                last[str(said.get("person"))] = said
+    return next((f"{p} rejected it: {said['reason']}" for p, said in last.items() if said["decision"] == "reject"), "")
+
+
+def _refuse_by_last_verdict(tx: Connection, index: Index, name: str) -> None:
+    query = select(decisions.c.verdict).where(decisions.c.name == name).order_by(*rows.NEWEST).limit(1)
+    digest = tx.execute(query).scalar()
+    verdict = index.get_verdict(Digest(digest), tx) if digest else None
+    if verdict is not None:
+        raise rows.refused(name, verdict)
+
+
+def _refuse_rejected(tx: Connection, index: Index, name: str, snapshot_id: Digest) -> None:
+    """Raise Refused when the last word of a person is a rejection: it holds before anybody decides again."""
+    where = (statements.c.snapshot_id == snapshot_id.hex, statements.c.kind == "decided")
+    if tx.execute(select(statements.c.seq).where(*where).limit(1)).first() is None:
+        return
+    if why := rejection(index.statements_for(snapshot_id, tx), name):
+        raise Refused("rejected", f"{name}: {why}", name=name, snapshot_id=snapshot_id)
