@@ -1,5 +1,6 @@
 # The commands people type. Everything is installed from exact, hash-checked constraints into .venv.
 SHELL := /bin/bash
+unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes are started: each would compile the sources again
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python

@@ -6,7 +6,8 @@ import pytest
 
 from assay.core.errors import SourceError
 from assay.server.app import create_app
-from assay.sources.hub import HubRef, fetch_hub
+from assay.sources.hub import fetch_hub
+from assay.sources.hub_ref import HubRef
 from assay.store.blobs import open_blobs
 from tests.simulators.serving import serving
 from tests.support.published import Publisher

@@ -33,6 +33,7 @@ def readings() -> set[str]:
 def test_nothing_is_wanted_that_is_not_looked_out_for(late):
     real = late.load()()
     assert (real.name, bool(getattr(real, "local", False))) == (late.name, late.local)
+    assert late.version in {"", real.version}
     missed = []
     for reading in sorted(readings()):
         for name in NAMES:

@@ -175,3 +175,28 @@ def test_ggml_blocks_have_the_fingerprint_of_what_they_round() -> None:
     plain = sketch(io.BytesIO(value.tobytes()), Place("x", "F32", value.shape, 0, value.nbytes))
     eight = sketch(io.BytesIO(packed), Place("x", "GGML:8", value.shape, 0, len(packed)))
     assert (int(plain, 16) ^ int(eight, 16)).bit_count() <= 8
+
+
+def test_what_was_taken_while_the_file_was_stored_is_not_read_again(tmp_path: Path) -> None:
+    from assay.core.inspector import Subject
+    from assay.formats.tensor_list import tensors_in
+
+    file = model(tmp_path / "m", weights(1)) / "model.safetensors"
+    subject = folder_subject(file.parent)
+    data = file.read_bytes()
+    place, *others = tensors_in(io.BytesIO(data), len(data), ("safetensors",), subject.limits)
+    ranges = {Digest.of(data): {(place.start, place.size): "taken"}}
+    (evidence,) = inspect(Subject(subject.snapshot, subject.files, subject.limits, ranges), [Tensors])
+    listed = {row[0]: row[3] for row in evidence.facts["tensors"]["model.safetensors"]["list"]}
+    assert listed.pop(place.name) == "taken"
+    assert listed == {
+        other.name: hashlib.sha256(data[other.start : other.start + other.size]).hexdigest() for other in others
+    }
+
+
+def test_a_header_that_makes_one_byte_cost_a_thousand_is_not_followed(tmp_path: Path) -> None:
+    entry = {"dtype": "U8", "shape": [10_000], "data_offsets": [0, 10_000]}
+    head = json.dumps({f"t{number}": entry for number in range(9)}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(10_000))
+    (evidence,) = inspect(folder_subject(tmp_path), [Tensors])
+    assert evidence.facts["not_listed"] == {"model.safetensors": "its tensors overlap too often"}

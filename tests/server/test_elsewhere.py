@@ -8,7 +8,8 @@ import pytest
 
 from assay.server.app import create_app
 from assay.server.state import ServerSettings
-from assay.sources.hub import HubRef, fetch_hub
+from assay.sources.hub import fetch_hub
+from assay.sources.hub_ref import HubRef
 from assay.store.blobs import open_blobs
 from assay.store.layout import key
 from tests.server.conftest import FILES, NAME

@@ -8,7 +8,8 @@ import pytest
 
 from assay.core.errors import SourceError, UsageError
 from assay.sources.guarded import Reach, Site, is_public
-from assay.sources.hub import HubRef, fetch_hub
+from assay.sources.hub import fetch_hub
+from assay.sources.hub_ref import HubRef
 from assay.store.blobs import open_blobs
 from tests.simulators.hub import HubSimulator
 

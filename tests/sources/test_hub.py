@@ -4,7 +4,8 @@ from assay.core.digest import Digest
 from assay.core.errors import IntegrityError, SourceError, UsageError
 from assay.core.limits import Limits
 from assay.sources import hub_client
-from assay.sources.hub import HubRef, fetch_hub
+from assay.sources.hub import fetch_hub
+from assay.sources.hub_ref import HubRef
 from assay.store.blobs import open_blobs
 from tests.simulators.hub import HubSimulator
 

@@ -12,7 +12,8 @@ import pytest
 
 from assay.core.errors import SourceError, UsageError
 from assay.sources import hub_client
-from assay.sources.hub import PARALLEL, HubRef, fetch_hub
+from assay.sources.hub import PARALLEL, fetch_hub
+from assay.sources.hub_ref import HubRef
 from assay.store.blobs import open_blobs
 from tests.simulators.hub import HubSimulator
 

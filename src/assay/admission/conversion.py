@@ -27,7 +27,7 @@ from assay.provenance.events import converted
 from assay.provenance.statements import fetched
 from assay.registry.lineage_record import record_admission, record_conversion
 from assay.sources.directory import fetch_directory
-from assay.sources.hub import HubRef, fetch_hub
+from assay.sources.hub_ref import HubRef
 from assay.store.index import BlobFiles
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def prepare(
 def _fetch(request: Request, blobs: Blobs, access: HubAccess, progress: Progress) -> Snapshot:
     if request.kind == "path":
         return fetch_directory(Path(request.source), request.name, blobs, progress)
+    from assay.sources.hub import fetch_hub  # noqa: PLC0415 - slow to import
+
     return fetch_hub(
         HubRef(request.source, request.state),
         request.hub_url,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,8 @@ WORKFLOW = "assay.vet"
 CARRY_ON_HOURS = 24  # an older unfinished run is begun afresh: its clock readings would be too old to sign
 _UNFINISHED = {"PENDING", "ENQUEUED", "DELAYED"}
 _POLL_SECONDS = 0.05
+_AWAKE_SECONDS = 0.01  # between looks when a run of this process has just ended
+_IDLE_SECONDS = 0.25  # when none has
 _LOOK_AROUND_SECONDS = 1.0  # how often the leases of others are looked at while waiting
 _LOCK_PATIENCE_SECONDS = 5.0
 
@@ -65,6 +68,7 @@ class Engine:
         self._failures = _Failures()
         self._leases = _open_leases(url, lapse)
         self._queue: str | None = None
+        self._ended = threading.Event()  # a run of this process has just ended; its result is being recorded
         Engine._open = True
         try:
             with _faults():
@@ -90,7 +94,10 @@ class Engine:
         )
 
         def run(request: Json) -> Json:  # a function of its own: DBOS marks it, and a method can't be marked
-            return workflow(request)
+            try:
+                return workflow(request)
+            finally:
+                self._ended.set()
 
         self._workflow = DBOS.workflow(name=WORKFLOW)(run)
         DBOS.listen_queues([_queue(self._leases.holder)])
@@ -241,6 +248,7 @@ class Engine:
 
     def _wait(self, workflow_id: str, notice: Callable[[str], None]) -> Json:
         look_around = time.monotonic() + _LOOK_AROUND_SECONDS
+        pause = _AWAKE_SECONDS
         while True:
             failure = self._failures.of(workflow_id)  # read before the status: a recorded failure is seen there
             run = DBOS.get_workflow_status(workflow_id)
@@ -259,7 +267,8 @@ class Engine:
                     raise EnvironmentFault("this process was taken for dead", hint="run the command again")
                 if self._adopt(run):
                     notice("the process that was at it ended: carrying on here")
-            time.sleep(_POLL_SECONDS)
+            pause = _AWAKE_SECONDS if self._ended.wait(pause) else min(2 * pause, _IDLE_SECONDS)
+            self._ended.clear()
 
 
 def step(name: str, function: Callable[..., Json], *args: Any) -> Json:

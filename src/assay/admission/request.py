@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 from assay.core.canonical import json_digest
 from assay.core.errors import ContentError, SourceError, UsageError
 from assay.core.name import check_name
-from assay.sources.hub import SCHEME, HubRef
-from assay.sources.hub_client import HubClient
+from assay.sources.hub_ref import SCHEME, HubRef
 from assay.store.tree import list_tree
 
 if TYPE_CHECKING:
     from assay.core.digest import Digest
+    from assay.sources.hub_client import HubClient
 
 LOCAL = "local"  # organisation of a model that came without a name
 _HUB_CACHE = re.compile(r"models--(?P<org>[^/]+)--(?P<name>[^/]+)")
@@ -41,6 +41,8 @@ class HubAccess:
 
     def client(self, hub_url: str) -> HubClient:
         """A connection to one hub."""
+        from assay.sources.hub_client import HubClient  # noqa: PLC0415 - slow to import
+
         return HubClient(
             hub_url, token=self.token, hosts=self.hosts, allow_private=self.allow_private, proxy=self.proxy
         )

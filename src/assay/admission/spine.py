@@ -26,6 +26,7 @@ from assay.core.inspector import Subject
 from assay.core.limits import Limits
 from assay.core.snapshot import Origin, Snapshot
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
+from assay.formats.tensor_pass import TensorWatch
 from assay.inspections.runner import inspect
 from assay.policy.decide import decide
 from assay.registry import tallies
@@ -37,7 +38,7 @@ from assay.registry.records import MAIN
 from assay.registry.rows import refuse_revoked
 from assay.registry.stale import queue_stale, rested, stale
 from assay.sources.directory import fetch_directory
-from assay.sources.hub import HubRef, fetch_hub
+from assay.sources.hub_ref import HubRef
 from assay.store.index import BlobFiles
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Admission:
         self._inspectors = tuple(_all_inspectors(policy, index) if inspectors is None else inspectors)
         self._limits = limits
         self._trust = trust
+        self._watch = TensorWatch(limits)
         self._catalog = Catalog(index)
         self._progress: Progress = silent
         self._engine = Engine(workflow_url, VERSION, self._run, lapse=lapse)
@@ -241,7 +243,11 @@ class Admission:
     def _from_outside(self, wanted: Request) -> Snapshot:
         advance = self._advance("fetch")
         if wanted.kind == "path":
-            return fetch_directory(Path(wanted.source), wanted.name, self._blobs, advance, limits=self._limits)
+            return fetch_directory(
+                Path(wanted.source), wanted.name, self._blobs, advance, limits=self._limits, watch=self._watch
+            )
+        from assay.sources.hub import fetch_hub  # noqa: PLC0415 - slow to import
+
         return fetch_hub(
             HubRef(wanted.source, wanted.state),
             wanted.hub_url,
@@ -252,6 +258,7 @@ class Admission:
             allow_private=self._access.allow_private,
             proxy=self._access.proxy,
             limits=self._limits,
+            watch=self._watch,
         )
 
     def _stored(self, snapshot_id: Digest, name: str) -> Snapshot:
@@ -259,7 +266,7 @@ class Admission:
         snapshot = _present(self._index.get_snapshot(snapshot_id, name=name), snapshot_id)
         advance, total, done = self._advance("fetch"), sum(entry.size for entry in snapshot.files), 0
         for entry in snapshot.files:
-            for chunk in self._blobs.stream(entry.digest):
+            for chunk in self._blobs.stream_watched(entry.digest, self._watch):
                 done += len(chunk)
                 advance(entry.path, done, total)
         return snapshot
@@ -267,7 +274,7 @@ class Admission:
     def _inspect(self, fetched: Json) -> Json:
         """2. Evidence, stored whatever its outcome."""
         snapshot = self._snapshot(fetched)
-        subject = Subject(snapshot, BlobFiles(snapshot, self._blobs), self._limits)
+        subject = Subject(snapshot, BlobFiles(snapshot, self._blobs), self._limits, self._watch.known())
         evidence = inspect(subject, self._inspectors, self._advance("inspect"))
         with self._index.transaction() as tx:
             digests = [str(self._index.put_evidence(one, tx)) for one in evidence]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from assay.cli.settings import load_settings
 from assay.core.errors import ContentError, UsageError
 from assay.inspections.intake import Job
-from assay.sources.hub import HubRef, fetch_hub
+from assay.sources.hub import fetch_hub
+from assay.sources.hub_ref import HubRef
 from assay.store.blobs import open_blobs
 
 if TYPE_CHECKING:

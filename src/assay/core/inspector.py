@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from assay.core.digest import Digest
     from assay.core.evidence import Evidence
     from assay.core.limits import Limits
+    from assay.core.ranges import Ranges
     from assay.core.snapshot import Snapshot
 
 
@@ -31,11 +35,14 @@ class Subject:
         snapshot: the closed listing; its origin is a claim under inspection too (look-alike names).
         files: access to the bytes.
         limits: when to stop.
+        ranges: digests of parts of files that were taken while the files were stored, by the digest of the file; what
+            isn't there has to be read.
     """
 
     snapshot: Snapshot
     files: FileAccess
     limits: Limits
+    ranges: Mapping[Digest, Ranges] = field(default_factory=dict)
 
 
 class Inspector(Protocol):

@@ -23,7 +23,7 @@ _SOURCES = frozenset(("native-source", "cython", "javascript", "lua", "r-source"
 BUILTIN: tuple[Any, ...] = (
     Coverage,
     Archive,
-    Late("pickle", "pickle", "Pickle", frozenset(("pickle", "torch-legacy")), local=True),
+    Late("pickle", "pickle", "Pickle", frozenset(("pickle", "torch-legacy")), local=True, version=""),
     Late("safetensors", "safetensors", "SafetensorsHeader", frozenset(("safetensors",)), local=True),
     Late("config", "config", "Config", _JSON | {"yaml"}, local=True),
     Late(
@@ -35,7 +35,7 @@ BUILTIN: tuple[Any, ...] = (
     ),
     Late("template", "template", "Templates", frozenset(("jinja", "json")), local=True),
     Late("keras", "keras", "Keras", frozenset(("hdf5", "keras-metadata", "keras-zip", "json")), local=True),
-    Late("tensorflow", "tensorflow", "TensorFlow", _TENSORFLOW),
+    Late("tensorflow", "tensorflow", "TensorFlow", _TENSORFLOW, version="2"),
     Late("onnx", "onnx", "OnnxModel", frozenset(("onnx",))),
     Late("gguf", "gguf", "GgufFile", frozenset(("gguf",)), local=True),
     Late("tflite", "tflite", "FlatModels", frozenset(("tflite", "executorch")), local=True),

@@ -30,6 +30,7 @@ class Late:
         suffixes: ends of names of text files that may be.
         local: as `PartInspector` says.
         claims: as `PartInspector` says.
+        version: of the inspector; empty when only the real one knows.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Late:
     suffixes: tuple[str, ...] = ()
     local: bool = False
     claims: bool = True
+    version: str = "1"
 
     def __call__(self) -> LateInspector:
         """A fresh one, still asleep."""
@@ -73,8 +75,8 @@ class LateInspector:
 
     @property
     def version(self) -> str:
-        """Of the real one."""
-        real: Any = self._real or self._late.load()()
+        """Of the real one, without waking it when the table has it."""
+        real: Any = self._real or (self._late if self._late.version else self._late.load()())
         return str(real.version)
 
     @property

@@ -14,7 +14,7 @@ References: https://huggingface.co/docs/hub/model-cards#specifying-a-base-model;
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from assay.core.canonical import json_digest
 from assay.core.errors import ContentError
@@ -28,11 +28,14 @@ from assay.inspections.declared import Declared, read_declared
 if TYPE_CHECKING:
     from assay.core.digest import Digest
     from assay.core.inspector import Subject
+    from assay.core.ranges import Ranges
+    from assay.formats.tensor_place import Place
     from assay.inspections.parts import Collector, Part
 
 MOST_LISTED = 20_000  # tensors of one file that are listed; all of them are in its root
 _SHARED = 0.3  # fraction of the weights from which two models are related
 _COPY = 0.999
+_OVERLAPS = 8  # times the file's size that all tensors together may have: shared ones are read once for each name
 _PAIRS = 2  # tensors of the same shape that a base and its fine-tune must have, before that says anything
 
 
@@ -75,26 +78,27 @@ class Tensors:
         except ContentError as error:
             out.fact_here("not_listed", str(error)[:300])
             return
+        if sum(place.size for place in places) > _OVERLAPS * part.size:
+            out.fact_here("not_listed", "its tensors overlap too often")
+            return
+        known = self._known(part.path)
         rows = []
         for place in places:
-            digest = hashlib.sha256()
-            for chunk in chunks(part.stream, place):
-                digest.update(chunk)
-            rows.append(
-                TensorRow(
-                    part.path,
-                    place.name,
-                    place.dtype,
-                    place.shape,
-                    place.elements,
-                    digest.hexdigest(),
-                    sketch(part.stream, place),
-                )
-            )
+            digest = known.get((place.start, place.size), "") if not place.stride else ""
+            digest = digest or _digest(part.stream, place)
+            values = (place.name, place.dtype, place.shape, place.elements, digest, sketch(part.stream, place))
+            rows.append(TensorRow(part.path, *values))
         self._rows += rows[:MOST_LISTED]
         listed = [[r.name, r.dtype, list(r.shape), r.sha256, r.sketch] for r in rows[:MOST_LISTED]]
         root = json_digest(sorted([r.name, r.dtype, list(r.shape), r.sha256] for r in rows))
         out.fact_here("tensors", {"count": len(rows), "root": root.hex, "list": listed})
+
+    def _known(self, path: str) -> Ranges:
+        """Digests that were taken while the file was stored."""
+        if self._subject is None or not self._subject.ranges:
+            return {}
+        entry = self._subject.snapshot.entry(path)
+        return self._subject.ranges.get(entry.digest, {}) if entry else {}
 
     def finish(self, out: Collector) -> None:
         """Compare with what is known."""
@@ -151,6 +155,13 @@ class Tensors:
                 "which it does not name as its base"
             )
             out.finding("parent-undeclared", Severity.LOW, Confidence.HIGH, message, **_told(one))
+
+
+def _digest(stream: BinaryIO, place: Place) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks(stream, place):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _told(one: Relative) -> dict[str, Any]:

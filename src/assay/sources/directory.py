@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from assay.core.limits import Limits
+    from assay.core.ranges import Watch
     from assay.store.blobs import Blobs
     from assay.store.tree import Skipped, Tree, TreeFile
 
@@ -35,6 +36,7 @@ def fetch_directory(
     progress: Callable[[str, int, int], None] | None = None,
     *,
     limits: Limits | None = None,
+    watch: Watch | None = None,
 ) -> Snapshot:
     """Store every file of `path` and return the snapshot.
 
@@ -48,6 +50,7 @@ def fetch_directory(
         blobs: where the bytes go.
         progress: called with (path, bytes done, bytes in total).
         limits: how many entries are too many.
+        watch: sees every file as it passes.
 
     Raises:
         UsageError: no such path, or `name` is not a model name.
@@ -58,14 +61,14 @@ def fetch_directory(
         check_name(name)
     try:
         tree = list_tree(path, limits)
-        files = _take(tree, blobs, progress or (lambda _what, _done, _total: None))
+        files = _take(tree, blobs, progress or (lambda _what, _done, _total: None), watch)
         kind = "directory" if path.is_dir() else "file"
         return Snapshot.of(files, Origin(kind, path.resolve().as_uri(), name))
     except ContentError as error:
         raise SourceError(f"{path}: {error}", hint="nothing was published; mend the directory and try again") from error
 
 
-def _take(tree: Tree, blobs: Blobs, progress: Callable[[str, int, int], None]) -> list[FileEntry]:
+def _take(tree: Tree, blobs: Blobs, progress: Callable[[str, int, int], None], watch: Watch | None) -> list[FileEntry]:
     if skipped := [entry for entry in tree.skipped if not f"{entry.path}/".startswith(_STATEMENTS)]:
         raise ContentError(_refusal(skipped))
     wanted = [file for file in tree.files if not file.path.startswith(_STATEMENTS)]
@@ -75,7 +78,7 @@ def _take(tree: Tree, blobs: Blobs, progress: Callable[[str, int, int], None]) -
     def take(file: TreeFile) -> FileEntry:
         with access.open(file.path) as stream:
             before = _identity(stream)
-            digest, size = blobs.put(_read(stream, file, tally))
+            digest, size = blobs.put_watched(_read(stream, file, tally), file.size, watch)
             if size != file.size or _identity(stream) != before:
                 raise _changed(file)
         return FileEntry(file.path, size, digest)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from assay.core.errors import ContentError, SourceError, UsageError
-from assay.core.name import check_name
+from assay.core.errors import ContentError, SourceError
 from assay.core.snapshot import FileEntry, Origin, Snapshot
 from assay.sources.hub_client import HubClient, HubFile
 
@@ -17,42 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from assay.core.limits import Limits
+    from assay.core.ranges import Watch
+    from assay.sources.hub_ref import HubRef
     from assay.store.blobs import Blobs
 
-SCHEME = "hf://"
 PARALLEL: Final = 4  # files fetched at once: hides the hub's answer times, and stays polite
-
-
-@dataclass(frozen=True, slots=True)
-class HubRef:
-    """A model on a hub.
-
-    Attributes:
-        name: `org/name`, or one part alone.
-        revision: branch, tag or commit.
-    """
-
-    name: str
-    revision: str = "main"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `hf://org/name[@revision]`.
-
-        Raises:
-            UsageError: when it is none.
-        """
-        if not text.startswith(SCHEME):
-            raise UsageError(f"not a hub reference: {text[:200]!r}", hint="like hf://org/name@revision")
-        name, _, revision = text.removeprefix(SCHEME).partition("@")
-        revision = revision or "main"
-        if len(revision) > 255 or not revision.isprintable() or ".." in revision:  # noqa: PLR2004
-            raise UsageError(f"not a revision: {revision[:200]!r}", hint="a branch, tag or commit")
-        return cls(check_name(name), revision)
-
-    def __str__(self) -> str:
-        """`hf://org/name@revision`."""
-        return f"{SCHEME}{self.name}@{self.revision}"
 
 
 def fetch_hub(
@@ -67,6 +34,7 @@ def fetch_hub(
     proxy: str | None = None,
     limits: Limits | None = None,
     timeout: float = 30.0,
+    watch: Watch | None = None,
 ) -> Snapshot:
     """Store every file of the commit that `ref` resolves to, and return the snapshot.
 
@@ -85,6 +53,7 @@ def fetch_hub(
         proxy: see `guarded.Reach`.
         limits: how many files are too many.
         timeout: seconds without any byte.
+        watch: sees every file as it passes.
 
     Raises:
         UsageError: `hub_url` is not a URL.
@@ -99,7 +68,7 @@ def fetch_hub(
         tally = _Tally(sum(file.size for file in files), progress)
 
         def take(file: HubFile) -> FileEntry:
-            taking = _Taking(file, blobs, tally)
+            taking = _Taking(file, blobs, tally, watch)
             return taking.kept(hub.url) or taking.fetched(hub.read(ref.name, commit, file), hub.url)
 
         entries = _all_at_once(take, files, tally)
@@ -157,8 +126,9 @@ class _Tally:
 class _Taking:
     """One file on its way into the store."""
 
-    def __init__(self, file: HubFile, blobs: Blobs, tally: _Tally) -> None:
+    def __init__(self, file: HubFile, blobs: Blobs, tally: _Tally, watch: Watch | None) -> None:
         self._file = file
+        self._watch = watch
         self._blobs = blobs
         self._tally = tally
 
@@ -167,7 +137,7 @@ class _Taking:
         digest = self._file.sha256
         if digest is None or not self._blobs.has(digest):
             return None
-        size = sum(len(chunk) for chunk in self._pass(self._blobs.stream(digest)))
+        size = sum(len(chunk) for chunk in self._pass(self._blobs.stream_watched(digest, self._watch)))
         if size != self._file.size:
             raise self._lie(hub)
         return FileEntry(self._file.path, size, digest)
@@ -177,7 +147,8 @@ class _Taking:
         git = hashlib.sha1(b"blob %d\0" % self._file.size, usedforsecurity=False)
         update = git.update if self._file.git_oid else None
         try:
-            digest, size = self._blobs.put(self._pass(chunks, update), expect=self._file.sha256)
+            passing = self._pass(chunks, update)
+            digest, size = self._blobs.put_watched(passing, self._file.size, self._watch, expect=self._file.sha256)
         except ContentError as error:
             raise self._lie(hub) from error
         if self._file.git_oid not in {None, git.hexdigest()}:

@@ -19,6 +19,7 @@ from assay.store.verified import verified
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from assay.core.ranges import Watch
     from assay.store.remote import RemoteStorage
 
 
@@ -81,6 +82,17 @@ class Blobs:
                 pass
         return digest, size
 
+    def put_watched(
+        self, chunks: Iterable[bytes], size: int, watch: Watch | None, *, expect: Digest | None = None
+    ) -> tuple[Digest, int]:
+        """As `put`; `watch` sees the bytes, said to be `size` of them, as they pass."""
+        if watch is None:
+            return self.put(chunks, expect=expect)
+        with watch.file(size) as look:
+            digest, size = self.put(look.through(chunks), expect=expect)
+            look.keep(digest)
+        return digest, size
+
     def put_file(self, path: Path, *, expect: Digest | None = None) -> tuple[Digest, int]:
         """Store a local file: read once, hashed and written at the same time. As `put` otherwise.
 
@@ -133,6 +145,15 @@ class Blobs:
         stop = size if stop is None else min(stop, size)
         chunks = self._storage.chunks(digest, start, stop)
         yield from chunks if start or stop < size else verified(chunks, digest, size)
+
+    def stream_watched(self, digest: Digest, watch: Watch | None) -> Iterator[bytes]:
+        """As `stream` of the whole; `watch` sees the bytes as they pass."""
+        if watch is None:
+            yield from self.stream(digest)
+            return
+        with watch.file(self.size(digest)) as look:
+            yield from look.through(self.stream(digest))
+            look.keep(digest)
 
     def local_path(self, digest: Digest) -> Path | None:
         """Where the blob lies on this machine's disk (for X-Accel-Redirect); None when it does not."""

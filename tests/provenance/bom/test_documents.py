@@ -6,6 +6,8 @@ import copy
 import json
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from assay.core.digest import Digest
 from assay.core.finding import Confidence, Finding, Severity, Where
@@ -27,6 +29,12 @@ OTHER = "e" * 64
 @pytest.fixture(scope="module")
 def full() -> Record:
     return record_of(None, *FULL, environment="f" * 64)
+
+
+def official(document: dict) -> bool:
+    """Whether the validator of cyclonedx-python-lib accepts it."""
+    strict = JsonStrictValidator(SchemaVersion.from_version(document["specVersion"]))
+    return strict.validate_str(json.dumps(document)) is None
 
 
 def both(record: Record) -> str:
@@ -54,6 +62,7 @@ def test_nothing_is_invented_about_a_bare_one() -> None:
 def test_cyclonedx_is_valid(full: Record, version: str) -> None:
     document = cyclonedx(full, version)
     check_cyclonedx(document)
+    assert official(document)
     assert document["specVersion"] == version
 
 
@@ -243,12 +252,34 @@ def break_twice(document: dict) -> None:
     document["components"].append(document["components"][0])
 
 
-@pytest.mark.parametrize("damage", [break_type, break_property, break_reference, break_twice])
-def test_what_is_not_valid_cyclonedx_does_not_leave(full: Record, damage) -> None:
-    document = copy.deepcopy(cyclonedx(full))
+def break_address(document: dict) -> None:
+    document["metadata"]["component"]["externalReferences"] = [{"type": "website", "url": "https://a b/"}]
+
+
+def break_licence(document: dict) -> None:
+    document["metadata"]["component"]["licenses"] = [{"license": {"id": "No-Such-Licence"}}]
+
+
+def break_time(document: dict) -> None:
+    document["metadata"]["timestamp"] = "yesterday"
+
+
+BY_SCHEMA = (break_type, break_property, break_address, break_licence, break_time)
+
+
+@pytest.mark.parametrize("damage", [*BY_SCHEMA, break_reference, break_twice])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_not_valid_cyclonedx_does_not_leave(full: Record, damage, version: str) -> None:
+    document = copy.deepcopy(cyclonedx(full, version))
     damage(document)
     with pytest.raises(InvalidBom):
         check_cyclonedx(document)
+    assert not (damage in BY_SCHEMA and official(document))
+
+
+def test_a_version_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(InvalidBom, match=r"'9\.9' can't be checked here"):
+        check_cyclonedx({"bomFormat": "CycloneDX", "specVersion": "9.9"})
 
 
 @pytest.mark.parametrize(
