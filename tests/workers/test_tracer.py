@@ -162,6 +162,12 @@ def test_regions_of_a_descriptor(tmp_path: Path) -> None:
     assert calls(trace) == ["os.system('id')"]
 
 
+def test_an_answer_that_was_not_collected_is_not_taken_for_the_next_pickles() -> None:
+    with Tracer(SMALL) as started:
+        started.begin(b"cos\nsystem\n.")
+        assert started.trace(b"\x80\x04N.").events == []
+
+
 def test_closing_is_safe_at_any_time() -> None:
     never = Tracer(SMALL)
     never.close()

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -31,6 +32,7 @@ Progress = Callable[[str, int, int], None]
 STANDARD_INPUT = "-"
 _HASH_CHUNK_BYTES = 1 << 20
 _SMALL_BYTES = 1 << 17  # hashing less than this is quicker than handing it to a thread
+_KEPT_BYTES = 32 << 20  # of small files, kept between hashing and inspecting
 _REPORT_BYTES = 16 << 20  # between two calls of the progress bar
 _HUB_CACHE = "models--"
 
@@ -84,9 +86,19 @@ class _Files:
     def __init__(self, directory: DirectoryFiles, held: dict[str, BinaryIO]) -> None:
         self._directory = directory
         self._held = held
+        self._small: dict[str, bytes] = {}
+        self._room = _KEPT_BYTES
+
+    def keep(self, path: str, data: bytes) -> None:
+        """Keep the bytes that were hashed, while there is room: what is inspected is then the same for sure."""
+        if len(data) <= self._room:
+            self._small[path] = data
+            self._room -= len(data)
 
     def open(self, path: str) -> BinaryIO:
         """As `FileAccess.open`."""
+        if (data := self._small.get(path)) is not None:
+            return BytesIO(data)
         if (stream := self._held.get(path)) is not None:
             return slice_of(stream, 0, stream.seek(0, os.SEEK_END))
         return self._directory.open(path)
@@ -240,7 +252,10 @@ def _sha256(access: FileAccess, file: TreeFile, advance: _Advance) -> str:
     with access.open(file.path) as stream:
         if file.size <= _SMALL_BYTES:
             advance(file.path, file.size)
-            return hashlib.sha256(stream.read()).hexdigest()
+            data = stream.read()
+            if isinstance(access, _Files):
+                access.keep(file.path, data)
+            return hashlib.sha256(data).hexdigest()
         digest = hashlib.sha256()
         buffer = bytearray(_HASH_CHUNK_BYTES)
         view = memoryview(buffer)

@@ -70,6 +70,7 @@ class LateInspector:
         self._start: tuple[Subject, Collector] | None = None
         self.name = late.name
         self.might_want = late.might_want
+        self.suffixes = late.suffixes
         self.local = late.local
         self.claims = late.claims
 

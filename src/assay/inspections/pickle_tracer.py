@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from assay.core.limits import Limits
 
 _WORKER = "assay.workers.tracer"
+# Without `site`: quicker, and no .pth file of the installation runs in the child. Its one path is that of this package.
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from assay.sandbox.confine import main; main(sys.argv[1:])"
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
 _BASE_BYTES = 256 << 20  # address space: the interpreter itself, and room for small pickles
 MEMORY_FACTOR = 6
 _TOTAL_CPU_SECONDS = 3600  # hard limit of one child; each pickle has a soft one
@@ -46,6 +50,7 @@ class Tracer:
         self._channel: socket.socket | None = None
         self.layers: dict[str, Any] = {}
         self.restarts = 0
+        self._owed = False  # an answer has not been collected
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +73,7 @@ class Tracer:
         }
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "assay.sandbox.confine", _WORKER, json.dumps(settings)],
+                [sys.executable, "-I", "-S", "-c", _START, _ROOT, _WORKER, json.dumps(settings)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -101,6 +106,8 @@ class Tracer:
         Raises:
             SandboxError: when the child can't be started or confined.
         """
+        if self._owed:  # a fault in between: the old answer must not be taken for the next pickle's
+            self.close()
         self.start()
         channel = self._channel
         if channel is None:
@@ -112,6 +119,7 @@ class Tracer:
         try:
             self._greet(channel)
             wire.send(channel, header, body, () if descriptor is None else (descriptor,))
+            self._owed = True
         except OSError as error:
             self.close()
             raise SandboxError(f"the tracing child does not listen: {error}") from error
@@ -155,6 +163,7 @@ class Tracer:
                 trace.error = header["error"]
                 trace.limit = header["limit"]
                 trace.end = header["end"] or 0
+                self._owed = False
                 return trace
         return self._lost(trace, "the tracing child is not running")
 
@@ -181,6 +190,7 @@ class Tracer:
 
     def close(self) -> None:
         """End the child."""
+        self._owed = False
         if self._channel is not None:
             self._channel.close()
             self._channel = None

@@ -77,6 +77,7 @@ def inspect(
     return tuple(evidence)
 
 
+_KNOWN_READINGS = 1000  # combinations of readings for which it is kept who may want them
 CACHED_FROM_BYTES = 256 << 10  # smaller files are inspected again: that is quicker than asking the cache
 
 
@@ -98,8 +99,17 @@ class _Run:
         said = self.ledger.wanted or self.ledger.findings or self.ledger.unread or self.ledger.errors
         return self._late is not None and self._late.asleep and not said
 
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Ends of names that may wake it."""
+        return self._late.suffixes if self._late is not None else ()
+
+    def might_want(self, part: Part) -> bool:
+        """Whether it is worth asking."""
+        return self._late is None or self._late.might_want(part)
+
     def wants(self, part: Part) -> bool:
-        if self._late is not None and self._late.asleep and not self._late.might_want(part):
+        if self._late is not None and not self._late.might_want(part):
             return False  # the usual answer, without a guard: a million files times a dozen inspectors
         with self.keep(self.whole.at(part.path, part.inner)):
             return bool(self.inspector.wants(part))
@@ -159,6 +169,8 @@ class _Session:
         self._cache = cache
         self._active = runs  # those who see the file at hand
         self._walker = Walker(self._visit, self._unreachable, subject.limits)
+        self._suffixes = tuple({suffix for run in runs for suffix in run.suffixes})
+        self._known: dict[tuple[tuple[str, ...], tuple[str, ...], int], list[_Run]] = {}
 
     def begin(self) -> None:
         """Tell everybody what is coming."""
@@ -215,10 +227,22 @@ class _Session:
             if run.watches:
                 run.inspector.unreachable(reason, limit, run.whole.at(path, inner))
 
+    def _candidates(self, part: Part) -> list[_Run]:
+        """Those whose business the part may be; looked up for equal readings, unless its name may say more."""
+        if part.name.lower().endswith(self._suffixes):
+            return self._active
+        key = (part.formats, part.within, len(self._active))
+        found = self._known.get(key)
+        if found is None:
+            found = [run for run in self._active if run.might_want(part)]
+            if len(self._known) < _KNOWN_READINGS:
+                self._known[key] = found
+        return found
+
     def _visit(self, part: Part) -> bool:
         """Show a part to everybody who wants it, then tell the watchers which readings nobody wanted."""
         takers: list[_Run] = []
-        for run in self._active:
+        for run in self._candidates(part):
             if not run.wants(part):
                 continue
             run.ledger.wanted.add(part.path)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from dataclasses import dataclass
 
 _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
@@ -34,7 +33,6 @@ _PROT_EXEC = 4
 _X32_BIT = 0x4000_0000
 
 
-@dataclass(frozen=True)
 class Machine:
     """What the filter must know about a processor.
 
@@ -47,12 +45,24 @@ class Machine:
         x32: whether numbers with the x32 bit exist (x86-64) and must be refused.
     """
 
-    audit_arch: int
-    allow: tuple[int, ...]
-    kill: tuple[int, ...]
-    memory: tuple[int, ...]
-    prlimit: int
-    x32: bool
+    __slots__ = ("allow", "audit_arch", "kill", "memory", "prlimit", "x32")
+
+    def __init__(
+        self,
+        *,
+        audit_arch: int,
+        allow: tuple[int, ...],
+        kill: tuple[int, ...],
+        memory: tuple[int, ...],
+        prlimit: int,
+        x32: bool,
+    ) -> None:
+        self.audit_arch = audit_arch
+        self.allow = allow
+        self.kill = kill
+        self.memory = memory
+        self.prlimit = prlimit
+        self.x32 = x32
 
 
 MACHINES = {

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from assay.formats.pickle.events import BYTES_LIMIT, DEPTH_LIMIT, ITEM_LIMIT, TERM_LIMIT, TEXT_LIMIT, Term
+from assay.formats.pickle.events import BYTES_LIMIT, DEPTH_LIMIT, ITEM_LIMIT, TERM_LIMIT, TEXT_LIMIT
 from assay.formats.pickle.values import plain_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from assay.formats.pickle.events import Term
 
 
 class _Budget:

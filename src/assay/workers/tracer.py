@@ -14,12 +14,15 @@ import os
 import re
 import resource
 import socket
-from typing import Any
 
 from assay.formats.pickle import events as ev
 from assay.formats.pickle import wire
 from assay.formats.pickle.tensors import TENSORS, misfit
 from assay.workers.terms import term
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LISTED_CALLS = 4  # calls of one harmless callable that are listed; the rest is counted
 _REMEMBERED, _REMEMBERED_CHARACTERS = 5000, 500

@@ -22,10 +22,11 @@ whose first item is a tag:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+TYPE_CHECKING = False  # not from typing: the tracing child starts without it, as without dataclasses
+if TYPE_CHECKING:
+    from typing import Any
 
-Term = Any
+    Term = Any
 
 TEXT_LIMIT = 4096  # characters of one string
 BYTES_LIMIT = 512  # bytes of one bytes literal
@@ -47,7 +48,6 @@ ERROR = "error"
 STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that loading does.
 
@@ -62,19 +62,31 @@ class Event:
         how: opcode family: `reduce`, `newobj`, `newobj_ex`, `inst`, `obj`.
     """
 
-    kind: str
-    offset: int | None
-    target: Term = None
-    arguments: Term = None
-    result: int = 0
-    how: str = ""
+    __slots__ = ("arguments", "how", "kind", "offset", "result", "target")
+
+    def __init__(  # noqa: PLR0917
+        self, kind: str, offset: int | None, target: Term = None, arguments: Term = None, result: int = 0, how: str = ""
+    ) -> None:
+        self.kind = kind
+        self.offset = offset
+        self.target = target
+        self.arguments = arguments
+        self.result = result
+        self.how = how
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Event) and self.to_json() == other.to_json()
+
+    __hash__ = None  # type: ignore[assignment]  # terms are lists
+
+    def __repr__(self) -> str:
+        return f"Event{tuple(self.to_json())!r}"
 
     def to_json(self) -> list[Any]:
         """As a JSON array, in the order of the attributes."""
         return [self.kind, self.offset, self.target, self.arguments, self.result, self.how]
 
 
-@dataclass
 class Trace:
     """One reading of one pickle.
 
@@ -91,16 +103,17 @@ class Trace:
         nested: pickles inside the stream of this one: joblib's object arrays.
     """
 
-    start: int = 0
-    end: int = 0
-    events: list[Event] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    protocol: int = 0
-    complete: bool = False
-    error: str = ""
-    limit: bool = False
-    skipped: list[tuple[int, int]] = field(default_factory=list)
-    nested: list[Trace] = field(default_factory=list)
+    def __init__(self, start: int = 0, events: list[Event] | None = None, protocol: int = 0) -> None:
+        self.start = start
+        self.end = 0
+        self.events = events if events is not None else []
+        self.counts: dict[str, int] = {}
+        self.protocol = protocol
+        self.complete = False
+        self.error = ""
+        self.limit = False
+        self.skipped: list[tuple[int, int]] = []
+        self.nested: list[Trace] = []
 
     @property
     def acts(self) -> bool:

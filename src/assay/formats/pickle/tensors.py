@@ -6,7 +6,9 @@ id `("storage", class, key, location, elements)` (torch/_utils.py, torch/seriali
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TENSORS = frozenset(
     f"torch._utils {name}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from assay.core.errors import ContentError
-from assay.formats.pickle.events import BYTES_LIMIT, DEPTH_LIMIT, ITEM_LIMIT, NESTED_BYTES, TERM_LIMIT, TEXT_LIMIT, Term
+from assay.formats.pickle.events import BYTES_LIMIT, DEPTH_LIMIT, ITEM_LIMIT, NESTED_BYTES, TERM_LIMIT, TEXT_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from assay.formats.pickle.events import Term
 
 _MAX_EXACT_INT = 1 << 53
 _SHOWN_DIGITS = 40
@@ -102,9 +105,11 @@ UNKNOWN = Special(["unknown"])
 ACTIVE = (GlobalRef, Outcome, Special)  # values whose methods would run when they are changed
 
 
-@dataclass
 class _Budget:
-    left: int = TERM_LIMIT
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = TERM_LIMIT
 
 
 def term(value: Any, budget: _Budget | None = None, depth: int = 0) -> Term:

@@ -10,18 +10,22 @@ import json
 import os
 import socket
 import struct
-from typing import Any
 
 from assay.core.errors import SandboxError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _PREFIX = struct.Struct("<IQ")
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: there is a message for every small file
 MAX_HEADER_BYTES = 64 << 20  # all events of one pickle
 MAX_BODY_BYTES = 64 << 20  # pickles sent inline are far smaller
 
 
 def send(channel: socket.socket, header: dict[str, Any], body: bytes = b"", descriptors: tuple[int, ...] = ()) -> None:
     """Send one message (OSError when the peer is gone)."""
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = _encode(header).encode()
     message = _PREFIX.pack(len(text), len(body)) + text
     if descriptors:
         sent = socket.send_fds(channel, [message[:1]], list(descriptors))
@@ -38,15 +42,15 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], bytes, list[int]] |
         SandboxError: for a broken message.
         OSError: when the channel breaks or times out.
     """
-    first, descriptors, _flags, _address = socket.recv_fds(channel, 1, 4)
+    first, descriptors, _flags, _address = socket.recv_fds(channel, _PREFIX.size, 4)
     if not first:
         return None
     try:
-        header_size, body_size = _PREFIX.unpack(first + _exactly(channel, _PREFIX.size - 1))
+        header_size, body_size = _PREFIX.unpack(first + _exactly(channel, _PREFIX.size - len(first)))
         if header_size > MAX_HEADER_BYTES or body_size > MAX_BODY_BYTES:
             header_size = body_size = 0  # no JSON in no bytes: broken
         header = json.loads(_exactly(channel, header_size))
-        body = _exactly(channel, body_size)
+        body = _exactly(channel, body_size) if body_size else b""
     except (ValueError, RecursionError, SandboxError) as error:
         for descriptor in descriptors:
             os.close(descriptor)
