@@ -54,11 +54,11 @@ clients: .venvs/hub-0.36/.installed .venvs/hub-1/.installed .venvs/hub-2/.instal
 
 js: .cache/js/.installed
 
-# Sigstore's JavaScript verifier, by a lock file. Without npm its tests are skipped, and say so.
+# Sigstore's JavaScript verifier and the SARIF validator, by a lock file. Without npm its tests are skipped, and say so.
 .cache/js/.installed: tests/js/package.json tests/js/package-lock.json
 	@mkdir -p .cache/js && cp tests/js/package.json tests/js/package-lock.json .cache/js/
 	@if npm --prefix .cache/js ci --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
-	else echo "npm can't install Sigstore's JavaScript verifier: its tests are skipped" >&2; fi
+	else echo "npm can't install the verifiers of tests/js: their tests are skipped" >&2; fi
 
 apt-test:
 	@scripts/apt_install.sh $(APT_TEST)

@@ -81,6 +81,7 @@ def test_fingerprints_do_not_hang_on_offsets():
 
 @pytest.mark.parametrize("path", ["a b", "ü/🙂", "100%", "a#b?c", "C:\\x", ""])
 def test_uris(path):
+    assert uri("/m/a b.bin") == "file:///m/a%20b.bin"
     assert re.fullmatch(r"[A-Za-z0-9/!$&'()*+,;=@~\-._%]+", uri(path))
 
 

@@ -67,9 +67,9 @@ def to_sarif(report: Report) -> dict[str, Any]:
 
 
 def uri(path: str) -> str:
-    """A path as a relative or absolute URI reference."""
+    """A path as a relative reference; an absolute one as a `file:` URI (a reference may not begin with a slash)."""
     text = quote(path, safe="/!$&'()*+,;=@~-._")
-    return text or "."
+    return f"file://{text}" if text.startswith("/") else text or "."
 
 
 def _rule(rule_id: str, worst: Severity) -> dict[str, Any]:
