@@ -8,7 +8,7 @@ import os
 import pytest
 import torch
 
-from assay.admission.inspectors import INSPECTORS, inspectors_for
+from assay.admission.inspectors import INSPECTORS, inspectors_for, second_pass
 from assay.core.verdict import Decision
 from assay.inspections.load import Load
 from assay.policy.decide import decide
@@ -32,6 +32,7 @@ def world(tmp_path):
 def test_the_builtin_policy_does_not_run_it():
     assert inspectors_for(load_policy(None)) == INSPECTORS
     assert Load.name not in load_policy(None).required
+    assert second_pass(load_policy(None)) == ()
 
 
 def test_a_policy_that_names_it_runs_it():
@@ -40,6 +41,9 @@ def test_a_policy_that_names_it_runs_it():
     made = inspectors_for(listed)[-1]
     assert isinstance(made, Load)
     assert made._required == (*DEFAULT_REQUIRED, "landlock", "cgroup_memory")
+    (again,) = second_pass(listed)
+    assert again().name == "load-triggers"
+    assert again()._required == made._required
 
 
 def test_load_alone_rejects_a_poisoned_model(world, guest, tmp_path):

@@ -30,6 +30,7 @@ from assay.sandbox.guest import Guest
 from assay.store.tree import DirectoryFiles, list_tree
 from tests.sandbox.attack import poisoned
 
+FIXTURES = Path(__file__).resolve().parents[1] / "formats" / "fixtures"
 pytestmark = [pytest.mark.xdist_group("sandbox"), pytest.mark.torch]
 
 
@@ -245,9 +246,17 @@ def test_a_missing_framework_is_unread_with_the_extra(guest, tmp_path):
 
 def test_a_format_without_a_loader_is_unread(tmp_path):
     (tmp_path / "model.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(64))
+    (tmp_path / "model.gguf").write_bytes(next(FIXTURES.glob("*.gguf")).read_bytes())
+    shutil.copytree(next(FIXTURES.glob("*/saved_model.pb")).parent, tmp_path / "saved")
     evidence = load(tmp_path, None)
     assert evidence.outcome is Outcome.INCONCLUSIVE
-    assert "there is no loader for tflite here" in evidence.unread[0].reason
+    said = {item.path: item.reason for item in evidence.unread}
+    for path, kind in (
+        ("model.tflite", "tflite"),
+        ("model.gguf", "gguf"),
+        ("saved/saved_model.pb", "tf-saved-model"),
+    ):
+        assert said[path] == f"not loaded: {kind} has no loader here, and no extra adds one"
 
 
 def test_without_bubblewrap_nothing_is_loaded_and_it_says_so(tmp_path, monkeypatch):

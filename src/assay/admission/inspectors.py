@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from assay.inspections.builtin import BUILTIN
 from assay.inspections.copied_card import CopiedCard
 from assay.inspections.load import Load
+from assay.inspections.load_triggers import LoadTriggers
 from assay.inspections.origin import OriginProof
 from assay.inspections.tensors import Tensors
 from assay.registry.inventory import Inventory
@@ -35,6 +36,13 @@ def inspectors_for(policy: Policy, trust: Path | None = None) -> tuple[Any, ...]
     required = tuple(dict.fromkeys((*DEFAULT_REQUIRED, *policy.layers)))
     further = {Load.name: Load(required), OriginProof.name: OriginProof(trust)}
     return (*INSPECTORS, *(one for name, one in further.items() if name in wanted))
+
+
+def second_pass(policy: Policy) -> tuple[Callable[[], LoadTriggers], ...]:
+    """What watches a model answer to the trigger candidates of its probes, where the policy has it loaded at all."""
+    if Load.name not in {*policy.required, *policy.run}:
+        return ()
+    return (partial(LoadTriggers, tuple(dict.fromkeys((*DEFAULT_REQUIRED, *policy.layers)))),)
 
 
 def tensors_of(index: Index) -> Callable[[], Tensors]:

@@ -176,7 +176,7 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
 
 def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, ...]:
     """Those of the policy, and the evaluations and probes that the settings name."""
-    from assay.admission.inspectors import copies_of, inspectors_for, tensors_of  # noqa: PLC0415
+    from assay.admission.inspectors import copies_of, inspectors_for, second_pass, tensors_of  # noqa: PLC0415
 
     found: list[Any] = [*inspectors_for(policy, settings.trust), tensors_of(index), copies_of(index)]
     if settings.suites:
@@ -186,7 +186,7 @@ def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, 
         from assay.behaviour.inspector import Behaviour  # noqa: PLC0415
 
         agreed = tuple(Agreed.parse(entry, settings.data) for entry in settings.probes)
-        found.append(Behaviour(agreed, layers=policy.layers))
+        found += [Behaviour(agreed, layers=policy.layers), *second_pass(policy)]
     return tuple(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,15 @@ class Subject:
     files: FileAccess
     limits: Limits
     ranges: Mapping[Digest, Ranges] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """An inspector that builds on what others found. It runs after them, and is made anew for each run."""
+
+    def after(self, evidence: tuple[Evidence, ...]) -> None:
+        """Told, before its turn, the evidence of everybody before it in the list."""
+        ...
 
 
 class Inspector(Protocol):

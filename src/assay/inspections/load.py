@@ -5,8 +5,8 @@ the whole folder through transformers, with remote code where the model asks for
 What it reports: what the load tried: addresses, programs, files written, files read outside the model, the environment,
 ways out of the guest, code that a data file brought along; each refused, in order, with its arguments.
 Why it matters: a payload that static reading does not understand still has to act. A clean model tries nothing.
-What it cannot see: a payload that waits (for a date, an input, a name of a machine), and one that knows it is watched.
-It says nothing about formats without a loader here: they are unread.
+What it cannot see: a payload that waits (for a date, an input, a machine), and one that knows it is watched. For trigger candidates of the probes there is a second pass (`load-triggers`). TensorFlow, TFLite, GGUF, Paddle, Core ML, R and
+boosters have no loader here and no extra that adds one: they are unread, and read by the static inspectors alone.
 References: https://attack.mitre.org/techniques/T1497/, seccomp_unotify(2)
 """
 
@@ -55,7 +55,7 @@ _NO_LOADER = frozenset((
     "tf-saved-model", "tflite", "torch-export", "executorch", "skops", "nemo", "gguf", "ggml",
     "paddle", "catboost", "coreml", "mxnet-params", "xgboost-binary", "xgboost-ubj", "r-rds", "r-data",
 ))  # fmt: skip
-_CONFIG = "config.json"
+CONFIG = "config.json"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 
@@ -210,7 +210,6 @@ def _account(task: _Task, done: Done, account: _Account) -> None:
 def _plan(subject: Subject, account: _Account) -> list[_Task]:
     """Every artifact with every loader that a victim would use, by content."""
     tasks: list[_Task] = []
-    paths = {entry.path for entry in subject.snapshot.files}
     for entry in subject.snapshot.files:
         try:
             with subject.files.open(entry.path) as stream:
@@ -223,12 +222,17 @@ def _plan(subject: Subject, account: _Account) -> list[_Task]:
         loaders = _loaders(readings, entry.path, head)
         tasks += [_Task(entry.path, loader) for loader in loaders]
         if not loaders and (known := _NO_LOADER.intersection(readings)):
-            account.leave_out(entry.path, f"not loaded: there is no loader for {min(known)} here")
-    if _CONFIG in paths and paths.intersection(_WEIGHTS):
-        tasks.append(_Task(_CONFIG, "transformers"))
-        if _asks_for_code(subject):
-            tasks.append(_Task(_CONFIG, "transformers-remote"))
+            account.leave_out(entry.path, f"not loaded: {min(known)} has no loader here, and no extra adds one")
+    tasks += [_Task(CONFIG, loader) for loader in transformers_loaders(subject)]
     return tasks
+
+
+def transformers_loaders(subject: Subject) -> tuple[str, ...]:
+    """How transformers may be asked to load the folder: without, and with the model's own code where it names some."""
+    paths = {entry.path for entry in subject.snapshot.files}
+    if CONFIG not in paths or not paths.intersection(_WEIGHTS):
+        return ()
+    return ("transformers", "transformers-remote") if _asks_for_code(subject) else ("transformers",)
 
 
 def _loaders(readings: tuple[str, ...], path: str, head: bytes) -> list[str]:
@@ -248,7 +252,7 @@ def _loaders(readings: tuple[str, ...], path: str, head: bytes) -> list[str]:
 
 def _asks_for_code(subject: Subject) -> bool:
     """Whether a configuration names classes of its own (`auto_map`)."""
-    for name in (_CONFIG, "tokenizer_config.json", "processor_config.json", "preprocessor_config.json"):
+    for name in (CONFIG, "tokenizer_config.json", "processor_config.json", "preprocessor_config.json"):
         entry = subject.snapshot.entry(name)
         if entry is None or entry.size > subject.limits.text_bytes:
             continue

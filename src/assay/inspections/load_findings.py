@@ -44,7 +44,7 @@ _SAYS = {
 }
 
 
-def findings_of(path: str, loader: str, done: Done, *, remote: bool) -> list[Finding]:
+def findings_of(path: str, loader: str, done: Done, *, remote: bool, doing: str = "") -> list[Finding]:
     """Findings about one artifact.
 
     Args:
@@ -52,6 +52,7 @@ def findings_of(path: str, loader: str, done: Done, *, remote: bool) -> list[Fin
         loader: that loaded it.
         done: what was recorded.
         remote: its own code was meant to run: that it ran is then no finding, what it did is.
+        doing: what the guest was asked to do; by default to load it.
     """
     grouped: dict[str, list[Attempt]] = {}
     for attempt in done.attempts:
@@ -59,9 +60,10 @@ def findings_of(path: str, loader: str, done: Done, *, remote: bool) -> list[Fin
             grouped.setdefault(rule, []).append(attempt)
     if remote:
         grouped.pop("load-code", None)
-    found = [_finding(path, loader, rule, attempts) for rule, attempts in grouped.items()]
+    doing = doing or f"loading it with {loader}"
+    found = [_finding(path, loader, rule, attempts, doing) for rule, attempts in grouped.items()]
     if done.ended in {"output", "flood", "time"}:
-        found.append(_exhaustion(path, loader, done))
+        found.append(_exhaustion(path, loader, done, doing))
     return found
 
 
@@ -102,7 +104,7 @@ def _rule(attempt: Attempt) -> str:
     return "load-code"
 
 
-def _finding(path: str, loader: str, name: str, attempts: list[Attempt]) -> Finding:
+def _finding(path: str, loader: str, name: str, attempts: list[Attempt], doing: str) -> Finding:
     rule, severity, says = _SAYS[name]
     if name == "load-file-read" and not any(_SECRET_PLACE.search(a.target) for a in attempts):
         severity = Severity.MEDIUM
@@ -116,7 +118,7 @@ def _finding(path: str, loader: str, name: str, attempts: list[Attempt]) -> Find
             {"at": a.at, "kind": a.kind, "target": a.target, "pid": a.pid, **a.detail} for a in attempts[:_MAX_ATTEMPTS]
         ],
     }
-    message = f"loading it with {loader} {says}: {'; '.join(shown[:3])}{more}"
+    message = f"{doing} {says}: {'; '.join(shown[:3])}{more}"
     return Finding(rule, severity, confidence, plain(message[:1000]), Where(path), plain(facts))
 
 
@@ -135,7 +137,7 @@ def _show(attempt: Attempt) -> str:
     return f"{attempt.kind} {attempt.target}"
 
 
-def _exhaustion(path: str, loader: str, done: Done) -> Finding:
+def _exhaustion(path: str, loader: str, done: Done, doing: str) -> Finding:
     rule = "load-exhaustion"
     says = {
         "output": f"printed {done.output_bytes} bytes and was ended",
@@ -146,7 +148,7 @@ def _exhaustion(path: str, loader: str, done: Done) -> Finding:
         rule,
         Severity.MEDIUM,
         Confidence.HIGH,
-        f"loading it with {loader} {says}",
+        f"{doing} {says}",
         Where(path),
         plain({"loader": loader, "ended": done.ended, "output_bytes": done.output_bytes}),
     )

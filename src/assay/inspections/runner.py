@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError
 from assay.core.evidence import Evidence, Outcome
+from assay.core.inspector import Follows
 from assay.inspections.late import LateInspector
 from assay.inspections.parts import Begins, Collector, Finishes, Ledger, Part, Watches, plain
 from assay.inspections.walk import Walker
@@ -71,6 +72,8 @@ def inspect(
     for item in made:
         run = by_item.get(id(item))
         if run is None:
+            if isinstance(item, Follows):
+                item.after(tuple(evidence))
             evidence.append(_whole(item, subject))
         elif not (only_awake and run.idle):
             evidence.append(run.evidence(subject))

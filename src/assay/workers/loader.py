@@ -1,8 +1,9 @@
 """The loader: loads an artifact by its real loader, as a victim would, and runs one inference on a neutral input.
 
 Runs in a guest (`assay.sandbox.inside`), one process for each model; everything a model does here is recorded outside.
-A task is `{"loader", "path", "root"}`; the answer says what became of it. An exception of a class that only the model
-knows ends this process, and the supervisor says so.
+A task is `{"loader", "path", "root"}`; the answer says what became of it. With `"keep": true` what was loaded stays,
+and `{"text": …}` has it answer one more text. An exception of a class that only the model knows ends this process, and the
+supervisor says so.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ _load_errors: tuple[type[BaseException], ...] = (
 )  # fmt: skip
 
 _present: dict[str, str] = {}
+_kept: list[Any] = []  # what was loaded to answer more than once
 
 
 def _add_errors() -> None:
@@ -80,6 +82,8 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     Returns:
         `status` (`loaded`, `failed`, `missing`), and `what` was loaded, `inference`, `error` or `framework`.
     """
+    if "text" in task:
+        return {"status": "loaded", "inference": _infer(_kept[0], str(task["text"]))}
     loader = str(task["loader"])
     framework = _NEEDS[loader]
     if framework and framework not in _present:
@@ -91,6 +95,8 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     except _load_errors as error:
         return {"status": "failed", "error": _shown(error)}
     answer = {"status": "loaded", "what": _kind(loaded), "inference": _infer(loaded)}
+    if task.get("keep"):
+        _kept[:] = [loaded]
     del loaded
     gc.collect()  # destructors are the model's code too
     return answer
@@ -158,17 +164,17 @@ class _Pretrained:
         self.model = model
 
 
-def _infer(loaded: Any) -> str:
+def _infer(loaded: Any, text: str = _NEUTRAL_TEXT) -> str:
     """`ran`, why not, or that there is nothing to run."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _inference(loaded)
+            return _inference(loaded, text)
     except _load_errors as error:
         return f"failed: {_shown(error)}"
 
 
-def _inference(loaded: Any) -> str:  # noqa: PLR0911 - one for each kind
+def _inference(loaded: Any, text: str) -> str:  # noqa: PLR0911 - one for each kind
     torch = importlib.import_module("torch") if "torch" in _present else None
     if isinstance(loaded, _Pretrained):
         if torch is None or loaded.model is None:
@@ -176,7 +182,7 @@ def _inference(loaded: Any) -> str:  # noqa: PLR0911 - one for each kind
         loaded.model.eval()
         with torch.no_grad():
             if loaded.tokenizer is not None:
-                loaded.model(**loaded.tokenizer(_NEUTRAL_TEXT, return_tensors="pt"))
+                loaded.model(**loaded.tokenizer(text, return_tensors="pt", truncation=True))
             else:
                 loaded.model(torch.ones(1, _NEUTRAL_TOKENS, dtype=torch.long))
         return "ran"
