@@ -5,8 +5,9 @@ the whole folder through transformers, with remote code where the model asks for
 What it reports: what the load tried: addresses, programs, files written, files read outside the model, the environment,
 ways out of the guest, code that a data file brought along; each refused, in order, with its arguments.
 Why it matters: a payload that static reading does not understand still has to act. A clean model tries nothing.
-What it cannot see: a payload that waits (for a date, an input, a machine), and one that knows it is watched. For trigger candidates of the probes there is a second pass (`load-triggers`). TensorFlow, TFLite, GGUF, Paddle, Core ML, R and
-boosters have no loader here and no extra that adds one: they are unread, and read by the static inspectors alone.
+What it cannot see: a payload that waits (for a date, an input, a machine), and one that knows it is watched. For
+trigger candidates of the probes there is a second pass (`load-triggers`). TensorFlow, TFLite, GGUF, Paddle, Core ML, R
+and boosters have no loader here and no extra that adds one: they are unread, for the static inspectors alone.
 References: https://attack.mitre.org/techniques/T1497/, seccomp_unotify(2)
 """
 

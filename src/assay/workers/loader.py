@@ -2,8 +2,8 @@
 
 Runs in a guest (`assay.sandbox.inside`), one process for each model; everything a model does here is recorded outside.
 A task is `{"loader", "path", "root"}`; the answer says what became of it. With `"keep": true` what was loaded stays,
-and `{"text": …}` has it answer one more text. An exception of a class that only the model knows ends this process, and the
-supervisor says so.
+and `{"text": …}` has it answer one more text. An exception of a class that only the model knows ends this
+process, and the supervisor says so.
 """
 
 from __future__ import annotations
