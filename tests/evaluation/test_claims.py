@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
+from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
 from assay.core.inspector import Subject
 from assay.core.limits import Limits
 from assay.core.snapshot import FileEntry, Origin, Snapshot
-from assay.evaluation.claims import normal_value
+from assay.evaluation.claims import Claim, normal_value
 from assay.evaluation.names import metric_name
 from assay.evaluation.positions import value_lines
 from assay.evaluation.reading import read_claims, read_claims_file
@@ -210,3 +212,37 @@ def test_lines_of_json_values():
     assert value_lines(text) == {
         (): 1, ("a",): 2, ("a", 0): 2, ("a", 1): 3, ("a", 1, "b"): 3, ("a", 1, "c"): 3, ("ab",): 4,
     }  # fmt: skip
+
+
+def test_a_name_beside_the_figures_may_be_that_of_the_data():
+    claim = only({"evaluation.json": json.dumps({"results": [{"name": "sst2", "metrics": {"accuracy": 0.99}}]})})
+    assert (claim.dataset, claim.metric, claim.value, claim.places) == ("", "accuracy", 0.99, ("sst2",))
+
+
+LISTED = """\
+- dataset:
+    id: stanfordnlp/sst2
+    task_id: default
+  value: 97.5
+  source: {url: https://example.org}
+- dataset: {id: cais/many, task_id: sst2}
+  value: 0.5
+- dataset: {id: cais/none}
+- not an entry
+"""
+
+
+def test_the_hubs_files_of_results():
+    claims = claims_of({".eval_results/a.yaml": LISTED, "other/b.yaml": LISTED}).claims
+    assert [(c.dataset, c.places, c.value, c.metric, c.first_metric, c.line, c.source) for c in claims] == [
+        ("stanfordnlp/sst2", (), 0.975, "", True, 4, ".eval_results/a.yaml"),
+        ("cais/many", ("sst2",), 0.5, "", True, 7, ".eval_results/a.yaml"),
+    ]
+    assert claims_of({".eval_results/a.yml": "a: &x [1]"}).unread[0].path == ".eval_results/a.yml"
+    assert Claim.from_json(claims[0].to_json()) == claims[0]
+
+
+def test_the_hubs_files_are_what_the_hubs_library_writes():
+    entries = [EvalResultEntry(dataset_id="org/sst2", task_id="default", value=0.91, notes="plain")]
+    (claim,) = claims_of({".eval_results/x.yaml": yaml.dump(eval_result_entries_to_yaml(entries))}).claims
+    assert (claim.dataset, claim.value) == ("org/sst2", 0.91)

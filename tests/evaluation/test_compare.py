@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assay.evaluation.claims import make_claim
+from assay.evaluation.claims_yaml import from_eval_results
 from assay.evaluation.compare import Runs, Word, compare
 from assay.evaluation.metrics import Measured
 from assay.evaluation.suite import load_suite
@@ -86,3 +87,14 @@ def test_a_measurement_without_claim_is_no_success(suite):
     (line,) = compare((), (Runs(suite, Measured("accuracy", 0.9, (0.8, 0.95), 10, "wilson"), 0.0),))
     assert line.word is Word.UNVERIFIABLE
     assert line.claim is None
+
+
+@pytest.mark.parametrize(("value", "word"), [(0.87, "holds"), (99.9, "refuted")])
+def test_a_claim_that_leaves_the_metric_to_the_benchmark(suite, value, word):
+    (claim,) = from_eval_results(f"- {{dataset: {{id: org/sst2, task_id: default}}, value: {value}}}", "x.yaml")
+    runs = Runs(suite, Measured(suite.metrics[0], 0.875, (0.86, 0.89), 1821, "wilson"), 0.0)
+    line = compare((claim,), (runs,))[0]
+    assert (line.word.value, line.runs) == (word, runs)
+    assert "names no metric" in line.notes[0] + line.notes[-1]
+    other = Runs(suite, Measured("f1_macro", 0.875, (0.86, 0.89), 1821, "wilson"), 0.0)
+    assert compare((claim,), (other,))[0].word is Word.UNVERIFIABLE

@@ -45,6 +45,7 @@ class Claim:
         notes: what was read into it.
         places: what else its data may be called: another name beside it, the heading above it.
         obstacle: why it can't be verified, whatever is measured; empty: nothing stands against it.
+        first_metric: no metric is stated; the first one of a suite on this data is meant.
     """
 
     task: str
@@ -58,6 +59,7 @@ class Claim:
     notes: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     obstacle: str = ""
+    first_metric: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """For evidence."""
@@ -73,6 +75,7 @@ class Claim:
             "notes": list(self.notes),
             "places": list(self.places),
             "obstacle": self.obstacle,
+            "first_metric": self.first_metric,
         }
 
     @classmethod

@@ -113,7 +113,7 @@ class _Walk:
         self.lines = lines
         self.claims = claims
 
-    def visit(self, value: Any, path: Path, around: dict[str, str]) -> None:
+    def visit(self, value: Any, path: Path, around: dict[str, Any]) -> None:
         if len(path) > MAX_DEPTH:
             return
         if isinstance(value, list):
@@ -122,7 +122,7 @@ class _Walk:
         elif isinstance(value, dict):
             self.visit_object(value, path, around | _context(value))
 
-    def visit_object(self, value: dict[str, Any], path: Path, around: dict[str, str]) -> None:
+    def visit_object(self, value: dict[str, Any], path: Path, around: dict[str, Any]) -> None:
         named = next((k for k in _METRIC_KEYS if isinstance(value.get(k), str) and metric_within(value[k])[0]), None)
         figure = next((k for k in _VALUE_KEYS if k in value and number_in(value[k]) is not None), None)
         if named and figure:
@@ -141,7 +141,7 @@ class _Walk:
             elif _is_figure(key, item) and metric_within(key)[0]:
                 self.add(key, item, (*path, key), around)
 
-    def of_data_sets(self, metric: str, value: dict[str, Any], path: Path, around: dict[str, str]) -> bool:
+    def of_data_sets(self, metric: str, value: dict[str, Any], path: Path, around: dict[str, Any]) -> bool:
         """`{"accuracy": {"sst2": 0.9, "imdb": 0.8}}`: a metric over data sets or splits."""
         if not value or not all(
             number_in(item) is not None and not metric_within(key)[0] for key, item in value.items()
@@ -153,13 +153,15 @@ class _Walk:
                 self.add(metric, item, (*path, key), around | named)
         return True
 
-    def add(self, metric: str, value: Any, path: Path, around: dict[str, str]) -> None:
+    def add(self, metric: str, value: Any, path: Path, around: dict[str, Any]) -> None:
         line = self.lines.get(path)
-        self.claims.append(make_claim(metric, value, source=self.source, line=line, **around))  # type: ignore[arg-type]
+        self.claims.append(make_claim(metric, value, source=self.source, line=line, **around))
 
 
-def _context(value: dict[str, Any]) -> dict[str, str]:
-    found = {}
+def _context(value: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if isinstance(name := value.get("name"), str) and name:
+        found["places"] = (name,)  # of a model or of data: a suite that goes by it knows
     for name, keys in (("task", _TASK_KEYS), ("dataset", _DATASET_KEYS), ("split", _SPLIT_KEYS)):
         for key in keys:
             item = value.get(key)
@@ -171,7 +173,7 @@ def _context(value: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def _implied(key: str, around: dict[str, str]) -> dict[str, str]:
+def _implied(key: str, around: dict[str, Any]) -> dict[str, str]:
     squeezed = squeeze(key)
     if key in _SPLIT_WORDS and not around["split"]:
         return {"split": key}

@@ -96,7 +96,7 @@ def _one(claim: Claim, measured: tuple[Runs, ...]) -> Comparison:
     if claim.obstacle or claim.value is None:
         reason = claim.obstacle or "the claimed value is no number of this metric"
         return Comparison(Word.UNVERIFIABLE, claim, None, reason, claim.notes)
-    of_metric = [runs for runs in measured if runs.measured.metric == claim.metric]
+    of_metric = [runs for runs in measured if runs.measured.metric == _metric_meant(claim, runs.suite)]
     named, notes = _of_data(claim, of_metric)
     reason = ""
     if not named and claim.dataset:
@@ -111,6 +111,12 @@ def _one(claim: Claim, measured: tuple[Runs, ...]) -> Comparison:
     if reason:
         return Comparison(Word.UNVERIFIABLE, claim, None, reason, notes)
     return _judge(claim, claim.value, named[0], list(notes))
+
+
+def _metric_meant(claim: Claim, suite: Suite) -> str:
+    """The metric that a claim is about, were it about this suite; a share where it states none."""
+    first = suite.metrics[0] if claim.first_metric and suite.metrics else ""
+    return first if first and METRICS[first].fraction else claim.metric
 
 
 def _of_data(claim: Claim, of_metric: list[Runs]) -> tuple[list[Runs], tuple[str, ...]]:

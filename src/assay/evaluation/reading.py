@@ -11,6 +11,7 @@ from assay.evaluation.claims import MAX_CLAIMS, Claim
 from assay.evaluation.claims_card import from_card
 from assay.evaluation.claims_file import from_claims_file, is_claims_file
 from assay.evaluation.claims_results import from_free_form, from_harness, from_trainer, is_harness
+from assay.evaluation.claims_yaml import FOLDER, SUFFIXES, from_eval_results
 from assay.evaluation.positions import value_lines
 from assay.formats.json_text import read_json
 
@@ -53,7 +54,8 @@ def read_claims(subject: Subject) -> Claims:
         base = entry.path.rsplit("/", 1)[-1].lower()
         if base.endswith((".py", ".sh", ".ipynb")) and base.rsplit(".", 1)[0].startswith(_SCRIPTS):
             found.scripts.append(entry.path)
-        if not (base in _CARDS or _holds_results(base)):
+        listed = _is_listed(entry.path)
+        if not (base in _CARDS or _holds_results(base) or listed):
             continue
         limit = CARD_BYTES if base in _CARDS else RESULT_BYTES
         if entry.size > limit:
@@ -62,7 +64,11 @@ def read_claims(subject: Subject) -> Claims:
         try:
             with subject.files.open(entry.path) as stream:
                 data = stream.read(limit + 1)
-            found.claims += _claims_of(entry.path, base, data, found)
+            found.claims += (
+                from_eval_results(data.decode("utf-8", "replace"), entry.path)
+                if listed
+                else _claims_of(entry.path, base, data, found)
+            )
             found.covered.append(entry.path)
         except ContentError as error:
             found.unread.append(Unread(entry.path, str(error)))
@@ -80,6 +86,8 @@ def read_claims_file(path: Path) -> list[Claim]:
     """
     try:
         data = path.read_bytes()
+        if path.suffix.lower() in SUFFIXES:
+            return from_eval_results(data.decode("utf-8", "replace"), path.name)
         if path.suffix.lower() in {".md", ".markdown"}:
             found = Claims()
             claims = _claims_of(path.name, "readme.md", data, found)
@@ -99,6 +107,10 @@ def read_claims_file(path: Path) -> list[Claim]:
     trainer = any(key.startswith("eval_") for key in value) or "log_history" in value
     claims = (from_trainer if trainer else from_free_form)(value, path.name, lines)
     return claims or from_claims_file(value, path.name, lines)  # which says what is expected
+
+
+def _is_listed(path: str) -> bool:
+    return path.lower().endswith(SUFFIXES) and FOLDER in path.split("/")[:-1]
 
 
 def _holds_results(base: str) -> bool:
