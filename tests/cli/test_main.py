@@ -33,6 +33,11 @@ def test_help_names_every_command_and_imports_none(capsys: pytest.CaptureFixture
     assert done.stdout.splitlines()[-1] == "['assay.cli', 'assay.cli.main']"
 
 
+def test_it_runs_as_a_module_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "assay", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()[0], done.stderr) == (0, "assay", "")
+
+
 @pytest.mark.parametrize("arguments", [["nonsense"], ["scan"], ["scan", "--nonsense", "x"], ["--nonsense"]])
 def test_usage_errors_are_one_line_and_three(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
