@@ -14,6 +14,7 @@ def test_spans_nest_and_carry_what_they_are_given(monkeypatch):
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    monkeypatch.setattr(traces, "_STARTED", ["assay"])
     with traces.span("request", {"http.request.method": "GET"}), traces.span("vet inspect"):
         pass
     inner, outer = exporter.get_finished_spans()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,6 +15,7 @@ from assay.core.errors import UsageError
 
 VERDICT_SCHEMA = "assay.verdict/v1"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 def format_time(moment: datetime) -> str:
@@ -30,7 +32,9 @@ def format_time(moment: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """Read what `format_time` wrote (ValueError otherwise)."""
-    return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    if not _WRITTEN.fullmatch(text):
+        raise ValueError(f"not a time as RFC 3339 in UTC to the second: {text[:40]!r}")
+    return datetime.fromisoformat(text)
 
 
 class Decision(Enum):

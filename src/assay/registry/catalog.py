@@ -19,7 +19,7 @@ from assay.core.name import check_name
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.registry import checks, listing, rows
 from assay.registry.listing import Asked
-from assay.registry.recent import RecentSnapshots
+from assay.registry.recent import MOST_FILES, Recent, RecentSnapshots
 from assay.registry.records import MAIN, Page, Ref, Resolved, Revision
 from assay.registry.retention import unmark
 from assay.registry.standing import REVISION, find, standing
@@ -51,6 +51,8 @@ class Catalog:
     def __init__(self, index: Index) -> None:
         self.index = index
         self._recent = RecentSnapshots()
+        # With the head of the log: whatever changes what is served is an entry of it.
+        self._resolved: Recent[tuple[str, str], tuple[int, Resolved]] = Recent(MOST_FILES)
 
     # Changes
 
@@ -248,6 +250,10 @@ class Catalog:
         """
         now = now or datetime.now(UTC)
         with self.index.reading() as tx:
+            head = self.index.log_head(tx)
+            kept = self._resolved.get((name, revision))
+            if kept is not None and kept[0] == head and kept[1].verdict.live(now):
+                return kept[1]
             row, moved_at = find(tx, self.index, name, revision)
             verdict = standing(tx, self.index, row, now)
             snapshot = self._recent.get(verdict.subject, name)
@@ -256,7 +262,9 @@ class Catalog:
         if snapshot is None:
             raise IntegrityError(f"the snapshot of {name!r} revision {row.revision} is not in the index")
         self._recent.put(snapshot, name)
-        return Resolved(name, row.revision, snapshot, verdict, parse_time(moved_at))
+        resolved = Resolved(name, row.revision, snapshot, verdict, parse_time(moved_at))
+        self._resolved.put((name, revision), (head, resolved), len(snapshot.files))
+        return resolved
 
     def refs(self, name: str) -> tuple[Ref, ...]:
         """Where the refs of a name point, sorted; empty for a name that was never published."""

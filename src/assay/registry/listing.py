@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Text, and_, cast, func, insert, literal, literal_column, select, text, update
+from sqlalchemy import Integer, Text, bindparam, func, insert, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from assay.core.digest import Digest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import BindParameter, Connection, Row, Select
 
     from assay.store.index import Index
 
@@ -35,10 +36,12 @@ SERVED: Final = "served"
 EXPIRED: Final = "expired"
 BROKEN: Final = "broken"
 _GRAM: Final = 3  # characters; a shorter search walks through the names
-# SQLite collects and sorts at most so many hits of a search; a part of a name that is commoner is found sooner by
-# walking through the names in order.
-_SORTED: Final = 5000
+_MOST_SORTED: Final = 4000  # hits of a search that are counted
+_COMMON: Final = 16  # see `common`
 _OF_MAIN: Final = ("main_revision", "main_snapshot", "served_from", "served_until", "created_at", "moved_at")
+_FILTERS: Final = ("publisher", "decision", "task", "licence")
+_HITS: Final = "SELECT rowid FROM listing_text WHERE listing_text MATCH :phrase"
+_COUNTED: Final = text(f"SELECT count(*), (SELECT max(seq) FROM listing) FROM ({_HITS} LIMIT :most)")  # noqa: S608 - constants
 _MOST_BATCH: Final = 2000  # rows read at once while most are hidden
 
 
@@ -165,9 +168,9 @@ def page(
     found: list[Row[Any]] = []
     batch = limit + 1
     with index.reading() as tx:
-        query = _query(tx, asked, format_time(now))
+        statement, values = query(tx, asked, now)
         while True:
-            got = tx.execute(query.where(listing.c.name > after).limit(batch)).all()
+            got = tx.execute(statement, {**values, "after": after, "limit": batch}).all()
             for row in got:
                 if shown(row.name):
                     if len(found) == limit:
@@ -179,10 +182,13 @@ def page(
             batch = min(2 * batch, _MOST_BATCH)
 
 
-def count(tx: Connection, asked: Asked, now: datetime) -> int:
-    """How many names fit."""
-    found = _query(tx, asked, format_time(now)).order_by(None).subquery()
-    return int(tx.execute(select(func.count()).select_from(found)).scalar_one())
+def query(tx: Connection, asked: Asked, now: datetime) -> tuple[Select[Any], dict[str, Any]]:
+    """The statement that lists what fits, by name, and its values but `after` and `limit`."""
+    given = {column: value for column in _FILTERS if (value := getattr(asked, column))}
+    how, values = _how(tx, asked.search.lower())
+    if asked.served:
+        values["now"] = format_time(now)
+    return _statement(tuple(given), how, asked.served), {**given, **values}
 
 
 def state_of(row: Row[Any], now: datetime) -> str:
@@ -199,30 +205,44 @@ def model_of(row: Row[Any]) -> Model:
     return Model(row.name, row.main_revision, Digest(row.main_snapshot), *times, until, row.task, row.licence)
 
 
-def _query(tx: Connection, asked: Asked, now: str) -> Select[Any]:
-    """By name; the columns that lists show."""
+@cache
+def _statement(filters: tuple[str, ...], how: str, served: bool) -> Select[Any]:
+    """Made once for each kind of question: SQLAlchemy takes longer to make it than a database to answer it."""
     columns = [column for column in listing.c if column.name not in {"seq", "name_key", "grams"}]
-    query = select(*columns).order_by(listing.c.name)
-    for column in ("publisher", "decision", "task", "licence"):
-        if value := getattr(asked, column):
-            query = query.where(listing.c[column] == value)
-    if asked.served:
-        query = query.where(listing.c.state == SERVED, listing.c.served_from <= now, listing.c.served_until > now)
-    key = asked.search.lower()
+    made = select(*columns).where(*(listing.c[column] == bindparam(column) for column in filters))
+    if served:
+        now: BindParameter[str] = bindparam("now")
+        made = made.where(listing.c.state == SERVED, listing.c.served_from <= now, listing.c.served_until > now)
+    if how in {"walk", "grams"}:
+        made = made.where(listing.c.name_key.like(bindparam("like"), escape="/"))
+    if how == "grams":
+        made = made.where(listing.c.grams.contains(bindparam("grams", type_=ARRAY(Text()))))
+    if how == "phrase":
+        made = made.where(listing.c.seq.in_(text(_HITS).columns(literal_column("rowid"))))
+    return (
+        made.where(listing.c.name > bindparam("after"))
+        .order_by(listing.c.name)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+
+
+def _how(tx: Connection, key: str) -> tuple[str, dict[str, Any]]:
+    """How a part of a name is looked for, and the values for that."""
     if not key:
-        return query
+        return "", {}
+    like = {"like": f"%{key.replace('/', '//').replace('%', '/%').replace('_', '/_')}%"}
     if len(key) < _GRAM:
-        return query.where(listing.c.name_key.contains(key, autoescape=True))
+        return "walk", like
     if tx.dialect.name == "postgresql":
-        within = listing.c.grams.contains(cast(literal(grams(key), ARRAY(Text())), ARRAY(Text())))
-        return query.where(and_(within, listing.c.name_key.contains(key, autoescape=True)))
-    return query.where(_sqlite_search(tx, key))
+        return "grams", {**like, "grams": grams(key)}
+    phrase = {"phrase": '"' + key.replace('"', '""') + '"'}
+    hits, names = tx.execute(_COUNTED, {**phrase, "most": _MOST_SORTED}).one()
+    return ("walk", like) if common(hits, names or 0) else ("phrase", phrase)
 
 
-def _sqlite_search(tx: Connection, key: str) -> Any:
-    phrase = '"' + key.replace('"', '""') + '"'
-    hits = "SELECT rowid FROM listing_text WHERE listing_text MATCH :phrase"
-    counted = tx.execute(text(f"SELECT count(*) FROM ({hits} LIMIT {_SORTED + 1})"), {"phrase": phrase})  # noqa: S608 - no text from outside
-    if counted.scalar_one() > _SORTED:
-        return listing.c.name_key.contains(key, autoescape=True)
-    return listing.c.seq.in_(text(hits).bindparams(phrase=phrase).columns(literal_column("rowid")))
+def common(hits: int, names: int) -> bool:
+    """Whether so many hits are found sooner by walking through the names in order than by collecting and sorting.
+
+    A hit that is collected costs some 3 µs, a name that is walked by 0.5 µs; a page is 100 hits: 3 h = 50 n / h.
+    """
+    return hits >= _MOST_SORTED or hits * hits > _COMMON * names

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from assay.core.digest import Digest
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.registry.records import Ref, Refused, Revision
 from assay.registry.similar import closest
 from assay.store import log
-from assay.store.schema import decisions, ref_moves, revisions, revocations, verdicts
+from assay.store.schema import Hex, Textual, decisions, ref_moves, revisions, revocations, verdicts
 from assay.store.schema_log import lifts
 
 if TYPE_CHECKING:
@@ -24,6 +24,34 @@ _NAMES_COMPARED = 1000  # names looked at for a hint: some 20 ms for a miss
 # The verdict that holds: the one given last.
 NEWEST = (decisions.c.decided_at.desc(), decisions.c.seq.desc())
 
+# What every request asks, made once: SQLAlchemy takes longer to make a statement than a database to answer it.
+_NAME = bindparam("name", type_=Textual)
+_BY_REVISION = select(revisions).where(
+    revisions.c.name == _NAME, revisions.c.revision == bindparam("revision", type_=Textual)
+)
+_TARGET = (
+    select(ref_moves)
+    .where(ref_moves.c.name == _NAME, ref_moves.c.ref == bindparam("ref", type_=Textual))
+    .order_by(ref_moves.c.seq.desc())
+    .limit(1)
+)
+_SNAPSHOT = bindparam("snapshot", type_=Hex)
+_REVOKED = (
+    select(revocations)
+    .where(
+        revocations.c.snapshot_id == _SNAPSHOT,
+        revocations.c.statement.not_in(select(lifts.c.revocation).where(lifts.c.snapshot_id == _SNAPSHOT)),
+    )
+    .order_by(revocations.c.seq)
+    .limit(1)
+)
+_HOLDS = (
+    select(decisions.c.verdict)
+    .where(decisions.c.name == _NAME, decisions.c.snapshot_id == _SNAPSHOT)
+    .order_by(*NEWEST)
+    .limit(1)
+)
+
 
 def published(tx: Connection, name: str, snapshot_id: Digest) -> Row[Any] | None:
     """The revision that holds the snapshot under a name, or None."""
@@ -33,8 +61,7 @@ def published(tx: Connection, name: str, snapshot_id: Digest) -> Row[Any] | None
 
 def by_revision(tx: Connection, name: str, revision: str) -> Row[Any] | None:
     """The revision of that id under a name, or None."""
-    where = (revisions.c.name == name, revisions.c.revision == revision)
-    return tx.execute(select(revisions).where(*where)).first()
+    return tx.execute(_BY_REVISION, {"name": name, "revision": revision}).first()
 
 
 def newest(tx: Connection, name: str) -> str:
@@ -45,8 +72,7 @@ def newest(tx: Connection, name: str) -> str:
 
 def target(tx: Connection, name: str, ref: str) -> Row[Any] | None:
     """The last move of a ref, or None."""
-    where = (ref_moves.c.name == name, ref_moves.c.ref == ref)
-    return tx.execute(select(ref_moves).where(*where).order_by(ref_moves.c.seq.desc()).limit(1)).first()
+    return tx.execute(_TARGET, {"name": name, "ref": ref}).first()
 
 
 def admitted(tx: Connection, name: str, snapshot_id: Digest) -> str:
@@ -68,6 +94,11 @@ def names_after(tx: Connection, search: str, after: str, limit: int) -> list[str
     return list(tx.execute(query.distinct().order_by(revisions.c.name).limit(limit)).scalars())
 
 
+def holding(tx: Connection, name: str, snapshot_id: Digest) -> str:
+    """Digest (hex) of the verdict that holds for a snapshot under a name; empty when there is none."""
+    return tx.execute(_HOLDS, {"name": name, "snapshot": snapshot_id.hex}).scalar() or ""
+
+
 def record_move(tx: Connection, revision: Revision, ref: str, statement: Digest, now: datetime) -> None:
     """Point a ref to a revision and log it."""
     values = {"name": revision.name, "ref": ref, "revision": revision.revision, "statement": statement.hex}
@@ -77,9 +108,7 @@ def record_move(tx: Connection, revision: Revision, ref: str, statement: Digest,
 
 def refuse_revoked(tx: Connection, name: str, snapshot_id: Digest) -> None:
     """Raise Refused when a revocation of the snapshot stands: one that no holder of the role lift took back."""
-    lifted = select(lifts.c.revocation).where(lifts.c.snapshot_id == snapshot_id.hex)
-    where = (revocations.c.snapshot_id == snapshot_id.hex, revocations.c.statement.not_in(lifted))
-    row = tx.execute(select(revocations).where(*where).order_by(revocations.c.seq).limit(1)).first()
+    row = tx.execute(_REVOKED, {"snapshot": snapshot_id.hex}).first()
     if row is not None:
         message = f"{name} was revoked at {row.revoked_at}: {row.reason}"
         raise Refused("revoked", message, name=name, snapshot_id=snapshot_id)

@@ -102,9 +102,14 @@ class Sessions:
         found = _session(row)
         return found if now < found.expires_at and now < found.used_at + IDLE else None
 
+    @staticmethod
+    def noted(session: Session, now: datetime) -> bool:
+        """Whether `used` has nothing to write."""
+        return now < session.used_at + _STEP
+
     def used(self, session: Session, now: datetime) -> None:
         """Remember that it was used, to five minutes."""
-        if now < session.used_at + _STEP:
+        if self.noted(session, now):
             return
         with self._index.transaction() as tx:
             tx.execute(update(sessions).where(sessions.c.id == session.id).values(used_at=format_time(now)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from assay.core.digest import Digest
 from assay.core.errors import IntegrityError
 from assay.registry import rows
 from assay.registry.records import Refused
-from assay.store.schema import decisions, statements
+from assay.store.schema import Hex, decisions, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from assay.core.verdict import Verdict
     from assay.store.index import Index, StoredStatement
 
+_DECIDED = (
+    select(statements.c.seq)
+    .where(statements.c.snapshot_id == bindparam("snapshot", type_=Hex), statements.c.kind == "decided")
+    .limit(1)
+)
 REVISION = re.compile(r"[0-9a-fA-F]{40}")
 
 
@@ -41,13 +46,7 @@ def standing(tx: Connection, index: Index, row: Row[Any], now: datetime | None) 
     """The live ADMIT by which a revision is served (Refused otherwise); None: at whatever time it is live."""
     snapshot_id = Digest(row.snapshot_id)
     rows.refuse_revoked(tx, row.name, snapshot_id)
-    query = (
-        select(decisions.c.verdict)
-        .where(decisions.c.name == row.name, decisions.c.snapshot_id == row.snapshot_id)
-        .order_by(*rows.NEWEST)
-        .limit(1)
-    )
-    digest = tx.execute(query).scalar()
+    digest = rows.holding(tx, row.name, snapshot_id)
     verdict = index.get_verdict(Digest(digest), tx) if digest else None
     if verdict is None or verdict.subject != snapshot_id:
         raise IntegrityError(f"revision {row.revision} of {row.name!r} has no verdict", hint="run `assay log verify`")
@@ -78,8 +77,7 @@ def _refuse_by_last_verdict(tx: Connection, index: Index, name: str) -> None:
 
 def _refuse_rejected(tx: Connection, index: Index, name: str, snapshot_id: Digest) -> None:
     """Raise Refused when the last word of a person is a rejection: it holds before anybody decides again."""
-    where = (statements.c.snapshot_id == snapshot_id.hex, statements.c.kind == "decided")
-    if tx.execute(select(statements.c.seq).where(*where).limit(1)).first() is None:
+    if tx.execute(_DECIDED, {"snapshot": snapshot_id.hex}).first() is None:
         return
     if why := rejection(index.statements_for(snapshot_id, tx), name):
         raise Refused("rejected", f"{name}: {why}", name=name, snapshot_id=snapshot_id)

@@ -200,9 +200,14 @@ class Tokens:
         record = _record(row)
         return record if record.live(now) else None
 
+    @staticmethod
+    def noted(record: TokenRecord, now: datetime) -> bool:
+        """Whether `used` has nothing to write."""
+        return record.used_at is not None and now < record.used_at + _USED_STEP
+
     def used(self, record: TokenRecord, now: datetime) -> None:
         """Remember that it was used, to the hour."""
-        if record.used_at is not None and now < record.used_at + _USED_STEP:
+        if self.noted(record, now):
             return
         at = format_time(now.replace(minute=0, second=0))
         with self._index.transaction() as tx:

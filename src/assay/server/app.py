@@ -28,6 +28,7 @@ from assay.server import (
     upload_xet,
 )
 from assay.server.access import Access, Route
+from assay.server.fresh import Fresh
 from assay.server.guards import Guards
 from assay.server.metrics import metrics
 from assay.server.observe import Observe
@@ -170,6 +171,7 @@ def create_app(
             Middleware(Observe, metrics=registry.metrics),
             Middleware(Guards, hosts=settings.hosts),
             Middleware(Access, registry=registry, routes=ROUTES),
+            Middleware(Fresh, registry=registry),
         ],
         exception_handlers=_handlers(),
     )

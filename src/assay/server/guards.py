@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _BAD_REQUEST = 400
+_HOSTS = 1024  # names of the Host header that are remembered
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -68,6 +70,7 @@ class Guards:
         return name in self._hosts or is_loopback(name)
 
 
+@lru_cache(_HOSTS)
 def is_loopback(text: str) -> bool:
     """Whether it is a loopback address, written as one."""
     try:

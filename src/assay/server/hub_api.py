@@ -18,6 +18,7 @@ from assay.registry.people import RIGHTS, Thing, may, visible
 from assay.server import listing
 from assay.server.access import actor_of, model_thing
 from assay.server.answers import ENTRY_NOT_FOUND, REPO_NOT_FOUND, error
+from assay.server.fresh import UNTIL
 from assay.server.state import registry_of, target_of
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ _TASK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")  # `text-classification`; tags l
 def resolve(request: Request) -> Resolved:
     """What the request's name and revision stand for (UsageError or Refused otherwise)."""
     registry, target = registry_of(request), target_of(request)
-    return registry.catalog.resolve(check_name(target.name), target.revision, registry.clock())
+    resolved = registry.catalog.resolve(check_name(target.name), target.revision, registry.clock())
+    request.scope[UNTIL] = resolved.verdict.expires_at
+    return resolved
 
 
 def shown_to(request: Request) -> Callable[[str], bool]:

@@ -12,9 +12,11 @@ from anyio import CapacityLimiter
 from assay.core.limits import GIB
 from assay.registry.logins import Logins
 from assay.registry.pulls import PullLedger
+from assay.registry.recent import Recent
 from assay.registry.sessions import Sessions
 from assay.registry.teams import Teams
 from assay.registry.tokens import Tokens
+from assay.server.fresh import LogHead
 from assay.server.integrity import Integrity
 from assay.server.limits import BAD_TOKENS, Buckets, Refusals
 from assay.server.session import cookie_of
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from assay.provenance.trust import Trust
     from assay.registry.catalog import Catalog
     from assay.registry.people import Actor
+    from assay.registry.tokens import TokenRecord
     from assay.server.metrics import Metrics
     from assay.server.oidc import Issuers
     from assay.server.oidc_login import OidcLogin
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 _PATTERNS_SECONDS = 2.0  # that the models of teams are remembered; tokens and revocations are read each time
 MAX_FILE = 200 * GIB  # bytes of one uploaded file
+_TOKENS = 10_000  # remembered
 _TRANSFERS = 32  # threads that read blobs; other requests have threads of their own
 
 
@@ -99,6 +103,8 @@ class Registry:
         limiter: how often one address may come; None: as often as it likes.
         refusals: refused calls by address, for the alarm about probing.
         ledger: who pulled what.
+        log_head: tells whether anything was decided since.
+        known_tokens: by the SHA-256 of a token: the head of the log at which it was good, and whose it is.
         bad_tokens: wrong tokens by address; too many are not looked at any more.
     """
 
@@ -119,6 +125,8 @@ class Registry:
     metrics: Metrics = field(init=False)
     limiter: Buckets | None = field(init=False)
     ledger: PullLedger = field(init=False)
+    log_head: LogHead = field(init=False)
+    known_tokens: Recent[bytes, tuple[int, TokenRecord, Actor]] = field(default_factory=lambda: Recent(_TOKENS))
     refusals: Refusals = field(default_factory=Refusals)
     bad_tokens: Refusals = field(default_factory=lambda: Refusals(BAD_TOKENS))
     _patterns: dict[str, Any] = field(default_factory=dict)
@@ -134,17 +142,22 @@ class Registry:
             "teams": Teams(self.catalog.index),
             "metrics": Metrics(self.catalog.index),
             "ledger": PullLedger(self.catalog.index),
+            "log_head": LogHead(self.catalog.index),
             "limiter": Buckets(self.settings.per_minute) if self.settings.per_minute else None,
         }
         for name, value in made.items():
             object.__setattr__(self, name, value)
 
+    def knows_patterns(self) -> bool:
+        """Whether `team_patterns` answers without asking the index."""
+        kept = self._patterns.get("at")
+        return kept is not None and time.monotonic() - kept[0] <= _PATTERNS_SECONDS
+
     def team_patterns(self) -> tuple[tuple[str, str], ...]:
         """(pattern of model names, team), as it was at most `_PATTERNS_SECONDS` ago."""
-        kept = self._patterns.get("at")
-        if kept is None or time.monotonic() - kept[0] > _PATTERNS_SECONDS:
-            kept = self._patterns["at"] = (time.monotonic(), self.teams.patterns())
-        found: tuple[tuple[str, str], ...] = kept[1]
+        if not self.knows_patterns():
+            self._patterns["at"] = (time.monotonic(), self.teams.patterns())
+        found: tuple[tuple[str, str], ...] = self._patterns["at"][1]
         return found
 
     def session_actor(self, scope: Scope, now: datetime) -> Actor | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, bindparam, func, insert, select
 
 from assay.core.canonical import canonical_json
 from assay.core.digest import Digest
@@ -22,8 +22,9 @@ from assay.core.snapshot import Origin, Snapshot
 from assay.core.statement import Envelope
 from assay.core.verdict import Verdict, format_time
 from assay.store import database, log
+from assay.store.schema import Hex, origins, snapshots, statements, verdicts
 from assay.store.schema import evidence as evidence_table
-from assay.store.schema import origins, snapshots, statements, verdicts
+from assay.store.schema import log as log_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,11 +127,11 @@ class Index:
             IntegrityError: when the stored listing is not what its id says.
         """
         with self.reading(tx) as connection:
-            text = connection.execute(select(snapshots.c.manifest).where(snapshots.c.id == snapshot_id.hex)).scalar()
+            text = connection.execute(_MANIFEST, {"digest": snapshot_id.hex}).scalar()
             if text is None:
                 return None
-            query = select(origins.c.origin).where(origins.c.snapshot_id == snapshot_id.hex).order_by(origins.c.seq)
-            claims = [Origin.from_json(json.loads(origin)) for origin in connection.execute(query).scalars()]
+            found = connection.execute(_ORIGINS, {"digest": snapshot_id.hex}).scalars()
+            claims = [Origin.from_json(json.loads(origin)) for origin in found]
         if Digest.of(text.encode()) != snapshot_id or not claims:
             raise IntegrityError(f"the listing of snapshot {snapshot_id} was changed in the index", hint=_RESTORE)
         named = [claim for claim in claims if claim.name == name]
@@ -194,7 +195,7 @@ class Index:
             IntegrityError: when the stored text is not what its digest says.
         """
         with self.reading(tx) as connection:
-            body = connection.execute(select(verdicts.c.body).where(verdicts.c.digest == digest.hex)).scalar()
+            body = connection.execute(_VERDICT, {"digest": digest.hex}).scalar()
         return None if body is None else Verdict.from_json(_checked("verdict", digest, body))
 
     def latest_verdict(self, snapshot_id: Digest, tx: Connection | None = None) -> Verdict | None:
@@ -254,6 +255,11 @@ class Index:
 
     # Log
 
+    def log_head(self, tx: Connection | None = None) -> int:
+        """Number of the log's last entry; 0 for an empty one."""
+        with self.reading(tx) as connection:
+            return connection.execute(_HEAD).scalar() or 0
+
     def verify_log(self, known: log.LogHead | None = None) -> log.LogCheck:
         """Check the whole log (`store.log.verify`)."""
         with self.reading() as connection:
@@ -280,6 +286,12 @@ class BlobFiles:
         return self._blobs.open(entry.digest)
 
 
+# What every request asks, made once: SQLAlchemy takes longer to make a statement than a database to answer it.
+_DIGEST = bindparam("digest", type_=Hex)
+_MANIFEST = select(snapshots.c.manifest).where(snapshots.c.id == _DIGEST)
+_ORIGINS = select(origins.c.origin).where(origins.c.snapshot_id == _DIGEST).order_by(origins.c.seq)
+_VERDICT = select(verdicts.c.body).where(verdicts.c.digest == _DIGEST)
+_HEAD = select(func.max(log_table.c.seq))
 _RESTORE = "somebody or the disk changed the database: restore it from a backup"
 
 
