@@ -10,7 +10,6 @@ from assay.core.verdict import Decision, Reason, Verdict
 from assay.gate.statements import export_files
 from assay.policy.model import load_policy
 from assay.provenance import statements as st
-from assay.provenance.bundle import to_bundle
 from assay.provenance.keys import ROLES
 from assay.provenance.oms import oms_statement
 from assay.provenance.trust import Trust, trust_text
@@ -65,7 +64,7 @@ class Admission:
         statement = self.edit.get(kind, lambda one: one)(statement)
         ring, role = self.rings.get(kind, self.ring), self.roles.get(kind, ROLE_OF[kind])
         envelope = ring.sign(role, statement)
-        self.envelopes[kind] = (envelope, to_bundle(envelope, ring.public(role)))
+        self.envelopes[kind] = (envelope, ring.bundle(role, envelope))
         return envelope
 
     def verdict(self, evidence):

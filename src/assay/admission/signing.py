@@ -9,7 +9,6 @@ from assay.core.evidence import Outcome
 from assay.core.verdict import Decision
 from assay.policy.decide import decide
 from assay.policy.people import SILENT
-from assay.provenance.bundle import to_bundle
 from assay.provenance.measured import behaviour, cyclonedx, evaluated, spdx
 from assay.provenance.oms import oms_statement
 from assay.provenance.statements import approved, fetched, ref, scanned
@@ -122,4 +121,4 @@ def sign_first_ref(
 
 def _sign(ring: KeyRing, kind: str, role: str, statement: Statement) -> StoredStatement:
     envelope = ring.sign(role, statement)
-    return StoredStatement(kind, role, envelope, to_bundle(envelope, ring.public(role)))
+    return StoredStatement(kind, role, envelope, ring.bundle(role, envelope))

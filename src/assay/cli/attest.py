@@ -126,6 +126,7 @@ def _export(args: argparse.Namespace, settings: Settings, store: Store, found: S
     further = []
     try:
         ring = KeyRing.load(settings.keys, read_passphrase(settings.keys), roles=["registry"])
+        ring.tsa_url = settings.tsa_url
         if view := sign_view(store, found, ring, now=datetime.now(UTC)):
             further.append(view)
     except TrustError as error:

@@ -51,7 +51,7 @@ def verify_file(args: argparse.Namespace, settings: Settings) -> int:
     from assay.core.errors import TrustError, UsageError  # noqa: PLC0415
     from assay.core.escape import printable  # noqa: PLC0415
     from assay.provenance.artifacts import ARTIFACT_ROLES, check_artifact  # noqa: PLC0415
-    from assay.provenance.origin import read_envelopes  # noqa: PLC0415
+    from assay.provenance.origin import read_chains, read_envelopes  # noqa: PLC0415
     from assay.provenance.trust import Trust  # noqa: PLC0415
 
     name, digest = _subject(args.reference)
@@ -61,6 +61,7 @@ def verify_file(args: argparse.Namespace, settings: Settings) -> int:
     roles = (args.role,) if args.role else ARTIFACT_ROLES
     key, problem = "", "it holds no signature"
     try:
+        trust = trust.with_certificates(read_chains(bundle.read_bytes()))
         for envelope in read_envelopes(bundle.read_bytes()):
             key = check_artifact(envelope, digest, trust, roles, datetime.now(UTC)).public.id
     except TrustError as error:

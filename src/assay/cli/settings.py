@@ -38,6 +38,7 @@ SETTINGS_KEYS = (
     "upload_file_gb",
     "upload_quota_gb",
     "revet_hours",
+    "tsa_url",
 )
 
 
@@ -70,6 +71,7 @@ class Settings:
         upload_file_gb: GiB that one uploaded file may have.
         upload_quota_gb: GiB that one person may upload within 24 hours; 0: any number.
         revet_hours: how often a worker queues served models whose rules or policy changed; 0: never by itself.
+        tsa_url: RFC 3161 authority that time-stamps every statement of an admission (extra `timestamps`).
         trust: trust file.
         policy: policy file; None for the built-in policy.
     """
@@ -97,6 +99,7 @@ class Settings:
     upload_file_gb: float = 200.0
     upload_quota_gb: float = 0.0
     revet_hours: float = 1.0
+    tsa_url: str = ""
 
     @property
     def keys(self) -> Path:
@@ -157,6 +160,7 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         upload_file_gb=_amount("upload_file_gb", values.get("upload_file_gb", 200)),
         upload_quota_gb=_amount("upload_quota_gb", values.get("upload_quota_gb", 0)),
         revet_hours=_amount("revet_hours", values.get("revet_hours", 1)),
+        tsa_url=str(values.get("tsa_url", "")),
     )
 
 

@@ -157,6 +157,7 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
     if not settings.keys.is_dir():
         raise UsageError(f"the data directory {settings.data} has no keys", hint="run `assay init` first")
     ring = KeyRing.load(settings.keys, read_passphrase(settings.keys))
+    ring.tsa_url = settings.tsa_url
     policy = load_policy(None if settings.policy is None else read_policy(settings.policy))
     index = Index.open(settings.database_url)
     blobs = open_blobs(settings.blobs_url)

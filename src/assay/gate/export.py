@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from assay.core.errors import UsageError
 from assay.gate.statements import export_files, is_statement_file
-from assay.provenance.bundle import to_bundle
 from assay.provenance.statements import view
 from assay.store import log
 from assay.store.index import StoredStatement
@@ -37,7 +36,7 @@ def sign_view(store: Store, found: Stored, ring: KeyRing, *, now: datetime) -> S
         at=now,
     )
     envelope = ring.sign("registry", statement)
-    return StoredStatement("view", "registry", envelope, to_bundle(envelope, ring.public("registry")))
+    return StoredStatement("view", "registry", envelope, ring.bundle("registry", envelope))
 
 
 def export(

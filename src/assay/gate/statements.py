@@ -17,7 +17,7 @@ from assay.core.errors import ContentError, TrustError, UsageError
 from assay.core.limits import MIB
 from assay.core.snapshot import MANIFEST_SCHEMA
 from assay.core.statement import Envelope
-from assay.provenance.bundle import from_bundle
+from assay.provenance.bundle import Material, from_bundle, material_of
 from assay.provenance.oms import STATEMENTS_DIRECTORY
 from assay.store.tree import DirectoryFiles, list_tree
 
@@ -43,11 +43,13 @@ class Signed:
         kind: what it is said to be (`fetched`, `oms`, …), by its file name or by the registry.
         label: what to call it in a message.
         envelope: the DSSE envelope.
+        material: certificates and time-stamps that came with it.
     """
 
     kind: str
     label: str
     envelope: Envelope
+    material: Material = Material()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Statements:
             earlier = found.setdefault(signed.label, signed)
             if earlier.envelope.digest != signed.envelope.digest:
                 raise TrustError(f"the two forms of {signed.label} hold different envelopes")
+            if signed.material != Material():
+                found[signed.label] = signed
         return cls(contents[MANIFEST_FILE], tuple(found.values()))
 
     @classmethod
@@ -96,7 +100,12 @@ class Statements:
             if document["manifest"]["schema"] != MANIFEST_SCHEMA or len(entries) > MAX_STATEMENTS:
                 raise TrustError("the registry's answer is not a manifest with its statements")
             signed = tuple(
-                Signed(str(one["kind"]), f"{n:02}-{one['kind']}", Envelope.from_json(one["envelope"]))
+                Signed(
+                    str(one["kind"]),
+                    f"{n:02}-{one['kind']}",
+                    Envelope.from_json(one["envelope"]),
+                    material_of(one.get("bundle")),
+                )
                 for n, one in enumerate(entries, 1)
             )
         except (KeyError, TypeError, UsageError) as error:
@@ -164,8 +173,9 @@ def _signed(path: str, data: bytes) -> Signed | None:
         raise TrustError(f"{path} is not JSON") from error
     try:
         if match is None:
-            return Signed("oms", MODEL_SIGNATURE_FILE, from_bundle(document))
-        plain = match["form"] == "dsse"
-        return Signed(match["kind"], match["stem"], Envelope.from_json(document) if plain else from_bundle(document))
+            return Signed("oms", MODEL_SIGNATURE_FILE, from_bundle(document), material_of(document))
+        if match["form"] == "dsse":
+            return Signed(match["kind"], match["stem"], Envelope.from_json(document))
+        return Signed(match["kind"], match["stem"], from_bundle(document), material_of(document))
     except TrustError as error:
         raise TrustError(f"{path}: {error}") from error

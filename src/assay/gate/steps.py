@@ -13,6 +13,7 @@ from assay.gate.report import CouldNotTell
 from assay.provenance.lifts import check_lift
 from assay.provenance.oms import OMS_TYPE, check_oms, signed_files
 from assay.provenance.statements import CHAIN, SIGNERS, check_subjects, inputs_of, kind_of, time_of, verdict_of
+from assay.provenance.timestamps import stamped_at
 from assay.provenance.trust import MAX_SKEW, Trust
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from assay.core.statement import Envelope, Statement
     from assay.gate.files import Files
     from assay.gate.statements import Statements
+    from assay.provenance.bundle import Material
 
 REQUIRED = ("fetched", "scanned", "approved", "oms")
 
@@ -36,12 +38,14 @@ class Claim:
         label: what to call it.
         envelope: as it was found.
         statement: what is inside.
+        material: certificates and time-stamps that came with it.
     """
 
     kind: str
     label: str
     envelope: Envelope
     statement: Statement
+    material: Material
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def parse(statements: Statements) -> Claims:
         elif kind != signed.kind:
             raise TrustError(f"{signed.label} is not a {signed.kind!r} statement: {statement.predicate_type}")
         else:
-            claims.append(Claim(kind, signed.label, signed.envelope, statement))
+            claims.append(Claim(kind, signed.label, signed.envelope, statement, signed.material))
     if missing := [kind for kind in REQUIRED if kind not in {claim.kind for claim in claims}]:
         raise TrustError(f"no {' and no '.join(repr(kind) for kind in missing)} statement")
     return Claims(snapshot, tuple(claims), tuple(unknown))
@@ -119,14 +123,30 @@ def trusted(claims: Claims, trust: Trust, now: datetime) -> str:
         if at > now + MAX_SKEW:
             raise TrustError(f"{claim.label} is dated {format_time(at)}, which is in the future")
         _signer(claim, trust, at)
-    return f"{len(claims.claims) - len(claims.of('oms'))} statements, each by a key of its role"
+    count, stamped = len(claims.claims) - len(claims.of("oms")), 0
+    if trust.stampers:
+        stamped = sum(bool(claim.material.stamps) for claim in claims.claims if claim.kind != "oms")
+    text = f", {stamped} of them time-stamped" if trust.stampers else ""
+    return f"{count} statements, each by a key of its role{text}"
 
 
 def _signer(claim: Claim, trust: Trust, at: datetime) -> None:
     try:
-        trust.signer(claim.envelope, SIGNERS[claim.kind], at)
+        trust.signer(claim.envelope, SIGNERS[claim.kind], _told(claim, trust, at))
     except TrustError as error:
         raise TrustError(f"{claim.label}: {error}") from error
+
+
+def _told(claim: Claim, trust: Trust, at: datetime) -> datetime:
+    """The time that a trusted authority stamped it at; the statement's own without one, where that will do."""
+    stamped = stamped_at(claim.envelope, claim.material.stamps, trust.stampers)
+    if stamped is None:
+        if trust.stamps_required and claim.kind in {*CHAIN, "approved"}:
+            raise TrustError("no time-stamp of an authority in the trust file")
+        return at
+    if at > stamped + MAX_SKEW:
+        raise TrustError(f"it was time-stamped at {format_time(stamped)}, before the time that it says")
+    return stamped
 
 
 def about(claims: Claims, name: str | None) -> str:

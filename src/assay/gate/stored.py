@@ -13,6 +13,7 @@ from assay.gate.files import stored_files
 from assay.gate.reference import split_reference
 from assay.gate.statements import Signed, Statements
 from assay.gate.verify import verify
+from assay.provenance.bundle import material_of
 from assay.provenance.statements import inputs_of
 from assay.provenance.trust import Trust
 from assay.registry.catalog import Catalog
@@ -81,7 +82,8 @@ class Stored:
     def given(self) -> Statements:
         """The statements as a verification takes them."""
         signed = tuple(
-            Signed(one.kind, f"{n:02}-{one.kind}", one.envelope) for n, one in enumerate(self.statements, start=1)
+            Signed(one.kind, f"{n:02}-{one.kind}", one.envelope, material_of(one.bundle))
+            for n, one in enumerate(self.statements, start=1)
         )
         return Statements(self.snapshot.manifest_bytes(), signed)
 

@@ -125,11 +125,16 @@ class _Verification:
         self, files: Callable[[], Files], statements: Callable[[], Statements], trust: Trust, now: datetime
     ) -> None:
         self._list, self._get = files, statements
-        self.trust, self.now = trust, now
+        self._trust, self.now = trust, now
 
     @cached_property
     def parsed(self) -> Claims:
         return steps.parse(self._get())
+
+    @cached_property
+    def trust(self) -> Trust:
+        """With the keys that authorities of the trust file certify among those that signed."""
+        return self._trust.with_certificates(claim.material.certificates for claim in self.parsed.claims)
 
     @cached_property
     def files(self) -> Files:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from assay.core.errors import EnvironmentFault, TrustError, UsageError
-from assay.provenance.keys import KeyRing, PublicKey, SigningKey
+from assay.provenance.keys import KeyRing, PublicKey, SigningKey, with_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +82,9 @@ def load_keys(directory: Path, passphrase: str | None, roles: Iterable[str]) -> 
     for role in roles:
         uri = directory / f"{role}.uri"
         if uri.exists():
-            keys.append(open_key(uri.read_text("utf-8").strip(), role, passphrase))
+            key = open_key(uri.read_text("utf-8").strip(), role, passphrase)
+            key.public = with_certificates(key.public, directory / f"{role}.crt")
+            keys.append(key)
         else:
             keys.append(KeyRing.read(directory / f"{role}.pem", role, passphrase))
     return keys

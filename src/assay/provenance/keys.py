@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -47,9 +47,11 @@ class PublicKey:
 
     Attributes:
         pem: SubjectPublicKeyInfo in PEM, normalised.
+        certificates: of our own key, in DER, its own first: they go out with what it signs. Never looked at to verify.
     """
 
     pem: str
+    certificates: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def parse(cls, pem: str | bytes) -> Self:
@@ -147,10 +149,15 @@ class SigningKey:
 
 
 class KeyRing:
-    """The private keys of some roles."""
+    """The private keys of some roles.
+
+    Attributes:
+        tsa_url: a time-stamp authority that each bundle gets a stamp from; empty for none.
+    """
 
     def __init__(self, keys: Iterable[SigningKey]) -> None:
         self._keys = {key.role: key for key in keys}
+        self.tsa_url = ""
 
     @classmethod
     def create(cls, directory: Path, passphrase: str | None = None) -> Self:
@@ -213,12 +220,17 @@ class KeyRing:
             from assay.provenance.backends import load_keys  # noqa: PLC0415 - it needs what is defined here
 
             return cls(load_keys(directory, passphrase, roles))
-        return cls(SigningKey(role, _read_private(directory / f"{role}.pem", role, passphrase)) for role in roles)
+        return cls(KeyRing.read(directory / f"{role}.pem", role, passphrase) for role in roles)
 
     @staticmethod
     def read(path: Path, role: str, passphrase: str | None = None) -> SigningKey:
-        """Read one private key from a file, for a role (TrustError as in `load`)."""
-        return SigningKey(role, _read_private(path, role, passphrase))
+        """Read one private key from a file, for a role, with its certificates (TrustError as in `load`).
+
+        Certificates lie beside it with the ending `.crt`: PEM, the key's own first, then those that lead to the CA.
+        """
+        key = SigningKey(role, _read_private(path, role, passphrase))
+        key.public = with_certificates(key.public, path.with_suffix(".crt"))
+        return key
 
     @staticmethod
     def encrypted(directory: Path) -> bool:
@@ -242,6 +254,14 @@ class KeyRing:
         """Sign a statement with the key of `role`."""
         return dsse.sign(statement, self.key(role))
 
+    def bundle(self, role: str, envelope: Envelope) -> dict[str, Any]:
+        """The bundle of what `role` signed, time-stamped where an authority is set (EnvironmentFault without it)."""
+        from assay.provenance.bundle import to_bundle  # noqa: PLC0415 - it needs what is defined here
+        from assay.provenance.timestamps import stamp, with_stamp  # noqa: PLC0415
+
+        made = to_bundle(envelope, self.public(role))
+        return with_stamp(made, stamp(envelope, self.tsa_url)) if self.tsa_url else made
+
 
 def read_public_keys(directory: Path) -> dict[str, PublicKey]:
     """The public keys that `KeyRing.create` wrote, by role; no passphrase needed (TrustError when one is missing)."""
@@ -249,6 +269,26 @@ def read_public_keys(directory: Path) -> dict[str, PublicKey]:
         return {role: PublicKey.parse((directory / f"{role}.pub").read_bytes()) for role in ROLES}
     except FileNotFoundError as error:
         raise TrustError(f"no public key {error.filename}", hint="run `assay init`") from error
+
+
+def with_certificates(public: PublicKey, path: Path) -> PublicKey:
+    """A key with the certificates of a PEM file, where there is one.
+
+    Raises:
+        TrustError: when the first of them is not of this key.
+    """
+    if not path.exists():
+        return public
+    from cryptography import x509  # noqa: PLC0415 - a key without certificates does not pay for it
+
+    try:
+        held = x509.load_pem_x509_certificates(path.read_bytes())
+        first = PublicKey.of(held[0].public_key())
+    except ValueError as error:
+        raise TrustError(f"{path} is not a certificate in PEM form", hint="the key's own comes first") from error
+    if first != public:
+        raise TrustError(f"{path} is the certificate of another key", hint="the key's own comes first")
+    return replace(public, certificates=tuple(one.public_bytes(serialization.Encoding.DER) for one in held))
 
 
 def _private_pem(key: SigningKey, passphrase: str | None) -> bytes:

@@ -14,7 +14,7 @@ from assay.core.digest import Digest
 from assay.core.errors import TrustError
 from assay.core.snapshot import Snapshot
 from assay.core.statement import Envelope
-from assay.provenance.bundle import MEDIA_TYPE, from_bundle
+from assay.provenance.bundle import MEDIA_TYPE, from_bundle, material_of
 from assay.provenance.oms import OMS_TYPE, check_oms, oms_root
 from assay.provenance.statements import IMPORT_BUILD_TYPE, PROVENANCE_TYPE, WEIGHT_SUFFIXES
 
@@ -63,6 +63,10 @@ def read_envelopes(data: bytes) -> list[Envelope]:
     Raises:
         TrustError: when it holds none.
     """
+    return [_envelope(value) for value in _values(data)]
+
+
+def _values(data: bytes) -> list[Any]:
     try:
         text = data.decode("utf-8")
         try:
@@ -73,7 +77,15 @@ def read_envelopes(data: bytes) -> list[Envelope]:
         raise TrustError("not JSON") from error
     if not values:
         raise TrustError("empty")
-    return [_envelope(value) for value in values]
+    return values
+
+
+def read_chains(data: bytes) -> list[tuple[bytes, ...]]:
+    """The certificates that came with each signature of a document; none where it can't be read."""
+    try:
+        return [material_of(value).certificates for value in _values(data)]
+    except TrustError:
+        return []
 
 
 def check_documents(snapshot: Snapshot, documents: Mapping[str, bytes], trust: Trust, now: datetime) -> list[Shown]:
@@ -89,6 +101,7 @@ def check_documents(snapshot: Snapshot, documents: Mapping[str, bytes], trust: T
     """
     parsed: dict[str, list[Envelope]] = {}
     shown: list[Shown] = []
+    trust = trust.with_certificates(chain for data in documents.values() for chain in read_chains(data))
     for path, data in sorted(documents.items()):
         try:
             parsed[path] = read_envelopes(data)

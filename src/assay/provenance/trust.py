@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from cryptography import x509
+
     from assay.core.statement import Envelope
+    from assay.provenance.certificates import Authority
 
 TRUST_SCHEMA = "assay.trust/v1"
 KEY_LIFETIME = timedelta(days=1096)  # three years, the upper end of NIST SP 800-57 part 1, 5.3.6 for signing keys
@@ -26,9 +29,10 @@ MAX_AGE_DAYS = 30  # default of a new trust file
 MAX_SKEW = timedelta(minutes=5)  # a statement may be ahead of our clock by so much
 MAX_TRUST_BYTES = 1 << 20  # a trust file is read by people
 
-_TOP = {"schema", "max_age_days", "accepted_policies", "keys"}
+_TOP = {"schema", "max_age_days", "accepted_policies", "keys", "authorities", "timestamps"}
 _KEY = {"id", "roles", "not_before", "not_after", "revoked", "pem", "person"}
-_OPTIONAL = {"accepted_policies", "revoked", "person"}
+_OPTIONAL = {"accepted_policies", "revoked", "person", "authorities", "timestamps", "keys"}
+_TIMESTAMPS = {"required", "pem"}
 _HEAD = f"""\
 # Whose signatures this verifier believes. Keep it with the verifier; never take it from a model's folder.
 schema = "{TRUST_SCHEMA}"
@@ -95,11 +99,19 @@ class Trust:
         keys: never empty.
         max_age: how old a view of the registry may be.
         accepted_policies: digests of policies; None accepts the policy of any trusted approver.
+        authorities: whose certificates say which key may sign what.
+        stampers: root certificates of time-stamp authorities.
+        stamps_required: whether a statement without a valid time-stamp does not count.
+        refused: why certificates that were offered are not believed.
     """
 
     keys: tuple[TrustedKey, ...]
     max_age: timedelta
     accepted_policies: frozenset[Digest] | None = None
+    authorities: tuple[Authority, ...] = ()
+    stampers: tuple[x509.Certificate, ...] = ()
+    stamps_required: bool = False
+    refused: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -133,13 +145,40 @@ class Trust:
         days = document["max_age_days"]
         if not isinstance(days, int) or isinstance(days, bool) or days < 1:
             raise TrustError(f"max_age_days must be a number of days from 1: {days!r}")
-        entries = document["keys"]
-        if not isinstance(entries, list) or not entries:
+        entries = document.get("keys", [])
+        if not isinstance(entries, list) or not (entries or document.get("authorities")):
             raise TrustError("it trusts no key, so it can verify nothing")
         keys = tuple(_trusted_key(entry) for entry in entries)
         if len({key.public.id for key in keys}) != len(keys):
             raise TrustError("a key is in it twice", hint="give one entry all its roles")
-        return cls(keys, timedelta(days=days), _policies(document.get("accepted_policies")))
+        authorities = _authorities(document.get("authorities", []))
+        stampers, required = _stampers(document.get("timestamps"))
+        accepted = _policies(document.get("accepted_policies"))
+        return cls(keys, timedelta(days=days), accepted, authorities, stampers, required)
+
+    def with_certificates(self, offered: Iterable[tuple[bytes, ...]]) -> Self:
+        """The same, and the keys that its authorities certify among the chains that came with signatures.
+
+        A key that the file lists itself is left as it stands there. Without authorities nothing is looked at.
+
+        Args:
+            offered: chains in DER, each with the signer's certificate first.
+        """
+        if not self.authorities:
+            return self
+        from assay.provenance.certificates import certify  # noqa: PLC0415 - most trust files name no authority
+
+        known = {key.public.id for key in self.keys}
+        added: dict[str, TrustedKey] = {}
+        refused: list[str] = []
+        for chain in dict.fromkeys(one for one in offered if one):
+            certified, problems = certify(chain, self.authorities)
+            refused += [] if certified else problems
+            for one in certified:
+                if one.public.id not in known:
+                    key = TrustedKey(one.public, one.roles, one.not_before, one.not_after, person=one.person)
+                    added.setdefault(one.public.id, key)
+        return replace(self, keys=(*self.keys, *added.values()), refused=tuple(dict.fromkeys(refused)))
 
     def signer(self, envelope: Envelope, roles: Iterable[str], at: datetime) -> TrustedKey:
         """The trusted key that signed an envelope as one of `roles` at `at`.
@@ -161,7 +200,10 @@ class Trust:
         try:
             found = dsse.verify(envelope, [key.public for key in self.keys])
         except TrustError as error:
-            raise TrustError("the signature is of no key in the trust file, or the content was changed") from error
+            why = f"; a certificate came with it: {'; '.join(self.refused[:3])}" if self.refused else ""
+            raise TrustError(
+                f"the signature is of no key in the trust file, or the content was changed{why}"
+            ) from error
         refusal = TrustError("unsigned")
         allowed = []
         for public in found:
@@ -270,6 +312,29 @@ def _trusted_key(entry: Any) -> TrustedKey:
         raise TrustError(f"key {public.id[:12]} ends before it begins")
     person = _text(entry.get("person", ""), "person")
     return TrustedKey(public, frozenset(roles), not_before, not_after, revoked, person)
+
+
+def _authorities(value: Any) -> tuple[Authority, ...]:
+    if not isinstance(value, list):
+        raise TrustError("authorities must be a list of tables")
+    if not value:
+        return ()
+    from assay.provenance.certificates import Authority  # noqa: PLC0415 - as above
+
+    return tuple(Authority.parse(entry) for entry in value)
+
+
+def _stampers(value: Any) -> tuple[tuple[x509.Certificate, ...], bool]:
+    if value is None:
+        return (), False
+    if not isinstance(value, dict) or set(value) - _TIMESTAMPS or "pem" not in value:
+        raise TrustError("timestamps must be a table with pem and perhaps required")
+    required = value.get("required", False)
+    if not isinstance(required, bool):
+        raise TrustError(f"timestamps.required must be true or false: {required!r}")
+    from assay.provenance.certificates import read_certificates  # noqa: PLC0415 - as above
+
+    return tuple(read_certificates(value["pem"])), required
 
 
 def _text(value: Any, key: str) -> str:
