@@ -31,7 +31,7 @@ BUILTIN: tuple[Any, ...] = (
         "sourcecode",
         "SourceCode",
         frozenset(("python", "notebook", "shell", "json")),
-        suffixes=(".txt", ".in"),
+        suffixes=(".txt", ".in", ".yml", ".yaml", ".toml", ".gitmodules", ".lfsconfig"),
     ),
     Late("template", "template", "Templates", frozenset(("jinja", "json")), local=True),
     Late("keras", "keras", "Keras", frozenset(("hdf5", "keras-metadata", "keras-zip", "json")), local=True),

@@ -1,8 +1,9 @@
 """What code beside the model does, read from its syntax.
 
-What it reads: Python files, notebooks, shell scripts and requirement files, at every depth of containers, and which
-Python files a loader would import: those that configuration files name, those with the names and base classes that
-loaders look for, and whatever these import in turn.
+What it reads: Python files, notebooks, scripts and requirement files, at every depth of containers; files that make
+tools run something by themselves (npm, editors, git, hooks, workflows); and which Python files a loader would import:
+those that configuration files name, those with the names and base classes that loaders look for, and whatever these
+import in turn.
 What it reports: programs started, text executed, network access, unpickling, native libraries, files written, secrets
 read, names put together to slip past a search, hidden characters; and when each of these runs.
 Why it matters: with `trust_remote_code`, in an endpoint or in a loading script this code runs with the rights of
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 _REFERENCES = frozenset(("auto-map", "pipeline", "module-path", "library"))
 _REQUIREMENTS = re.compile(r"(?:.*/)?(?:[\w.-]*requirements[\w.-]*|constraints[\w.-]*)\.(?:txt|in)", re.IGNORECASE)
 _INSTRUCTION = re.compile(r"^[ \t]*(?:RUN|CMD|ENTRYPOINT)[ \t]+(?:--\S+[ \t]+)*", re.MULTILINE)  # Dockerfile
+_AUTOMATION = re.compile(  # files that make tools run something: `sourcecode.automation`
+    r"(?:.*/)?(?:package\.json|\.?devcontainer\.json|\.vscode/tasks\.json|pyproject\.toml|\.gitmodules|\.lfsconfig"
+    r"|\.pre-commit-config\.yaml|\.gitlab-ci\.yml|\.github/workflows/[^/]+\.ya?ml|(?:environment|conda|conda_env)\.ya?ml)",
+    re.IGNORECASE,
+)
 _LONG_LINE = 20_000  # characters; data tables in published model code stay below it
 
 
@@ -61,7 +67,7 @@ class SourceCode:
             return False  # TorchScript has Python's syntax and never runs as Python: see torch_archive.py
         if {"python", "notebook", "shell"}.intersection(part.formats):
             return True
-        if "text" in part.formats and _REQUIREMENTS.fullmatch(part.name):
+        if "text" in part.formats and (_REQUIREMENTS.fullmatch(part.name) or _acted_on(part)):
             return True
         return not part.inner and "json" in part.formats and part.path.endswith(".json")
 
@@ -85,6 +91,8 @@ class SourceCode:
             from assay.inspections.sourcecode_scripts import judge_requirements  # noqa: PLC0415
 
             judge_requirements(data.decode("utf-8", "replace"), out)
+        if "text" in readings and _acted_on(part):
+            _automation(part, data, out)
         if "notebook" in readings:
             _notebook(data, part, out)
 
@@ -152,6 +160,20 @@ def _shell(data: bytes, out: Collector, *, dockerfile: bool) -> None:
 
     text = data.decode("utf-8", "replace")
     judge_shell(_INSTRUCTION.sub("", text) if dockerfile else text, out)
+
+
+def _acted_on(part: Part) -> bool:
+    return not part.inner and _AUTOMATION.fullmatch(part.path) is not None
+
+
+def _automation(part: Part, data: bytes, out: Collector) -> None:
+    from assay.inspections.sourcecode_automation import judge_automation  # noqa: PLC0415
+
+    try:
+        judge_automation(part.path, data, part.limits, out)
+    except ContentError as error:
+        message = f"tools may run something in it, and it can't be read: {error}"
+        out.finding("automatic-command", Severity.LOW, Confidence.LOW, message)
 
 
 def _notebook(data: bytes, part: Part, out: Collector) -> None:

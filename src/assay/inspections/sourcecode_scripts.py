@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from assay.inspections.parts import Collector
 
 _NOTE, _LOW, _MEDIUM, _HIGH, _CRITICAL = Severity
-_ACTS = {
+ACTS = {
     "reverse-shell": _CRITICAL,
     "decode-and-run": _HIGH,
     "persistence": _HIGH,
@@ -22,6 +22,7 @@ _ACTS = {
     "destructive": _HIGH,
     "credentials": _MEDIUM,
     "download-and-run": _MEDIUM,
+    "script-host": _MEDIUM,
     "privilege": _LOW,
     "run-inline": _NOTE,
     "download": _NOTE,
@@ -33,7 +34,7 @@ def judge_shell(text: str, out: Collector) -> None:
     """Report what the commands of a script would do."""
     for act in read_shell(text):
         message = f"{act.kind}: {act.text[:300]}"
-        out.finding("script-command", _ACTS[act.kind], Confidence.MEDIUM, message, line=act.line, kind=act.kind)
+        out.finding("script-command", ACTS[act.kind], Confidence.MEDIUM, message, line=act.line, kind=act.kind)
 
 
 def judge_requirements(text: str, out: Collector) -> None:

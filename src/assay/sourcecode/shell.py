@@ -31,7 +31,7 @@ class ShellAct:
 
     Attributes:
         kind: `download-and-run`, `reverse-shell`, `decode-and-run`, `persistence`, `credentials`, `destructive`,
-            `send-away`, `download`, `privilege`, `run-inline` or `install`.
+            `send-away`, `download`, `privilege`, `run-inline`, `script-host` or `install`.
         line: 1-based.
         text: the command, quotes undone, cut.
     """
@@ -68,6 +68,10 @@ _ANSI = re.compile(r"\$'((?:[^'\\]|\\.)*)'")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|u([0-9a-fA-F]{1,4})|(.))")
 _BASE64 = re.compile(r"(?:echo|printf|<<<)\s+(?:-\w+\s+){0,3}[\"']?([A-Za-z0-9+/]{16,}={0,2})[\"']?")
 _OPERATOR = re.compile(r"(\|\|?|&&|;|\$\(|`|<\(|&(?![>\d])|\n|\)|\()")
+_WINDOWS_SHELLS = frozenset(("cmd", "cmd.exe", "powershell", "powershell.exe", "pwsh", "pwsh.exe"))
+_TAKES_COMMAND = re.compile(r"-c(?:ommand)?|/[ck]", re.IGNORECASE)
+_PROGRAMS = (".exe", ".bat", ".cmd", ".ps1", ".vbs", ".scr", ".msi")
+_STARTERS = frozenset(("start-process", "start", "wscript", "cscript", "msiexec"))
 _SET = re.compile(r"[A-Za-z_]\w*=\S*")
 
 
@@ -144,10 +148,17 @@ def _command(piece: str) -> tuple[str, str]:
         if inner:
             return _command(inner)  # sh -c 'command'
     word = words[0].strip("\"'").rpartition("/")[2].lower() or words[0]
+    if word in _WINDOWS_SHELLS:
+        flag = next((i for i, text in enumerate(words) if _TAKES_COMMAND.fullmatch(text)), None)
+        inner = " ".join(words[flag + 1 :]).strip("\"'") if flag is not None else ""
+        if inner:
+            return _command(inner)  # cmd /c command
     return re.sub(r"(?<=python)[\d.]+$", "3", word), " ".join(words[1:])
 
 
 def _executable(word: str, rest: str) -> bool:
+    if word.endswith(_PROGRAMS) or (word in _STARTERS and rest):
+        return True
     return word == "chmod" and bool(re.match(r"\S*(?:\+\S*x|[1357])", rest))
 
 
