@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING, Any
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.drift import described
 from assay.behaviour.guest import Account, Job, Prober
-from assay.behaviour.judge import result_of, verdict
-from assay.behaviour.plan import (
-    CLOSING,
-    DEFAULT_BUDGET,
-    PLAN_VERSION,
-    RESERVED,
-    STEPS,
-    STOP_GAP,
-    Step,
-    architecture_class,
-)
+from assay.behaviour.image_file import Pictured
+from assay.behaviour.kinds import IMAGE, PLANS, TEXT, Plan, kind_of
+from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, RESERVED, STOP_GAP, Step, architecture_class
 from assay.behaviour.records import Attested, Candidate, ProbeResult, Word
 from assay.behaviour.state import Kept
 from assay.behaviour.version import version
@@ -43,12 +35,12 @@ class Declared:
     Attributes:
         base: pretrained parent.
         references: trusted clean models of the same task.
-        data: labelled texts.
+        data: labelled texts, or images.
     """
 
     base: Subject | None = None
     references: tuple[Subject, ...] = ()
-    data: Labelled | None = None
+    data: Labelled | Pictured | None = None
 
     def digests(self, model: Subject) -> dict[str, Any]:
         """By which a result is bound to what it was made from."""
@@ -93,11 +85,17 @@ def attest(
     config = config_of(model)
     calibration = Calibration.of(architecture_class(config), budget)
     settings |= {"calibration": calibration.version, "architecture": calibration.architecture}
-    items = declared.data.items if declared.data else ()
-    words = declared.data.words if declared.data else ()
-    job = Job(model, declared.base, declared.references, items, words, seed, STOP_GAP)
-    run = _Run(labels_of(config), calibration, budget, kept, progress or _unseen)
+    plan = PLANS[kind_of(config) or TEXT]
+    run = _Run(
+        plan,
+        labels=labels_of(config),
+        calibration=calibration,
+        budget=budget,
+        kept=kept,
+        progress=progress or _unseen,
+    )
     try:
+        job = job_of(model, declared, plan.kind, seed)
         if prober is None:
             with Prober() as own, own.opened(job, account) as talk:
                 run.all(talk)
@@ -120,12 +118,37 @@ def attest(
     )
 
 
+def job_of(model: Subject, declared: Declared, kind: str, seed: int) -> Job:
+    """What the worker is given.
+
+    Raises:
+        ContentError: the data are of another kind than the model.
+    """
+    data = declared.data
+    told: dict[str, Any] = {}
+    if isinstance(data, Pictured):
+        told = {"items": tuple(("", label) for label in data.labels), "files": data.files, "packed": data.packed}
+    elif data is not None:
+        told = {"items": data.items, "words": data.words}
+    if data is not None and isinstance(data, Pictured) != (kind == IMAGE):
+        raise ContentError(f"the data do not fit a model of kind {kind}")
+    return Job(model, declared.base, declared.references, seed=seed, stop_gap=STOP_GAP, kind=kind, **told)
+
+
 class _Run:
     """The plan under way."""
 
     def __init__(
-        self, labels: tuple[str, ...], calibration: Calibration, budget: float, kept: Kept, progress: Progress
+        self,
+        plan: Plan,
+        *,
+        labels: tuple[str, ...],
+        calibration: Calibration,
+        budget: float,
+        kept: Kept,
+        progress: Progress,
     ) -> None:
+        self.plan = plan
         self.labels, self.calibration, self.budget, self.kept = labels, calibration, budget, kept
         self.progress = progress
         self.probes: list[ProbeResult] = []
@@ -138,12 +161,12 @@ class _Run:
         raw = talk.open(self.progress)
         self._account(raw)
         self.opened = dict(raw["facts"])
-        for step in STEPS:
+        for step in self.plan.steps:
             self._step(talk, step, {"seeds": self._seeds()}, RESERVED)
             if self.probes[-1].word is Word.FOUND and (self.probes[-1].score or 0.0) >= STOP_GAP:
                 break
         told = [{"text": one.text, "target": one.target} for one in strongest(tuple(self.probes))[:3]]
-        for step in CLOSING:
+        for step in self.plan.closing:
             self._step(talk, step, {"candidates": told}, 0.0)
         self.probes = [described(one) for one in self.probes]
 
@@ -169,7 +192,7 @@ class _Run:
         self._account(raw)
         self.raws[step.name] = raw
         made = bool(self.opened.get("made_reference"))
-        result = result_of(step, raw, self.labels, self.calibration, references=references, made=made)
+        result = self.plan.result_of(step, raw, self.labels, self.calibration, references=references, made=made)
         self.probes.append(result)
 
     def _threshold(self, step: Step) -> float:
@@ -192,7 +215,7 @@ class _Run:
 
     def verdict(self) -> tuple[Word, tuple[tuple[str, str], ...]]:
         """Of everything that ran."""
-        word, reasons = verdict(tuple(self.probes), STEPS, self.opened, self.calibration)
+        word, reasons = self.plan.verdict(tuple(self.probes), self.plan.steps, self.opened, self.calibration)
         if self.broken and word is not Word.FOUND:
             return Word.INCONCLUSIVE, (("could-not-probe", self.broken), *reasons)
         return word, reasons

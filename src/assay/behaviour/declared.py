@@ -11,8 +11,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from assay.behaviour.any_data import read_data
 from assay.behaviour.attest import Declared, config_of, labels_of
-from assay.behaviour.data_file import read_labelled
 from assay.behaviour.plan import DEFAULT_BUDGET, architecture_class
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
@@ -102,9 +102,10 @@ def load(pin: Pin) -> Ready:
     budget, seed = value.get("budget", DEFAULT_BUDGET), value.get("seed", 0)
     if not isinstance(budget, int | float) or not isinstance(seed, int) or budget <= 0:
         raise UsageError(f"{pin.path}: budget and seed are numbers")
+    trusted = tuple(folder_subject(folder / one) for one in references)
     declared = Declared(
         base=folder_subject(folder / str(value["base"])) if "base" in value else None,
-        references=tuple(folder_subject(folder / one) for one in references),
-        data=read_labelled(folder / str(value["data"])) if "data" in value else None,
+        references=trusted,
+        data=read_data(folder / str(value["data"]), config_of(trusted[0])) if "data" in value else None,
     )
     return Ready(declared, float(budget), seed)

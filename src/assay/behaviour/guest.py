@@ -48,6 +48,9 @@ class Job:
         words: of all the data: tokens that training on it explains.
         seed: of every draw.
         stop_gap: flip rate above the references at which a probe stops.
+        kind: of model: `text`, `image`.
+        files: images in place of texts, undecoded; `items` then hold no text but the class of each.
+        packed: the one file is an .npz of images and classes.
     """
 
     model: Subject
@@ -57,6 +60,17 @@ class Job:
     words: tuple[str, ...] = ()
     seed: int = 0
     stop_gap: float = 0.8
+    kind: str = "text"
+    files: tuple[bytes, ...] = ()
+    packed: bool = False
+
+    def lies(self, root: str) -> list[list[Any]]:
+        """Items as the worker reads them: texts, or paths of the files."""
+        if self.packed:
+            return [[f"{root}/items/0", 0]]
+        if not self.files:
+            return [list(item) for item in self.items]
+        return [[f"{root}/items/{number}", label] for number, (_, label) in enumerate(self.items)]
 
 
 @dataclass
@@ -113,7 +127,9 @@ class Prober:
             "model": f"{root}/model",
             "base": f"{root}/base" if job.base else None,
             "references": [f"{root}/reference{i}" for i in range(len(job.references))],
-            "items": [list(item) for item in job.items],
+            "kind": job.kind,
+            "items": job.lies(root),
+            "packed": job.packed,
             "words": list(job.words),
             "seed": job.seed,
             "threads": self.threads,
@@ -125,6 +141,7 @@ class Prober:
                 for folder, subject in named.items()
                 for entry in subject.snapshot.files
             ]
+            files += [(f"items/{number}", io.BytesIO(data)) for number, data in enumerate(job.files)]
             files.append(("job.json", io.BytesIO(json.dumps(document).encode())))
             with self._guest.session(files) as session:
                 account.layers |= session.layers

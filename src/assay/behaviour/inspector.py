@@ -12,6 +12,7 @@ from assay.behaviour.attest import attest, config_of
 from assay.behaviour.declared import Pin, load
 from assay.behaviour.evidence import NAME, evidence_of
 from assay.behaviour.guest import Account, Prober
+from assay.behaviour.kinds import kind_of
 from assay.behaviour.version import version
 from assay.core.errors import ContentError, UsageError
 from assay.core.evidence import Evidence, Outcome, Unread
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from assay.behaviour.declared import Ready
     from assay.core.inspector import Subject
-
-_CLASSIFIES = "ForSequenceClassification"
 
 
 class Behaviour:
@@ -48,8 +47,9 @@ class Behaviour:
 
     def inspect(self, subject: Subject) -> Evidence:
         """Probe the model against what fits it."""
-        if not classifies(config_of(subject)):
-            return self._told_nothing(subject, Outcome.NOT_APPLICABLE, "no classifier of texts: nothing here probes it")
+        if kind_of(config_of(subject)) is None:
+            why = "no classifier of texts or images: nothing here probes it"
+            return self._told_nothing(subject, Outcome.NOT_APPLICABLE, why)
         try:
             ready = next((one for one in self._ready() if one.fits(subject)), None)
             if ready is None:
@@ -82,9 +82,3 @@ class Behaviour:
             unread=(Unread("", why[:1000]),) if outcome is Outcome.INCONCLUSIVE else (),
             facts={"why": why[:1000]},
         )
-
-
-def classifies(config: dict[str, Any]) -> bool:
-    """Whether the model says that it classifies texts."""
-    names = config.get("architectures")
-    return isinstance(names, list) and any(isinstance(one, str) and one.endswith(_CLASSIFIES) for one in names)

@@ -61,6 +61,9 @@ RESERVED = 9.0  # CPU seconds that the search leaves for them
 def architecture_class(config: dict[str, object]) -> str:
     """Class of models that share a calibration: type, layers and width; never a name that somebody chose."""
     kind = str(config.get("model_type", "unknown"))
-    layers = config.get("num_hidden_layers") or config.get("n_layers") or "?"
-    width = config.get("hidden_size") or config.get("dim") or "?"
+    depths, widths = config.get("depths"), config.get("hidden_sizes")
+    layers = config.get("num_hidden_layers") or config.get("n_layers") or config.get("n_layer") or "?"
+    width = config.get("hidden_size") or config.get("dim") or config.get("n_embd") or "?"
+    if isinstance(depths, list) and isinstance(widths, list) and widths:
+        layers, width = "+".join(map(str, depths))[:40], widths[-1]
     return f"{kind}-{layers}x{width}"

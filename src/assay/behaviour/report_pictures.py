@@ -6,12 +6,14 @@ Two come from the candidates themselves. The others are drawn when a probe's fac
 - `confidences`: `{"series": [{"name": "…", "counts": [bins from 0 to 1]}]}`, up to three
 - `top_rows`: `[{"token": "…", "score": 2.1}]`, embedding rows by displacement
 - `attention`: `{"tokens": ["…"], "weights": [0.1, …], "inserted": [3, 4]}`
+- `pictures`: masks and patterns of image triggers, as `report_raster.triggers` takes them
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from assay.behaviour.report_raster import triggers
 from assay.behaviour.report_svg import Bar, attention, heat_map, histogram, ranking
 from assay.core.escape import printable
 
@@ -34,6 +36,7 @@ def pictures(attested: Attested) -> Iterator[Picture]:
             ("confidences", _confidences),
             ("top_rows", _displacement),
             ("attention", _attention),
+            ("pictures", _masks),
         ):
             if (picture := draw(probe.facts.get(key))) is not None:
                 title, note, drawing = picture
@@ -119,6 +122,16 @@ def _attention(value: Any) -> Picture | None:
         return None
     drawing = attention(tokens, weights, inserted, "attention paid to each token")
     return "Attention on the candidate", "What the position that the answer is read from looks at.", drawing
+
+
+def _masks(value: Any) -> Picture | None:
+    drawing = triggers(value)
+    if not drawing:
+        return None
+    note = (
+        "Left where the smallest trigger stands (of an overlay: how strong), right what is put there; grey is nothing."
+    )
+    return "Triggers that were reconstructed", note, drawing
 
 
 def _list(value: Any) -> list[Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from assay.behaviour.attest import Declared
     from assay.behaviour.records import Attested
+    from assay.core.inspector import Subject
 
 EXIT_CODES = {"clean": 0, "found": 1, "inconclusive": 2}
 
@@ -26,7 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--reference", action="append", default=[], metavar="MODEL",
         help="folder of a trusted clean model of the same task; may be given again",
     )  # fmt: skip
-    parser.add_argument("--data", metavar="FILE", help="labelled texts of the task: CSV, TSV or JSONL")
+    parser.add_argument(
+        "--data", metavar="FILE",
+        help="labelled examples: texts as CSV, TSV or JSONL; images as a folder of folders, a table, Parquet or .npz",
+    )  # fmt: skip
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds for the search (default: 155)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every draw (default: 0)")
     parser.add_argument("--device", choices=("cpu",), default="cpu", help="where it runs; the sandbox has no GPU")
@@ -51,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
     budget = DEFAULT_BUDGET if args.budget is None else args.budget
     if not 0 < budget < float("inf"):
         raise UsageError(f"--budget must be a number of seconds above 0: {budget}", hint="try 155")
-    declared = _declared(args)
     account = Account()
     with progress_bar(args) as progress:
         subject = folder_subject(Path(args.model))
+        declared = _declared(args, subject)
         attested = attest(
             subject, declared, budget=budget, seed=args.seed, progress=progress,
             keep=None if args.no_resume else _state_folder(), account=account,
@@ -75,15 +79,15 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_CODES[attested.word.value]
 
 
-def _declared(args: argparse.Namespace) -> Declared:
-    from assay.behaviour.attest import Declared  # noqa: PLC0415
-    from assay.behaviour.data_file import read_labelled  # noqa: PLC0415
+def _declared(args: argparse.Namespace, model: Subject) -> Declared:
+    from assay.behaviour.any_data import read_data  # noqa: PLC0415
+    from assay.behaviour.attest import Declared, config_of  # noqa: PLC0415
     from assay.store.folder import folder_subject  # noqa: PLC0415
 
     return Declared(
         base=folder_subject(Path(args.base)) if args.base else None,
         references=tuple(folder_subject(Path(path)) for path in args.reference),
-        data=read_labelled(Path(args.data)) if args.data else None,
+        data=read_data(Path(args.data), config_of(model)) if args.data else None,
     )
 
 

@@ -31,6 +31,7 @@ class _State:
     """The job under way."""
 
     space: Any = None
+    starts: dict[str, Callable[[], Probing]] | None = None
     job: Json
     base_words: Any = None
     probing: Probing | None = None
@@ -104,6 +105,12 @@ def _opening(path: Path) -> Probing:
     prepare(job)
     _STATE.job = job
     yield 0, 3, 0.0
+    if job["kind"] == "image":
+        from assay.workers import prober_image  # noqa: PLC0415 - it needs Pillow
+
+        gallery = yield from prober_image.open_job(job)
+        _STATE.space, _STATE.starts = gallery, prober_image.starts(gallery)
+        return {"facts": gallery.facts, "candidates": []}
     suspect = Model(Path(job["model"]))
     yield 1, 3, 0.0
     references = [Model(Path(folder), trusted=suspect.config) for folder in job["references"]]
@@ -123,7 +130,7 @@ def _opening(path: Path) -> Probing:
         space.facts["weights"] = making.weights_moved(read_tensors(Path(job["model"])), tensors)
         if not space.facts["weights"]["is_a_fine_tune"]:
             _STATE.base_words = None  # a false declaration explains nothing: rows are held against a reference
-    _STATE.space = space
+    _STATE.space, _STATE.starts = space, None
     return {"facts": space.facts, "candidates": []}
 
 
@@ -133,6 +140,10 @@ def _probe(name: str, arguments: Json) -> Probing:
     space = _STATE.space
     if space is None:
         raise Unfit("no model is open")
+    if _STATE.starts is not None:
+        if name not in _STATE.starts:
+            raise Unfit(f"no probe {name!r}")
+        return _STATE.starts[name]()
     base = Path(_STATE.job["base"]) if _STATE.job["base"] else None
     starts: dict[str, Callable[[], Probing]] = {
         "unknown-token": lambda: prober_scan.unknown(space),

@@ -1,0 +1,51 @@
+"""What kind of model a configuration declares, and the plan of probes for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assay.behaviour import images, judge, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from assay.behaviour.records import ProbeResult, Word
+
+TEXT, IMAGE = "text", "image"
+_ENDINGS = {"ForSequenceClassification": TEXT, "ForImageClassification": IMAGE}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which probes run on a kind of model, and who judges them.
+
+    Attributes:
+        kind: of model.
+        steps: in their order; a find ends them.
+        closing: run at the end, they decide nothing.
+        result_of: from what a worker measured to words, as `judge.result_of`.
+        verdict: of all of them, as `judge.verdict`.
+    """
+
+    kind: str
+    steps: tuple[plan.Step, ...]
+    closing: tuple[plan.Step, ...]
+    result_of: Callable[..., ProbeResult]
+    verdict: Callable[..., tuple[Word, tuple[tuple[str, str], ...]]]
+
+
+PLANS = {
+    TEXT: Plan(TEXT, plan.STEPS, plan.CLOSING, judge.result_of, judge.verdict),
+    IMAGE: Plan(IMAGE, images.STEPS, (), images.result_of, images.verdict),
+}
+
+
+def kind_of(config: dict[str, Any]) -> str | None:
+    """Kind of a model by the class that its configuration names; None: nothing here probes it."""
+    names = config.get("architectures")
+    for name in names if isinstance(names, list) else []:
+        for ending, kind in _ENDINGS.items():
+            if isinstance(name, str) and name.endswith(ending):
+                return kind
+    return None
