@@ -19,6 +19,7 @@ from . import (
     archives_other,
     archives_torch,
     formats_code,
+    formats_config,
     formats_keras,
     formats_weights,
     pickle_allowed,
@@ -50,6 +51,7 @@ HOSTILE = (
     archives_joblib,
     archives_other,
     formats_code,
+    formats_config,
     formats_keras,
     formats_weights,
 )

@@ -24,6 +24,9 @@ _OCTAL = re.compile(rb"[ ]*[0-7]{1,8}[ \0]*")
 _SAFETENSORS_HEADER = re.compile(rb"\s*\{")
 _MAX_SAFETENSORS_HEADER = 100_000_000  # the reference implementation's limit
 
+_NOT_TEXT = frozenset(("", ".bin", ".model", ".dat", ".data", ".weights"))  # names that promise no text
+_ONE_IMPORT = re.compile(rb"c[A-Za-z_][\w.]{1,200}\n[A-Za-z_][\w.]{0,200}\n?")
+
 
 @dataclass(frozen=True, slots=True)
 class Sniff:
@@ -64,7 +67,7 @@ def sniff(head: bytes, tail: bytes, size: int, name: str, *, strict: bool = Fals
     _archives(head, tail, found)
     if head.startswith(_TORCH_LEGACY):
         found += ["torch-legacy", "pickle"]
-    elif pickle_plausible(head, size, claimed="pickle" in expected, strict=strict):
+    elif pickle_plausible(head, size, claimed="pickle" in expected or _bare_import(head, size, suffix), strict=strict):
         found.append("pickle")
     found += protobuf_readings(head, size, suffix)
     if not found or found == ["pickle"] or "elf" in found or "pe" in found or "shell" in found:
@@ -83,6 +86,11 @@ def extension(name: str) -> str:
     base = name.rsplit("/", 1)[-1].lower()
     dot = base.rfind(".")
     return base[dot:] if dot > 0 else base
+
+
+def _bare_import(head: bytes, size: int, suffix: str) -> bool:
+    """An import and nothing else: text in a text file, but a loader that is given this one imports what it names."""
+    return size <= len(head) and suffix in _NOT_TEXT and _ONE_IMPORT.fullmatch(head) is not None
 
 
 def _magic(head: bytes, size: int, found: list[str]) -> None:

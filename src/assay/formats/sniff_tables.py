@@ -57,6 +57,8 @@ _MAGIC_LIST: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\0asm", "wasm"),
     (0, b"\xac\xed\0\x05", "java-object"),
     (0, b"dex\n03", "dex"),
+    (0, b"MZqFpD=", "ape"),
+    (0, b"jartsr=", "ape"),
     (0, b"\x89PNG\r\n\x1a\n", "png"),
     (0, b"\xff\xd8\xff", "jpeg"),
     (0, b"GIF87a", "gif"),

@@ -16,6 +16,7 @@ _JINJA_NAMES = (".jinja", ".jinja2", ".j2")
 _BY_SUFFIX: dict[str, str] = {
     ".py": "python", ".pyi": "python", ".pyw": "python", ".sh": "shell", ".bash": "shell", ".zsh": "shell",
     ".bat": "shell", ".cmd": "shell", ".ps1": "shell", ".vbs": "shell", ".wsf": "shell",
+    ".hta": "shell", ".envrc": "shell",
     ".jinja": "jinja", ".jinja2": "jinja", ".j2": "jinja",
     ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".md": "markdown", ".markdown": "markdown", ".rst": "markdown",
     ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".ini": "ini", ".cfg": "ini",

@@ -71,6 +71,63 @@ def read_yaml(text: str, *, depth: int, first_line: int = 1) -> YamlText:
         loader.dispose()
 
 
+def read_yaml_values(text: str, *, depth: int) -> list[Any]:
+    """Every document of a configuration, tags left aside; an alias gives the very value its anchor stands before.
+
+    What an alias stands for is not copied, so that walkers must remember by identity where they have been.
+
+    Raises:
+        ContentError: when it is not YAML.
+        LimitExceeded: too long, too many values, nested deeper than `depth`.
+    """
+    if len(text) > MAX_YAML_BYTES:
+        raise LimitExceeded("yaml_bytes", f"YAML longer than {MAX_YAML_BYTES} characters")
+    try:
+        reader = _Values(depth)
+        return [reader.value(node, 0) for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
+    except (yaml.YAMLError, ValueError, ArithmeticError) as error:
+        raise ContentError(f"not YAML: {str(error)[:200]}") from error
+    except RecursionError as error:
+        raise LimitExceeded("yaml_depth", "YAML nested too deep") from error
+
+
+class _Values:
+    """Builds values out of nodes, each node once."""
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.made: dict[int, Any] = {}
+        self.nodes: list[yaml.Node] = []  # kept: an id is only good while its object lives
+
+    def value(self, node: yaml.Node, level: int) -> Any:
+        if level > self.depth:
+            raise LimitExceeded("yaml_depth", f"YAML nested deeper than {self.depth} levels")
+        if id(node) in self.made:
+            return self.made[id(node)]
+        if len(self.made) > MAX_NODES:
+            raise LimitExceeded("yaml_nodes", f"YAML with more than {MAX_NODES} values")
+        self.nodes.append(node)
+        if isinstance(node, yaml.MappingNode):
+            mapping: dict[str, Any] = {}
+            self.made[id(node)] = mapping
+            for key, item in node.value:
+                name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+                while name in mapping:
+                    name += " "  # a key that stands twice: both values are looked at
+                mapping[name] = self.value(item, level + 1)
+            return mapping
+        if isinstance(node, yaml.SequenceNode):
+            items: list[Any] = []
+            self.made[id(node)] = items
+            items += (self.value(item, level + 1) for item in node.value)
+            return items
+        plain: Any = str(node.value)
+        if node.tag.endswith((":bool", ":null")):
+            plain = None if node.tag.endswith(":null") else node.value.lower() in {"true", "yes", "on"}
+        self.made[id(node)] = plain
+        return plain
+
+
 class _Reader:
     """Builds plain values out of nodes."""
 

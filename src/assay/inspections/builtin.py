@@ -16,7 +16,20 @@ _BOOSTERS = frozenset(("xgboost-json", "xgboost-ubj", "xgboost-binary", "lightgb
 _GRAPHS = frozenset(("coreml", "paddle", "json", "mxnet-params", "paddle-params"))
 _TORCH = frozenset(("torch-export", "torchscript", "torch-zip"))
 
-_PROGRAMS = frozenset(("elf", "pe", "macho", "wasm", "dex", "jar", "object-archive", "python-bytecode", "java-object"))
+_PROGRAMS = frozenset(
+    (
+        "ape",
+        "elf",
+        "pe",
+        "macho",
+        "wasm",
+        "dex",
+        "jar",
+        "object-archive",
+        "python-bytecode",
+        "java-object",
+    )
+)
 _SOURCES = frozenset(("native-source", "cython", "javascript", "lua", "r-source", "perl", "ruby"))
 
 # Classes and late ones: each run makes its own, so that nothing passes from one snapshot to the next.
@@ -25,7 +38,7 @@ BUILTIN: tuple[Any, ...] = (
     Archive,
     Late("pickle", "pickle", "Pickle", frozenset(("pickle", "torch-legacy")), local=True, version=""),
     Late("safetensors", "safetensors", "SafetensorsHeader", frozenset(("safetensors",)), local=True),
-    Late("config", "config", "Config", _JSON | {"yaml"}, local=True),
+    Late("config", "config", "Config", _JSON | {"yaml", "toml"}, suffixes=(".cfg", "mlmodel"), local=True),
     Late(
         "code",
         "sourcecode",

@@ -36,6 +36,7 @@ _COMMANDS = {
     "send-away": _MEDIUM,
     "download-and-run": _LOW,
 }
+_CUSTOM_GENERATE = re.compile(r"custom_generate['\"]?\s*[=:]\s*['\"]([\w.-]+/[\w.-]+)['\"]")
 _MAX_LINKS = 5_000
 
 
@@ -68,6 +69,10 @@ class Cards:
             excerpt = prose[match.start() : match.start() + 100].strip()
             out.finding("card-active-content", _LOW, Confidence.MEDIUM, f"active content: {excerpt!r}", line=line)
         _links(prose, out)
+        for match in _CUSTOM_GENERATE.finditer(text):
+            message = f"tells to generate with code from another repository, {match[1]!r}"
+            line = text.count("\n", 0, match.start()) + 1
+            out.finding("config-remote-code", _MEDIUM, Confidence.MEDIUM, message, line=line, repository=match[1])
 
 
 def _acts(commands: str) -> tuple[ShellAct, ...]:

@@ -1,10 +1,12 @@
 """Configuration files that make a loader run code.
 
 What it reads: JSON files (`config.json` and its family, tokenizer and adapter configurations, pipeline and module
-indexes) and YAML files, at every depth.
+indexes), YAML and TOML files, `MLmodel`, spaCy's `config.cfg`, at every depth.
 What it reports: references to Python code in the repository or in another one, `trust_remote_code` set in a file,
-Hydra `_target_` entries and HyperPyYAML tags, YAML tags that build Python objects, kernel repositories, keys that stand
-twice, files that are no JSON.
+Hydra `_target_` entries, classes by path (Lightning, Rasa, AllenNLP, LangChain, MLflow, BentoML), HyperPyYAML and
+Python tags, kernel repositories, functions that spaCy must have registered, hooks and tool servers of editors, values
+that are Python, packages from unusual places, files taken from outside the folder, keys that stand twice, files that
+are no JSON.
 Why it matters: with `trust_remote_code=True` these names are imported, and a reference to another repository is code
 that nobody pinned.
 What it cannot see: what a library does with keys of its own that are not listed here.
@@ -13,28 +15,24 @@ What it cannot see: what a library does with keys of its own that are not listed
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError, LimitExceeded
 from assay.core.finding import Confidence, Severity
 from assay.formats.json_text import read_json
-from assay.inspections.references import CodeReference, references
+from assay.formats.yaml_text import read_yaml_values
+from assay.inspections.code_reference import CodeReference
+from assay.inspections.config_judgement import judge_environment, judge_reference
+from assay.inspections.references import references
+from assay.inspections.references_loaders import NAMES, registered_functions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from assay.inspections.parts import Collector, Part
 
-_SAFE_TARGETS = (
-    "torch.", "torchvision.", "torchaudio.", "transformers.", "diffusers.", "nemo.", "pytorch_lightning.", "lightning.",
-    "omegaconf.", "numpy.", "sklearn.", "peft.", "timm.", "megatron.", "apex.", "detectron2.", "hydra.",
-    "torchmetrics.", "speechbrain.", "random.", "sentence_transformers.",
-)  # fmt: skip
-_DANGEROUS_TARGET = re.compile(
-    r"(?:builtins\.|os\.|posix\.|subprocess\.|shutil\.|importlib\.|pickle\.|runpy\.|pty\.|ctypes\.|code\.|sys\.|socket\.)"
-    r"|.*\b(?:exec|eval|system|popen|run_module|load_module)\b"
-)
 _YAML_TAG = re.compile(
     r"!!python/[\w/]+(?::[\w.]+)?|!<tag:yaml\.org,2002:python[^>]*>|tag:yaml\.org,2002:python/[\w/:.]+"
     r"|(?m:^%TAG\s+\S+\s+\S*tag:yaml\.org\S*)"  # a short name for any of them
@@ -48,6 +46,25 @@ _HARMLESS_TAGS = frozenset(("!!python/tuple", "!!python/none", "!!python/bool", 
                             "!!python/complex", "!!python/bytes"))  # fmt: skip
 
 
+_UNESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|\r?\n[ \t]*)")  # in double quotes
+# Whether a YAML file is worth parsing: any of the words that references are made of
+_TRIGGER = re.compile(
+    r"_target_|_instantiator|class_path|custom_|kernel_mapping|user[-_]dir|_BASE_|_base_|WEIGHTS|weights|mcpServers|hooks"
+    r"|trust_remote_code|auto_map|attn_implementation|_type|\blc\b|type_hint|constructor_name|dataset_reader|flavors|activation"
+    r"|signatures|service|pipeline|policies|tracker_store|event_broker|lock_store|dependencies|packages|\brun:"
+)
+_EXPRESSION = re.compile(
+    r"__import__\s*\(|\bos\.(?:system|popen|exec\w+|spawn\w+)\s*\(|\bsubprocess\.\w+\s*\(|\b(?:exec|eval)\s*\(\s*[\"'(\w]"
+    r"|__(?:subclasses|globals|builtins|mro|class)__"
+)
+_PROSE = re.compile(
+    r"template|prompt|descri|text|comment|content|message|example|instruction|readme|doc|question|answer|code$",
+    re.IGNORECASE,
+)
+_SETTINGS = re.compile(r"config|param|args|setting|option|meta|model|train|recipe|yolo", re.IGNORECASE)
+_LONGEST_EXPRESSION = 2_000
+
+
 class Config:
     """The inspector `config`."""
 
@@ -56,8 +73,10 @@ class Config:
     version = "1"
 
     def wants(self, part: Part) -> bool:
-        """JSON and YAML."""
-        return bool({"json", "jsonl", "yaml"}.intersection(part.formats))
+        """JSON, YAML, TOML and what is written in them without saying so in the name."""
+        if {"json", "jsonl", "yaml", "toml"}.intersection(part.formats):
+            return True
+        return "text" in part.formats and part.name.lower().endswith((".cfg", "mlmodel"))
 
     def inspect_part(self, part: Part, out: Collector) -> None:
         """Parse and judge."""
@@ -65,9 +84,15 @@ class Config:
         if data is None:
             out.unread(f"longer than {part.limits.text_bytes} bytes")
             return
-        if "yaml" in part.formats:
-            _yaml(data.decode("utf-8", "replace"), out)
-        if "json" in part.formats:
+        base = part.name.rsplit("/", 1)[-1]
+        if "yaml" in part.formats or base.lower() == "mlmodel":
+            _yaml(part, data.decode("utf-8", "replace"), base, out)
+        if "toml" in part.formats:
+            _toml(data, base, out)
+        if base.lower().endswith(".cfg"):
+            for line, reference in registered_functions(data.decode("utf-8", "replace")):
+                judge_reference(reference, out, line)
+        if "json" in part.formats and not base.lower().endswith(".cfg"):
             _json(part, data, out)
 
 
@@ -87,64 +112,77 @@ def _json(part: Part, data: bytes, out: Collector) -> None:
         return
     for anomaly in document.anomalies:
         out.finding("config-duplicate-key", Severity.LOW, Confidence.HIGH, anomaly.detail)
-    for reference in references(document.value, base):
-        _judge(reference, out)
+    _document(document.value, base, out)
 
 
-def _judge(reference: CodeReference, out: Collector) -> None:
-    """One reference to code: how bad depends on whose code it is."""
-    facts: dict[str, Any] = {"key": reference.key, "value": reference.value[:500]}
-    rule, severity, message = "config-remote-code", Severity.MEDIUM, ""
-    if reference.kind == "trust":
-        rule, message = "config-trust-remote-code", "asks loaders to trust code that comes with the model"
-    elif reference.kind == "target":
-        rule = "config-target"
-        if _DANGEROUS_TARGET.match(reference.value) or _does_harm(reference.value):
-            severity = Severity.CRITICAL
-        elif reference.value.startswith(_SAFE_TARGETS):
-            severity = Severity.NOTE
-        message = f"{reference.key} = {reference.value!r} is called when the configuration is instantiated"
-    elif reference.kind == "library":
-        if "." not in reference.key and reference.module in _pipelines():
-            return
-        rule, message = "config-library", f"{reference.key} makes the loader import {reference.module!r}"
-    elif reference.kind == "kernel":
-        severity, message = Severity.HIGH, f"{reference.key} makes the loader fetch code, {reference.value!r}"
-        facts["repository"] = reference.repository
-    elif reference.repository:
-        severity = Severity.HIGH
-        message = f"{reference.key} loads code from another repository, {reference.repository!r}"
-        facts["repository"] = reference.repository
-    else:
-        message = f"{reference.key} makes a loader run {reference.module}.py of this repository"
-    out.finding(rule, severity, Confidence.HIGH, message, **facts)
+def _document(document: Any, base: str, out: Collector) -> None:
+    for reference in references(document, base):
+        judge_reference(reference, out)
+    judge_environment(document, out)
+    if isinstance(document, dict) and document.get("template_format") == "jinja2":  # LangChain
+        from assay.inspections.template import judge_template  # noqa: PLC0415 - few prompts say so
+
+        judge_template(str(document.get("template", "")), out, "template")
+    if _SETTINGS.search(base):
+        for key, text in _expressions(document):
+            message = f"{key} = {text[:200]!r} is Python; some programs evaluate what stands there"
+            out.finding("config-expression", Severity.MEDIUM, Confidence.LOW, message, key=key, value=text[:500])
 
 
-@cache
-def _pipelines() -> frozenset[str]:
-    """Names of the pipeline packages of diffusers, which a component may name as its library."""
-    text = (files("assay.inspections") / "data" / "diffusers-pipelines.toml").read_text("utf-8")
-    return frozenset(tomllib.loads(text)["names"].split())
+def _expressions(document: Any) -> Iterator[tuple[str, str]]:
+    """(key, text) of values that are Python with a call that no setting needs; prose and templates are left out."""
+    stack: list[tuple[str, Any]] = [("", document)]
+    seen: set[int] = set()
+    while stack:
+        path, node = stack.pop()
+        if isinstance(node, str):
+            if len(node) <= _LONGEST_EXPRESSION and _EXPRESSION.search(node):
+                yield path, node
+        elif isinstance(node, (dict, list)) and id(node) not in seen:
+            seen.add(id(node))
+            items = node.items() if isinstance(node, dict) else enumerate(node)
+            stack += [
+                (f"{path}.{key}" if path else str(key), item)
+                for key, item in items
+                if isinstance(item, (str, dict, list)) and not _PROSE.search(str(key))
+            ]
 
 
-def _does_harm(target: str) -> bool:
-    """Whether a dotted name is one that no pickle may call either (`torch.hub.load`)."""
-    from assay.inspections.pickle_names import danger  # noqa: PLC0415 - large tables
+def _toml(data: bytes, base: str, out: Collector) -> None:
+    try:
+        document = tomllib.loads(data.decode("utf-8", "replace"))
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return  # no loader reads it either
+    _document(document, base, out)
 
-    parts = target.split(".")
-    return any(danger(".".join(parts[:cut]), ".".join(parts[cut:])) is not None for cut in range(1, len(parts)))
 
-
-def _yaml(text: str, out: Collector) -> None:
-    """YAML is not parsed: what matters are tags and targets, and those are lexical."""
-    text = _ESCAPED.sub(lambda escape: chr(int(escape.group()[1:], 16)), text)
-    for match in _YAML_TAG.finditer(text):
+def _yaml(part: Part, text: str, base: str, out: Collector) -> None:
+    """Tags are looked for in the text, since they matter wherever they stand; keys and values by structure."""
+    plain = _UNESCAPE.sub(_unescaped, _ESCAPED.sub(lambda escape: chr(int(escape.group()[1:], 16)), text))
+    for match in _YAML_TAG.finditer(plain):
         if match.group() in _HARMLESS_TAGS:
             continue
-        line = text.count("\n", 0, match.start()) + 1
+        line = plain.count("\n", 0, match.start()) + 1
         message = f"the tag {match.group()[:120]!r} builds a Python object when the file is loaded unsafely"
         out.finding("config-yaml-tag", Severity.HIGH, Confidence.HIGH, message, line=line, tag=match.group()[:200])
-    for match in _YAML_TARGET.finditer(text):
-        _judge(CodeReference("target", "_target_", match.group(1), module=match.group(1)), out)
-    for match in _HYPER_TAG.finditer(text):
-        _judge(CodeReference("target", f"!{match.group(1)}", match.group(2), module=match.group(2)), out)
+    for match in _HYPER_TAG.finditer(plain):
+        judge_reference(CodeReference("target", f"!{match.group(1)}", match.group(2), module=match.group(2)), out)
+    named = base.lower() in NAMES
+    if not named and not _TRIGGER.search(plain) and not _EXPRESSION.search(plain):
+        return
+    try:
+        documents = read_yaml_values(text, depth=part.limits.json_depth)
+    except ContentError:  # what is too long or broken is read by its lines
+        for match in _YAML_TARGET.finditer(plain):
+            judge_reference(CodeReference("target", "_target_", match.group(1), module=match.group(1)), out)
+        return
+    for document in documents:
+        _document(document, base, out)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    digits = escape[1] or escape[2] or escape[3]
+    if not digits:
+        return ""
+    code = int(digits, 16)
+    return chr(code) if code <= sys.maxunicode and not 0xD800 <= code <= 0xDFFF else escape[0]  # noqa: PLR2004 - surrogates

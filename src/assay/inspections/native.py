@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _KINDS = {
     "elf": "an ELF program or library",
     "pe": "a Windows program or library",
+    "ape": "a program that runs on every system, a shell script at once (APE)",
     "macho": "a macOS program or library (or Java bytecode)",
     "wasm": "a WebAssembly module",
     "dex": "Android bytecode",

@@ -16,6 +16,6 @@ PASSIVE: frozenset[str] = frozenset(
 RUNS: frozenset[str] = frozenset(
     (
         "pickle", "torch-legacy", "torch-zip", "torchscript", "torch-export", "torch-tar", "python", "python-bytecode",
-        "shell", "javascript", "perl", "ruby", "lua", "elf", "pe", "macho", "wasm", "dex", "jar", "notebook",
+        "shell", "javascript", "perl", "ruby", "lua", "elf", "pe", "macho", "wasm", "dex", "jar", "notebook", "ape",
     )
 )  # fmt: skip

@@ -9,6 +9,7 @@ from assay.core.finding import Confidence, Severity
 from assay.formats.containers.members import slice_of
 from assay.inspections import pickle_names
 from assay.inspections.pickle_difference import compare
+from assay.inspections.pickle_hyper import judge_instantiators
 from assay.inspections.pickle_judgement import Judge
 from assay.inspections.pickle_reading import Readings, named
 from assay.inspections.pickle_tracer import Tracer
@@ -22,7 +23,7 @@ FORMATS = frozenset(("pickle", "torch-legacy"))
 _WITH_RECORDS = frozenset(("data.pkl", "constants.pkl"))  # torch writes the storages of others without their bytes
 _NESTED = 6  # pickles in bytes that a pickle loads, in bytes, …
 _LISTED_GLOBALS = 200
-_RULES = 3  # changes with what this inspector does; the lists have a version of their own
+_RULES = 4  # changes with what this inspector does; the lists have a version of their own
 
 
 class Pickle:
@@ -50,6 +51,7 @@ class Pickle:
             self._tracer = Tracer(part.limits, pickle_names.quiet())
             self._tracer.start()
         _Stream(self._tracer, part, out, part.inner).inspect(part.stream, part.size)
+        judge_instantiators(part.stream, part.size, out)
 
     def finish(self, out: Collector) -> None:
         """End the tracing child, and say what confined it."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from assay.inspections.code_reference import CodeReference, dotted
+from assay.inspections.references_loaders import KEYS, by_file, known_to_loaders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,55 +19,45 @@ _ACTIVATION_KEYS = frozenset(
 # transformers fetches a kernel, which is Python and native code, from the repository that stands here
 _KERNEL_KEYS = frozenset(("attn_implementation", "experts_implementation"))
 _KERNEL = re.compile(r"(?:paged\|)?([^/:|\s]+/[^/:|\s]+)(?:@[^:]*)?(?::.*)?")
-_DOTTED = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_][\w]*)+")
+_OUTSIDE = re.compile(r"^(?:/|\\|[A-Za-z]:)|(?:^|[/\\])\.\.(?:[/\\]|$)")
 _MAX_NODES = 2_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class CodeReference:
-    """A place in a configuration that names code.
-
-    Attributes:
-        kind: `auto-map`, `pipeline`, `module-path`, `target`, `trust`, `library`, `kernel`.
-        key: path of keys in the document.
-        value: as stated.
-        repository: the other repository it points to, empty for this one.
-        module: module file (without `.py`) or dotted path.
-    """
-
-    kind: str
-    key: str
-    value: str
-    repository: str = ""
-    module: str = ""
 
 
 def references(document: Any, name: str) -> Iterator[CodeReference]:
     """Every reference to code in a parsed configuration.
 
     Args:
-        document: parsed JSON.
+        document: parsed JSON, YAML or TOML.
         name: base name of the file; some keys mean something only in some files.
     """
+    yield from _by_name(document, name)
+    yield from by_file(document, name)
+    stack: list[tuple[str, Any]] = [("", document)]
+    seen: set[int] = set()
+    while stack and len(seen) < _MAX_NODES:
+        path, node = stack.pop()
+        if id(node) in seen:
+            continue  # YAML may give one value to many keys
+        seen.add(id(node))
+        if isinstance(node, list):
+            stack += [(f"{path}[]", item) for item in node if isinstance(item, (dict, list))]
+        elif isinstance(node, dict):
+            for key, value in node.items():
+                here = f"{path}.{key}" if path else key
+                yield from _known_key(key.rstrip(" "), here, value)
+                if key.rstrip(" ") in KEYS:
+                    yield from known_to_loaders(key.rstrip(" "), here, value, node)
+                if isinstance(value, (dict, list)):
+                    stack.append((here, value))
+
+
+def _by_name(document: Any, name: str) -> Iterator[CodeReference]:
     if name == "modules.json" and isinstance(document, list):
         yield from _sentence_transformers(document)
     if name == "model_index.json" and isinstance(document, dict):
         yield from _diffusers(document)
     if name == "adapter_config.json" and isinstance(document, dict):
         yield from _adapter(document)
-    stack: list[tuple[str, Any]] = [("", document)]
-    seen = 0
-    while stack and seen < _MAX_NODES:
-        path, node = stack.pop()
-        seen += 1
-        if isinstance(node, list):
-            stack += [(f"{path}[]", item) for item in node if isinstance(item, (dict, list))]
-        elif isinstance(node, dict):
-            for key, value in node.items():
-                here = f"{path}.{key}" if path else key
-                yield from _known_key(key, here, value)
-                if isinstance(value, (dict, list)):
-                    stack.append((here, value))
 
 
 def _known_key(key: str, here: str, value: Any) -> Iterator[CodeReference]:
@@ -80,7 +72,7 @@ def _known_key(key: str, here: str, value: Any) -> Iterator[CodeReference]:
             impl = pipeline.get("impl") if isinstance(pipeline, dict) else None
             if isinstance(impl, str):
                 yield split_reference("pipeline", f"{here}.{task}", impl)
-    elif isinstance(value, str) and (key in _TARGET_KEYS or (key in _ACTIVATION_KEYS and dotted(value))):
+    elif isinstance(value, str) and ((key in _TARGET_KEYS and value) or (key in _ACTIVATION_KEYS and dotted(value))):
         yield CodeReference("target", here, value, module=value)
     elif key.strip("_").removesuffix("_internal") in _KERNEL_KEYS:
         yield from _kernels(here, value)
@@ -109,6 +101,11 @@ def _sentence_transformers(document: list[Any]) -> Iterator[CodeReference]:
         if isinstance(kind, str) and not kind.startswith("sentence_transformers."):
             repository, _, rest = kind.rpartition("--")
             yield CodeReference("module-path", f"[{index}].type", kind, repository, rest.rsplit(".", 1)[0])
+        elif isinstance(kind, str) and kind.rpartition(".")[2][:1].islower():
+            yield CodeReference("target", f"[{index}].type", kind, module=kind)
+        path = module.get("path") if isinstance(module, dict) else None
+        if isinstance(path, str) and _OUTSIDE.search(path):
+            yield CodeReference("path", f"[{index}].path", path)
 
 
 def _diffusers(document: dict[str, Any]) -> Iterator[CodeReference]:
@@ -129,8 +126,3 @@ def _adapter(document: dict[str, Any]) -> Iterator[CodeReference]:
     library = mapping.get("parent_library") if isinstance(mapping, dict) else None
     if isinstance(library, str) and not library.startswith("transformers"):
         yield CodeReference("library", "auto_mapping.parent_library", library, module=library)
-
-
-def dotted(text: str) -> bool:
-    """Whether text is a dotted Python path."""
-    return _DOTTED.fullmatch(text) is not None

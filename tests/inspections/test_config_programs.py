@@ -1,0 +1,89 @@
+"""Configurations of programs beside transformers: usual ones are not accused. The hostile ones stand in the corpus."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from assay.core.finding import Severity
+from assay.inspections.config_judgement import severity_of
+from assay.inspections.pickle_hyper import instantiators
+from assay.inspections.scan import scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USUAL = {
+    "conf/model.yaml": "model:\n  _target_: nemo.collections.asr.modules.ConvASREncoder\n  activation: relu\n",
+    "conf/optimizer.yaml": "defaults: &d\n  lr: 1.0e-3\noptimizer:\n  <<: *d\n  _target_: torch.optim.AdamW\n",
+    "conf/data.json": {"_target_": "torch.utils.data.DataLoader", "x": {"_target_": "torch.nn.functional.pad"}},
+    "lightning/config.yaml": "callbacks:\n- class_path: lightning.pytorch.callbacks.ModelCheckpoint\n",
+    "lightning/hparams.yaml": "_instantiator: lightning.pytorch.cli.instantiate_module\nlr: 0.1\n",
+    "mlflow/MLmodel": (
+        "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n    model_path: model.pkl\n"
+    ),
+    "mlflow/conda.yaml": "channels:\n- conda-forge\ndependencies:\n- python=3.11.7\n- pip:\n  - mlflow==2.9.0\n",
+    "rasa/config.yml": (
+        "pipeline:\n- name: WhitespaceTokenizer\n- name: rasa.nlu.classifiers.diet_classifier.DIETClassifier\n"
+        "policies:\n- name: TEDPolicy\n"
+    ),
+    "rasa/endpoints.yml": "tracker_store:\n  type: mongod\n  url: mongodb://localhost\n",
+    "spacy/config.cfg": (
+        '[nlp]\nlang = "en"\n[training.logger]\n@loggers = "spacy.ConsoleLogger.v1"\n'
+        '[training.optimizer]\n@optimizers = "Adam.v1"\n'
+    ),
+    "spacy/meta.json": {"lang": "en", "pipeline": ["ner"], "components": ["ner"]},
+    "st/modules.json": [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}],
+    "editor/.vscode/tasks.json": {"tasks": [{"label": "build", "command": "make"}]},
+    "npm/package.json": {"name": "x", "scripts": {"test": "jest"}},
+    "hf/config.json": {"architectures": ["BertForMaskedLM"], "hidden_act": "gelu", "_name_or_path": "x/y"},
+    "hf/tokenizer.json": {"model": {"type": "BPE", "vocab": {"__import__(": 1, "os.system(": 2}, "merges": []}},
+    "langchain/prompt.json": {"_type": "prompt", "input_variables": ["x"], "template": "Say {x}"},
+    "pyproject.toml": '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n',
+    "detectron/config.yaml": "_BASE_: base.yaml\nMODEL:\n  WEIGHTS: detectron2://ImageNetPretrained/MSRA/R-50.pkl\n",
+    "workflow/.github/workflows/x.yml": "on: push\njobs:\n  a:\n    steps:\n    - run: make test\n",
+    "labels.txt": "cat\ndog\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_usual_configurations_are_not_accused(name: str, tmp_path: Path) -> None:
+    text = USUAL[name]
+    data = text.encode() if isinstance(text, str) else json.dumps(text).encode()
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    report = scan([str(tmp_path)])
+    assert [f.message for target in report.targets for f in target.findings if f.severity > Severity.LOW] == []
+
+
+@pytest.mark.parametrize(
+    ("target", "severity"),
+    [
+        ("torch.nn.Linear", Severity.NOTE),
+        ("torch.float16", Severity.NOTE),
+        ("speechbrain.nnet.losses.nll_loss", Severity.NOTE),
+        ("transformers.AutoModel.from_pretrained", Severity.MEDIUM),
+        ("hydra.utils.get_method", Severity.MEDIUM),
+        ("omegaconf.OmegaConf.register_new_resolver", Severity.MEDIUM),
+        ("someone.Thing", Severity.MEDIUM),
+        ("someone:Thing", Severity.MEDIUM),
+        ("${a}.${b}", Severity.HIGH),
+        ("torch.serialization.os.system", Severity.CRITICAL),
+        ("torch.hub.load", Severity.CRITICAL),
+        ("numpy.load", Severity.CRITICAL),
+        ("subprocess:Popen", Severity.CRITICAL),
+    ],
+)
+def test_callables_by_name(target: str, severity: Severity) -> None:
+    assert severity_of(target) == severity
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_the_instantiator_of_a_checkpoint_is_read_in_every_protocol(protocol: int) -> None:
+    data = pickle.dumps({"a": "x" * 300, "_instantiator": "some.module.function", "b": 1}, protocol)
+    assert [value for _, value in instantiators(io.BytesIO(data), len(data))] == ["some.module.function"]
