@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assay.admission.fetching import from_outside
 from assay.admission.request import Request
 from assay.conversion.convert import convert
 from assay.conversion.guest import Witness
@@ -27,7 +28,6 @@ from assay.provenance.events import converted
 from assay.provenance.statements import fetched
 from assay.registry.lineage_record import record_admission, record_conversion
 from assay.sources.directory import fetch_directory
-from assay.sources.hub_ref import HubRef
 from assay.store.index import BlobFiles
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def prepare(
     """
     index, blobs, _, access = resources
     started = datetime.now(UTC)
-    source = _fetch(request, blobs, access, progress)
+    source = from_outside(request, blobs, access, progress, limits=Limits())
     source = replace(source, origin=replace(source.origin, name=request.name, requested=request.requested))
     finished = datetime.now(UTC)
     index.put_snapshot(source)
@@ -100,24 +100,6 @@ def prepare(
     index.put_snapshot(result)
     statement = _state(source, result, made, (started, finished), resources)
     return Prepared(source, made, Request.of_snapshot(result.id, request.name), statement)
-
-
-def _fetch(request: Request, blobs: Blobs, access: HubAccess, progress: Progress) -> Snapshot:
-    if request.kind == "path":
-        return fetch_directory(Path(request.source), request.name, blobs, progress)
-    from assay.sources.hub import fetch_hub  # noqa: PLC0415 - slow to import
-
-    return fetch_hub(
-        HubRef(request.source, request.state),
-        request.hub_url,
-        blobs,
-        progress,
-        token=access.token,
-        hosts=access.hosts,
-        allow_private=access.allow_private,
-        proxy=access.proxy,
-        limits=Limits(),
-    )
 
 
 def _state(

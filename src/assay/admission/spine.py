@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from assay import __version__
 from assay.admission.bom import read_bills, write_boms
 from assay.admission.engine import Engine, Json, step
+from assay.admission.fetching import from_outside, hash_again
 from assay.admission.request import HubAccess, Request
 from assay.admission.signing import sign_admission, sign_first_ref
 from assay.admission.timed import timed_step
@@ -37,8 +37,6 @@ from assay.registry.lineage_record import record_admission
 from assay.registry.records import MAIN
 from assay.registry.rows import refuse_revoked
 from assay.registry.stale import queue_stale, rested, stale
-from assay.sources.directory import fetch_directory
-from assay.sources.hub_ref import HubRef
 from assay.store.index import BlobFiles
 
 if TYPE_CHECKING:
@@ -226,11 +224,14 @@ class Admission:
         """1. Bytes into the store, each read and hashed once."""
         wanted = Request.from_json(request)
         started = _now()["now"]
+        advance, watch = self._advance("fetch"), self._watch
         if wanted.kind == "snapshot":
-            snapshot = self._stored(Digest.parse(wanted.source), wanted.name)
+            stored = Digest.parse(wanted.source)
+            snapshot = _present(self._index.get_snapshot(stored, name=wanted.name), stored)
+            hash_again(snapshot, self._blobs, advance, watch=watch)
             origin = replace(snapshot.origin, name=wanted.name)
         else:
-            snapshot = self._from_outside(wanted)
+            snapshot = from_outside(wanted, self._blobs, self._access, advance, limits=self._limits, watch=watch)
             origin = replace(snapshot.origin, name=wanted.name, requested=wanted.requested)
         self._index.put_snapshot(replace(snapshot, origin=origin))
         return {
@@ -239,37 +240,6 @@ class Admission:
             "started": started,
             "fetched": _now()["now"],
         }
-
-    def _from_outside(self, wanted: Request) -> Snapshot:
-        advance = self._advance("fetch")
-        if wanted.kind == "path":
-            return fetch_directory(
-                Path(wanted.source), wanted.name, self._blobs, advance, limits=self._limits, watch=self._watch
-            )
-        from assay.sources.hub import fetch_hub  # noqa: PLC0415 - slow to import
-
-        return fetch_hub(
-            HubRef(wanted.source, wanted.state),
-            wanted.hub_url,
-            self._blobs,
-            advance,
-            token=self._access.token,
-            hosts=self._access.hosts,
-            allow_private=self._access.allow_private,
-            proxy=self._access.proxy,
-            limits=self._limits,
-            watch=self._watch,
-        )
-
-    def _stored(self, snapshot_id: Digest, name: str) -> Snapshot:
-        """What lies in the store already, every byte of it hashed again."""
-        snapshot = _present(self._index.get_snapshot(snapshot_id, name=name), snapshot_id)
-        advance, total, done = self._advance("fetch"), sum(entry.size for entry in snapshot.files), 0
-        for entry in snapshot.files:
-            for chunk in self._blobs.stream_watched(entry.digest, self._watch):
-                done += len(chunk)
-                advance(entry.path, done, total)
-        return snapshot
 
     def _inspect(self, fetched: Json) -> Json:
         """2. Evidence, stored whatever its outcome."""
