@@ -67,19 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal."""
-    for host in args.allow_host:
-        if not _HOST.fullmatch(host):
-            raise UsageError(f"not a host name: {host!r}", hint="like models.example.org, without scheme and port")
-    if args.accel_prefix is not None and not _PREFIX.fullmatch(args.accel_prefix):
-        raise UsageError(f"not a location: {args.accel_prefix!r}", hint="like /_blobs")
-    if args.anonymous and args.require_token:
-        raise UsageError("--anonymous and --require-token contradict each other")
     settings = load_settings(args)
-    if args.vet_through and not settings.hub_url:
-        raise UsageError("--vet-through needs a hub to fetch from", hint="give --hub-url or set ASSAY_HUB_URL")
-    if bool(args.tls_cert) is not bool(args.tls_key):
-        raise UsageError("TLS needs both --tls-cert and --tls-key")
-
+    _check(args, settings)
     set_up(args.log_format)
     from assay.registry.catalog import Catalog  # noqa: PLC0415
     from assay.registry.traces import start  # noqa: PLC0415
@@ -129,6 +118,25 @@ def run(args: argparse.Namespace) -> int:
         finally:
             index.close()
     return 0
+
+
+def _check(args: argparse.Namespace, settings: Settings) -> None:
+    """Options that make no sense, alone or together.
+
+    Raises:
+        UsageError: with the first of them.
+    """
+    for host in args.allow_host:
+        if not _HOST.fullmatch(host):
+            raise UsageError(f"not a host name: {host!r}", hint="like models.example.org, without scheme and port")
+    if args.accel_prefix is not None and not _PREFIX.fullmatch(args.accel_prefix):
+        raise UsageError(f"not a location: {args.accel_prefix!r}", hint="like /_blobs")
+    if args.anonymous and args.require_token:
+        raise UsageError("--anonymous and --require-token contradict each other")
+    if args.vet_through and not settings.hub_url:
+        raise UsageError("--vet-through needs a hub to fetch from", hint="give --hub-url or set ASSAY_HUB_URL")
+    if bool(args.tls_cert) is not bool(args.tls_key):
+        raise UsageError("TLS needs both --tls-cert and --tls-key")
 
 
 def _people(settings: Settings) -> tuple[Trust | None, bool]:

@@ -1,7 +1,6 @@
 """The tracer: drives CPython's own C unpickler with inert stand-ins and tells what it would have done.
 
-Every name resolves to a stand-in class: nothing is imported, called or built. Runs confined (`assay.sandbox.confine`),
-one process for each snapshot; gets pickles over a socket on descriptor 0 and answers with events.
+Nothing is imported, called or built. Runs confined, one process for each snapshot; gets pickles on descriptor 0.
 """
 
 from __future__ import annotations
