@@ -11,7 +11,8 @@ from assay.core.verdict import Decision
 from assay.gate.stored import find, open_store
 from assay.provenance import dsse
 from assay.provenance.bundle import to_bundle
-from assay.provenance.keys import ROLES, KeyRing, PublicKey
+from assay.provenance.keys import ROLES, KeyRing, PublicKey, SigningKey, new_private
+from assay.provenance.notes import Checkpoint, Note, sign_note
 from assay.provenance.statements import revoked
 from assay.store.index import StoredStatement
 from tests.cli.published import publish
@@ -66,7 +67,7 @@ def test_show_prints_what_was_stated(admission, capsys):
 def test_verify_checks_the_stored_model(admission, capsys):
     assert main(["attest", "verify", NAME]) == 0
     assert main(["attest", "verify", NAME, "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out.split("\n", 11)[-1])["outcome"] == "verified"
+    assert json.loads(capsys.readouterr().out.split("\n", 12)[-1])["outcome"] == "verified"
 
 
 def test_a_revoked_model_is_refused_and_still_listed(data, admission, capsys):
@@ -90,7 +91,8 @@ def test_export_writes_what_the_contract_names(admission, tmp_path, capsys):
     kinds = ["01-fetched", "02-scanned", "03-approved", "04-ref", "05-view"]
     statements = [f"{kind}.{form}.json" for kind in kinds for form in ("dsse", "sigstore")]
     keys = [f"keys/{role}.pub" for role in ROLES]
-    assert written == sorted([*statements, *keys, "manifest.json", "model.sig"])
+    proofs = [f"proofs/{kind}.json" for kind in (*kinds[:-1], "oms")]  # the view is signed beside the log
+    assert written == sorted([*statements, *keys, *proofs, "manifest.json", "model.sig"])
     assert (tmp_path / "proof" / "manifest.json").read_bytes() == admission.snapshot.manifest_bytes()
     envelope = Envelope.from_json(json.loads((tmp_path / "proof" / "05-view.dsse.json").read_text()))
     key = PublicKey.parse((tmp_path / "proof" / "keys" / "registry.pub").read_bytes())
@@ -115,6 +117,60 @@ def test_an_export_renews_the_view_of_the_registry(data, tmp_path, capsys):
     assert main(["verify", "model"]) == 2
     assert main(["attest", "export", NAME, "--out", str(folder / ".assay")]) == 0
     assert main(["verify", "model"]) == 0
+
+
+def log_required(data):
+    trust = data / "trust.toml"
+    trust.write_text(trust.read_text().replace("max_age_days", "log_required = true\nmax_age_days", 1))
+
+
+def test_proofs_that_the_log_holds_the_statements_are_checked_offline(data, admission, tmp_path, capsys):
+    put(tmp_path / "model", FILES)
+    assert main(["attest", "export", NAME, "--out", "model/.assay"]) == 0
+    assert "proofs that the log holds them: 5 of 5" in capsys.readouterr().out
+    log_required(data)
+    (data / "index.sqlite").rename(data / "gone.sqlite")  # nothing of the registry is asked
+    assert main(["verify", "model"]) == 0
+    assert "5 statements are in the log of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ("none", "without a proof"),
+        ("of another statement", "without a proof"),
+        ("another entry", "does not show entry 4"),
+        ("a log of its own", "not signed"),
+        ("broken", "not JSON"),
+    ],
+)
+@pytest.mark.usefixtures("admission")
+def test_a_statement_that_the_log_does_not_hold_is_refused(data, tmp_path, capsys, case, says):
+    put(tmp_path / "model", FILES)
+    assert main(["attest", "export", NAME, "--out", "model/.assay"]) == 0
+    log_required(data)
+    path = tmp_path / "model/.assay/proofs/02-scanned.json"
+    proof = json.loads(path.read_text())
+    match case:
+        case "none":
+            path.unlink()
+        case "of another statement":
+            path.write_bytes((path.parent / "01-fetched.json").read_bytes())
+        case "another entry":
+            proof["hashes"][0] = "00" * 32
+        case "a log of its own":
+            other = SigningKey("log", new_private("log"))
+            note = Checkpoint.of(Note.parse(proof["checkpoint"]))
+            proof["checkpoint"] = str(sign_note(note.text(), note.origin, other))
+        case "broken":
+            path.write_text("{")
+    if case in {"another entry", "a log of its own"}:
+        path.write_text(json.dumps(proof))
+    capsys.readouterr()
+    assert main(["verify", "model"]) == 1
+    out = capsys.readouterr().out
+    assert "refused at step 11" in out
+    assert says in out
 
 
 def test_export_replaces_an_export_and_nothing_else(admission, tmp_path, capsys):

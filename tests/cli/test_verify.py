@@ -37,7 +37,7 @@ def folder(admission, tmp_path):
 def test_a_folder_is_verified_in_numbered_steps(folder, capsys):
     assert main(["verify", str(folder)]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert [line[:4] for line in out[:-1]] == [f"{n:>2} ✓" for n in range(1, 11)]
+    assert [line[:4] for line in out[:-1]] == [f"{n:>2} ✓" for n in range(1, 12)]
     assert out[-1].startswith(f"verified: {folder} is org/name sha256:")
 
 
@@ -46,7 +46,7 @@ def test_json_has_the_steps(folder, capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "assay.verify/v1"
     assert document["outcome"] == "verified"
-    assert [set(step) for step in document["steps"]] == [{"n", "step", "ok", "detail"}] * 10
+    assert [set(step) for step in document["steps"]] == [{"n", "step", "ok", "detail"}] * 11
 
 
 def test_one_changed_byte_is_exit_1(folder, capsys):

@@ -23,7 +23,7 @@ def test_signatures_of_every_release_verify(release):
     home = SIGNATURES / release
     report = verify_folder(home / "model", home / "trust.toml", now=START + timedelta(days=1), name="org/name")
     assert report.verified, report.refusal
-    assert len(report.steps) == 10
+    assert len(report.steps) == 11
 
 
 @pytest.mark.parametrize("release", RELEASES)

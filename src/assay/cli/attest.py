@@ -131,14 +131,33 @@ def _export(args: argparse.Namespace, settings: Settings, store: Store, found: S
             further.append(view)
     except TrustError as error:
         note = f"none of today: {error}"
-    files = export(found, further, read_public_keys(settings.keys), Path(args.out))
+    proofs, proven = _proofs(settings, store, found)
+    files = export(found, further, read_public_keys(settings.keys), Path(args.out), proofs)
     if args.format == "json":
         described = [_described(one) for one in (*found.statements, *further)]
-        print_json(_document(found, described) | {"out": args.out, "files": files, "view": note})
+        print_json(_document(found, described) | {"out": args.out, "files": files, "view": note, "proofs": proven})
         return 0
     from assay.core.escape import printable  # noqa: PLC0415
 
     print(f"{len(files)} files about {printable(found.name)} in {args.out}")
     if not args.quiet:
         print(f"view of the registry: {printable(note)}")
+        print(f"proofs that the log holds them: {printable(proven)}")
     return 0
+
+
+def _proofs(settings: Settings, store: Store, found: Stored) -> tuple[dict[str, bytes], str]:
+    """Where the log's key is: a checkpoint of now, and a proof for each statement; and a word about it."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from assay.cli.passphrase import read_passphrase  # noqa: PLC0415
+    from assay.core.errors import TrustError  # noqa: PLC0415
+    from assay.gate.logged import proofs_of  # noqa: PLC0415
+    from assay.provenance.keys import KeyRing  # noqa: PLC0415
+
+    try:
+        key = KeyRing.load(settings.keys, read_passphrase(settings.keys), roles=["log"]).key("log")
+    except TrustError as error:
+        return {}, f"none: {error}"
+    proofs = proofs_of(store.catalog.index, found, key, datetime.now(UTC))
+    return proofs, f"{len(proofs)} of {len(found.statements)}"

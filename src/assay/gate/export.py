@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from assay.core.errors import UsageError
@@ -40,11 +41,16 @@ def sign_view(store: Store, found: Stored, ring: KeyRing, *, now: datetime) -> S
 
 
 def export(
-    found: Stored, further: Sequence[StoredStatement], keys: Mapping[str, PublicKey], directory: Path
+    found: Stored,
+    further: Sequence[StoredStatement],
+    keys: Mapping[str, PublicKey],
+    directory: Path,
+    proofs: Mapping[str, bytes] = MappingProxyType({}),
 ) -> list[str]:
     """Write the manifest, the statements in both forms and the public keys.
 
-    An earlier export in `directory` is replaced; a directory that holds anything else is refused.
+    With `proofs`, those that the log holds each statement, by its digest. An earlier export in `directory` is replaced;
+    a directory that holds anything else is refused.
 
     Returns:
         The names of the files, sorted.
@@ -56,7 +62,7 @@ def export(
     statements = [(kind, envelope, bundle) for kind, envelope, bundle in bundled if bundle is not None]
     if not statements:
         raise UsageError(f"there are no statements about {found.name}", hint="vet it with `assay vet`")
-    files = export_files(found.snapshot.manifest_bytes(), statements)
+    files = export_files(found.snapshot.manifest_bytes(), statements, proofs)
     files |= {f"keys/{role}.pub": key.pem.encode("ascii") for role, key in keys.items()}
     _clear(directory)
     for path, data in files.items():

@@ -1,8 +1,8 @@
 """What a verification is given: the manifest and the signed statements, from a directory or from a registry's answer.
 
 An exported directory (`assay attest export`) holds `manifest.json`, `model.sig` (the OpenSSF model signature), for
-every other statement `NN-<kind>.dsse.json` and the same envelope as `NN-<kind>.sigstore.json`, and `keys/*.pub` for
-other tools. The keys are never read here.
+every other statement `NN-<kind>.dsse.json` and the same envelope as `NN-<kind>.sigstore.json`, for those in the log
+`proofs/NN-<kind>.json`, and `keys/*.pub` for other tools. The keys are never read here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from assay.core.canonical import canonical_json
@@ -22,7 +23,7 @@ from assay.provenance.oms import STATEMENTS_DIRECTORY
 from assay.store.tree import DirectoryFiles, list_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 MANIFEST_FILE = "manifest.json"
@@ -33,6 +34,7 @@ MAX_BYTES = 512 * MIB  # of all statements together: they are held in memory
 
 _STATEMENT_FILE = re.compile(r"(?P<stem>(?:[0-9]+-)?(?P<kind>[a-z]+))\.(?P<form>dsse|sigstore)\.json")
 _KEY_FILE = re.compile(r"keys/[a-z]+\.pub")
+_PROOF_FILE = re.compile(r"proofs/(?:[0-9]+-)?[a-z]+\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,12 @@ class Statements:
     Attributes:
         manifest: bytes of the manifest.
         signed: all statements, the model signature (`oms`) among them.
+        proofs: that the registry's log holds them, as files hold them (`assay.log-proof/v1`).
     """
 
     manifest: bytes
     signed: tuple[Signed, ...]
+    proofs: tuple[bytes, ...] = ()
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -85,7 +89,8 @@ class Statements:
                 raise TrustError(f"the two forms of {signed.label} hold different envelopes")
             if signed.material != Material():
                 found[signed.label] = signed
-        return cls(contents[MANIFEST_FILE], tuple(found.values()))
+        proofs = tuple(contents[path] for path in sorted(contents) if _PROOF_FILE.fullmatch(path))
+        return cls(contents[MANIFEST_FILE], tuple(found.values()), proofs)
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
@@ -115,17 +120,21 @@ class Statements:
 
 def is_statement_file(path: str) -> bool:
     """Whether a path in a statements directory has a name that `assay attest export` writes."""
-    return bool(
-        path in {MANIFEST_FILE, MODEL_SIGNATURE_FILE} or _STATEMENT_FILE.fullmatch(path) or _KEY_FILE.fullmatch(path)
-    )
+    forms = (_STATEMENT_FILE, _KEY_FILE, _PROOF_FILE)
+    return path in {MANIFEST_FILE, MODEL_SIGNATURE_FILE} or any(form.fullmatch(path) for form in forms)
 
 
-def export_files(manifest: bytes, statements: Iterable[tuple[str, Envelope, dict[str, Any]]]) -> dict[str, bytes]:
+def export_files(
+    manifest: bytes,
+    statements: Iterable[tuple[str, Envelope, dict[str, Any]]],
+    proofs: Mapping[str, bytes] = MappingProxyType({}),
+) -> dict[str, bytes]:
     """The files of an exported directory, keys aside, by path.
 
     Args:
         manifest: canonical bytes of the manifest.
         statements: (kind, envelope, bundle), oldest first; the last `oms` becomes `model.sig`.
+        proofs: that the log holds a statement, by its digest.
     """
     files = {MANIFEST_FILE: manifest}
     number = 0
@@ -133,10 +142,14 @@ def export_files(manifest: bytes, statements: Iterable[tuple[str, Envelope, dict
         text = (json.dumps(bundle, indent=1) + "\n").encode()
         if kind == "oms":
             files[MODEL_SIGNATURE_FILE] = text
+            if envelope.digest.hex in proofs:
+                files["proofs/oms.json"] = proofs[envelope.digest.hex]
             continue
         number += 1
         files[f"{number:02}-{kind}.dsse.json"] = (json.dumps(envelope.to_json(), indent=1) + "\n").encode()
         files[f"{number:02}-{kind}.sigstore.json"] = text
+        if envelope.digest.hex in proofs:
+            files[f"proofs/{number:02}-{kind}.json"] = proofs[envelope.digest.hex]
     return files
 
 

@@ -1,4 +1,4 @@
-"""Verify a folder: ten numbered steps, each passed, failed or undecided. Nothing in the folder is trusted.
+"""Verify a folder: eleven numbered steps, each passed, failed or undecided. Nothing in the folder is trusted.
 
     from assay.gate.verify import verify_folder
 
@@ -128,8 +128,12 @@ class _Verification:
         self._trust, self.now = trust, now
 
     @cached_property
+    def statements(self) -> Statements:
+        return self._get()
+
+    @cached_property
     def parsed(self) -> Claims:
-        return steps.parse(self._get())
+        return steps.parse(self.statements)
 
     @cached_property
     def trust(self) -> Trust:
@@ -192,6 +196,13 @@ class _Verification:
     def fresh(self) -> str:
         return steps.fresh(self.parsed, self.trust, self.now, self.seen_at)
 
+    def logged(self) -> str:
+        if not self.statements.proofs and not self.trust.log_required:
+            return "no proofs came with the statements, and the trust file asks for none"
+        from assay.gate.logged import logged  # noqa: PLC0415 - it brings the store along
+
+        return logged(self.parsed, self.statements, self.trust, self.now)
+
     def report(self, recorder: Recorder) -> Report:
         """The steps; subject, origin and name only as far as they were established."""
         done = recorder.steps()
@@ -216,4 +227,5 @@ _STEPS: tuple[tuple[str, Callable[[_Verification], str], tuple[int, ...]], ...] 
     ("the verdict is ADMIT, not expired and not revoked", _Verification.live, (1, 2, 3)),
     ("the policy is an accepted one", _Verification.policy, (8,)),
     ("the view of the registry is recent", _Verification.fresh, (1, 2, 3)),
+    ("the log holds what is proven to be in it", _Verification.logged, (1, 2, 3)),
 )

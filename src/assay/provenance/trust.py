@@ -29,9 +29,9 @@ MAX_AGE_DAYS = 30  # default of a new trust file
 MAX_SKEW = timedelta(minutes=5)  # a statement may be ahead of our clock by so much
 MAX_TRUST_BYTES = 1 << 20  # a trust file is read by people
 
-_TOP = {"schema", "max_age_days", "accepted_policies", "keys", "authorities", "timestamps"}
+_TOP = {"schema", "max_age_days", "accepted_policies", "keys", "authorities", "timestamps", "log_required"}
 _KEY = {"id", "roles", "not_before", "not_after", "revoked", "pem", "person"}
-_OPTIONAL = {"accepted_policies", "revoked", "person", "authorities", "timestamps", "keys"}
+_OPTIONAL = {"accepted_policies", "revoked", "person", "authorities", "timestamps", "keys", "log_required"}
 _TIMESTAMPS = {"required", "pem"}
 _HEAD = f"""\
 # Whose signatures this verifier believes. Keep it with the verifier; never take it from a model's folder.
@@ -102,6 +102,7 @@ class Trust:
         authorities: whose certificates say which key may sign what.
         stampers: root certificates of time-stamp authorities.
         stamps_required: whether a statement without a valid time-stamp does not count.
+        log_required: whether a folder must bring proofs that the log holds its statements.
         refused: why certificates that were offered are not believed.
     """
 
@@ -111,6 +112,7 @@ class Trust:
     authorities: tuple[Authority, ...] = ()
     stampers: tuple[x509.Certificate, ...] = ()
     stamps_required: bool = False
+    log_required: bool = False
     refused: tuple[str, ...] = ()
 
     @classmethod
@@ -154,7 +156,10 @@ class Trust:
         authorities = _authorities(document.get("authorities", []))
         stampers, required = _stampers(document.get("timestamps"))
         accepted = _policies(document.get("accepted_policies"))
-        return cls(keys, timedelta(days=days), accepted, authorities, stampers, required)
+        logged = document.get("log_required", False)
+        if not isinstance(logged, bool):
+            raise TrustError(f"log_required must be true or false: {logged!r}")
+        return cls(keys, timedelta(days=days), accepted, authorities, stampers, required, logged)
 
     def with_certificates(self, offered: Iterable[tuple[bytes, ...]]) -> Self:
         """The same, and the keys that its authorities certify among the chains that came with signatures.

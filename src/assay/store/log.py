@@ -134,6 +134,17 @@ def head(tx: Connection) -> LogHead:
     return LogHead(row.seq, row.hash) if row else LogHead(0, GENESIS)
 
 
+def statements_of(tx: Connection, snapshot: str) -> dict[str, int]:
+    """Number of the entry of each statement about a snapshot, by the statement's digest (both in hex)."""
+    rows = tx.execute(
+        select(schema.log.c.seq, schema.log.c.body)
+        .where(schema.log.c.kind == "statement", schema.log.c.body.contains(snapshot))
+        .order_by(schema.log.c.seq)
+    )
+    bodies = ((row.seq, json.loads(row.body)) for row in rows)
+    return {body["statement"]: seq for seq, body in bodies if body.get("snapshot") == snapshot}
+
+
 def entries(tx: Connection, after: int = 0) -> Iterator[LogEntry]:
     """All entries with a number above `after`, in order."""
     for row in _rows(tx, after):
