@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from datetime import UTC, datetime
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -13,12 +15,16 @@ import pytest
 
 from assay.admission.request import HubAccess
 from assay.admission.worker import Worker
+from assay.inspections.origin import OriginProof
+from assay.policy.model import load_policy
+from assay.provenance.keys import KeyRing
+from assay.provenance.trust import trust_entry, write_trust
 from assay.registry.queue import FAILED, WorkQueue
 from assay.registry.records import Refused
 from assay.registry.tokens import Tokens
 from assay.registry.uploads import XORB, Uploads
 from assay.server.app import create_app
-from tests.admission.world import World
+from tests.admission.world import POLICY, Reader, World
 from tests.e2e.clients import VERSIONS, Client
 from tests.simulators.serving import serving
 
@@ -120,6 +126,47 @@ def test_a_poisoned_upload_is_refused_and_mended_by_the_next_commit(place, tmp_p
     client.call("delete_file", repo_id=NAME, path_in_repo="evil.txt")
     assert place.work() == [f"ADMIT {NAME}"]
     assert set(client.call("snapshot_download", repo_id=NAME)["files"]) == set(FILES)
+
+
+def signed(folder: Path, key: Path) -> None:
+    """By the OpenSSF tool, as a publisher would."""
+    command = [sys.executable, "-m", "model_signing", "sign", "key", "--private_key", str(key)]
+    subprocess.run(
+        [*command, "--signature", str(folder / "model.sig"), str(folder)], check=True, capture_output=True, timeout=120
+    )
+
+
+def test_a_policy_refuses_an_upload_that_no_publisher_signed(place, tmp_path):
+    keys, trust = tmp_path / "keys", tmp_path / "trust.toml"
+    keys.mkdir()
+    publishers = [trust_entry(KeyRing.add(keys, "publisher"), ["publisher"], now=datetime.now(UTC) - timedelta(days=1))]
+    write_trust(trust, 'schema = "assay.trust/v1"\nmax_age_days = 30\n' + "".join(publishers))
+    text = POLICY.replace('["reader"]', '["reader", "origin"]') + '[rules]\norigin-unsigned = "reject"\n'
+    policy, inspectors = load_policy(text), (Reader(), OriginProof(trust))
+    files = {path: content for path, content in FILES.items() if path != "model.safetensors"} | {"model.bin": b"w" * 99}
+    client, model = place.client(tmp_path / "home", "2", **WITHOUT_XET), tmp_path / "model"
+
+    def upload() -> list[str]:
+        client.call("upload_folder", repo_id=NAME, folder_path=str(model))
+        said: list[str] = []
+        with place.world.admission(policy=policy, inspectors=inspectors) as admission:
+            work = Worker(admission, place.index, place.world.blobs, HubAccess())
+            work.run(lambda _: False, said.append, once=True)
+        return said
+
+    folder_of(model, files)
+    assert upload() == [f"REJECT {NAME}"]
+    kind, told = client.fail("snapshot_download", repo_id=NAME)
+    assert kind == "GatedRepoError"
+    assert "origin-unsigned" in told
+    stranger = KeyRing.create(tmp_path / "stranger").public("registry")
+    assert stranger != KeyRing.read(keys / "publisher.pem", "publisher").public
+    signed(model, tmp_path / "stranger" / "registry.pem")
+    assert upload() == [f"REJECT {NAME}"], "signed, but by a key that the trust file does not list"
+    (model / "model.sig").unlink()
+    signed(model, keys / "publisher.pem")
+    assert upload() == [f"ADMIT {NAME}"]
+    assert set(client.call("snapshot_download", repo_id=NAME)["files"]) == {*files, "model.sig"}
 
 
 def test_a_second_upload_does_not_move_main(place, tmp_path):
