@@ -65,6 +65,10 @@ _PICKLE_BYTES = 4  # the shortest pickle that calls something is longer
 _SEARCHED = 64  # parts of a term that are looked at
 
 
+_BOTH = 2
+_GENERICS = frozenset(("typing", "collections.abc", "contextlib"))
+
+
 def literals(term: ev.Term) -> list[Nested]:
     """All bytes and text anywhere inside a term that could be a pickle of its own."""
     found: list[Nested] = []
@@ -226,6 +230,32 @@ def _plain(event: ev.Event, resolve: Resolve) -> Answer:
     return None
 
 
+def _iter(event: ev.Event, resolve: Resolve) -> Answer:
+    """An iterator over plain data; a second argument would make `iter` call the first until it returns it."""
+    arguments = items(event.arguments)
+    if len(arguments) == 1 and not _is_global(arguments[0]):
+        return _plain(event, resolve)
+    return Refused("pickle-dangerous-call", Severity.HIGH, "it calls what it is given")
+
+
+def _generic(event: ev.Event, resolve: Resolve) -> Answer:
+    """`operator.getitem(typing.List, int)` is what `List[int]` pickles to."""
+    holder = _at(event, 0)
+    if _is_global(holder) and holder[1] in _GENERICS and resolve(holder[1], holder[2])[2] is not None:
+        return None
+    return Refused("pickle-dangerous-call", Severity.HIGH, f"it takes an item of {show(holder, 200)}")
+
+
+def _union(event: ev.Event, resolve: Resolve) -> Answer:
+    """`functools.reduce(operator.or_, (int, str))` is what `int | str` pickles to."""
+    function, types = _at(event, 0), _at(event, 1)
+    if _is_global(function) and function[2] == "or_" and isinstance(types, list) and types[:1] == ["tuple"]:
+        entries = [resolve(one[1], one[2])[2] if _is_global(one) else None for one in types[1]]
+        if len(items(event.arguments)) == _BOTH and all(one and one.use in {"class", "new"} for one in entries):
+            return None
+    return Refused("pickle-dangerous-call", Severity.HIGH, f"it calls {show(function, 200)} in turn")
+
+
 def _reconstructor(event: ev.Event, resolve: Resolve) -> Answer:
     """`copyreg._reconstructor(class, base, state)` calls `base.__new__` and `base.__init__`."""
     base = _at(event, 1)
@@ -317,6 +347,9 @@ CHECKS: dict[str, Callable[[Any, Resolve], Answer]] = {
     "getattr": _getattr,
     "type": _type,
     "plain": _plain,
+    "iter": _iter,
+    "generic": _generic,
+    "union": _union,
     "reconstructor": _reconstructor,
     "newobj": _newobj,
     "reconstruct": _reconstruct,

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import array
 import bz2
+import calendar
 import collections
+import csv
 import datetime
 import decimal
 import enum
 import fractions
 import gzip
+import io
+import itertools
 import json
+import logging
 import lzma
+import optparse
 import pathlib
 import pickle
+import plistlib
+import statistics
+import string
 import tarfile
+import textwrap
 import types
+import typing
 import uuid
 import zipfile
 import zlib
 from pathlib import Path
+from xml.etree import ElementTree
 
 Made = list[tuple[str, str, str]]
 
@@ -45,6 +57,13 @@ VALUES = {
     "types": [int, float, dict, list, str, bytes, bool, type(None), complex],
     "numbers": [0, -1, 255, 65536, 1 << 31, -(1 << 31), 1 << 64, 10**300, 1e-300, float("inf")],
     "words": {f"word{i}": i for i in range(5000)},
+    "generics": [typing.List[int], typing.Optional[typing.Dict[str, int]], int | str, typing.Callable[[int], str], list[int]],  # noqa: UP006, UP045
+    "iterators": [iter([1]), reversed([1]), enumerate([1]), zip([1], [2], strict=False), itertools.chain([1]), itertools.cycle([1]), itertools.product([1], [2])],
+    "streams": [io.BytesIO(b"\x89PNG" * 9), io.StringIO("text")],
+    "odd": [
+        logging.Formatter("%(message)s"), string.Formatter(), textwrap.TextWrapper(), calendar.Calendar(), optparse.Values({"a": 1}),
+        ElementTree.Element("a", {"b": "c"}), statistics.LinearRegression(1.0, 2.0), csv.excel(), plistlib.UID(1), zipfile.ZipInfo("a"),
+    ],
     "talks-of-os": {"os.system": "the text os.system('rm') is only text", "cos\nsystem\n": "and so is this", "eval": ["exec", "__import__"]},
 }  # fmt: skip
 VALUES["recursive"].append(VALUES["recursive"])
