@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from assay.admission.request import HubAccess
 from assay.admission.worker import Worker
 from assay.core.errors import EnvironmentFault
 from assay.core.verdict import Decision
-from assay.registry.queue import DONE, FAILED, HUB, SNAPSHOT, WorkQueue
+from assay.registry import queue as queue_module
+from assay.registry.queue import DONE, FAILED, HUB, SNAPSHOT, WAITING, WorkQueue
 from assay.registry.stale import REVETTING
 from tests.admission.test_spine_killed import POINTS
 from tests.admission.world import Reader, World, make_model
@@ -50,6 +52,35 @@ def test_a_request_for_a_model_of_the_hub_is_vetted_and_published(tmp_path):
     states = {item.name: item.state for name in ("acme/tiny", "acme/none") for item in queue.about(name)}
     assert states == {"acme/tiny": DONE, "acme/none": FAILED}
     assert world.catalog.resolve("acme/tiny").verdict.decision is Decision.ADMIT
+
+
+def test_a_passing_fault_is_tried_again_later_and_not_for_ever(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    world, hub = World(tmp_path / "data"), HubSimulator()
+    hub.add("acme/tiny", {"config.json": b"{}", "model.safetensors": b"weights"})
+    monkeypatch.setattr(queue_module, "FIRST_PAUSE", timedelta(0))
+    queue = WorkQueue(world.index)
+    with hub.running() as url:
+        nobody = url
+    first = queue.ask(HUB, "acme/tiny", "acme/tiny", asked_by="ann")
+    said = work(world, nobody)  # the hub is gone
+    assert len(said) == queue_module.ATTEMPTS
+    assert all("it will be tried again" in line for line in said[:-1])
+    failed = queue.get(first.seq)
+    assert (failed.state, failed.attempts) == (FAILED, queue_module.ATTEMPTS - 1)
+    monkeypatch.setattr(queue_module, "FIRST_PAUSE", timedelta(hours=1))
+    second = queue.ask(HUB, "acme/tiny", "acme/tiny", asked_by="ann")
+    assert len(work(world, nobody)) == 1
+    waiting = queue.get(second.seq)
+    assert (waiting.state, waiting.attempts, waiting.ended_at) == (WAITING, 1, None)
+    assert waiting.not_before > datetime.now(UTC) + timedelta(minutes=50)
+    assert waiting.to_json()["not_before"]
+    assert waiting.detail
+    assert work(world, nobody) == []
+    with world.index.transaction() as tx:
+        tx.execute(text("UPDATE work SET not_before = ''"))
+    with hub.running() as url:
+        assert work(world, url) == ["ADMIT acme/tiny"]
 
 
 def test_what_lies_in_the_store_is_vetted_again(tmp_path):

@@ -28,6 +28,7 @@ _KINDS: dict[str, type[AssayError]] = {
         errors.PolicyError,
         errors.SandboxError,
         errors.SourceError,
+        errors.Unreachable,
         errors.TrustError,
         errors.UsageError,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from assay.admission.ingest import ingest
 from assay.admission.request import Request
 from assay.core.digest import Digest
-from assay.core.errors import AssayError, EnvironmentFault, IntegrityError
+from assay.core.errors import AssayError, EnvironmentFault, IntegrityError, Unreachable
 from assay.registry.queue import DONE, FAILED, SNAPSHOT, UPLOAD, Work, WorkQueue
 from assay.registry.tallies import VERDICT, add
 from assay.registry.uploads import Uploads
@@ -105,6 +105,9 @@ class Worker:
         except AssayError as error:
             if self._admission.lost:
                 return  # it is somebody else's by now
+            if isinstance(error, EnvironmentFault | Unreachable) and self._queue.again(item, str(error)):
+                say(f"{item.name}: {error}; it will be tried again")
+                return
             self._queue.end(item, FAILED, "", str(error))
             say(f"{item.name}: {error}")
             return

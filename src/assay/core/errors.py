@@ -48,6 +48,10 @@ class SourceError(AssayError):
     """A source (hub, directory) could not give a snapshot."""
 
 
+class Unreachable(SourceError):
+    """A source does not answer just now, or asks to wait: the same may work later."""
+
+
 class TrustError(AssayError):
     """A signature, key or trust file was not acceptable."""
 

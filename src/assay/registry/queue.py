@@ -6,7 +6,7 @@ The registry never opens what it queues: an item names a hub's model or a snapsh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, insert, select, update
@@ -28,6 +28,10 @@ SNAPSHOT: Final = "snapshot"  # `source` is the id of a snapshot that lies in th
 UPLOAD: Final = "upload"  # `source` is the number of an upload that is still to be put together (registry/uploads.py)
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 OPEN: Final = (WAITING, RUNNING)
+ATTEMPTS: Final = 5  # with pauses of 1, 4, 16 and 64 minutes
+FIRST_PAUSE: Final = timedelta(minutes=1)
+PAUSE_GROWTH: Final = 4
+_TIMES: Final = ("started_at", "ended_at", "not_before")
 _MOST_TEXT: Final = 2000  # characters kept of a reason or a detail
 
 
@@ -50,7 +54,9 @@ class Work:
         started_at: when it was last begun.
         ended_at: when it ended.
         outcome: `ADMIT`, `HOLD`, `REJECT`; empty when it has not ended with a verdict.
-        detail: the first reason, or what went wrong.
+        detail: the first reason, or what went wrong (last time, when it waits to be tried again).
+        attempts: how often it failed for a passing fault.
+        not_before: when it may be tried again.
     """
 
     seq: int
@@ -68,12 +74,15 @@ class Work:
     ended_at: datetime | None
     outcome: str
     detail: str
+    attempts: int = 0
+    not_before: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As the API shows it."""
         times = {"asked_at": format_time(self.asked_at)}
-        times |= {key: format_time(at) if (at := getattr(self, key)) else "" for key in ("started_at", "ended_at")}
-        plain = ("kind", "source", "name", "requested", "asked_by", "reason", "priority", "state", "outcome", "detail")
+        times |= {key: format_time(at) if (at := getattr(self, key)) else "" for key in _TIMES}
+        plain = ("kind", "source", "name", "requested", "asked_by", "reason", "priority", "state", "outcome", "detail",
+                 "attempts")  # fmt: skip
         return {"id": self.seq, **{key: getattr(self, key) for key in plain}, **times}
 
 
@@ -139,7 +148,9 @@ class WorkQueue:
             now: of the claim.
         """
         self._give_back(holder, dead)
-        query = select(work).where(work.c.state == WAITING).order_by(work.c.priority.desc(), work.c.seq).limit(1)
+        now = now or datetime.now(UTC)
+        ready = (work.c.state == WAITING, work.c.not_before <= format_time(now))
+        query = select(work).where(*ready).order_by(work.c.priority.desc(), work.c.seq).limit(1)
         with self._index.reading() as tx:
             if tx.execute(query).first() is None:
                 return None
@@ -147,7 +158,7 @@ class WorkQueue:
             row = tx.execute(query).first()
             if row is None:
                 return None
-            values = {"state": RUNNING, "holder": holder, "started_at": format_time(now or datetime.now(UTC))}
+            values = {"state": RUNNING, "holder": holder, "started_at": format_time(now)}
             tx.execute(update(work).where(work.c.seq == row.seq).values(**values))
             return _work(self._row(tx, row.seq))
 
@@ -161,6 +172,17 @@ class WorkQueue:
             mine = (work.c.state == RUNNING, work.c.holder == owner)
             with self._index.transaction() as tx:
                 tx.execute(update(work).where(*mine).values(state=WAITING, holder=""))
+
+    def again(self, item: Work, detail: str, now: datetime | None = None) -> bool:
+        """Let it wait and be tried again after a passing fault; false: it was tried often enough, or is not ours."""
+        if item.attempts + 1 >= ATTEMPTS:
+            return False
+        now = now or datetime.now(UTC)
+        mine = (work.c.seq == item.seq, work.c.state == RUNNING, work.c.holder == item.holder)
+        later = format_time(now + FIRST_PAUSE * PAUSE_GROWTH**item.attempts)
+        values = {"state": WAITING, "attempts": item.attempts + 1, "not_before": later, "detail": detail[:_MOST_TEXT]}
+        with self._index.transaction() as tx:
+            return bool(tx.execute(update(work).where(*mine).values(**values)).rowcount)
 
     def end(self, item: Work, state: str, outcome: str, detail: str, now: datetime | None = None) -> None:
         """Record how it ended; nothing happens when another process has taken it over meanwhile."""
@@ -207,6 +229,6 @@ class WorkQueue:
 def _work(row: Row[Any]) -> Work:
     values = dict(row._mapping)  # noqa: SLF001 - the documented way
     values["asked_at"] = parse_time(values["asked_at"])
-    for key in ("started_at", "ended_at"):
+    for key in _TIMES:
         values[key] = parse_time(values[key]) if values[key] else None
     return Work(**values)

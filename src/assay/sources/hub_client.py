@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from assay.core.digest import Digest
-from assay.core.errors import ContentError, SourceError, UsageError
+from assay.core.errors import ContentError, SourceError, Unreachable, UsageError
 from assay.core.limits import GIB, MIB, Limits
 from assay.core.snapshot import check_path
 from assay.sources.guarded import GuardedTransport, Reach, Site
@@ -182,8 +182,8 @@ class HubClient:
                 raise SourceError(f"{self.url} does not answer in JSON about {what}", hint="is it a hub?") from error
         raise AssertionError  # the last attempt returned or raised
 
-    def _unreachable(self, error: httpx.TransportError) -> SourceError:
-        return SourceError(f"{self.url} can't be reached: {_say(error)}", hint="check --hub-url and the network")
+    def _unreachable(self, error: httpx.TransportError) -> Unreachable:
+        return Unreachable(f"{self.url} can't be reached: {_say(error)}", hint="check --hub-url and the network")
 
     @contextmanager
     def _open(self, url: str, what: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
@@ -200,7 +200,7 @@ class HubClient:
             finally:
                 response.close()
             if wait > LONGEST_WAIT:
-                raise SourceError(f"{self.url} asks to wait {wait:.0f} s", hint="try again later")
+                raise Unreachable(f"{self.url} asks to wait {wait:.0f} s", hint="try again later")
             self._sleep(wait)
 
     def _follow(self, url: str, headers: dict[str, str]) -> httpx.Response:
@@ -302,7 +302,8 @@ def _refusal(response: httpx.Response, what: str, hub: str) -> SourceError:
         return SourceError(f"{hub} has no {what} for us: it does not exist or needs a token (401){tail}", hint=hint)
     if status == httpx.codes.NOT_FOUND:
         return SourceError(f"{hub} has no {what} ({code or 404}){tail}", hint="check the name and the revision")
-    return SourceError(f"{hub} answers {status} for {what}{tail}", hint="try again later")
+    kind = Unreachable if status >= httpx.codes.INTERNAL_SERVER_ERROR else SourceError
+    return kind(f"{hub} answers {status} for {what}{tail}", hint="try again later")
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -6,6 +6,7 @@ from sqlalchemy import Column, Index, Integer, Table
 
 from assay.store.schema import Seq, Textual, metadata
 
+# `attempts` failed for a passing fault; it is not tried again before `not_before` (empty: any time).
 # `holder` is the lease of the process that is at it (admission/leases.py): a dead one's work is given out again.
 work = Table(
     "work",
@@ -25,6 +26,8 @@ work = Table(
     Column("ended_at", Textual, nullable=False),
     Column("outcome", Textual, nullable=False),
     Column("detail", Textual, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", Textual, nullable=False, server_default=""),
     Index("work_by_state", "state", "priority", "seq"),
     Index("work_by_name", "name"),
 )
