@@ -117,7 +117,7 @@ def test_names_are_found_by_any_part_of_them(office: Office, monkeypatch: pytest
         return [one.name for one in office.catalog.models(search, now=office.now, asked=Asked(**asked)).models]
 
     for common in (False, True):
-        monkeypatch.setattr(listing, "common", lambda _hits, _names, answer=common: answer)
+        monkeypatch.setattr(listing, "common", lambda _tx, _key, answer=common: answer)
         assert found("BERT") == ["org/bert-base", "org/distilbert", "other/BERT_x", "team/secret-bert"]
         assert found("lbert") == ["org/distilbert"]
         assert found("g/b") == ["org/bert-base"]

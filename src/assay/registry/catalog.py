@@ -20,7 +20,7 @@ from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.registry import checks, listing, rows
 from assay.registry.listing import Asked
 from assay.registry.recent import MOST_FILES, Recent, RecentSnapshots
-from assay.registry.records import MAIN, Page, Ref, Resolved, Revision
+from assay.registry.records import MAIN, Model, Page, Ref, Resolved, Revision
 from assay.registry.retention import unmark
 from assay.registry.standing import REVISION, find, standing
 from assay.store import log
@@ -307,4 +307,4 @@ class Catalog:
         wanted = replace(asked or Asked(), search=search, served=True)
         now = now or datetime.now(UTC)
         found, following = listing.page(self.index, wanted, now, after=cursor or "", limit=limit, shown=shown)
-        return Page(tuple(listing.model_of(row) for row in found), following)
+        return Page(tuple(map(Model._make, found)), following)

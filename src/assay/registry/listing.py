@@ -7,17 +7,19 @@ catalogue. What ends by itself (a verdict) is compared with the clock by the que
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Integer, Text, bindparam, func, insert, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from assay.core.digest import Digest
 from assay.core.errors import IntegrityError
-from assay.core.verdict import format_time, parse_time
-from assay.registry.records import MAIN, Model, Refused
+from assay.core.verdict import format_time
+from assay.registry.records import MAIN, Refused
 from assay.registry.rows import NEWEST, is_revoked
 from assay.registry.standing import find, standing
 from assay.store.schema import decisions, revisions, verdicts
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from sqlalchemy import BindParameter, Connection, Row, Select
+    from sqlalchemy import BindParameter, Connection, Engine, Row, Select
 
     from assay.store.index import Index
 
@@ -36,12 +38,27 @@ SERVED: Final = "served"
 EXPIRED: Final = "expired"
 BROKEN: Final = "broken"
 _GRAM: Final = 3  # characters; a shorter search walks through the names
-_MOST_SORTED: Final = 4000  # hits of a search that are counted
 _COMMON: Final = 16  # see `common`
+_SAMPLE: Final = 2000  # names
+_SPREAD: Final = 0x9E3779B1  # a prime near 2³² divided by the golden ratio: multiples of it lie everywhere
+_SAMPLE_SECONDS: Final = 60.0
 _OF_MAIN: Final = ("main_revision", "main_snapshot", "served_from", "served_until", "created_at", "moved_at")
+_OF_A_MODEL: Final = (  # as `records.Model` has them
+    "name",
+    "main_revision",
+    "main_snapshot",
+    "created_at",
+    "moved_at",
+    "served_until",
+    "task",
+    "licence",
+)
+_OF_A_NAME: Final = (
+    *("name", "snapshot_id", "decision", "decided_at", "verdict", "revoked"),
+    *("main_revision", "state", "served_from", "served_until"),
+)
 _FILTERS: Final = ("publisher", "decision", "task", "licence")
-_HITS: Final = "SELECT rowid FROM listing_text WHERE listing_text MATCH :phrase"
-_COUNTED: Final = text(f"SELECT count(*), (SELECT max(seq) FROM listing) FROM ({_HITS} LIMIT :most)")  # noqa: S608 - constants
+_HITS: Final = text("SELECT rowid FROM listing_text WHERE listing_text MATCH :phrase")
 _MOST_BATCH: Final = 2000  # rows read at once while most are hidden
 
 
@@ -65,6 +82,18 @@ class Asked:
     licence: str = ""
     served: bool = False
 
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Some names, by lines: taken `at`, of `last` that there were."""
+
+    at: float
+    last: int
+    names: int
+    text: str
+
+
+_SAMPLES: WeakKeyDictionary[Engine, _Sample] = WeakKeyDictionary()
 
 # Changes
 
@@ -198,18 +227,12 @@ def state_of(row: Row[Any], now: datetime) -> str:
     return str(row.state)
 
 
-def model_of(row: Row[Any]) -> Model:
-    """A row of something served as a value."""
-    times = parse_time(row.created_at), parse_time(row.moved_at)
-    until = parse_time(row.served_until)
-    return Model(row.name, row.main_revision, Digest(row.main_snapshot), *times, until, row.task, row.licence)
-
-
 @cache
 def _statement(filters: tuple[str, ...], how: str, served: bool) -> Select[Any]:
     """Made once for each kind of question: SQLAlchemy takes longer to make it than a database to answer it."""
-    columns = [column for column in listing.c if column.name not in {"seq", "name_key", "grams"}]
-    made = select(*columns).where(*(listing.c[column] == bindparam(column) for column in filters))
+    shown = _OF_A_MODEL if served else _OF_A_NAME
+    made = select(*(listing.c[column] for column in shown))
+    made = made.where(*(listing.c[column] == bindparam(column) for column in filters))
     if served:
         now: BindParameter[str] = bindparam("now")
         made = made.where(listing.c.state == SERVED, listing.c.served_from <= now, listing.c.served_until > now)
@@ -218,7 +241,7 @@ def _statement(filters: tuple[str, ...], how: str, served: bool) -> Select[Any]:
     if how == "grams":
         made = made.where(listing.c.grams.contains(bindparam("grams", type_=ARRAY(Text()))))
     if how == "phrase":
-        made = made.where(listing.c.seq.in_(text(_HITS).columns(literal_column("rowid"))))
+        made = made.where(listing.c.seq.in_(_HITS.columns(literal_column("rowid"))))
     return (
         made.where(listing.c.name > bindparam("after"))
         .order_by(listing.c.name)
@@ -235,14 +258,22 @@ def _how(tx: Connection, key: str) -> tuple[str, dict[str, Any]]:
         return "walk", like
     if tx.dialect.name == "postgresql":
         return "grams", {**like, "grams": grams(key)}
-    phrase = {"phrase": '"' + key.replace('"', '""') + '"'}
-    hits, names = tx.execute(_COUNTED, {**phrase, "most": _MOST_SORTED}).one()
-    return ("walk", like) if common(hits, names or 0) else ("phrase", phrase)
+    if common(tx, key):
+        return "walk", like
+    return "phrase", {"phrase": '"' + key.replace('"', '""') + '"'}
 
 
-def common(hits: int, names: int) -> bool:
-    """Whether so many hits are found sooner by walking through the names in order than by collecting and sorting.
+def common(tx: Connection, key: str) -> bool:
+    """Whether hits are found sooner by walking through the names in order than by collecting all and sorting them.
 
-    A hit that is collected costs some 3 µs, a name that is walked by 0.5 µs; a page is 100 hits: 3 h = 50 n / h.
+    A hit h that is collected costs some 3 µs, one of the n names that is walked by 0.5 µs, and a page is 100 hits:
+    3 h = 50 n / h. Judged by a sample of names, which may be a minute old: it changes how, never what is found.
     """
-    return hits >= _MOST_SORTED or hits * hits > _COMMON * names
+    sample = _SAMPLES.get(tx.engine)
+    if sample is None or time.monotonic() - sample.at > _SAMPLE_SECONDS:
+        last = tx.execute(select(func.max(listing.c.seq))).scalar() or 0
+        chosen = {1 + number * _SPREAD % last for number in range(min(last, _SAMPLE))}
+        names = tx.execute(select(listing.c.name_key).where(listing.c.seq.in_(chosen))).scalars().all()
+        sample = _SAMPLES[tx.engine] = _Sample(time.monotonic(), last, len(names), "\n".join(names))
+    hits = sample.text.count(key) / max(sample.names, 1) * sample.last
+    return hits * hits > _COMMON * sample.last

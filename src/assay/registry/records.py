@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from assay.core.digest import Digest
 from assay.core.errors import AssayError
+from assay.core.verdict import parse_time
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from assay.core.digest import Digest
     from assay.core.snapshot import Snapshot
     from assay.core.verdict import Verdict
 
@@ -95,29 +96,43 @@ class Resolved:
     moved_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A served model in a listing.
+class Model(NamedTuple):
+    """A served model in a listing: text as the index holds it, since most of it is only shown.
 
     Attributes:
         name: `org/name`.
         revision: what `main` points to.
-        snapshot_id: what that revision holds.
-        created_at: when the name was first published; UTC.
-        moved_at: when `main` moved last; UTC.
-        until: end of the verdict that it is served by; UTC.
+        snapshot: what that revision holds, in hex.
+        created: when the name was first published; RFC 3339.
+        moved: when `main` moved last.
+        until: end of the verdict that it is served by.
         task: of the bill of materials, in lower case; may be empty.
         licence: likewise.
     """
 
     name: str
     revision: str
-    snapshot_id: Digest
-    created_at: datetime
-    moved_at: datetime
-    until: datetime
-    task: str = ""
-    licence: str = ""
+    snapshot: str
+    created: str
+    moved: str
+    until: str
+    task: str
+    licence: str
+
+    @property
+    def snapshot_id(self) -> Digest:
+        """What the revision holds."""
+        return Digest(self.snapshot)
+
+    @property
+    def created_at(self) -> datetime:
+        """When the name was first published; UTC."""
+        return parse_time(self.created)
+
+    @property
+    def moved_at(self) -> datetime:
+        """When `main` moved last; UTC."""
+        return parse_time(self.moved)
 
 
 @dataclass(frozen=True, slots=True)

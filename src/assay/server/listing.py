@@ -23,7 +23,11 @@ ADMITTED = "assay:admitted"  # a tag of everything that is served
 
 def hub_time(moment: datetime) -> str:
     """RFC 3339 with milliseconds: what every client version parses."""
-    return f"{format_time(moment).removesuffix('Z')}.000Z"
+    return _hub_text(format_time(moment))
+
+
+def _hub_text(text: str) -> str:
+    return f"{text.removesuffix('Z')}.000Z"
 
 
 def _pointer(entry: FileEntry) -> bytes:
@@ -121,8 +125,8 @@ def model_json(model: Model) -> dict[str, Any]:
         "modelId": model.name,
         "author": model.name.rpartition("/")[0] or None,
         "sha": model.revision,
-        "createdAt": hub_time(model.created_at),
-        "lastModified": hub_time(model.moved_at),
+        "createdAt": _hub_text(model.created),
+        "lastModified": _hub_text(model.moved),
         "private": False,
         "gated": False,
         "disabled": False,
