@@ -5,6 +5,7 @@ from datetime import timedelta
 from importlib.resources import files
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from playwright.sync_api import expect, sync_playwright
 
 from assay.provenance.trust import Trust
@@ -49,6 +50,8 @@ def site(tmp_path_factory):
     root = tmp_path_factory.mktemp("site")
     seeded = Seeded(root / "data")
     persons = Persons(root / "people", root / "trust.toml")
+    lifters = Persons(root / "lifters", root / "trust.toml", role="lift")
+    persons.keys |= {f"{who} lifts": key for who, key in lifters.keys.items()}
     app = create_app(
         seeded.catalog,
         seeded.blobs,
@@ -139,13 +142,13 @@ def test_a_model_is_asked_for(browser, site):
         expect(page.get_by_role("status")).to_contain_text("new/model waits to be vetted")
 
 
-def decide(page, persons, name, action, who="bob", **fields):
-    page.goto(f"/{name}/-/decide")
+def decide(page, keys, name, action, *, who="bob", revision="", **fields):
+    page.goto(f"/{name}/-/decide?revision={revision}")
     page.select_option("select[name=action]", action)
     page.fill("textarea[name=reason]", f"{action} it")
     for field, value in fields.items():
         page.locator(f"[name={field}]").fill(value)
-    page.set_input_files("input[name=key]", persons.keys[who])
+    page.set_input_files("input[name=key]", keys[who])
     page.get_by_role("button", name="Sign and send").click()
     expect(page.locator("#outcome")).not_to_have_text("Signing…")
     expect(page.locator("#outcome")).not_to_be_empty()
@@ -157,10 +160,10 @@ def test_decisions_are_signed_in_the_browser(browser, site):
     with opened(browser, site, "bob") as page:
         sent = []
         page.on("request", lambda request: sent.append(f"{request.url} {request.post_data}"))
-        assert "Kept: reject, signed by bob" in decide(page, persons, HELD, "reject")
-        assert "Kept: approve, signed by bob" in decide(page, persons, HELD, "approve")
-        assert "Kept: waive, signed by bob" in decide(page, persons, HELD, "waive", until="2099-01-31")
-        assert "It holds from now on" in decide(page, persons, "acme/small-bert", "quarantine")
+        assert "Kept: reject, signed by bob" in decide(page, persons.keys, HELD, "reject")
+        assert "Kept: approve, signed by bob" in decide(page, persons.keys, HELD, "approve")
+        assert "Kept: waive, signed by bob" in decide(page, persons.keys, HELD, "waive", until="2099-01-31")
+        assert "It holds from now on" in decide(page, persons.keys, "acme/small-bert", "quarantine")
         page.goto("/acme/small-bert")
         assert "Revoked: not served" in page.inner_text(".verdict")
     lines = persons.keys["bob"].read_text().splitlines()[1:-1]
@@ -169,11 +172,37 @@ def test_decisions_are_signed_in_the_browser(browser, site):
     assert said[-1]["reason"] == "quarantine it"
 
 
+def test_a_name_is_moved_and_a_revocation_lifted_by_a_key_with_a_passphrase(browser, site):
+    seeded, persons, _ = site
+    old, new = seeded.catalog.revisions(GOOD)[-1].revision, seeded.catalog.revisions(GOOD)[0].revision
+    assert old != new
+    keys = {}
+    for who, role in (("bob", "reviewer"), ("anna", "lift")):
+        key = serialization.load_pem_private_key(
+            persons.keys[f"{who} lifts" if role == "lift" else who].read_bytes(), None
+        )
+        under = serialization.BestAvailableEncryption("a long passphrase; ünd so".encode())
+        kind = serialization.PrivateFormat.PKCS8
+        keys[who] = persons.keys["bob"].with_name(f"{who}-{role}.pem")
+        keys[who].write_bytes(key.private_bytes(serialization.Encoding.PEM, kind, under))
+    secret = {"passphrase": "a long passphrase; ünd so"}
+    with opened(browser, site, "bob") as page:
+        moved = {"revision": old, "ref": "canary"}
+        assert "this is not the passphrase" in decide(page, keys, GOOD, "move", **moved, passphrase="wrong")
+        assert "Kept: move-ref, signed by bob" in decide(page, keys, GOOD, "move", **moved, **secret)
+        assert {one.ref: one.revision for one in seeded.catalog.refs(GOOD)}["canary"] == old
+        assert "Kept: quarantine" in decide(page, keys, GOOD, "quarantine", **secret)
+    with opened(browser, site, "anna") as page:
+        assert "It holds from now on" in decide(page, keys, GOOD, "lift", who="anna", **secret)
+        page.goto(f"/{GOOD}")
+        assert "Admitted" in page.inner_text(".verdict")
+
+
 def test_a_key_of_somebody_else_decides_nothing(browser, site):
     seeded, persons, _ = site
     with opened(browser, site, "bob", refused="status of 403") as page:
         before = len(_log(seeded))
-        assert "'bob' did not sign this: the key is anna's" in decide(page, persons, EVIL, "reject", who="anna")
+        assert "'bob' did not sign this: the key is anna's" in decide(page, persons.keys, EVIL, "reject", who="anna")
         assert len(_log(seeded)) == before
 
 

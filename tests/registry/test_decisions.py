@@ -5,9 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from assay.core.errors import TrustError, UsageError
+from assay.provenance import dsse
 from assay.provenance import statements as st
-from assay.provenance.events import decided, waived
+from assay.provenance.events import decided, lifted, waived
+from assay.provenance.keys import KeyRing
+from assay.provenance.statements import revoked
 from assay.provenance.trust import Trust
+from assay.registry import lifts
 from assay.registry.audit import audit
 from assay.registry.decisions import accept, approval_of, heard, snapshot_of
 from assay.registry.people import Actor
@@ -159,4 +163,31 @@ def test_quarantine_and_a_move_of_main(world):
     world.send(st.revoked(snapshot, name=NAME, reason="bad", previous=previous, at=world.at))
     with pytest.raises(Refused, match="revoked"):
         world.catalog.resolve(NAME)
+    assert audit(world.index) == ()
+
+
+def test_another_person_lifts_a_revocation(world):
+    Persons(world.root / "lifters", world.root / "trust.toml", role="lift")
+    world.trust = Trust.load(world.root / "trust.toml")
+    keys = {name: world.root / "lifters" / name / "lift.pem" for name in ("anna", "bob")}
+    approval = approval_of(world.catalog, NAME, world.snapshot.id)
+    quarantine = revoked(world.snapshot, name=NAME, reason="a backdoor", previous=approval, at=world.at)
+    world.send(quarantine)
+    (standing,) = lifts.standing(world.index, world.snapshot.id)
+    lift = lifted(world.snapshot, name=NAME, reason="a mistake", revocation=standing.envelope, at=world.at)
+
+    def send(who, actor=None):
+        signed = dsse.sign(lift, KeyRing.read(keys[who], "lift"))
+        return accept(world.catalog, world.trust, signed, world.at, actor=actor)
+
+    with pytest.raises(TrustError, match="who revoked can't lift it alone"):
+        send("anna")  # with another key of hers
+    with pytest.raises(UsageError, match="right of approver"):
+        send("bob", Actor("bob", frozenset({"reviewer"})))
+    with pytest.raises(Refused, match="a backdoor"):
+        world.catalog.resolve(NAME)
+    taken = send("bob", Actor("bob", frozenset({"approver"})))
+    assert (taken.kind, taken.action, taken.person) == ("lifted", "lift", "bob")
+    assert world.catalog.resolve(NAME).revision == world.revision
+    assert [one.name for one in world.catalog.models().models] == [NAME]
     assert audit(world.index) == ()

@@ -16,8 +16,8 @@ def check_lift(revocation: Envelope, lift: Envelope, trust: Trust) -> None:
     """Make sure that `lift` lifts this very revocation.
 
     Raises:
-        TrustError: when it names another one, is not signed by a key of the role *lift*, or only by keys that signed
-            the revocation, or is dated before it.
+        TrustError: when it names another one, is not signed by a key of the role *lift*, or only by keys or persons
+            that signed the revocation, or is dated before it.
     """
     undone, said = revocation.statement(), lift.statement()
     if (undone.predicate_type, said.predicate_type) != (REVOKED_TYPE, LIFTED_TYPE):
@@ -29,6 +29,7 @@ def check_lift(revocation: Envelope, lift: Envelope, trust: Trust) -> None:
     if time_of(said) < time_of(undone):
         raise TrustError("the lift is dated before the revocation")
     holders = trust.signers(lift, SIGNERS["lifted"], time_of(said))
-    revokers = {key.public.id for key in trust.signers(revocation, SIGNERS["revoked"], time_of(undone))}
-    if all(key.public.id in revokers for key in holders):
+    revokers = trust.signers(revocation, SIGNERS["revoked"], time_of(undone))
+    keys, persons = {key.public.id for key in revokers}, {key.person for key in revokers if key.person}
+    if all(key.public.id in keys or key.person in persons for key in holders):
         raise TrustError("who revoked can't lift it alone", hint="another holder of the role lift must sign")

@@ -1,8 +1,8 @@
 """Decisions of people: a statement signed on their side is checked in numbered steps, kept, and acted upon.
 
-What each kind does, from the next request on: a rejection and a revocation (quarantine) stop serving at once; a move of
-`main` or an alias takes place; an approval or a waiver is heard when the model is decided about again, which is queued.
-Nothing here edits a verdict.
+What each kind does, from the next request on: a rejection and a revocation (quarantine) stop serving at once; a lift by
+another person takes a revocation back; a move of `main` or an alias takes place; an approval or a waiver is heard when
+the model is decided about again, which is queued. Nothing here edits a verdict.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from assay.policy.people import Opinion, People, Waiver
 from assay.provenance.statements import MANIFEST_NAME, SIGNERS, check_subjects, inputs_of, kind_of, time_of
 from assay.provenance.trust import MAX_SKEW
 from assay.registry import listing
+from assay.registry.lifts import lift
 from assay.registry.people import may
 from assay.registry.queue import SNAPSHOT, WorkQueue
 from assay.registry.teams import requesters_of, thing_of
@@ -41,7 +42,7 @@ OLDEST = timedelta(days=1)  # a decision is sent within a day of its signature
 URGENT = "break-glass: "  # how the reason of a decision without a second person begins
 DECISION = "assay: a decision"  # who asked, as the queue says it
 PRIORITY = 50  # of the vetting that a decision asks for
-KINDS = ("decided", "waived", "ref", "revoked")
+KINDS = ("decided", "waived", "ref", "revoked", "lifted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Accepted:
     """A decision that was kept.
 
     Attributes:
-        kind: `decided`, `waived`, `ref` or `revoked`.
+        kind: one of `KINDS`.
         action: right that it took.
         name: `org/name`.
         snapshot_id: what it is about.
@@ -114,13 +115,18 @@ def accept(
         raise UsageError(f"signed at {format_time(at)}, and it is {format_time(now)}", hint="sign it again")
     # 3. A key that the trust file gives to a person, in a role that may, signed it, and says who it is.
     person = _person(trust, envelope, statement, kind, at)
-    # 4. It rests on an approval of this registry about this very snapshot and name.
-    _rests(catalog, statement, snapshot, name)
+    # 4. It rests on an approval of this registry about this very snapshot and name (a lift: on what it lifts, see 6).
+    if kind != "lifted":
+        _rests(catalog, statement, snapshot, name)
     # 5. The person may, and did not ask for the model.
     action = _action(kind, statement)
     urgent = kind == "decided" and action == "approve" and str(statement.predicate["reason"]).startswith(URGENT)
     _allowed(catalog, (name, snapshot.id), (action, person), actor, urgent=urgent, break_glass=break_glass)
     # 6. Kept and acted upon.
+    if kind == "lifted":
+        kept, reason = StoredStatement(kind, "lift", envelope), str(statement.predicate["reason"])
+        lift(catalog.index, snapshot.id, kept, reason=reason, trust=trust, now=now)
+        return Accepted(kind, action, name, snapshot.id, person, envelope.digest, urgent, None)
     kept = StoredStatement(kind, "reviewer", envelope)
     queued = _act(catalog, kept, statement, snapshot, (name, person, now), urgent=urgent)
     return Accepted(kind, action, name, snapshot.id, person, envelope.digest, urgent, queued)
@@ -211,7 +217,7 @@ def _about(catalog: Catalog, statement: Statement) -> tuple[str, Snapshot]:
 
 
 def _person(trust: Trust, envelope: Envelope, statement: Statement, kind: str, at: datetime) -> str:
-    signers = [key for key in trust.signers(envelope, SIGNERS[kind] & {"reviewer"}, at) if key.person]
+    signers = [key for key in trust.signers(envelope, SIGNERS[kind] & {"reviewer", "lift"}, at) if key.person]
     if not signers:
         raise TrustError("the trust file does not say whose key signed this", hint='its entry needs person = "NAME"')
     said = statement.predicate.get("person", signers[0].person)
@@ -233,7 +239,7 @@ def _rests(catalog: Catalog, statement: Statement, snapshot: Snapshot, name: str
 def _action(kind: str, statement: Statement) -> str:
     if kind == "decided":
         return "approve" if statement.predicate.get("decision") == "approve" else "reject"
-    return {"waived": "waive", "ref": "move-ref", "revoked": "quarantine"}[kind]
+    return {"waived": "waive", "ref": "move-ref", "revoked": "quarantine", "lifted": "lift"}[kind]
 
 
 def _allowed(

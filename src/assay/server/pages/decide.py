@@ -16,8 +16,10 @@ from assay.core.errors import UsageError
 from assay.core.name import check_name
 from assay.core.statement import PAYLOAD_TYPE
 from assay.gate.stored import statements_about
-from assay.provenance.events import decided, waived
+from assay.provenance.events import decided, lifted, waived
+from assay.provenance.statements import ref as ref_statement
 from assay.provenance.statements import revoked, verdict_of
+from assay.registry import lifts
 from assay.registry.decisions import approval_of
 from assay.server.access import actor_of
 from assay.server.answers import error
@@ -32,20 +34,24 @@ if TYPE_CHECKING:
     from assay.core.statement import Statement
     from assay.server.pages.model import Case
 
-ACTIONS = ("approve", "reject", "waive", "quarantine")
+ACTIONS = ("approve", "reject", "waive", "quarantine", "move", "lift")
 _REASON = 2000  # characters
 
 
 def decide_page(request: Request) -> Response:
     """`/{name}/-/decide`: the form, and the commands that do the same."""
     case = _case(request)
+    actions = [one for one in ACTIONS if (one != "move" or case.served) and (one != "lift" or case.state == "revoked")]
     rules = sorted({f"{found.rule}@{found.where.file}".rstrip("@") for one in case.evidence for found in one.findings})
     at = f"@{case.revision}" if case.revision else ""
-    return page(request, "decide.html", case=case, actions=ACTIONS, rules=rules, at=at, base=base_of(request))
+    refs = registry_of(request).catalog.refs(case.name)
+    return page(
+        request, "decide.html", case=case, actions=actions, rules=rules, refs=refs, at=at, base=base_of(request)
+    )
 
 
 def proposal(request: Request) -> Response:
-    """`/{name}/-/proposal?action=&reason=&person=[&finding=&until=]`: the statement to sign, and nothing happens."""
+    """`/{name}/-/proposal?action=&reason=&person=[&finding=&until=][&ref=]`: the statement to sign; changes nothing."""
     case = _case(request)
     approval = approval_of(registry_of(request).catalog, case.name, case.snapshot.id)
     now = registry_of(request).clock().replace(microsecond=0)
@@ -66,10 +72,26 @@ def proposal(request: Request) -> Response:
         statement = waived(case.snapshot, finding=finding, person=person, until=_day(request), **said)
     elif action == "quarantine":
         statement = revoked(case.snapshot, **said)
+    elif action == "move":
+        statement = _moved(request, case, said)
+    elif action == "lift":
+        standing = lifts.standing(registry_of(request).catalog.index, case.snapshot.id)
+        if not standing:
+            raise UsageError(f"no revocation of {case.name} stands")
+        statement = lifted(case.snapshot, name=case.name, reason=reason, revocation=standing[0].envelope, at=now)
     else:
         raise UsageError(f"action is one of {', '.join(ACTIONS)}")
     body = {"payloadType": PAYLOAD_TYPE, "payload": base64.b64encode(statement.payload()).decode()}
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+def _moved(request: Request, case: Case, said: dict[str, Any]) -> Statement:
+    """`main` or an alias points to the revision of the page from now on."""
+    if not case.revision:
+        raise UsageError(f"{case.name} has no revision with these files: nothing can point to it")
+    ref = wanted(request, "ref", 96)
+    now = {one.ref: one.revision for one in registry_of(request).catalog.refs(case.name)}
+    return ref_statement(case.snapshot, ref=ref, revision=case.revision, previous_revision=now.get(ref, ""), **said)
 
 
 def document(request: Request) -> Response:

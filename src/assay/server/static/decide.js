@@ -6,9 +6,11 @@ const outcome = document.getElementById("outcome");
 form.hidden = false;
 
 function chooseAction() {
-  const waive = form.elements.action.value === "waive";
-  document.getElementById("waiver").hidden = !waive;
-  form.elements.until.required = waive;
+  const action = form.elements.action.value;
+  document.getElementById("waiver").hidden = action !== "waive";
+  document.getElementById("move").hidden = action !== "move";
+  form.elements.until.required = action === "waive";
+  form.elements.ref.required = action === "move";
 }
 
 function toBase64(bytes) {
@@ -45,14 +47,6 @@ function toDer(raw) {
   return Uint8Array.from([0x30, inside.length, ...inside]);
 }
 
-async function privateKey(file) {
-  const text = await file.text();
-  const found = /-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----/.exec(text);
-  if (!found) throw new Error("this file holds no PKCS#8 private key without a passphrase");
-  const bytes = fromBase64(found[1].replace(/\s/g, ""));
-  return crypto.subtle.importKey("pkcs8", bytes, { name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
-}
-
 async function answer(response) {
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(body.error || body.detail || `the server answers ${response.status}`);
@@ -67,9 +61,9 @@ async function send() {
   if (form.dataset.csrf) headers["X-CSRF-Token"] = form.dataset.csrf;
   const asked = new URLSearchParams({
     action: fields.action.value, reason: fields.reason.value, person: fields.person.value,
-    finding: fields.finding.value, until: fields.until.value, snapshot: form.dataset.snapshot,
+    finding: fields.finding.value, until: fields.until.value, ref: fields.ref.value, snapshot: form.dataset.snapshot,
   });
-  const key = await privateKey(fields.key.files[0]);
+  const key = await privateKey(fields.key.files[0], fields.passphrase.value);
   const statement = await answer(await fetch(`/${name}/-/proposal?${asked}`, { headers }));
   const message = encoding(statement.payloadType, fromBase64(statement.payload));
   const raw = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, message);
@@ -91,6 +85,7 @@ form.addEventListener("submit", async (event) => {
     outcome.textContent = `Kept: ${taken.action}, signed by ${taken.person}. ${next}`;
     outcome.className = "note";
     form.elements.key.value = "";
+    form.elements.passphrase.value = "";
   } catch (problem) {
     outcome.textContent = `Not kept: ${problem.message}`;
     outcome.className = "banner";
