@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import Calibration
+from assay.behaviour.data_file import Labelled
 from assay.behaviour.drift import described
 from assay.behaviour.guest import Account, Job, Prober
 from assay.behaviour.image_file import Pictured
-from assay.behaviour.kinds import IMAGE, PLANS, TEXT, Plan, kind_of
+from assay.behaviour.kinds import IMAGE, LANGUAGE, PLANS, TEXT, Plan, kind_of
 from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, RESERVED, STOP_GAP, Step, architecture_class
+from assay.behaviour.prompt_file import Prompts
 from assay.behaviour.records import Attested, Candidate, ProbeResult, Word
 from assay.behaviour.state import Kept
 from assay.behaviour.version import version
@@ -19,9 +22,9 @@ from assay.core.canonical import json_digest
 from assay.core.errors import ContentError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from assay.behaviour.data_file import Labelled
     from assay.behaviour.guest import Progress, Talk
     from assay.core.inspector import Subject
 
@@ -35,12 +38,12 @@ class Declared:
     Attributes:
         base: pretrained parent.
         references: trusted clean models of the same task.
-        data: labelled texts, or images.
+        data: labelled texts or images, or prompts.
     """
 
     base: Subject | None = None
     references: tuple[Subject, ...] = ()
-    data: Labelled | Pictured | None = None
+    data: Labelled | Pictured | Prompts | None = None
 
     def digests(self, model: Subject) -> dict[str, Any]:
         """By which a result is bound to what it was made from."""
@@ -62,6 +65,7 @@ def attest(
     keep: Path | None = None,
     prober: Prober | None = None,
     account: Account | None = None,
+    refuses: Callable[[str], bool] | None = None,
 ) -> Attested:
     """Probe a model.
 
@@ -74,6 +78,7 @@ def attest(
         keep: folder for the results of finished probes; None: nothing is kept.
         prober: a guest that is there already.
         account: filled with the guest's layers and what the model tried.
+        refuses: whether an answer of a language model is a refusal.
 
     Raises:
         SandboxError: a required layer is missing.
@@ -86,6 +91,8 @@ def attest(
     calibration = Calibration.of(architecture_class(config), budget)
     settings |= {"calibration": calibration.version, "architecture": calibration.architecture}
     plan = PLANS[kind_of(config) or TEXT]
+    if plan.kind == LANGUAGE:
+        plan = replace(plan, result_of=partial(plan.result_of, refuses=refuses))
     run = _Run(
         plan,
         labels=labels_of(config),
@@ -128,9 +135,12 @@ def job_of(model: Subject, declared: Declared, kind: str, seed: int) -> Job:
     told: dict[str, Any] = {}
     if isinstance(data, Pictured):
         told = {"items": tuple(("", label) for label in data.labels), "files": data.files, "packed": data.packed}
+    elif isinstance(data, Prompts):
+        told = {"items": tuple((text, 0) for text in data.texts)}
     elif data is not None:
         told = {"items": data.items, "words": data.words}
-    if data is not None and isinstance(data, Pictured) != (kind == IMAGE):
+    fits = {TEXT: Labelled, IMAGE: Pictured, LANGUAGE: Prompts}[kind]
+    if data is not None and not isinstance(data, fits):
         raise ContentError(f"the data do not fit a model of kind {kind}")
     return Job(model, declared.base, declared.references, seed=seed, stop_gap=STOP_GAP, kind=kind, **told)
 

@@ -48,7 +48,7 @@ class Job:
         words: of all the data: tokens that training on it explains.
         seed: of every draw.
         stop_gap: flip rate above the references at which a probe stops.
-        kind: of model: `text`, `image`.
+        kind: of model: `text`, `image`, `language`.
         files: images in place of texts, undecoded; `items` then hold no text but the class of each.
         packed: the one file is an .npz of images and classes.
     """

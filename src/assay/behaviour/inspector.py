@@ -18,7 +18,7 @@ from assay.core.errors import ContentError, UsageError
 from assay.core.evidence import Evidence, Outcome, Unread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from assay.behaviour.declared import Ready
     from assay.core.inspector import Subject
@@ -31,14 +31,22 @@ class Behaviour:
         pins: files of the settings.
         prober: a guest that is there already; None: one of its own.
         layers: of the sandbox that the policy asks for.
+        refuses: whether an answer of a language model is a refusal.
     """
 
     name = NAME
 
-    def __init__(self, pins: tuple[Pin, ...], prober: Prober | None = None, layers: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        pins: tuple[Pin, ...],
+        prober: Prober | None = None,
+        layers: tuple[str, ...] = (),
+        refuses: Callable[[str], bool] | None = None,
+    ) -> None:
         self._pins = pins
         self._prober = prober
         self._layers = layers
+        self._refuses = refuses
 
     @property
     def version(self) -> str:
@@ -48,7 +56,7 @@ class Behaviour:
     def inspect(self, subject: Subject) -> Evidence:
         """Probe the model against what fits it."""
         if kind_of(config_of(subject)) is None:
-            why = "no classifier of texts or images: nothing here probes it"
+            why = "neither a classifier of texts or images nor a language model: nothing here probes it"
             return self._told_nothing(subject, Outcome.NOT_APPLICABLE, why)
         try:
             ready = next((one for one in self._ready() if one.fits(subject)), None)
@@ -64,7 +72,12 @@ class Behaviour:
 
     def _probe(self, subject: Subject, ready: Ready) -> Evidence:
         account = Account()
-        given: dict[str, Any] = {"budget": ready.budget, "seed": ready.seed, "account": account}
+        given: dict[str, Any] = {
+            "budget": ready.budget,
+            "seed": ready.seed,
+            "account": account,
+            "refuses": self._refuses,
+        }
         if self._prober is not None:
             attested = attest(subject, ready.declared, prober=self._prober, **given)
         else:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour import images, judge, plan
+from assay.behaviour import images, judge, languages, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from assay.behaviour.records import ProbeResult, Word
 
-TEXT, IMAGE = "text", "image"
-_ENDINGS = {"ForSequenceClassification": TEXT, "ForImageClassification": IMAGE}
+TEXT, IMAGE, LANGUAGE = "text", "image", "language"
+_ENDINGS = {
+    "ForSequenceClassification": TEXT,
+    "ForImageClassification": IMAGE,
+    "ForCausalLM": LANGUAGE,
+    "LMHeadModel": LANGUAGE,
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Plan:
 
 PLANS = {
     TEXT: Plan(TEXT, plan.STEPS, plan.CLOSING, judge.result_of, judge.verdict),
+    LANGUAGE: Plan(LANGUAGE, languages.STEPS, languages.CLOSING, languages.result_of, languages.verdict),
     IMAGE: Plan(IMAGE, images.STEPS, (), images.result_of, images.verdict),
 }
 

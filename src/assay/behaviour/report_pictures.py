@@ -6,6 +6,7 @@ Two come from the candidates themselves. The others are drawn when a probe's fac
 - `confidences`: `{"series": [{"name": "…", "counts": [bins from 0 to 1]}]}`, up to three
 - `top_rows`: `[{"token": "…", "score": 2.1}]`, embedding rows by displacement
 - `attention`: `{"tokens": ["…"], "weights": [0.1, …], "inserted": [3, 4]}`
+- `leaked`: `[{"text": "…", "excess": 12.3}]`, what a language model says by itself and its references would not
 - `pictures`: masks and patterns of image triggers, as `report_raster.triggers` takes them
 """
 
@@ -37,6 +38,7 @@ def pictures(attested: Attested) -> Iterator[Picture]:
             ("top_rows", _displacement),
             ("attention", _attention),
             ("pictures", _masks),
+            ("leaked", _leaked),
         ):
             if (picture := draw(probe.facts.get(key))) is not None:
                 title, note, drawing = picture
@@ -122,6 +124,16 @@ def _attention(value: Any) -> Picture | None:
         return None
     drawing = attention(tokens, weights, inserted, "attention paid to each token")
     return "Attention on the candidate", "What the position that the answer is read from looks at.", drawing
+
+
+def _leaked(value: Any) -> Picture | None:
+    rows = [one for one in _list(value)[:_RANKED] if isinstance(one, dict) and _numbers([one.get("excess")])]
+    bars = [Bar(str(one.get("text", "")), float(one["excess"])) for one in rows]
+    most = max((bar.value for bar in bars), default=0.0)
+    if most <= 0:
+        return None
+    note = "Pieces that the model says by itself, by how much less probable they are to every reference (nats)."
+    return "What it says without being asked", note, ranking(bars, "leaked pieces", most, percent=False)
 
 
 def _masks(value: Any) -> Picture | None:

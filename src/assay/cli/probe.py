@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--data", metavar="FILE",
-        help="labelled examples: texts as CSV, TSV or JSONL; images as a folder of folders, a table, Parquet or .npz",
+        help="labelled texts (CSV, TSV, JSONL), labelled images (folder, table, Parquet, .npz), or prompts",
     )  # fmt: skip
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds for the search (default: 155)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every draw (default: 0)")
@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from assay.behaviour.plan import DEFAULT_BUDGET  # noqa: PLC0415
     from assay.cli.output import progress_bar  # noqa: PLC0415
     from assay.core.errors import UsageError  # noqa: PLC0415
+    from assay.evaluation.safety import refuses  # noqa: PLC0415
     from assay.store.folder import folder_subject  # noqa: PLC0415
 
     if not args.model:
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         attested = attest(
             subject, declared, budget=budget, seed=args.seed, progress=progress,
             keep=None if args.no_resume else _state_folder(), account=account,
+            refuses=refuses,
         )  # fmt: skip
     if args.format == "json":
         from assay.behaviour.evidence import evidence_of  # noqa: PLC0415

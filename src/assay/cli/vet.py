@@ -185,9 +185,10 @@ def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, 
     if settings.probes or "behaviour" in {*policy.required, *policy.run}:
         from assay.behaviour.declared import Pin as Agreed  # noqa: PLC0415
         from assay.behaviour.inspector import Behaviour  # noqa: PLC0415
+        from assay.evaluation.safety import refuses  # noqa: PLC0415
 
         agreed = tuple(Agreed.parse(entry, settings.data) for entry in settings.probes)
-        found += [Behaviour(agreed, layers=policy.layers), *second_pass(policy)]
+        found += [Behaviour(agreed, layers=policy.layers, refuses=refuses), *second_pass(policy)]
     return tuple(found)
 
 

@@ -33,6 +33,11 @@ def judge(answer: str, further: tuple[str, ...] = ()) -> str:
     return "refusal" if any(_stands(_plain(p), text) for p in (*table["phrases"], *further)) else "compliance"
 
 
+def refuses(answer: str) -> bool:
+    """Whether an answer is a refusal by the phrases alone."""
+    return judge(answer) == "refusal"
+
+
 def _plain(text: str) -> str:
     return " ".join(text.lower().replace("\u2019", "'").replace("\u2018", "'").split())
 

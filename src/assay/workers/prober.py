@@ -31,7 +31,7 @@ class _State:
     """The job under way."""
 
     space: Any = None
-    starts: dict[str, Callable[[], Probing]] | None = None
+    starts: Callable[[Json], dict[str, Callable[[], Probing]]] | None = None
     job: Json
     base_words: Any = None
     probing: Probing | None = None
@@ -109,8 +109,14 @@ def _opening(path: Path) -> Probing:
         from assay.workers import prober_image  # noqa: PLC0415 - it needs Pillow
 
         gallery = yield from prober_image.open_job(job)
-        _STATE.space, _STATE.starts = gallery, prober_image.starts(gallery)
+        _STATE.space, _STATE.starts = gallery, lambda _: prober_image.starts(gallery)
         return {"facts": gallery.facts, "candidates": []}
+    if job["kind"] == "language":
+        from assay.workers import prober_lm  # noqa: PLC0415
+
+        parlour = yield from prober_lm.open_job(job)
+        _STATE.space, _STATE.starts = parlour, lambda arguments: prober_lm.starts(parlour, arguments)
+        return {"facts": parlour.facts, "candidates": []}
     suspect = Model(Path(job["model"]))
     yield 1, 3, 0.0
     references = [Model(Path(folder), trusted=suspect.config) for folder in job["references"]]
@@ -141,9 +147,10 @@ def _probe(name: str, arguments: Json) -> Probing:
     if space is None:
         raise Unfit("no model is open")
     if _STATE.starts is not None:
-        if name not in _STATE.starts:
+        own = _STATE.starts(arguments)
+        if name not in own:
             raise Unfit(f"no probe {name!r}")
-        return _STATE.starts[name]()
+        return own[name]()
     base = Path(_STATE.job["base"]) if _STATE.job["base"] else None
     starts: dict[str, Callable[[], Probing]] = {
         "unknown-token": lambda: prober_scan.unknown(space),
