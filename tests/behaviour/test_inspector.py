@@ -52,7 +52,7 @@ def test_a_changed_file_is_inconclusive(tmp_path: Path) -> None:
 
 
 def test_what_classifies_no_texts_is_not_applicable(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}', "utf-8")
+    (tmp_path / "config.json").write_text('{"architectures": ["BertForTokenClassification"]}', "utf-8")
     assert Behaviour(()).inspect(folder_subject(tmp_path)).outcome is Outcome.NOT_APPLICABLE
 
 
