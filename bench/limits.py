@@ -108,6 +108,72 @@ def bench_scan(work: Path, size: int) -> list[Row]:
     return rows
 
 
+class _Sparse:
+    """A file in which blocks of zeros are holes: nothing of them is written, and all of them is read."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self.tell, self.seek, self.flush = self._file.tell, self._file.seek, self._file.flush
+
+    def write(self, data: bytes) -> int:
+        """Skip what is one of our blocks."""
+        if data is _ZEROS:
+            self._file.seek(len(data), os.SEEK_CUR)
+            return len(data)
+        return self._file.write(data)
+
+    def close(self) -> None:
+        """Give the file its length."""
+        self._file.truncate(self._file.tell())
+        self._file.close()
+
+
+_ZEROS = bytes(64 * MIB)
+
+
+def write_large_safetensors(path: Path, size: int) -> None:
+    """One I8 tensor of zeros, `size` bytes in whole blocks; no room is taken on the disk."""
+    count = size // len(_ZEROS) * len(_ZEROS)
+    text = json.dumps(
+        {"__metadata__": {"format": "pt"}, "w": {"dtype": "I8", "shape": [count], "data_offsets": [0, count]}}
+    ).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as out:
+        out.write(struct.pack("<Q", len(text)) + text)
+        out.truncate(8 + len(text) + count)
+
+
+def write_large_zip(path: Path, size: int) -> None:
+    """A zip with one stored member of zeros, in the 64-bit form."""
+    out = _Sparse(path)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[arg-type]  # all it needs
+        archive.writestr("README.md", "# Weights\n")
+        with archive.open("weights.raw", "w", force_zip64=True) as member:
+            for _ in range(size // len(_ZEROS)):
+                member.write(_ZEROS)
+    out.close()
+
+
+def bench_large(work: Path, size: int) -> list[Row]:
+    """`assay scan` of files of 10 GB against one hash of each. Once: what is measured is seconds long."""
+    rows = []
+    for name, write in (("safetensors", write_large_safetensors), ("zip", write_large_zip)):
+        path = work / f"large.{name}"
+        write(path, size)
+        found = (0, 2) if name == "zip" else (0,)  # the raw member has no format
+        rows.append(
+            at_most(
+                f"scan a {size / 1e9:.0f} GB {name} (s)",
+                timed(lambda path=path, found=found: command(*ASSAY, "scan", "--quiet", str(path), ok=found), repeat=1),
+                "hashlib SHA-256, same file, 1 thread",
+                timed(lambda path=path: hash_file(path), repeat=1),
+                1.3,
+            )
+        )
+        path.unlink()
+    return rows
+
+
 def bench_start(repeat: int = 15) -> list[Row]:
     """`assay --help` against `python -c pass`."""
     script = Path(sys.executable).parent / "assay"

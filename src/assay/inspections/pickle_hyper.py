@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from assay.inspections.parts import Collector
 
 _KEY = "_instantiator"
+_PLAIN = _KEY.encode()
 # each character as itself, or as protocol 0 may write it
 _WORD = re.compile(b"".join(b"(?:%c|\\\\u00%02x)" % (ord(letter), ord(letter)) for letter in _KEY))
 # what follows the key: maybe a memo opcode, then text of any protocol, with a length before it or a line end behind
@@ -35,8 +36,9 @@ def instantiators(stream: BinaryIO, size: int) -> Iterator[tuple[int, str]]:
     while position < min(size, _MOST_BYTES):
         stream.seek(position)
         chunk = stream.read(_CHUNK + _NEAR)
-        for match in _WORD.finditer(chunk, 0, min(len(chunk), _CHUNK + len(_KEY) * 6)):
-            yield position + match.start(), _value(chunk, match.end())
+        if _PLAIN in chunk or b"\\u00" in chunk:
+            for match in _WORD.finditer(chunk, 0, min(len(chunk), _CHUNK + len(_KEY) * 6)):
+                yield position + match.start(), _value(chunk, match.end())
         position += _CHUNK
 
 
