@@ -55,6 +55,9 @@ def _bundles() -> list[Sample]:
         _by_program("bundle/hydra.nemo", "NeMo archive whose configuration names a callable (_target_)", lambda k: tarred(
             {"./model_config.yaml": f"model:\n  _target_: os.system\n  command: {k.shell}\n".encode(), "./model_weights.ckpt": torch_zip(BENIGN)}),
             SPECIFICATION, reference="CVE-2025-23304"),
+        _by_program("carrier/shelve.dat", "the second value of a shelf (dbm.dumb pads them to 512 bytes)",
+                    lambda k: pickled({"a": 1}, 2).ljust(512, b"\0") + hostile(k), "runs when the value is fetched with shelve",
+                    extra={"shelve.dir": lambda _: b"'a', (0, 20)\n'b', (512, 60)\n"}),
         _by_program("bundle/mlflow.zip", "an MLflow model folder, zipped", lambda k: zipped(
             [Entry("MLmodel", b"flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n    model_path: model.pkl\n"),
              Entry("model.pkl", hostile(k, 4))]), SPECIFICATION),

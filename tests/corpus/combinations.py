@@ -12,6 +12,8 @@ import gzip
 import io
 import json
 import lzma
+import sqlite3
+import struct
 import zlib
 from typing import TYPE_CHECKING
 
@@ -131,6 +133,15 @@ def _hdf5(data: bytes) -> bytes:
     return out.getvalue()
 
 
+def _sqlite(data: bytes) -> bytes:
+    """A cache as `diskcache` or Python 3.13's `shelve` keeps it."""
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE Dict (key BLOB, value BLOB)")
+    database.execute("INSERT INTO Dict VALUES (?, ?)", (b"a", data))
+    database.commit()
+    return bytes(database.serialize())
+
+
 def _nested(data: bytes) -> bytes:
     return gzip.compress(tarred({"a/inner.zip": zipped([Entry("b/model.bin", data, deflate=True)])}), mtime=0)
 
@@ -182,6 +193,10 @@ CONTAINERS: dict[str, Callable[[bytes], bytes]] = {
         [Entry("data", json.dumps({"policy": {":serialized:": base64.b64encode(data).decode()}}).encode())]
     ),
     "mlflow.zip": lambda data: zipped([Entry("MLmodel", b"flavors: {}\n"), Entry("python_model.pkl", data)]),
+    "shelve.dat": lambda data: pickled({"a": 1}, 2).ljust(512, b"\0") + data,
+    "cache.db": _sqlite,
+    "records.tfrecord": lambda data: struct.pack("<QL", len(data), 0) + data + bytes(4),
+    "base64.yaml": lambda data: b"state: " + base64.b64encode(data) + b"\n",
     "attribute.h5": _hdf5,
     "nested.tar.gz": _nested,
 }  # fmt: skip

@@ -94,6 +94,13 @@ def pickle_plausible(head: bytes, size: int, *, claimed: bool = False, strict: b
     )
 
 
+def end_of_pickle(data: bytes) -> tuple[int, int]:
+    """(length of the pickle that begins here when it imports and calls something, else 0; opcodes that were read)."""
+    walk = _Walk(data, len(data))
+    _walk(walk, _ENOUGH_OPS_STRICT)
+    return (walk.stops[0] + 1 if walk.stops and walk.imports and walk.calls else 0), walk.ops
+
+
 def _stops_well(walk: _Walk, size: int) -> bool:
     """A data-only pickle: it ends the stream, or is long enough not to be the start of some text."""
     if not walk.stops:

@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, BinaryIO
 
 from assay.core.finding import Confidence, Severity
+from assay.formats.containers.carved import carve
 from assay.formats.containers.members import slice_of
 from assay.inspections import pickle_names
 from assay.inspections.pickle_difference import compare
@@ -95,7 +96,7 @@ class _Stream:
                     judge.records(self._part.sizes, f"{folder}/{name.removesuffix('.pkl')}/".lstrip("/"))
         finally:  # what was found before a fault of ours stands
             self._report(judge)
-        self._trailing(readings.leftover, size, judge)
+        self._trailing(stream, readings.leftover, size, judge)
         if judge.globals:
             names = sorted(judge.globals)
             self._out.fact_here("globals", names[:_LISTED_GLOBALS])
@@ -137,7 +138,7 @@ class _Stream:
         elif self._alone:
             self._out.incomplete(f"no complete pickle: {reason} (at byte {ours.end})")
 
-    def _trailing(self, leftover: int, size: int, judge: Judge) -> None:
+    def _trailing(self, stream: BinaryIO, leftover: int, size: int, judge: Judge) -> None:
         rest = size - leftover
         if rest <= 0 or rest == judge.storage_bytes():
             return
@@ -145,6 +146,11 @@ class _Stream:
             "pickle-trailing-bytes", Severity.LOW, Confidence.HIGH,
             f"{rest} bytes follow the last pickle", offset=leftover, bytes=rest,
         )  # fmt: skip
+        for start, end in carve(stream, leftover, size) if self._depth < _NESTED else ():  # `shelve` pads its values
+            inner = (*self._inner, f"pickle at byte {start}")
+            out = self._out.at(self._part.path, inner)
+            found = _Stream(self._tracer, self._part, out, inner, self._depth + 1)
+            found.inspect(slice_of(stream, start, end - start), end - start)
 
     def _nested(self, stream: BinaryIO, size: int, content: Nested, loader: str) -> None:
         """Bytes that a callable of this pickle loads as a file of its own."""

@@ -31,7 +31,10 @@ _READERS = {
     "7z": ("sevenzip", "read_7z"),
     "npy": ("npy_array", "read_npy"),
     "json": ("embedded", "read_embedded"),
+    "yaml": ("embedded", "read_embedded"),
     "hdf5": ("hdf5_values", "read_hdf5_values"),
+    "sqlite": ("carved", "read_carved"),
+    "": ("carved", "read_carved"),  # of no known format
 }
 CONTAINERS = STREAMS | set(_READERS)
 _TORCH = frozenset(("torch-zip", "torchscript", "torch-export"))
@@ -105,7 +108,7 @@ class Walker:
         self, place: _Place, stream: BinaryIO, size: int, formats: tuple[str, ...]
     ) -> tuple[Container, ...]:
         found: list[Container] = []
-        for reading in formats:
+        for reading in formats or ("",):
             if reading not in CONTAINERS:
                 continue
             if len(place.inner) >= self._limits.depth:
@@ -113,7 +116,9 @@ class Walker:
                 self._unreachable(place.path, place.inner, reason, "depth")
                 break
             try:
-                found.append(open_container(reading, stream, size, self._limits, place.name))
+                container = open_container(reading, stream, size, self._limits, place.name)
+                if reading or container.members:
+                    found.append(container)
             except LimitExceeded as error:
                 self._unreachable(place.path, place.inner, str(error), error.limit)
             except ContentError as error:

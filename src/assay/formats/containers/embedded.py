@@ -1,4 +1,4 @@
-"""Pickles written as base64 inside JSON: Stable-Baselines3 archives, some trackers and notebooks.
+"""Pickles written as base64 inside JSON and YAML: Stable-Baselines3 archives, some trackers and notebooks.
 
 Stable-Baselines3 stores `":serialized:": "<base64 of cloudpickle>"` in a member named `data` and unpickles it on load.
 """
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from assay.core.limits import Limits
 
 # `gAI`…`gAX` is base64 for PROTO 2 to 5 followed by an opcode; under SB3's key any base64 is unpickled.
-_PICKLED = re.compile(rb'"(gA[I-X][A-Za-z0-9+/\\nr]{8,}={0,2})(?:\\n)?"|":serialized:"\s*:\s*"([^"]+)"')
+_PICKLED = re.compile(
+    rb'"(gA[I-X][A-Za-z0-9+/\\nr]{8,}={0,2})(?:\\n)?"|":serialized:"\s*:\s*"([^"]+)"'
+    rb"|(?<=[\s'])(gA[I-X][A-Za-z0-9+/]{24,}={0,2})(?=[\s']|$)"  # YAML needs no quotes
+)
 
 
 @dataclass
 class EmbeddedPickles:
-    """Base64 strings of a JSON text that hold pickles."""
+    """Base64 strings of a text that hold pickles."""
 
     members: tuple[Member, ...]
     stream: BinaryIO
@@ -47,16 +50,16 @@ class EmbeddedPickles:
 
 
 def read_embedded(stream: BinaryIO, size: int, limits: Limits) -> EmbeddedPickles:
-    """Find base64 pickles in a JSON text; texts above `limits.text_bytes` are left to others to call unread."""
+    """Find base64 pickles in a text; texts above `limits.text_bytes` are left to others to call unread."""
     if size > limits.text_bytes:
         return EmbeddedPickles((), stream)
     stream.seek(0)
     text = stream.read(size)
-    if b'"gA' not in text and b":serialized:" not in text:
+    if b"gA" not in text and b":serialized:" not in text:
         return EmbeddedPickles((), stream)
     members: list[Member] = []
     for match in _PICKLED.finditer(text):
-        start, end = match.span(1 if match.group(1) else 2)
+        start, end = match.span(match.lastindex or 0)
         name = f"(base64 at byte {start}).pkl"
         members.append(Member(name, "file", start, end - start, (end - start) * 3 // 4, "base64"))
         if len(members) > limits.members:
