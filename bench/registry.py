@@ -91,9 +91,8 @@ def bare_queries(index: Index, asked: Asked) -> dict[str, Callable[[], int]]:
     forms = {"walk": ("listing l", like, (f"%{asked.search}%",))}
     if postgres:
         connection.autocommit = True
-        forms = {
-            "grams": ("listing l", f"l.grams @> {mark} AND {like}", (listing.grams(asked.search), f"%{asked.search}%"))
-        }
+        given = (listing.grams(asked.search), f"%{asked.search}%")
+        forms["grams"] = ("listing l", f"l.grams @> {mark} AND {like}", given)
     else:
         source = "listing_text t JOIN listing l ON l.seq = t.rowid"
         forms["match"] = (source, f"listing_text MATCH {mark}", (f'"{asked.search}"',))

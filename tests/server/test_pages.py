@@ -6,7 +6,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from assay.core.weights import TensorRow
 from assay.registry.tokens import Tokens
+from assay.registry.weights import Weights
 from assay.server.app import create_app
 from assay.server.state import ServerSettings
 from tests.simulators.serving import serving
@@ -153,6 +155,39 @@ def test_the_difference_of_two_revisions(pages, seeded):
     assert re.search(r"README\.md</th><td>added", page)
     back = text(pages, f"/{GOOD}/-/diff?from={seeded.second}&to={seeded.first}")
     assert re.search(r"README\.md</th><td>removed", back)
+
+
+def test_the_difference_of_the_tensors(tmp_path):
+    made = Seeded(tmp_path / "data")
+    name, weights = "acme/tensors", Weights(made.index)
+    listed = (
+        {"a": "F32 2x2 1", "b": "F32 2x2 1", "c": "F32 2x2 1", "d": "F32 2x2 1", "same": "F32 2x2 1"},
+        {"a": "F32 2x2 2", "b": "F16 2x2 2", "c": "F32 2x3 2", "<i>": "F32 2x2 1", "same": "F32 2x2 1"},
+    )
+    for number, tensors in enumerate(listed):
+        revision = made.admit(name, {"config.json": b"%d" % number})
+        rows = []
+        for tensor, said in tensors.items():
+            dtype, shape, digest = said.split()
+            sizes = tuple(int(size) for size in shape.split("x"))
+            rows.append(TensorRow("model.safetensors", tensor, dtype, sizes, 4, digest * 64, ""))
+        resolved = made.catalog.resolve(name, revision, now=made.now)
+        if number == 0:
+            weights.put(resolved.snapshot.id, rows)
+            continue
+        with (
+            serving(create_app(made.catalog, made.blobs)) as url,
+            httpx.Client(base_url=url, trust_env=False) as client,
+        ):
+            assert "were never listed" in text(client, f"/{name}/-/diff")
+            weights.put(resolved.snapshot.id, rows)
+            page = text(client, f"/{name}/-/diff")
+    assert "1 added, 1 removed, 1 other shape, 1 other type, 1 other values, 1 same." in page
+    for shown in (">a</th><td>other values", ">b</th><td>other type", ">c</th><td>other shape", ">d</th><td>removed"):
+        assert shown in page
+    assert "&lt;i&gt;</th><td>added" in page
+    assert ">same</th>" not in page
+    made.index.close()
 
 
 def test_a_large_file_is_not_compared(tmp_path):

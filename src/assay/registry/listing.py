@@ -256,10 +256,10 @@ def _how(tx: Connection, key: str) -> tuple[str, dict[str, Any]]:
     like = {"like": f"%{key.replace('/', '//').replace('%', '/%').replace('_', '/_')}%"}
     if len(key) < _GRAM:
         return "walk", like
-    if tx.dialect.name == "postgresql":
-        return "grams", {**like, "grams": grams(key)}
     if common(tx, key):
         return "walk", like
+    if tx.dialect.name == "postgresql":
+        return "grams", {**like, "grams": grams(key)}
     return "phrase", {"phrase": '"' + key.replace('"', '""') + '"'}
 
 

@@ -98,6 +98,23 @@ class Weights:
             models = [row.model for row in tx.execute(query) if row.snapshot_id != besides.hex]
             return tuple(self._like(tx, model, rows) for model in models)
 
+    def recorded(self, snapshot_id: Digest) -> dict[str, tuple[str, ...]]:
+        """What every tensor is, by name: type, shape as rows by columns, SHA-256 of its bytes; empty: never listed.
+
+        A name that several files hold has several values.
+        """
+        query = (
+            select(tensors.c.name, tensors.c.dtype, tensors.c.shape, tensors.c.digest)
+            .join(weights, weights.c.model == tensors.c.model)
+            .where(weights.c.snapshot_id == snapshot_id.hex)
+            .order_by(tensors.c.seq)
+        )
+        found: dict[str, set[str]] = defaultdict(set)
+        with self._index.reading() as tx:
+            for row in tx.execute(query):
+                found[row.name].add(f"{row.dtype} {row.shape} {row.digest}")
+        return {name: tuple(sorted(values)) for name, values in found.items()}
+
     def _like(self, tx: Connection, model: int, rows: Sequence[TensorRow]) -> Relative:
         head = tx.execute(select(weights).where(weights.c.model == model)).one()
         columns = (tensors.c.shape, tensors.c.digest, tensors.c.sketch, tensors.c.elements)

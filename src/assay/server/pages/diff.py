@@ -1,4 +1,4 @@
-"""What changed from one revision to another: files, findings, verdict, and the lines of small configurations."""
+"""What changed from one revision to another: files, tensors, findings, verdict, lines of small configurations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from assay.core.errors import UsageError
 from assay.core.name import check_name
 from assay.registry.people import may
+from assay.registry.weights import Weights
 from assay.server.access import actor_of, model_thing
 from assay.server.pages.model import case_of
 from assay.server.pages.render import page, wanted
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from assay.store.blobs import Blobs
 
 MOST_TEXT: Final = 64 << 10  # bytes of a file whose lines are compared
+_MOST_TENSORS: Final = 200  # that are shown
 _MOST_TEXTS: Final = 10  # files
 _MOST_LINES: Final = 2000  # of one comparison
 _TEXTS: Final = (".json", ".jinja", ".md", ".py", ".txt", ".yaml", ".yml", ".toml")
@@ -41,6 +43,31 @@ class Change:
     def change(self) -> str:
         """In one word."""
         return "added" if self.old is None else "removed" if self.new is None else "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorChange:
+    """A tensor that is not the same on both sides: type and shape on each (empty: not there), and what differs."""
+
+    name: str
+    change: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """What differs in the weights of two revisions.
+
+    Attributes:
+        known: whether the tensors of both were listed when they were looked at.
+        changes: the first of them, by name.
+        counts: how many of each kind, and how many are the same.
+    """
+
+    known: bool
+    changes: list[TensorChange]
+    counts: dict[str, int]
 
 
 def diff_page(request: Request) -> Response:
@@ -67,6 +94,7 @@ def diff_page(request: Request) -> Response:
         same=len(new.snapshot.files) - sum(one.new is not None for one in changes),
         gained=_besides(new, old),
         lost=_besides(old, new),
+        tensors=tensors_of(Weights(registry.catalog.index), old.snapshot, new.snapshot),
         texts=[(one.path, lines_of(registry.blobs, one)) for one in shown[:_MOST_TEXTS]],
     )
 
@@ -76,6 +104,37 @@ def changes_of(old: Snapshot, new: Snapshot) -> list[Change]:
     paths = sorted({entry.path for entry in (*old.files, *new.files)})
     pairs = [Change(path, old.entry(path), new.entry(path)) for path in paths]
     return [one for one in pairs if one.old is None or one.new is None or one.old.digest != one.new.digest]
+
+
+def tensors_of(weights: Weights, old: Snapshot, new: Snapshot) -> Tensors:
+    """The tensors that differ, by what was recorded of them; their bytes are not read here."""
+    before, after = weights.recorded(old.id), weights.recorded(new.id)
+    changes: list[TensorChange] = []
+    counts = dict.fromkeys(("added", "removed", "other shape", "other type", "other values", "same"), 0)
+    for name in sorted(before.keys() | after.keys()):
+        one, other = before.get(name, ()), after.get(name, ())
+        change = _tensor_change(one, other)
+        counts[change] += 1
+        if change != "same" and len(changes) < _MOST_TENSORS:
+            changes.append(TensorChange(name, change, _kind(one), _kind(other)))
+    return Tensors(bool(before) and bool(after), changes, counts)
+
+
+def _tensor_change(old: tuple[str, ...], new: tuple[str, ...]) -> str:
+    if old == new:
+        return "same"
+    if not old or not new:
+        return "removed" if old else "added"
+    (types, shapes), (new_types, new_shapes) = (
+        [{value.split()[place] for value in values} for place in (0, 1)] for values in (old, new)
+    )
+    if shapes != new_shapes:
+        return "other shape"
+    return "other values" if types == new_types else "other type"
+
+
+def _kind(values: tuple[str, ...]) -> str:
+    return ", ".join(sorted({" ".join(value.split()[:2]) for value in values}))
 
 
 def lines_of(blobs: Blobs, change: Change) -> list[str] | None:
