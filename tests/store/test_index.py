@@ -22,7 +22,7 @@ from assay.core.digest import Digest
 from assay.core.errors import AssayError, ContentError, EnvironmentFault, IntegrityError, UsageError
 from assay.core.snapshot import Origin, Snapshot
 from assay.core.verdict import Decision
-from assay.store import schema
+from assay.store import database, schema
 from assay.store.blobs import open_blobs
 from assay.store.index import BlobFiles, Index
 from tests.support import admitted
@@ -245,3 +245,11 @@ def test_a_directory_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(EnvironmentFault):
         Index.open(f"sqlite:///{tmp_path}/file/index.sqlite")
+
+
+def test_a_single_value_says_what_is_wrong_as_everything_does(index: Index) -> None:
+    assert database.single(index.engine, "SELECT 40 + 2") == 42
+    with pytest.raises(EnvironmentFault, match="index: "):
+        database.single(index.engine, "SELECT nothing FROM nowhere")
+    assert database.single(index.engine, "SELECT max(seq) FROM log") is None
+    assert index.log_head() == 0

@@ -37,20 +37,32 @@ class LogHead:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._running: asyncio.Future[int] | None = None
-        self._next: asyncio.Future[int] | None = None
+        self._waiting: list[asyncio.Future[int]] = []
+        self._reading: asyncio.Task[None] | None = None
 
     async def read(self) -> int:
         """Read it, together with whoever asks before the reading begins (EnvironmentFault when it can't be)."""
-        if self._next is None:
-            self._next = asyncio.ensure_future(self._read())
-        return await asyncio.shield(self._next)
+        mine: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append(mine)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        return await mine
 
-    async def _read(self) -> int:
-        if self._running is not None and not self._running.done():
-            await asyncio.wait([self._running])
-        self._running, self._next = self._next, None
-        return await run_in_threadpool(self._index.log_head)
+    async def _read(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            try:
+                head = await run_in_threadpool(self._index.log_head)
+                for one in waiting:
+                    if not one.done():  # its request may be gone
+                        one.set_result(head)
+            except AssayError as problem:
+                for one in waiting:
+                    if not one.done():
+                        one.set_exception(problem)
+            finally:
+                for one in waiting:
+                    one.cancel()  # nobody waits for ever; what is done stays so
 
 
 @dataclass(frozen=True, slots=True)

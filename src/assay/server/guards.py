@@ -23,6 +23,7 @@ _SECURITY = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 }
+_SECURITY_RAW = [(name.lower().encode(), value.encode()) for name, value in _SECURITY.items()]
 
 
 class Guards:
@@ -49,8 +50,8 @@ class Guards:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY.items():
-                    headers.setdefault(name, value)
+                given = {name for name, _ in message["headers"]}
+                message["headers"] += [pair for pair in _SECURITY_RAW if pair[0] not in given]
                 if scope["scheme"] == "https":
                     headers.setdefault("Strict-Transport-Security", "max-age=31536000")  # RFC 6797
                 if has_body and (scope["method"] != "POST" or message["status"] >= _BAD_REQUEST):

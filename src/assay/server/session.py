@@ -35,9 +35,11 @@ def cookie_name(scheme: str, what: str = "") -> str:
 
 def cookie_of(scope: Scope, what: str = "") -> str:
     """The cookie's value, or empty."""
+    if not (given := Headers(scope=scope).getlist("cookie")):
+        return ""
     jar: SimpleCookie = SimpleCookie()
     try:
-        jar.load("; ".join(Headers(scope=scope).getlist("cookie")))
+        jar.load("; ".join(given))
     except CookieError:
         return ""
     found = jar.get(cookie_name(scope["scheme"], what))

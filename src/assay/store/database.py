@@ -96,6 +96,25 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def single(engine: Engine, statement: str) -> Any:
+    """The one value that a statement without parameters gives, by the driver alone: a fifth of the time.
+
+    Raises:
+        EnvironmentFault: as for everything here.
+    """
+    with translated():
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            row = cursor.fetchone()
+            return None if row is None else row[0]
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise exc.DBAPIError(statement, None, error) from error
+        finally:
+            connection.close()
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the database's errors into `EnvironmentFault` with a hint."""

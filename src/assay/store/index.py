@@ -257,8 +257,9 @@ class Index:
 
     def log_head(self, tx: Connection | None = None) -> int:
         """Number of the log's last entry; 0 for an empty one."""
-        with self.reading(tx) as connection:
-            return connection.execute(_HEAD).scalar() or 0
+        if tx is not None:
+            return tx.execute(_HEAD).scalar() or 0
+        return database.single(self.engine, _HEAD_TEXT) or 0
 
     def verify_log(self, known: log.LogHead | None = None) -> log.LogCheck:
         """Check the whole log (`store.log.verify`)."""
@@ -291,6 +292,7 @@ _DIGEST = bindparam("digest", type_=Hex)
 _MANIFEST = select(snapshots.c.manifest).where(snapshots.c.id == _DIGEST)
 _ORIGINS = select(origins.c.origin).where(origins.c.snapshot_id == _DIGEST).order_by(origins.c.seq)
 _VERDICT = select(verdicts.c.body).where(verdicts.c.digest == _DIGEST)
+_HEAD_TEXT = "SELECT max(seq) FROM log"
 _HEAD = select(func.max(log_table.c.seq))
 _RESTORE = "somebody or the disk changed the database: restore it from a backup"
 
