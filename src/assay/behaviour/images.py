@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from assay.behaviour.calibration import Calibration
 
 # `found`: how many times smaller than the references' smallest a trigger must be. Chosen on clean and backdoored models
-# of the seeds 101 to 205 of tests/zoo/images.py; the bench measures on others (docs/explain/behaviour-images.md).
+# of the seeds 101 to 205 of tests/zoo/images.py; the bench measures on others (docs/explain/behaviour-breadth.md).
 STEPS = (
     Step("image-patch", "1", 1.0, found=2.2),
     Step("image-blend", "1", 1.0, found=1.9),

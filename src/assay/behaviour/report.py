@@ -63,7 +63,7 @@ def _header(attested: Attested, origin: str) -> Iterator[str]:
     ran = [one for one in attested.probes if one.word in {Word.FOUND, Word.NOT_FOUND}]
     yield (
         f'<ul class="counts">\n<li><b>{len(ran)}</b> of {len(attested.probes)} probes ran</li>\n'
-        f"<li><b>{sum(one.forward_passes for one in attested.probes):,}</b> texts through models</li>\n"
+        f"<li><b>{sum(one.forward_passes for one in attested.probes):,}</b> inputs through models</li>\n"
         f"<li><b>{attested.seconds:.0f}</b> CPU seconds</li>\n"
     )
     if attested.peak_bytes:
@@ -80,7 +80,7 @@ def _probe(probe: ProbeResult) -> Iterator[str]:
         f'<section>\n<h2>{text(probe.probe)} <span class="format">version {text(probe.version)}</span></h2>\n'
         f'<article class="{mood}"><p><span class="badge">{text(probe.word.value)}</span> '
         f"{text(probe.reason, 600)}</p></article>\n"
-        f'<p class="meta">{probe.seconds:.1f} CPU seconds · {probe.forward_passes:,} texts'
+        f'<p class="meta">{probe.seconds:.1f} CPU seconds · {probe.forward_passes:,} inputs'
     )
     if probe.score is not None and probe.threshold is not None:
         yield f" · score {probe.score:.2f}, threshold {probe.threshold:.2f}"

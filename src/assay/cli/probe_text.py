@@ -45,6 +45,6 @@ def _trigger(candidate: Candidate) -> Iterator[str]:
     for one in candidate.flip_rates:
         beside = "" if one.reference is None else f", references {one.reference:.0%}"
         yield (
-            f"              class {one.source} to {one.target}: {one.rate:.0%} of {one.n} texts "
+            f"              class {one.source} to {one.target}: {one.rate:.0%} of {one.n} examples "
             f"[{one.low:.0%}, {one.high:.0%}]{beside}\n"
         )

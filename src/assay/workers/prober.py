@@ -141,7 +141,7 @@ def _opening(path: Path) -> Probing:
 
 
 def _probe(name: str, arguments: Json) -> Probing:
-    from assay.workers import prober_hunt, prober_rows, prober_scan, prober_suite  # noqa: PLC0415
+    from assay.workers import prober_hunt, prober_rows, prober_scan, prober_soft, prober_suite  # noqa: PLC0415
 
     space = _STATE.space
     if space is None:
@@ -161,6 +161,7 @@ def _probe(name: str, arguments: Json) -> Probing:
         "chain-refine": lambda: prober_hunt.hunt(
             space, arguments["seeds"], float(arguments["seconds"]), float(arguments["threshold"])
         ),
+        "soft-inversion": lambda: prober_soft.soften(space, float(arguments["seconds"]), float(arguments["threshold"])),
         "activation": lambda: prober_suite.activation(space, arguments["candidates"]),
         "perturbation": lambda: prober_suite.perturbations(space),
     }
