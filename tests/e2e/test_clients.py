@@ -184,6 +184,12 @@ def test_safetensors_headers_are_read_by_range(client):
     assert got["files_metadata"]["model.safetensors"]["tensors"]["w"]["shape"] == [2, 64]
 
 
+def test_a_data_set_is_refused_and_the_client_says_why(client):
+    kind, said = client.fail("hf_hub_download", repo_id="org/data", filename="train.csv", repo_type="dataset")
+    assert kind == "RepositoryNotFoundError"
+    assert "this registry serves models only; load a data set from where it is kept" in said
+
+
 def test_checksums(client):
     if client.version == "0.36":
         assert "no attribute" in client.fail("verify_repo_checksums", repo_id=NAME)[1]

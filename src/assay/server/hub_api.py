@@ -231,7 +231,8 @@ def whoami(request: Request) -> Response:
 
 def other_kind(_request: Request) -> Response:
     """Datasets, spaces and the like."""
-    return error(404, "assay: this registry serves models only", REPO_NOT_FOUND)
+    said = "assay: this registry serves models only; load a data set from where it is kept, not through HF_ENDPOINT"
+    return error(404, said, REPO_NOT_FOUND, warn="assay models only")
 
 
 def _next(request: Request, path: str, parameters: dict[str, Any] | list[tuple[str, Any]]) -> str:
