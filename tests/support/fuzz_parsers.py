@@ -96,6 +96,19 @@ def _text(reader: str, data: bytes, **more: Any) -> object:
     return _function(reader)(data.decode("utf-8", "replace"), **more)
 
 
+def _listed(reader: str, data: bytes) -> object:
+    """A reader of text that gives one thing after the other."""
+    return list(_function(reader)(data.decode("utf-8", "replace")))
+
+
+def _yaml_values(reader: str, data: bytes) -> object:
+    """Values of YAML, which may hold themselves, as the inspector walks them."""
+    from assay.inspections.references import references
+
+    documents = _function(reader)(data.decode("utf-8", "replace"), depth=32)
+    return [str(reference) for document in documents for reference in references(document, "config.yaml")]
+
+
 def _tensorflow(reader: str, data: bytes) -> object:
     from assay.inspections.tensorflow import operations
 
@@ -292,6 +305,21 @@ def _embedded() -> list[bytes]:
     return seeds.documents({":serialized:": "gASVBQAAAAAAAABLAS4="}, ["gAJLAS4AAAAAAAA="])
 
 
+def _yaml() -> list[bytes]:
+    return [
+        b"a: &x [1, *x]\nb: {<<: *x, _target_: \"os.\\x73ystem\"}\n---\n? [k]\n: !!python/name:os.system ''\n",
+        *seeds.texts(*seeds.CARDS),
+    ]
+
+
+def _git() -> list[bytes]:
+    return [b'[submodule "x"]\n\tpath = x\n\turl = ext::sh -c true\n\tupdate = !true\n[lfs]\n\tprocess = run\n']
+
+
+def _carved() -> list[bytes]:
+    return [bytes(40) + b"".join(seeds.pickles()[:6]), b"".join(part.ljust(512, b"\0") for part in seeds.pickles()[:6])]
+
+
 def _compression(form: str) -> Parser:
     return Parser(form, partial(_compressed, form), partial(seeds.compressed, form), (f"{_C}.streams.read_stream",))
 
@@ -334,6 +362,7 @@ CONTAINERS: tuple[Parser, ...] = (
     *(_compression(form) for form in ("gzip", "bzip2", "xz", "lzma", "zlib")),
     _p("hdf5-values", _container, f"{_C}.hdf5_values.read_hdf5_values", lambda: seeds.fixtures("*.h5")),
     _p("embedded", _container, f"{_C}.embedded.read_embedded", _embedded),
+    _p("carved", _container, f"{_C}.carved.read_carved", _carved),
 )  # fmt: skip
 TEXT: tuple[Parser, ...] = (
     _p(
@@ -341,6 +370,7 @@ TEXT: tuple[Parser, ...] = (
         **_TREE,
     ),
     _p("yaml", _text, "formats.yaml_text.read_yaml", lambda: seeds.texts(*seeds.CARDS), depth=32, **_BYTES),
+    _p("yaml-values", _yaml_values, "formats.yaml_text.read_yaml_values", _yaml, **_BYTES),
     _p("keras", _document, "formats.keras.read_keras", _keras, **_TREE),
     _p("skops", _document, "formats.skops.read_skops", _skops, **_TREE),
     _p("torch-export", _document, "formats.torch_export.read_exported", _exported, **_TREE),
@@ -354,6 +384,7 @@ TEXT: tuple[Parser, ...] = (
         "requirements", _text, "sourcecode.requirements.read_requirements",
         lambda: seeds.texts(*seeds.REQUIREMENTS), total=True, **_BYTES,
     ),
+    _p("git-settings", _listed, "sourcecode.automation.read_git_settings", _git, total=True, **_BYTES),
     _p("notebook", _whole, "sourcecode.notebook.read_notebook", _notebook, limits=LIMITS, **_TREE),
     _p(
         "template", _text, "sourcecode.jinja.read_template", lambda: seeds.texts(*seeds.TEMPLATES), total=True,
