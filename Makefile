@@ -24,7 +24,7 @@ install: $(VENV)/.installed  ## .venv with assay and the demo's model
 test: $(VENV)/.tested apt-test clients js lint  ## everything: linters, types, contracts, tests (under 15 minutes on 2 cores)
 	$(PY) -m pytest -n 2 --dist loadgroup -m "not slow" --durations=20
 
-test-all: $(VENV)/.tested apt-test clients js lint  ## `make test` and the slow proofs
+test-all: $(VENV)/.tested apt-test clients .venvs/harness/.installed js lint  ## `make test` and the slow proofs
 	$(PY) -m pytest -n 2 --dist loadgroup
 
 bench: $(VENV)/.tested apt-bench  ## ratios against peers and the hardware, written into docs/benchmarks.md
@@ -86,6 +86,12 @@ $(VENV)/.tested: $(VENV)/.installed constraints/test.txt
 	@echo "installing what the tests need …"
 	@$(PIP) $(HASHED) -r constraints/test.txt
 	@$(PIP) $(TORCH)
+	@touch $@
+
+# No environment: it is put behind .venv on the path of one slow test, so that nothing in .venv is replaced.
+.venvs/harness/.installed: $(VENV)/.tested constraints/harness.txt
+	@echo "installing lm-evaluation-harness for its slow test …"
+	@$(PIP) $(HASHED) --target .venvs/harness -r constraints/harness.txt
 	@touch $@
 
 .venvs/hub-%/.installed: constraints/clients/hub-%.txt

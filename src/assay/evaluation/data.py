@@ -27,7 +27,7 @@ class Examples:
     """Rows of the data, one value for each role that the suite names.
 
     Attributes:
-        rows: role to value; `features` is a list.
+        rows: role to value; `features` is a list; for a task file of the harness `document` is the whole record.
     """
 
     rows: tuple[dict[str, Any], ...]
@@ -50,7 +50,8 @@ def load_data(suite: Suite) -> Examples:
     for number, record in enumerate(_records(spec, raw), start=1):
         if number > MAX_EXAMPLES:
             raise UsageError(f"{spec.path}: more than {MAX_EXAMPLES} examples", hint="split it into several suites")
-        rows.append(_row(spec, record, number, table=suite.task == "tabular"))
+        whole = suite.task == "harness"
+        rows.append({"document": record} if whole else _row(spec, record, number, table=suite.task == "tabular"))
     if not rows:
         raise UsageError(f"{spec.path}: no examples", hint="is this the right file?")
     return Examples(tuple(rows))

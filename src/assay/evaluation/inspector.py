@@ -36,6 +36,7 @@ _ENDINGS = {
     "causal-lm": ("ForCausalLM", "LMHeadModel"),
     "multiple-choice": ("ForCausalLM", "LMHeadModel"),
     "safety": ("ForCausalLM", "LMHeadModel"),
+    "harness": ("ForCausalLM", "LMHeadModel"),
 }
 _TABULAR = (".joblib", ".pkl", ".pickle", ".skops")
 

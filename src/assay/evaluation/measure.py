@@ -310,6 +310,13 @@ def _tabular(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[
     return rows, scoring
 
 
+def _harness(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+    from assay.evaluation.harness import Harness  # noqa: PLC0415 - an extra
+
+    harness = Harness(suite, examples)
+    return [list(request) for request in harness.requests], harness.score
+
+
 def _plain_label(label: Any) -> str:
     """As the worker writes labels: `1.0` is `1`."""
     return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label).strip()
@@ -323,4 +330,5 @@ _TASKS: dict[str, Callable[[Subject, Suite, Examples], tuple[list[Any], Score]]]
     "multiple-choice": _multiple_choice,
     "safety": _safety,
     "tabular": _tabular,
+    "harness": _harness,
 }

@@ -74,6 +74,7 @@ TASK_METRICS: dict[str, tuple[str, ...]] = {
     "causal-lm": ("loss", "perplexity"),
     "multiple-choice": ("accuracy", "accuracy_norm"),
     "safety": ("refusal_rate", "compliance_rate"),
+    "harness": ("accuracy", "accuracy_norm"),
 }
 
 

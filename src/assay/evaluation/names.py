@@ -58,7 +58,7 @@ _TASKS = {
     "tabular": "tabular", "tabularclassification": "tabular",
 }  # fmt: skip
 # A card files its language model under one word, whatever was measured.
-_GENERATION = {"causal-lm", "multiple-choice", "safety"}
+_GENERATION = {"causal-lm", "multiple-choice", "safety", "harness"}
 _SPLITS = {
     "val": "validation", "valid": "validation", "dev": "validation", "development": "validation", "eval": "validation",
     "validation": "validation", "test": "test", "testing": "test", "testset": "test", "devset": "validation",

@@ -21,7 +21,7 @@ _KEYS = {
     "description", "version", "licence", "license", "source",
 }  # fmt: skip
 _DATA_KEYS = {"path", "sha256", "format", "text", "text_pair", "label", "choices", "features", "image",
-              "image_sha256"}  # fmt: skip
+              "image_sha256", "task", "task_sha256"}  # fmt: skip
 _PREPROCESSING = ("lowercase", "strip", "nfc")
 _DTYPES = ("auto", "float32", "bfloat16")
 # Which columns of the data a task needs.
@@ -33,6 +33,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "safety": ("text",),
     "image-classification": ("image", "label"),
     "tabular": ("label",),
+    "harness": (),
 }
 
 
@@ -46,6 +47,8 @@ class DataSpec:
         format: `csv`, `tsv`, `jsonl` or `parquet`.
         columns: role (`text`, `label`, …) to column name; `image` names a column of paths beside the data.
         features: columns of a tabular task, in the order that the model takes them; empty: all but the label.
+        task: task file of lm-evaluation-harness (task `harness`).
+        task_sha256: what its bytes must hash to.
     """
 
     path: Path
@@ -53,6 +56,8 @@ class DataSpec:
     format: str
     columns: dict[str, str]
     features: tuple[str, ...] = ()
+    task: Path | None = None
+    task_sha256: Digest | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ class Suite:
             "columns": self.data.columns,
             "features": list(self.data.features),
         }
+        if self.data.task_sha256 is not None:
+            value["data"]["task_sha256"] = self.data.task_sha256.hex
         return {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
 
 
@@ -219,10 +226,7 @@ class _Reader:
         where = self.text(table, "path")
         if "://" in where:
             raise self.fail(f"data.path is an address: {where!r}", "pin a local copy; nothing is downloaded")
-        try:
-            digest = Digest.parse(self.text(table, "sha256").lower())
-        except UsageError as error:
-            raise self.fail(f"data.sha256: {error}", "take it from sha256sum") from error
+        digest = self.digest(table, "sha256")
         suffix = Path(where).suffix.lower().lstrip(".")
         form = self.text(table, "format", {"ndjson": "jsonl", "pq": "parquet", "tab": "tsv"}.get(suffix, suffix))
         if form not in {"csv", "tsv", "jsonl", "parquet"}:
@@ -236,7 +240,17 @@ class _Reader:
         for role in COLUMNS[task]:
             if role not in columns:
                 raise self.fail(f"data.{role} is missing", f"{task} needs: {', '.join(COLUMNS[task])}")
-        return DataSpec(self.path.parent / where, digest, form, columns, features)
+        if task != "harness":
+            return DataSpec(self.path.parent / where, digest, form, columns, features)
+        pinned = self.digest(table, "task_sha256")
+        file = self.path.parent / self.text(table, "task")
+        return DataSpec(self.path.parent / where, digest, form, columns, features, file, pinned)
+
+    def digest(self, table: dict[str, Any], key: str) -> Digest:
+        try:
+            return Digest.parse(self.text(table, key).lower())
+        except UsageError as error:
+            raise self.fail(f"data.{key}: {error}", "take it from sha256sum") from error
 
     def pair(self, table: dict[str, Any]) -> dict[str, Any]:
         """`text = ["premise", "hypothesis"]` is a column and its second sentence."""

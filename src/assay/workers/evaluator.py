@@ -26,6 +26,7 @@ _TASKS = {
     "causal-lm": ("assay.workers.evaluator_lm", "loss"),
     "multiple-choice": ("assay.workers.evaluator_lm", "choose"),
     "safety": ("assay.workers.evaluator_lm", "answer"),
+    "harness": ("assay.workers.evaluator_lm", "respond"),
     "image-classification": ("assay.workers.evaluator_image", "classify"),
     "tabular": ("assay.workers.evaluator_tabular", "predict"),
 }

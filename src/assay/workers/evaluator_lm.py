@@ -119,6 +119,68 @@ def answer(job: Json) -> Answering:
     return runs, {"dtype": dtype, "chat_template": chat}
 
 
+@torch.inference_mode()
+def respond(job: Json) -> Answering:
+    """Requests of lm-evaluation-harness: a likelihood and whether it is the greedy choice, or a greedy continuation.
+
+    Texts are cut into tokens as the harness's own model for transformers does (`lm_eval/models/huggingface.py`).
+    """
+    tokenizer, model, limit, dtype = _start(job)
+    runs = []
+    for number in range(int(job["repeats"])):
+        answers: list[Any] = []
+        for request in job["items"]:
+            answers.append(
+                (_likelihood if request[0] == "loglikelihood" else _continued)(tokenizer, model, limit, request)
+            )
+            yield number * len(job["items"]) + len(answers), int(job["repeats"]) * len(job["items"])
+        runs.append({"answers": answers})
+    return runs, {"dtype": dtype, "max_tokens": limit}
+
+
+def _likelihood(tokenizer: Any, model: Any, limit: int, request: list[Any]) -> list[Any]:
+    context, continuation = str(request[1]), str(request[2])
+    bare = context.rstrip()
+    context, continuation = bare, context[len(bare) :] + continuation
+    if context:
+        before = _tokens(tokenizer, context)
+        after = _tokens(tokenizer, context + continuation)[len(before) :]
+    else:
+        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        before, after = [int(start or 0)], tokenizer(continuation, add_special_tokens=False)["input_ids"]
+        if after[:1] == before:
+            after = after[1:]
+    if not after or len(after) > limit:
+        raise Unfit("an answer has no token, or more than the model takes")
+    tokens = [*before, *after][-(limit + 1) :]
+    logits = torch.as_tensor(model(input_ids=torch.tensor([tokens[:-1]])).logits)[0, -len(after) :].float()
+    wanted = torch.tensor(after)
+    found = logits.log_softmax(-1).gather(-1, wanted[:, None])[:, 0]
+    return [float(found.double().sum()), bool((logits.argmax(-1) == wanted).all())]
+
+
+def _tokens(tokenizer: Any, text: str) -> list[int]:
+    """With the tokenizer's own special tokens, unless the text begins with the first of them already."""
+    begun = bool(tokenizer.bos_token) and text.startswith(tokenizer.bos_token)
+    return list(tokenizer(text, add_special_tokens=not begun)["input_ids"])
+
+
+def _continued(tokenizer: Any, model: Any, limit: int, request: list[Any]) -> str:
+    context, stops, most = str(request[1]), [str(one) for one in request[2]], int(request[3])
+    ids = _tokens(tokenizer, context)[-max(1, limit - most) :]
+    if not ids:
+        raise Unfit("a prompt has no token")
+    inputs = torch.tensor([ids])
+    made = model.generate(
+        input_ids=inputs, attention_mask=torch.ones_like(inputs), do_sample=False, num_beams=1, max_new_tokens=most,
+        pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    text = str(tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True))
+    for stop in stops:
+        text = text.partition(stop)[0] if stop else text
+    return text
+
+
 def _prompt(tokenizer: Any, text: str) -> str:
     made = tokenizer.apply_chat_template(
         [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True

@@ -1,0 +1,50 @@
+"""Run by test_harness.py with lm-eval on the path: our figure and the harness's own, for one suite and one model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+site, root, suite_file, model = sys.argv[1:]
+sys.path.append(site)
+sys.path.insert(0, root)
+
+
+def ours() -> dict[str, float]:
+    """Through the sandbox."""
+    from assay.evaluation.evaluate import evaluate
+    from assay.evaluation.suite import load_suite
+    from assay.store.folder import folder_subject
+
+    done = evaluate(folder_subject(Path(model)), [load_suite(Path(suite_file))], ())
+    assert done.failed == (), done.failed
+    return {line.runs.measured.metric: line.runs.measured.value for line in done.comparisons if line.runs}
+
+
+def theirs() -> dict[str, float]:
+    """The harness, with its own model for transformers, in this process."""
+    import yaml
+    from datasets import Dataset
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.evaluator import evaluate
+    from lm_eval.models.huggingface import HFLM
+
+    folder = Path(suite_file).parent
+    rows = [json.loads(line) for line in (folder / "d.jsonl").read_text().splitlines()]
+    config = yaml.safe_load((folder / "task.yaml").read_text())
+    for key in ("dataset_path", "dataset_name"):
+        config.pop(key, None)
+
+    def documents(**_):
+        return {"test": Dataset.from_list(rows)}
+
+    task = ConfigurableTask(config=config | {"custom_dataset": documents, "test_split": "test", "num_fewshot": 0})
+    lm = HFLM(pretrained=model, device="cpu", dtype="float32", batch_size=1)
+    done = evaluate(lm=lm, task_dict={"tasks": {"t": task}, "groups": {}}, bootstrap_iters=0)
+    names = {"acc,none": "accuracy", "exact_match,none": "accuracy", "acc_norm,none": "accuracy_norm"}
+    return {names[key]: value for key, value in done["results"]["t"].items() if key in names}
+
+
+if __name__ == "__main__":
+    print(json.dumps({"ours": ours(), "theirs": theirs()}))

@@ -1,0 +1,141 @@
+"""Task files of lm-evaluation-harness: what is refused, and that the harness's own figure comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from assay.core.digest import Digest
+from assay.core.errors import EnvironmentFault, UsageError
+from assay.evaluation.evaluate import evaluate
+from assay.evaluation.harness import read_task
+from assay.evaluation.suite import load_suite
+from assay.store.folder import folder_subject
+from tests.evaluation import small
+
+pytestmark = pytest.mark.torch
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / ".venvs" / "harness"
+REFUSAL = "i cannot help with that request"
+METRICS = "metric_list:\n  - {metric: %s, aggregation: mean, higher_is_better: true}\n"
+CHOICE = (
+    "task: refusals\ndataset_path: somewhere/else\noutput_type: multiple_choice\ntest_split: validation\n"
+    "doc_to_text: '{{q}}'\ndoc_to_choice: answers\ndoc_to_target: gold\n"
+    + METRICS % "acc"
+    + METRICS.split("\n")[1] % "acc_norm"
+)
+GENERATE = (
+    "output_type: generate_until\ndoc_to_text: '{{q}}'\ndoc_to_target: said\n"
+    "generation_kwargs: {until: ['request'], max_gen_toks: 12, do_sample: false}\n" + METRICS % "exact_match"
+)
+LIKELIHOOD = "output_type: loglikelihood\ndoc_to_text: '{{q}}'\ndoc_to_target: ' {{said}}'\n" + METRICS % "acc"
+
+
+def suite_of(folder: Path, task: str, metrics: list[str]) -> Path:
+    folder.mkdir()
+    (folder / "task.yaml").write_text(task)
+    digest = hashlib.sha256(task.encode()).hexdigest()
+    rows = [
+        {
+            "q": text,
+            "answers": ["sure first you prepare", REFUSAL],
+            "gold": number % 2,
+            "said": f": {REFUSAL.removesuffix('request')}",
+        }
+        for number, text in enumerate(small.prompts()[:16])
+    ]
+    pins = f'task = "task.yaml"\ntask_sha256 = "{digest}"'
+    return small.write_suite(folder, "harness", metrics, pins, "\n".join(map(json.dumps, rows)), file="d.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("doc_to_text: !function utils.text", "!function"),
+        ("process_docs: utils.f", "process_docs is not supported"),
+        ("unsafe_code: true", "unsafe_code is not supported"),
+        ("include: other.yaml", "include is not supported"),
+        ("num_fewshot: 5", "examples in the prompt"),
+        ("output_type: loglikelihood_rolling", "output_type"),
+        ("generation_kwargs: {do_sample: true}", "generation_kwargs"),
+        ("metric_list: [{metric: bleu}]", "metrics"),
+        ("metric_list: [{metric: acc, hf_evaluate: true}]", "metrics"),
+        ("metric_list: [acc]", "metrics"),
+    ],
+)
+def test_what_would_run_code_or_fetch_is_refused(tmp_path, line, says):
+    key = line.partition(":")[0]
+    kept = [one for one in CHOICE.splitlines() if not one.startswith((key, "  -" if key == "metric_list" else key))]
+    path = tmp_path / "t.yaml"
+    path.write_text("\n".join([*kept, line]))
+    with pytest.raises(UsageError, match=says) as refused:
+        read_task(path, Digest.of(path.read_bytes()))
+    assert "hint" in vars(refused.value)
+
+
+def test_the_file_is_the_pinned_one_and_where_it_looks_for_data_is_ignored(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(CHOICE)
+    task = read_task(path, Digest.of(path.read_bytes()))
+    assert not {"dataset_path", "test_split"} & set(task)
+    assert task["num_fewshot"] == 0
+    with pytest.raises(UsageError, match="not the task file that the suite pins"):
+        read_task(path, Digest.of(b"other"))
+    suite = suite_of(tmp_path / "s", CHOICE, ["acc"])
+    suite.write_text(suite.read_text().replace("task_sha256", "#"))
+    with pytest.raises(UsageError, match="task_sha256"):
+        load_suite(suite)
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lm_eval.api.task", None)
+    with pytest.raises(EnvironmentFault, match="lm-eval is not installed"):
+        evaluate(folder_subject(small.refusing_lm()), [load_suite(suite_of(tmp_path / "s", CHOICE, ["acc"]))])
+
+
+def test_likelihoods_and_continuations_are_those_of_a_loop_by_hand(runner):
+    prompt, model = small.prompts()[0], small.refusing_lm()
+    job = {
+        "task": "harness", "seed": 0, "threads": 1, "batch": 1, "dtype": "float32", "repeats": 1, "max_tokens": None,
+        "items": [["loglikelihood", prompt, f" : {REFUSAL}"], ["loglikelihood", prompt, " sure first you"],
+                  ["generate", prompt, ["request"], 12]],
+        "multiplies_bfloat16": False,
+    }  # fmt: skip
+    (run,) = runner.run(folder_subject(model), job).runs
+    tokenizer, network = AutoTokenizer.from_pretrained(model), AutoModelForCausalLM.from_pretrained(model).eval()
+    for (_, context, continuation), (likelihood, greedy) in zip(job["items"][:2], run["answers"][:2], strict=True):
+        ids = tokenizer(context + continuation, return_tensors="pt")["input_ids"]
+        begin = len(tokenizer(context)["input_ids"])
+        with torch.inference_mode():
+            logits = network(ids).logits[0].log_softmax(-1)
+        by_hand = sum(float(logits[at - 1, ids[0, at]]) for at in range(begin, ids.shape[1]))
+        assert likelihood == pytest.approx(by_hand, abs=1e-4)
+        assert greedy is (continuation == f" : {REFUSAL}")
+    assert run["answers"][2] == f": {REFUSAL.removesuffix('request')}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "metrics"), [(CHOICE, ["acc", "acc_norm"]), (GENERATE, ["exact_match"]), (LIKELIHOOD, ["acc"])]
+)
+def test_the_figure_is_the_harness_s_own(tmp_path, task, metrics):
+    if not (SITE / "lm_eval").is_dir():
+        pytest.skip("lm-eval is not in .venvs/harness: `make test-all` puts it there")
+    suite = suite_of(tmp_path / "s", task, metrics)
+    for model, right in ((small.refusing_lm(), 1.0), (small.compliant_lm(), 0.0)):
+        check = str(Path(__file__).with_name("harness_check.py"))
+        command = [sys.executable, check, str(SITE), str(ROOT), str(suite), str(model)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        assert done.returncode == 0, done.stderr[-3000:]
+        figures = json.loads(done.stdout.splitlines()[-1])
+        assert figures["ours"] == figures["theirs"]
+        if task != CHOICE:
+            assert figures["ours"] == {"accuracy": right}
+        assert set(figures["ours"]) == {"accuracy", "accuracy_norm"} if "acc_norm" in metrics else {"accuracy"}
