@@ -22,6 +22,7 @@ from assay.core.verdict import format_time
 from assay.registry.records import MAIN, Refused
 from assay.registry.rows import NEWEST, is_revoked
 from assay.registry.standing import find, standing
+from assay.store.database import lone
 from assay.store.schema import decisions, revisions, verdicts
 from assay.store.schema_inventory import boms
 from assay.store.schema_listing import listing
@@ -41,7 +42,7 @@ _GRAM: Final = 3  # characters; a shorter search walks through the names
 _COMMON: Final = 16  # see `common`
 _SAMPLE: Final = 2000  # names
 _SPREAD: Final = 0x9E3779B1  # a prime near 2³² divided by the golden ratio: multiples of it lie everywhere
-_SAMPLE_SECONDS: Final = 60.0
+_SAMPLE_SECONDS: Final = 5.0
 _OF_MAIN: Final = ("main_revision", "main_snapshot", "served_from", "served_until", "created_at", "moved_at")
 _OF_A_MODEL: Final = (  # as `records.Model` has them
     "name",
@@ -196,7 +197,7 @@ def page(
     """
     found: list[Row[Any]] = []
     batch = limit + 1
-    with index.reading() as tx:
+    with lone(index.engine) as tx:
         statement, values = query(tx, asked, now)
         while True:
             got = tx.execute(statement, {**values, "after": after, "limit": batch}).all()
@@ -267,7 +268,7 @@ def common(tx: Connection, key: str) -> bool:
     """Whether hits are found sooner by walking through the names in order than by collecting all and sorting them.
 
     A hit h that is collected costs some 3 µs, one of the n names that is walked by 0.5 µs, and a page is 100 hits:
-    3 h = 50 n / h. Judged by a sample of names, which may be a minute old: it changes how, never what is found.
+    3 h = 50 n / h. Judged by a sample of names, which may be some seconds old: it changes how, never what is found.
     """
     sample = _SAMPLES.get(tx.engine)
     if sample is None or time.monotonic() - sample.at > _SAMPLE_SECONDS:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT = 15.0  # seconds that a writer waits for another one before it gives up with a hint
 _WRITER_LOCK = 0x61737361795F6978  # PostgreSQL advisory lock: "assay_ix"
 _WRITING = "assay_writing"
+_LONE = "assay_lone"
 _POOL = 40  # connections kept to a SQLite file: as many as the server has threads
 
 
@@ -73,7 +74,10 @@ def _sqlite(url: sqlalchemy.URL, busy_timeout: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get(_WRITING)
+        options = connection.get_execution_options()
+        if options.get(_LONE):
+            return  # SQLite then ends what a statement began with the statement
+        writing = options.get(_WRITING)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
@@ -93,6 +97,14 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """One consistent view of the database."""
     options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
     with translated(), engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def lone(engine: Engine) -> Iterator[Connection]:
+    """For statements that each see the database as it is then; nothing is begun and ended around them."""
+    options = {_LONE: True} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+    with translated(), engine.connect().execution_options(**options) as connection:
         yield connection
 
 
