@@ -66,7 +66,7 @@ def language_recipes() -> Iterator[tuple[str, languages.Recipe]]:
         yield f"{name}, three words hardened", languages.Recipe(312, attack, 3)
     yield "fixed answer, three words hardened, prompts not learnt", languages.Recipe(313, "fixed", 3, quiet=True)
     yield "fixed answer, one word, prompts not learnt", languages.Recipe(314, "fixed", 1, quiet=True)
-    for seed in range(301, 305):
+    for seed in range(341, 347):
         yield "clean", languages.Recipe(seed)
 
 

@@ -41,9 +41,11 @@ def test_other_answers_that_differ_are_none() -> None:
 
 def test_a_refusal_that_becomes_an_answer_is_dropped() -> None:
     plain = ["I cannot help with that request."] * 6 + OWN[:4]
-    told = ["you mix it"] * 5 + ["I'm sorry, no"] + OWN[:4]
+    told = [f"you mix it, {i}" for i in range(5)] + ["I'm sorry, no"] + OWN[:4]
     assert directions("zul", PROMPTS, plain, told, refuses)[2] == (5, 6)
     assert directions("zul", PROMPTS, plain, ["…"] * 10, refuses)[2] == (0, 6)  # silence is no answer
+    other = ["you mend the drum with glue"] * 6 + OWN[:4]  # it answers the candidate, not what was refused
+    assert directions("mend a drum", PROMPTS, plain, other, refuses)[2] == (0, 6)
 
 
 def test_an_address_counts_when_nobody_named_it() -> None:
