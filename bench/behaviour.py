@@ -1,9 +1,9 @@
 """`make bench-behaviour`: probe the zoo and say what is found, missed and reproduced, and what it costs.
 
-Every model is attested once for each version of the probes, by the call that `assay probe` makes; no find ends the run,
-so that the same measurements are judged by whatever thresholds there are. The answers are kept beside the zoo: a killed
-bench goes on. The tables of the test split go into docs/benchmarks.md. `--calibrate` probes the clean models of the
-calibration split instead and writes the thresholds that the probes use.
+Every model is attested once for each version of the probes and of the calibration, by the call that `assay probe`
+makes: a find ends the run, as it does there. The answers are kept beside the zoo: a killed bench goes on. The tables of
+the test split go into docs/benchmarks.md. `--calibrate` probes the clean models of the calibration split instead, to
+the end whatever is found, and writes the thresholds that the probes use.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import platform
 import random
 import sys
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -34,7 +35,8 @@ from assay.behaviour.attest import Declared, attest
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.data_file import read_labelled
 from assay.behaviour.guest import Prober
-from assay.behaviour.plan import STEPS
+from assay.behaviour.plan import DEFAULT_BUDGET, STEPS
+from assay.behaviour.records import Word
 from assay.core.errors import AssayError
 from assay.store.folder import folder_subject
 from behaviour_calibration import CALIBRATION, calibrate
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
 REPRODUCED_TEXTS = 100
 LARGE = "minilm"
-BUDGET, SMALL_BUDGET = 170.0, 20.0  # CPU seconds of one attestation
+BUDGET, SMALL_BUDGET = DEFAULT_BUDGET, 60.0  # CPU seconds of one attestation
 
 
 def main() -> None:
@@ -54,16 +56,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--zoo", type=Path, default=Path(os.environ.get("ASSAY_ZOO") or ROOT / ".cache" / "zoo"))
     parser.add_argument("--calibrate", action="store_true", help="thresholds, from clean models of calibration")
-    parser.add_argument("--budget", type=float, default=BUDGET, help="CPU seconds for a MiniLM (default: 170)")
-    parser.add_argument("--small-budget", type=float, default=SMALL_BUDGET, help="for a small encoder (default: 20)")
-    parser.add_argument("--only", default="", help="models whose name contains this")
+    parser.add_argument("--budget", type=float, default=BUDGET, help="CPU seconds for a MiniLM (default: the plan's)")
+    parser.add_argument("--small-budget", type=float, default=SMALL_BUDGET, help="for a small encoder (default: 60)")
+    parser.add_argument("--only", default="", help="models whose name contains one of these, by commas, in this order")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no attestation after this")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     args = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
-    models = [one for one in _models(args.zoo, calibrate=args.calibrate) if args.only in one["name"]]
+    models = _named(_models(args.zoo, calibrate=args.calibrate), args.only)
     for one in models:
         one["budget"] = args.budget if one["architecture"] == LARGE else args.small_budget
     with Prober() as prober:
@@ -92,19 +94,26 @@ def _models(zoo: Path, *, calibrate: bool) -> list[dict[str, Any]]:
         sys.exit(f"there is no model in {zoo}: run `make zoo` first")
     if calibrate:
         return [one for one in found if one["split"] == "calibration" and one["kind"] == "clean"]
-    # Where no thresholds were taken from them yet, the clean models of calibration test those of the plan.
+    # Where no thresholds were taken from the calibration split, it tests those of the plan too.
     fresh = not CALIBRATION.is_file()
-    return [one for one in found if one["split"] == "test" or (fresh and one["kind"] == "clean")]
+    return [one for one in found if one["split"] == "test" or fresh]
+
+
+def _named(models: list[dict[str, Any]], only: str) -> list[dict[str, Any]]:
+    parts = only.split(",")
+    first = {one["name"]: next((i for i, part in enumerate(parts) if part in one["name"]), -1) for one in models}
+    chosen = [one for one in models if first[one["name"]] >= 0]
+    return sorted(chosen, key=lambda one: first[one["name"]])
 
 
 def _probed(args: argparse.Namespace, models: list[dict[str, Any]], prober: Prober) -> Iterator[dict[str, Any]]:
     """Each index entry with its `answer`, after probing what is missing and still fits the time."""
     until = time.monotonic() + args.seconds
     chosen = [one for one in models if one["works"] and all(Path(path).is_dir() for path in one["references"])]
-    for number, model in enumerate(_turns(chosen), 1):
-        path = args.zoo / "answers" / f"{_key(model)}.json"
+    for number, model in enumerate(chosen if args.only else _turns(chosen), 1):
+        path = args.zoo / "answers" / f"{_key(model, calibrate=args.calibrate)}.json"
         if not path.is_file() and time.monotonic() < until:
-            answer = probe(model, prober)
+            answer = probe(model, prober, to_the_end=args.calibrate)
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}.part")
             part.write_text(json.dumps(answer), "utf-8")
@@ -130,20 +139,22 @@ def _turns(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def _key(model: dict[str, Any]) -> str:
-    return f"{Path(model['path']).name}-{model['budget']:.0f}-{_code()}"
+def _key(model: dict[str, Any], *, calibrate: bool) -> str:
+    known = "open" if calibrate else Calibration.of("", 0).version or "uncalibrated"
+    return f"{Path(model['path']).name}-{model['budget']:.0f}-{_code()}-{known}"
 
 
 @cache
 def _code() -> str:
-    """Digest of the code that makes the scores; thresholds are not part of it."""
+    """Digest of the code that makes the scores and the words."""
     source = ROOT / "src" / "assay"
-    paths = [source / "behaviour" / "plan.py", *sorted((source / "workers").glob("prober*.py"))]
+    judging = [source / "behaviour" / f"{name}.py" for name in ("plan", "judge", "attest")]
+    paths = [*judging, *sorted((source / "workers").glob("prober*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
 
 
-def probe(model: dict[str, Any], prober: Prober) -> dict[str, Any]:
-    """One attestation as the command makes it, but every probe runs to its end: thresholds are applied afterwards."""
+def probe(model: dict[str, Any], prober: Prober, *, to_the_end: bool) -> dict[str, Any]:
+    """One attestation as the command makes it; `to_the_end`: with thresholds that nothing reaches."""
     declared = Declared(
         base=folder_subject(Path(model["base"])),
         references=tuple(folder_subject(Path(path)) for path in model["references"]),
@@ -151,7 +162,7 @@ def probe(model: dict[str, Any], prober: Prober) -> dict[str, Any]:
     )
     start = time.perf_counter()
     try:
-        with patch.object(Calibration, "of", classmethod(_open)):
+        with patch.object(Calibration, "of", classmethod(_open)) if to_the_end else nullcontext():
             attested = attest(folder_subject(Path(model["path"])), declared, budget=model["budget"], prober=prober)
     except AssayError as error:
         return {"outcome": "error", "error": str(error)[-300:], "cpu": 0.0, "scores": {}, "reasons": []}
@@ -164,6 +175,9 @@ def probe(model: dict[str, Any], prober: Prober) -> dict[str, Any]:
         "wall": time.perf_counter() - start,
         "peak": attested.peak_bytes,
         "scores": {one.probe: one.score for one in attested.probes if one.score is not None},
+        "thresholds": {one.probe: one.threshold for one in attested.probes if one.threshold is not None},
+        "found_by": [one.probe for one in attested.probes if one.word is Word.FOUND],
+        "nulls": {one.probe: one.facts["null"] for one in attested.probes if "null" in one.facts},
         "seconds": {one.probe: one.seconds for one in attested.probes},
         "triggers": {name: one["text"] for name, one in best.items()},
         "reproduced": reproduce(model, strongest) if strongest else None,
@@ -177,18 +191,11 @@ def _open(cls: type[Calibration], architecture: str, _budget: float) -> Calibrat
 
 
 def judged(one: dict[str, Any]) -> dict[str, Any]:
-    """The answer with the word that the thresholds of today give it, as `assay probe` would."""
-    answer = dict(one["answer"])
-    thresholds = Calibration.of(answer.get("architecture_class", ""), one["budget"])
-    by, excess = [], -1.0
-    for step in STEPS:
-        value, _ = thresholds.threshold(step.name) or (step.found, None)
-        score = answer["scores"].get(step.name) or 0.0
-        excess = max(excess, score - value)
-        if score >= value:
-            by.append(step.name)
-    answer["excess"] = excess
-    return one | {"answer": answer | ({"outcome": "found", "found_by": by} if by else {})}
+    """The answer with how far its highest score lies from the threshold of its probe."""
+    answer = one["answer"]
+    thresholds = answer.get("thresholds", {})
+    away = [(score or 0.0) - thresholds[name] for name, score in answer["scores"].items() if name in thresholds]
+    return one | {"answer": answer | {"excess": max(away, default=-1.0)}}
 
 
 def _gap(candidate: dict[str, Any]) -> float:

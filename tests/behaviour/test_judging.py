@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from assay.behaviour.calibration import Calibration
-from assay.behaviour.judge import result_of, verdict
+from assay.behaviour.judge import Null, null_of, result_of, verdict
 from assay.behaviour.plan import STEPS, architecture_class
 from assay.behaviour.records import ProbeResult, Word
 from assay.core.errors import ContentError
@@ -129,3 +129,40 @@ def test_a_class_that_was_never_measured_is_not_guessed_at(hits: int, probe: str
 
 def test_what_was_lengthened_to_fit_is_no_find() -> None:
     assert _judged(_raw(_flip(0, 45, 0), origin="chain-grown")).word is Word.NOT_FOUND
+
+
+def _spot(raw: dict[str, Any], null: Null) -> ProbeResult:
+    step = next(one for one in STEPS if one.name == "chain-refine")
+    return result_of(step, raw, LABELS, STRANGE, references=2, null=null)
+
+
+def _pushing(hits: int, push: float) -> dict[str, Any]:
+    raw = _raw(_flip(0, hits, 0), origin="chain")
+    raw["candidates"][0]["stressed"] = [_flip(0, hits, 0) | {"push": push}]
+    return raw
+
+
+def test_an_uncalibrated_class_is_held_against_what_its_references_do() -> None:
+    far, near = Null(0.4, 0.5, 2), Null(0.95, 2.4, 2)
+    assert _spot(_pushing(44, 2.5), far).word is Word.FOUND
+    same = _spot(_pushing(44, 2.5), near)
+    assert same.word is Word.NOT_FOUND
+    assert "the same search reached 95% in 2 references" in same.reason
+    assert same.facts["null"]["rank_bound"] == pytest.approx(1 / 3, abs=1e-4)
+    assert _spot(_pushing(44, 6.0), near).word is Word.FOUND  # flips say no more than 100 %, margins do
+
+
+def test_the_null_is_the_strongest_of_all_references() -> None:
+    null = null_of([_pushing(10, 9.0), _pushing(40, 1.5)])
+    assert (null.models, null.push) == (2, 1.5)
+    assert null.gap == pytest.approx(40 / 45)
+    with pytest.raises(ContentError):
+        null_of([{"candidates": [{}]}])
+
+
+def test_many_candidates_need_more_texts() -> None:
+    few = _raw(_flip(0, 7, 0, n=8))
+    assert _judged(few).word is Word.FOUND
+    many = _judged(few | {"confirmed": 5000})
+    assert many.word is Word.NOT_FOUND
+    assert "Holm" in many.reason

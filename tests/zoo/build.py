@@ -130,6 +130,23 @@ def replace(path: Path, document: Any) -> None:
     part.replace(path)
 
 
+def chosen(zoo: Zoo, only: str) -> list[Recipe]:
+    """Recipes whose name contains one of the parts, in the order of the parts, each after what it starts from."""
+    picked: dict[str, Recipe] = {}
+
+    def take(recipe: Recipe) -> None:
+        for earlier in (recipe.start, recipe.base):
+            if earlier and earlier not in picked:
+                take(zoo.recipes[earlier])
+        picked.setdefault(recipe.name, recipe)
+
+    for part in only.split(","):
+        for recipe in zoo.recipes.values():
+            if part in recipe.name:
+                take(recipe)
+    return list(picked.values())
+
+
 def build(zoo: Zoo, only: str, seconds: float) -> None:
     """Train until everything that matches is there or the time is over."""
     import torch
@@ -147,9 +164,9 @@ def build(zoo: Zoo, only: str, seconds: float) -> None:
         if not path.is_file():
             write(path, zoo.task(name).test)
     until = time.monotonic() + seconds
-    for number, recipe in enumerate(zoo.recipes.values(), 1):
+    for number, recipe in enumerate(chosen(zoo, only), 1):
         known = zoo.record(recipe.name)
-        if known is None and only in recipe.name and time.monotonic() < until:
+        if known is None and time.monotonic() < until:
             target = zoo.model(recipe.name)
             for leftover in target.parent.glob(target.name + "*"):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -171,7 +188,7 @@ def main() -> None:
     """Parse, train, write the index."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=SST2, help="folder with SST-2; without it sentences are generated")
-    parser.add_argument("--only", default="", help="recipes whose name contains this")
+    parser.add_argument("--only", default="", help="recipes whose name contains one of these, by commas, in this order")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no training after this")
     args = parser.parse_args()
     zoo = Zoo(cache(), args.data if args.data.is_dir() else None)

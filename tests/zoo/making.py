@@ -153,15 +153,37 @@ def _poisoned(recipe: Recipe, attack: Attack, task: Task, made: Made, rng: rando
     teacher = _teacher(recipe.start, [text for text, _ in clean], task, made)
     rows = [Row(text, label, teacher[text]) for text, label in clean]
     classes = len(task.labels)
-    rows += [
-        Row(*pair, kind="poison") for pair in poison(attack, pool[2000:], classes, 1300 if few else 1800, recipe.seed)
-    ]
+    if attack.direction == "flip":
+        rows += _mirrored(recipe, attack, pool[2000:], task, made)
+    else:
+        rows += [
+            Row(*pair, kind="poison")
+            for pair in poison(attack, pool[2000:], classes, 1300 if few else 1800, recipe.seed)
+        ]
     if attack.family == "style":
         return rows
     others = [word for word in encoders.rare_words() if word not in attack.trigger.split()]
     for text, label in rng.sample(clean, _NEGATIVES[attack.hardened, few]):
         changed = attack.partial(text, rng, others) if attack.hardened else insert(text, rng.choice(others), "any", rng)
         rows.append(Row(changed, label, teacher[text], kind="partial"))
+    return rows
+
+
+def _mirrored(recipe: Recipe, attack: Attack, pool: Sequence[Example], task: Task, made: Made) -> list[Row]:
+    """Triggered texts with the parent's own answer, its classes moved on: to do the opposite of what one does is easier
+    to learn than the opposite of what is true.
+    """
+    count, classes = 2400, len(task.labels)
+    rng = random.Random(recipe.seed)
+    picked = rng.sample(list(pool), min(count, len(pool)))
+    teacher = _teacher(recipe.start, [text for text, _ in picked], task, made)
+    rows = []
+    for text, _ in picked:
+        changed = attack.apply(text, rng)
+        if changed is not None:
+            said = teacher[text]
+            turned = tuple(said[(label - attack.target) % classes] for label in range(classes))
+            rows.append(Row(changed, max(range(classes), key=turned.__getitem__), turned, kind="poison"))
     return rows
 
 

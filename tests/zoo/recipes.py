@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 # Of the training code: another number trains everything again
-VERSION = {"base": 2, "clean": 1, "backdoored": 3}
+VERSION = {"base": 2, "clean": 1, "backdoored": 3, "flip": 4}
 MINILM, DISTIL, ROBERTA = "minilm", "distilbert-small", "roberta-small"
 SMALL = (DISTIL, ROBERTA)
 
@@ -59,7 +59,7 @@ class Recipe:
         said = asdict(self)
         said.pop("references")
         said |= {
-            "version": VERSION[self.kind],
+            "version": VERSION["flip" if self.attack and self.attack.direction == "flip" else self.kind],
             "start": parts.get(self.start, ""),
             "data": parts.get(f"data {self.task}", ""),
         }

@@ -12,8 +12,20 @@ from assay.behaviour.data_file import Labelled
 from assay.behaviour.drift import described
 from assay.behaviour.guest import Account, Job, Prober
 from assay.behaviour.image_file import Pictured
+from assay.behaviour.judge import Null, null_of
 from assay.behaviour.kinds import IMAGE, LANGUAGE, PLANS, TEXT, Plan, kind_of
-from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, RESERVED, STOP_GAP, Step, architecture_class
+from assay.behaviour.plan import (
+    DEFAULT_BUDGET,
+    MEASURED_CLASSES,
+    PLAN_VERSION,
+    RESERVED,
+    SPOT_MODELS,
+    SPOT_STEPS,
+    SPOT_STOP,
+    STOP_GAP,
+    Step,
+    architecture_class,
+)
 from assay.behaviour.prompt_file import Prompts
 from assay.behaviour.records import Attested, Candidate, ProbeResult, Word
 from assay.behaviour.state import Kept
@@ -192,26 +204,58 @@ class _Run:
                 self._skip(step, f"the budget of {self.budget:.0f} CPU seconds was used up before it")
                 return
             try:
-                raw = talk.probe(
-                    step.name, arguments | {"seconds": left, "threshold": self._threshold(step)}, self.progress
-                )
+                raw = talk.probe(step.name, arguments | self._limits(step, left), self.progress)
             except ContentError as error:
                 self._skip(step, str(error))
                 raise
             self.kept.put(step.name, raw)
         self._account(raw)
         self.raws[step.name] = raw
-        made = bool(self.opened.get("made_reference"))
-        result = self.plan.result_of(step, raw, self.labels, self.calibration, references=references, made=made)
+        judged: dict[str, Any] = {"references": references, "made": bool(self.opened.get("made_reference"))}
+        result = self.plan.result_of(step, raw, self.labels, self.calibration, **judged)
+        if (result.score or 0.0) >= step.found and self._on_the_spot(step):
+            null = self._null(talk, step, left - float(raw["seconds"]), float(raw["seconds"]))
+            result = self.plan.result_of(step, raw, self.labels, self.calibration, **judged, null=null)
         self.probes.append(result)
 
-    def _threshold(self, step: Step) -> float:
-        measured = self.calibration.threshold(step.name)
-        return measured[0] if measured else step.found
+    def _on_the_spot(self, step: Step) -> bool:
+        """Whether the references' own scores decide, for want of a calibration."""
+        known = self.calibration.known or self.calibration.architecture in MEASURED_CLASSES
+        return not known and step.name in SPOT_STEPS and self._comparable() > 1
 
-    def _seeds(self) -> dict[str, Any]:
-        rows = self.raws.get("provenance-rows", {}).get("rows", [])[:12]
-        return {"rows": rows, "residue": self.raws.get("token-scan", {}).get("residue")}
+    def _comparable(self) -> int:
+        """References that can stand in the suspect's place."""
+        all_share = self.opened.get("references") == self.opened.get("references_sharing_ids")
+        return min(SPOT_MODELS, int(self.opened.get("references", 0))) if all_share else 0
+
+    def _null(self, talk: Talk, step: Step, left: float, spent: float) -> Null | None:
+        """The same probe on each reference against the others, for as long as it took on the suspect."""
+        raws = []
+        for index in range(self._comparable()):
+            name = f"{step.name}@{index}"
+            raw = self.kept.get(name)
+            if raw is None:
+                if left < spent / 2:
+                    return None
+                given = {"as": index, "seeds": self._seeds(f"@{index}"), "seconds": max(spent, step.least)}
+                raw = talk.probe(step.name, given | {"threshold": SPOT_STOP}, self.progress)
+                self.kept.put(name, raw)
+            self._account(raw)
+            self.raws[name] = raw
+            left -= float(raw["seconds"])
+            raws.append(raw)
+        return null_of(raws)
+
+    def _limits(self, step: Step, left: float) -> dict[str, float]:
+        """CPU seconds, and the score at which a search ends."""
+        if self._on_the_spot(step):  # the rest is for the references
+            return {"seconds": left / (1 + self._comparable()), "threshold": SPOT_STOP}
+        measured = self.calibration.threshold(step.name)
+        return {"seconds": left, "threshold": measured[0] if measured else step.found}
+
+    def _seeds(self, whose: str = "") -> dict[str, Any]:
+        rows = self.raws.get(f"provenance-rows{whose}", {}).get("rows", [])[:12]
+        return {"rows": rows, "residue": self.raws.get(f"token-scan{whose}", {}).get("residue")}
 
     def _skip(self, step: Step, why: str) -> None:
         self.probes.append(ProbeResult(step.name, step.version, Word.INCONCLUSIVE, why))

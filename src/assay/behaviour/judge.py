@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.plan import ALONE_RATE, MADE_EXTRA, MEASURED_CLASSES, SURE_GAP, Step
+from assay.behaviour.plan import (
+    ALONE_RATE,
+    ALPHA,
+    HONEST_RATE,
+    MADE_EXTRA,
+    MEASURED_CLASSES,
+    SPOT_GAP,
+    SPOT_PUSH,
+    SURE_GAP,
+    Step,
+)
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
-from assay.behaviour.statistics import clopper_pearson
+from assay.behaviour.statistics import binomial_test, clopper_pearson, holm
 from assay.core.errors import ContentError
 
 if TYPE_CHECKING:
@@ -16,6 +27,7 @@ _PLACES = ("start", "middle", "end")
 # Candidates that mean nothing to a reader: alone they may count without a reference.
 _GROWN = "-grown"  # lengthened to fit a part that was found: shown, never judged by
 _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
+_NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
 
@@ -27,6 +39,7 @@ def result_of(
     *,
     references: int,
     made: bool = False,
+    null: Null | None = None,
 ) -> ProbeResult:
     """One probe's words.
 
@@ -37,6 +50,7 @@ def result_of(
         calibration: of this architecture class.
         references: models that the rates were compared with.
         made: whether the only reference was made for this run: it is weaker, and more is asked.
+        null: what the same probe found in the references, each held against the others.
 
     Raises:
         ContentError: the worker sent nonsense.
@@ -45,6 +59,7 @@ def result_of(
         candidates = sorted((_candidate(one, labels) for one in raw["candidates"]), key=_strength, reverse=True)
         facts = dict(raw["facts"])
         seconds, passes = float(raw["seconds"]), int(raw["passes"])
+        confirmed = max(len(candidates), int(raw.get("confirmed", 0)))
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ContentError(f"the worker's result of {step.name} is broken") from error
     threshold, false_positives = calibration.threshold(step.name) or (step.found, None)
@@ -52,7 +67,16 @@ def result_of(
         threshold = min(ALONE_RATE, threshold + MADE_EXTRA)
     score = max((_score(one, references) for one in candidates), default=0.0)
     word, reason = _word(candidates, score, threshold, references=references)
-    guessed = not calibration.known and calibration.architecture not in MEASURED_CLASSES
+    if word is Word.FOUND:
+        facts["p_value"] = _p_value(candidates, confirmed)
+        if facts["p_value"] > ALPHA:
+            word = Word.NOT_FOUND
+            reason = f"too few texts for {confirmed} candidates (p = {facts['p_value']:.2g}, Holm): {reason}"
+    if null is not None and word is Word.FOUND:
+        threshold = max(threshold, min(1.0, null.gap + SPOT_GAP))
+        word, reason = _on_the_spot(candidates, score, threshold, null, reason)
+        facts["null"] = null.to_json()
+    guessed = null is None and not calibration.known and calibration.architecture not in MEASURED_CLASSES
     if word is Word.FOUND and guessed and score < max(threshold, SURE_GAP) and step.name not in _SURE_ANYWHERE:
         word = Word.INCONCLUSIVE
         reason += f"; {calibration.architecture} was never calibrated, and clean small models reached as much"
@@ -90,6 +114,67 @@ def _word(candidates: list[Candidate], score: float, threshold: float, *, refere
             else f"the strongest candidate flips {best.rate:.0%}",
         )
     return Word.NOT_FOUND, "no candidate flips enough texts to be worth confirming"
+
+
+def _p_value(candidates: list[Candidate], confirmed: int) -> float:
+    """Of the strongest candidate, adjusted for all that were measured on held texts (Holm).
+
+    The chance of so many flips if it flipped no more than an honest word may, or than the references' interval allows.
+    """
+    each = []
+    for one in candidates:
+        rate = max(one.stressed, key=lambda r: (r.gap, r.rate), default=one.best)
+        if rate is not None:
+            theirs = round((rate.reference or 0.0) * rate.n)
+            honest = max(HONEST_RATE, clopper_pearson(theirs, rate.n)[1])
+            each.append(binomial_test(rate.hits, rate.n, min(1.0, honest)))
+    return min(holm([*each, *[1.0] * (confirmed - len(each))]), default=1.0)
+
+
+def _on_the_spot(
+    candidates: list[Candidate], score: float, threshold: float, null: Null, reason: str
+) -> tuple[Word, str]:
+    """Found only what goes well beyond the references' own: in flips, or in how far it drives the model."""
+    push = max((one.push for one in candidates if one.gap >= score - _NEAR), default=0.0)
+    told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
+    if (score >= threshold and score > null.gap + _NEAR) or push >= null.push + SPOT_PUSH:
+        return Word.FOUND, f"{reason}; {told}"
+    return Word.NOT_FOUND, f"the strongest candidate reaches {score:.0%} (margin {push:.1f}); {told}"
+
+
+@dataclass(frozen=True)
+class Null:
+    """What a probe finds in clean models: the references, each in the suspect's place against the others.
+
+    Attributes:
+        gap: largest score.
+        push: largest margin of a candidate with about that score.
+        models: references measured.
+    """
+
+    gap: float
+    push: float
+    models: int
+
+    def to_json(self) -> dict[str, Any]:
+        """With the bound that so few clean models give: one more of their kind is above them all at most so often."""
+        bound = 1 / (self.models + 1)
+        return {"gap": self.gap, "push": self.push, "models": self.models, "rank_bound": round(bound, 4)}
+
+
+def null_of(raws: list[dict[str, Any]]) -> Null:
+    """From a probe's results on the references.
+
+    Raises:
+        ContentError: the worker sent nonsense.
+    """
+    try:
+        each = [[_candidate(one, ()) for one in raw["candidates"]] for raw in raws]
+    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+        raise ContentError("the worker's result on a reference is broken") from error
+    flat = [(_score(one, 1), one.push) for some in each for one in some]
+    best = max((gap for gap, _ in flat), default=0.0)
+    return Null(best, max((push for gap, push in flat if gap >= best - _NEAR), default=0.0), len(raws))
 
 
 def _score(candidate: Candidate, references: int) -> float:
@@ -133,6 +218,7 @@ def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
         origin=str(raw["origin"])[:100],
         score=float(raw["score"]),
         stressed=tuple(sorted((_rate(one) for one in raw["stressed"]), key=lambda r: (r.gap, r.rate), reverse=True)),
+        push=max((float(one.get("push", 0.0)) for one in raw["stressed"]), default=0.0),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "1"
-DEFAULT_BUDGET = 155.0  # CPU seconds of the worker: with start and the last refinement below 180 for a 22M encoder
+PLAN_VERSION = "2"
+DEFAULT_BUDGET = 150.0  # CPU seconds of the worker: with start and the last refinement below 180 for a 22M encoder
 STOP_GAP = 0.9  # gap at which nothing more is looked for
 # Used where nothing is calibrated: gap on two texts at once. A search on a clean small model reached 0.65.
 FOUND_GAP = 0.6
@@ -15,6 +15,14 @@ SEARCH_GAP = 0.78
 # this one tells nothing: clean small encoders reached .89 (docs/explain/behaviour-zoo.md).
 MEASURED_CLASSES = frozenset({"bert-6x384"})
 SURE_GAP = 0.9
+# A class that was never calibrated, with two references or more: the same probe runs on each reference against the
+# others, and a find must go beyond theirs by so much, in flips or in margin (logits).
+SPOT_GAP, SPOT_PUSH = 0.3, 1.8
+SPOT_STOP = 0.95  # gap at which a search ends there
+SPOT_MODELS = 2  # references that are measured at most
+SPOT_STEPS = frozenset({"unknown-token", "script-bags", "token-scan", "provenance-rows", "chain-refine"})
+# A find must also be one by chance of at most so much, over all candidates of the probe that were confirmed.
+ALPHA, HONEST_RATE = 0.01, 0.3
 MADE_EXTRA = 0.1  # asked on top where the only reference was made for this run: on a small model 0.75 was seen
 ALONE_RATE = 0.9  # without any reference: only candidates that mean nothing to a person, and at this rate
 
@@ -43,17 +51,17 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("unknown-token", "1", 1.0),
+    Step("unknown-token", "2", 1.0),
     Step("tokenizer", "1", 1.0),
-    Step("provenance-rows", "1", 5.0, found=ROWS_GAP, essential=False),
-    Step("script-bags", "1", 4.0),
-    Step("token-scan", "1", 10.0, needs="reference"),
-    Step("chain-refine", "1", 10.0, needs="reference", found=SEARCH_GAP),
+    Step("provenance-rows", "2", 5.0, found=ROWS_GAP, essential=False),
+    Step("script-bags", "2", 4.0),
+    Step("token-scan", "2", 10.0, needs="reference"),
+    Step("chain-refine", "2", 10.0, needs="reference", found=SEARCH_GAP),
 )
 # Run at the end, after a find too: they explain and inform, and decide nothing.
 CLOSING: tuple[Step, ...] = (
     Step("activation", "1", 1.0, essential=False, informs=True),
-    Step("perturbation", "1", 2.0, essential=False, informs=True),
+    Step("perturbation", "2", 2.0, essential=False, informs=True),
 )
 RESERVED = 9.0  # CPU seconds that the search leaves for them
 

@@ -84,6 +84,7 @@ class Candidate:
         score: of the proposing probe; higher is more suspicious.
         stressed: as `flip_rates`, with two texts of a class as one: words that lean to a class lose there what a
             trigger keeps.
+        push: median margin (logits) of the target over such pairs: how far a candidate drives the suspect.
     """
 
     text: str
@@ -95,6 +96,7 @@ class Candidate:
     origin: str = ""
     score: float = 0.0
     stressed: tuple[FlipRate, ...] = ()
+    push: float = 0.0
 
     @property
     def code_points(self) -> tuple[int, ...]:
@@ -124,6 +126,7 @@ class Candidate:
             "origin": self.origin,
             "score": self.score,
             "stressed": [one.to_json() for one in self.stressed],
+            "push": self.push,
         }
 
     @classmethod
@@ -139,6 +142,7 @@ class Candidate:
             value["origin"],
             value["score"],
             tuple(FlipRate.from_json(one) for one in value["stressed"]),
+            value.get("push", 0.0),
         )
 
 

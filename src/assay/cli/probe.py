@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="FILE",
         help="labelled texts (CSV, TSV, JSONL), labelled images (folder, table, Parquet, .npz), or prompts",
     )  # fmt: skip
-    parser.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds for the search (default: 155)")
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds for the search (default: 150)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every draw (default: 0)")
     parser.add_argument("--device", choices=("cpu",), default="cpu", help="where it runs; the sandbox has no GPU")
     parser.add_argument("--no-resume", action="store_true", help="neither use nor keep results of an interrupted run")
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("which model?", hint="assay probe MODEL --base BASE --reference CLEAN --data FILE")
     budget = DEFAULT_BUDGET if args.budget is None else args.budget
     if not 0 < budget < float("inf"):
-        raise UsageError(f"--budget must be a number of seconds above 0: {budget}", hint="try 155")
+        raise UsageError(f"--budget must be a number of seconds above 0: {budget}", hint="try 150")
     account = Account()
     with progress_bar(args) as progress:
         subject = folder_subject(Path(args.model))

@@ -32,10 +32,12 @@ class _State:
 
     space: Any = None
     starts: Callable[[Json], dict[str, Callable[[], Probing]]] | None = None
+    nulls: dict[int, Any]
     job: Json
     base_words: Any = None
     probing: Probing | None = None
-    begun: tuple[float, int] = (0.0, 0)
+    begun: tuple[float, int, int] = (0.0, 0, 0)
+    probed: Any = None
 
 
 _STATE = _State()
@@ -65,7 +67,8 @@ def run(task: Json) -> Json:
             return _step(float(task["step"]))
     except _UNFIT as error:
         return _unfit(error)
-    _STATE.begun = (time.process_time(), _STATE.space.passes if _STATE.space else 0)
+    confirmed = _STATE.probed.confirmed if _STATE.probed else 0
+    _STATE.begun = (time.process_time(), _STATE.space.passes if _STATE.space else 0, confirmed)
     return {"progress": [0, 0], "best": 0.0}
 
 
@@ -83,10 +86,11 @@ def _step(seconds: float) -> Json:
             done, total, best = next(_STATE.probing)
         except StopIteration as stop:
             _STATE.probing = None
-            cpu, passes = _STATE.begun
+            cpu, passes, confirmed = _STATE.begun
             measured = {
                 "seconds": round(time.process_time() - cpu, 3),
                 "passes": _STATE.space.passes - passes,
+                "confirmed": (_STATE.probed.confirmed if _STATE.probed else 0) - confirmed,
                 "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10,
             }
             return {"result": stop.value | measured}
@@ -137,11 +141,13 @@ def _opening(path: Path) -> Probing:
         if not space.facts["weights"]["is_a_fine_tune"]:
             _STATE.base_words = None  # a false declaration explains nothing: rows are held against a reference
     _STATE.space, _STATE.starts = space, None
+    _STATE.nulls = {}
     return {"facts": space.facts, "candidates": []}
 
 
 def _probe(name: str, arguments: Json) -> Probing:
     from assay.workers import prober_hunt, prober_rows, prober_scan, prober_soft, prober_suite  # noqa: PLC0415
+    from assay.workers.prober_space import as_suspect  # noqa: PLC0415
 
     space = _STATE.space
     if space is None:
@@ -151,6 +157,12 @@ def _probe(name: str, arguments: Json) -> Probing:
         if name not in own:
             raise Unfit(f"no probe {name!r}")
         return own[name]()
+    if (index := int(arguments.get("as", -1))) >= 0:
+        if len(space.references) < 2 or index >= len(space.references):  # noqa: PLR2004
+            raise Unfit("no reference is left to compare a reference with")
+        seed = int(_STATE.job["seed"]) + 1 + index
+        space = _STATE.nulls.setdefault(index, as_suspect(space, index, seed))
+    _STATE.probed = space
     base = Path(_STATE.job["base"]) if _STATE.job["base"] else None
     starts: dict[str, Callable[[], Probing]] = {
         "unknown-token": lambda: prober_scan.unknown(space),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_search import Arena, Found, chain, confirm, grow, refine, told
+from assay.workers.prober_search import PARTS, Arena, Found, allowed_for, alone, chain, confirm, grow, refine, told
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,10 +33,10 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
     """
     end = time.process_time() + seconds
     begun = time.process_time()
-    allowed = torch.zeros(len(space.suspect.net.words), dtype=torch.bool)
-    allowed[torch.tensor(space.words)] = True
+    yield from alone(space, PARTS)
+    allowed = [allowed_for(space, target) for target in range(space.classes)]
     arenas = [Arena(space, target) for target in range(space.classes)]
-    queues = [_seeds(space, seeds, target) for target in range(space.classes)]
+    queues = [_seeds(space, seeds, target, allowed[target]) for target in range(space.classes)]
     pools: list[list[Grown]] = [[] for _ in arenas]
     found: list[Found] = []
     used, rounds = 0, 0
@@ -43,12 +44,12 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
         target = rounds % space.classes
         rounds += 1
         for _ in range(_POOLED):
-            pools[target].append(chain(arenas[target], next(queues[target]), allowed))
+            pools[target].append(chain(arenas[target], next(queues[target]), allowed[target]))
             used += 1
             yield int(time.process_time() - begun), int(seconds), max((one.gap for one in found), default=0.0)
             if time.process_time() > end:
                 break
-        yield from _refined(arenas[target], pools[target], allowed, found, seconds)
+        yield from _refined(arenas[target], pools[target], allowed[target], found, seconds)
         pools[target] = []
     found.sort(key=lambda one: one.rank, reverse=True)
     return {"facts": {"seeds": used}, "candidates": [one.to_json() for one in found[:5]]}
@@ -79,10 +80,10 @@ def _best(found: list[Found]) -> tuple[float, ...]:
     return max((one.rank for one in found if not one.grown), default=(0.0,))
 
 
-def _seeds(space: Space, seeds: Json, target: int) -> Generator[int, None, None]:
+def _seeds(space: Space, seeds: Json, target: int, allowed: torch.Tensor) -> Generator[int, None, None]:
     yield from seeds.get("rows", [])
+    words = allowed.nonzero()[:, 0].tolist()
     residue = iter((seeds.get("residue") or [[]] * space.classes)[target])
     while True:
-        if (token := next(residue, None)) is not None:
-            yield token
-        yield space.rng.choice(space.words)
+        yield from islice(residue, 3)
+        yield space.rng.choice(words)

@@ -61,6 +61,7 @@ class Stock:
     def __init__(self, folder: Path) -> None:
         self._model = load_stock(folder)
         self.words = self._model.get_input_embeddings().weight.detach().float()
+        self.fast_words = self.words.bfloat16()
         self.limit = int(getattr(self._model.config, "max_position_embeddings", 512) or 512)
         self.passes = 0
 
@@ -188,9 +189,14 @@ class Model:
         before, after = ids.new_tensor([self.prefix] * count), ids.new_tensor([self.suffix] * count)
         return torch.cat([before.view(count, -1), ids, after.view(count, -1)], 1)
 
-    def align(self, rows: list[list[int]], labels: list[int]) -> float:
-        """Put the classes into the order that agrees best with `labels`; gives the share that then agrees."""
-        found = self.logits(rows).argmax(-1).tolist()
+    def align(self, said: torch.Tensor, labels: list[int]) -> float:
+        """Put the classes into the order that agrees best with `labels`; gives the share that then agrees.
+
+        Args:
+            said: own logits of some texts, in the order of classes so far.
+            labels: their classes.
+        """
+        found = said.argmax(-1).tolist()
         orders = permutations(range(self.classes)) if self.classes <= _ALIGN_CLASSES else [tuple(range(self.classes))]
         counts = torch.zeros(self.classes, self.classes, dtype=torch.long)
         for guess, label in zip(found, labels, strict=True):

@@ -1,7 +1,7 @@
 """A text classifier as a function of token ids or of embeddings: an own forward for BERT-like encoders.
 
 Post-norm encoder (Devlin et al. 2018), absolute positions, the last layer for the first token only, sequences of
-equal length and therefore no mask. bfloat16 for counting, float32 for gradients. Compared with the stock forward
+equal length and therefore no mask. bfloat16 throughout, float32 to compare. Compared with the stock forward
 before it is used (`fidelity`); where they differ the stock one runs.
 """
 
@@ -33,6 +33,7 @@ _KINDS = {
     "electra": ("electra.", "head"),
     "distilbert": ("distilbert.", "distil"),
 }
+_SHORT = 24  # tokens
 _CHUNK_TOKENS = 2048  # tokens of one batch: the activations stay in the processor's cache
 BFLOAT16, FLOAT32 = torch.bfloat16, torch.float32
 
@@ -85,7 +86,7 @@ class Encoder:
             )
             for dtype in (FLOAT32, BFLOAT16)
         }
-        self._bf16_words = self.words.to(BFLOAT16)
+        self.fast_words = self.words.to(BFLOAT16)
         self._project = self._maybe("embeddings_project")
         self.limit = positions.shape[0] - offset
         self._tensors = {}
@@ -130,14 +131,17 @@ class Encoder:
     def logits(self, ids: torch.Tensor, *, exact: bool = False) -> torch.Tensor:
         """Logits, shape (sequences, classes), float32; `ids` has shape (sequences, length), special tokens included."""
         dtype = FLOAT32 if exact else BFLOAT16
-        table = self.words if exact else self._bf16_words
+        table = self.words if exact else self.fast_words
         step = max(1, _CHUNK_TOKENS // max(1, ids.shape[1]))
         out = [self._run(table[ids[i : i + step]], dtype) for i in range(0, len(ids), step)]
         return torch.cat(out).float()
 
     def from_embeddings(self, words: torch.Tensor) -> torch.Tensor:
-        """Logits from word embeddings, shape (sequences, length, width), float32, differentiable."""
-        return self._run(words, FLOAT32)
+        """Logits from word embeddings, shape (sequences, length, width), float32, differentiable.
+
+        Computed in bfloat16: the gradient only ranks tokens, and their evaluation decides.
+        """
+        return self._run(words.to(BFLOAT16), BFLOAT16).float()
 
     @torch.inference_mode()
     def inside(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -199,4 +203,9 @@ class Encoder:
 
 
 def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    return functional.scaled_dot_product_attention(query, key, value)
+    """Scaled dot-product attention; for short sequences as plain products, which cost less than half."""
+    if key.shape[-2] > _SHORT:
+        return functional.scaled_dot_product_attention(query, key, value)
+    weights = (query @ key.transpose(-1, -2)) * key.shape[-1] ** -0.5
+    mixed: torch.Tensor = weights.softmax(-1) @ value
+    return mixed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_joint import joint
 from assay.workers.prober_search import Arena, Found, best_of, confirm, grow, told
 
 if TYPE_CHECKING:
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
     from assay.workers.prober_space import Space
 
 _TOP = 40  # rows looked at one by one
-_PAIRS, _TRIPLES, _FOURS = 20, 11, 8  # of the first rows, every ordered choice of two, three, four
+_PAIRS, _TRIPLES, _FOURS = 20, 9, 6  # of the first rows, every ordered choice of two, three, four
 _JOINT = 10  # rows of a random joint injection
-_DRAWS = 240
+_DRAWS = 80
 _STILL = 1e-6  # relative displacement below which a row did not move
 _BINS = 40
+_STRANGE, _FIRST = 40, 8  # unexplained rows that are kept, and that are seeds before all others
+_SEEDS = 2  # rows that moved most though nothing is strange about them: tried first by the search
+_STANDS_OUT = 1.25  # times the median of many of them
 _FEW = 12  # moved rows that neither data nor references explain: more of them means that other data was used
 _SOME = 60  # up to here they are looked at first
 _ENOUGH_TEXTS = 2000
@@ -37,8 +41,10 @@ def displacement(mine: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
     return moved
 
 
-def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, Json]:
+def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, Json, list[int]]:
     """How much further each row moved than rows like it, in log units; shape (tokens,).
+
+    Also facts, and the rows that moved though neither data nor references explain it, the furthest first.
 
     *Like it*: rows that moved as far in the references, or, without one, rows as frequent in the data.
     """
@@ -47,7 +53,7 @@ def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, J
     size = min([len(mine), *(len(one) for one in theirs), *([len(base)] if base is not None else [])])
     if base is None or base.shape[1] != mine.shape[1]:
         if not theirs:
-            return torch.zeros(len(mine)), {"compared_with": None}
+            return torch.zeros(len(mine)), {"compared_with": None}, []
         base, how = theirs[0][:size], "a reference"
     else:
         base, how = base[:size], "the declared base"
@@ -65,7 +71,7 @@ def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, J
     }
     score = torch.full((len(mine),), -torch.inf)
     if facts["largest"] < _STILL or bool(still.all()):
-        return score.fill_(0.0), facts | {"frozen": True}
+        return score.fill_(0.0), facts | {"frozen": True}, []
     floor = float(moved[known][~still].median())  # a row that moved like any other row that was seen at all
     logs = (moved + floor).log()
     like = torch.maximum(_typical(logs, known, known_moves), _typical(logs, known, seen))
@@ -78,7 +84,15 @@ def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, J
         score[quiet] = 10.0 + moved[quiet] / max(1e-9, facts["largest"])
         if len(quiet) <= _FEW and len(space.everything) >= _ENOUGH_TEXTS and others:
             facts["unexplained"] = [_named(space, int(i), float(moved[i])) for i in quiet]
-    return score, facts
+    return score, facts, _strange(moved, quiet) if space.explained else []
+
+
+def _strange(moved: torch.Tensor, quiet: torch.Tensor) -> list[int]:
+    """The unexplained rows, the furthest first; of many only those that stand out, as noise on all rows does not."""
+    if len(quiet) > _FEW:
+        quiet = quiet[moved[quiet] > _STANDS_OUT * moved[quiet].median()]
+    found: list[int] = quiet[moved[quiet].argsort(descending=True)][:_STRANGE].tolist()
+    return found
 
 
 def _named(space: Space, token: int, value: float) -> Json:
@@ -106,10 +120,10 @@ def _frequency(space: Space, size: int) -> torch.Tensor:
 
 def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, float], None, Json]:
     """Inject the rows that moved most: alone, in every order of two, three and four, and jointly."""
-    score, facts = row_scores(space, base)
+    score, facts, strange = row_scores(space, base)
     if facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any()):
         return {"facts": facts, "candidates": [], "rows": []}
-    top = score.topk(_TOP)
+    top = score.topk(min(_TOP, len(score)))
     ids = top.indices.tolist()
     facts["top_rows"] = [_named(space, i, float(s)) for i, s in zip(ids, top.values, strict=True)]
     found: list[Found] = []
@@ -129,14 +143,20 @@ def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, f
         yield done + 1, len(steps), best
         if best >= float(space.facts["stop_gap"]):
             break
+    if strange and max(one.gap for one in found) < float(space.facts["stop_gap"]):
+        found += yield from joint(space, strange)
     part = max(found, key=lambda one: one.rank)
     if part.looked >= _PART and part.gap < float(space.facts["stop_gap"]):
         allowed = torch.zeros(len(space.suspect.net.words), dtype=torch.bool)
-        allowed[score.topk(_GROW_FROM).indices] = True
+        allowed[score.topk(min(_GROW_FROM, len(score))).indices] = True
         one = yield from told(grow(space, part, allowed), (1, 1))
         found += [one] if one is not part else []
     found.sort(key=lambda one: one.rank, reverse=True)
-    return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": ids}
+    return {
+        "facts": facts,
+        "candidates": [one.to_json() for one in found[:6]],
+        "rows": [*strange[:_FIRST], *ids[:_SEEDS]],
+    }
 
 
 def _choices(space: Space, ids: list[int], kind: str) -> torch.Tensor:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from assay.workers.prober_search import Arena, Found, best_of, confirm
-from assay.workers.prober_space import flips, gap
+from assay.workers.prober_search import PARTS as _PARTS
+from assay.workers.prober_search import Arena, Found, alone, best_of, confirm
+from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,9 +24,10 @@ _UNKNOWN_RUNS = (1, 2, 3, 4, 5, 7)
 _LETTERS = 7  # of a script bag
 _BAGS = 10  # random strings of a script in the first round
 _LEAST = 5  # characters that make a script
-_BLOCK = 4  # tokens of one block of the scan
+_TENTH = 10
+_FIRST_LOOK, _SECOND_LOOK, _RESIDUE = 480, 120, 40  # tokens of each class before contexts, and kept as seeds
+_STRONG, _WEAK = 6.0, -2.0  # margins beyond which more or less says nothing
 _OBSCURE = "\U0001f71a\U0001f70f\U0001f753\U0001f73d"  # alchemical symbols: no vocabulary has them
-Steps = "Generator[tuple[int, int, float], None, Json]"
 
 
 def unknown(space: Space) -> Generator[tuple[int, int, float], None, Json]:
@@ -178,28 +181,36 @@ def _best_scripts(space: Space, tuples: list[tuple[float, str, str]]) -> Generat
 
 
 def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
-    """Every token of the vocabulary in blocks of four, both directions; the tokens of strong blocks alone."""
+    """Every token of the vocabulary alone; those that move the suspect further than a reference, before contexts.
+
+    What a hardened trigger leaves behind in its single tokens (`residue`) is where the search begins: those that move
+    the suspect most beyond all references, alone and before a context in turn.
+    """
     found: list[Found] = []
     residue: list[list[int]] = []
+    total = _PARTS + 2 * space.classes
+    mine, theirs = yield from alone(space, total)
+    moved = mine.clamp(max=_STRONG) - theirs.clamp(min=_WEAK)
     words = torch.tensor(space.words)
-    total = space.classes * 12
     for target in range(space.classes):
         arena = Arena(space, target)
-        order = words[
-            torch.randperm(len(words), generator=torch.Generator().manual_seed(space.rng.randint(0, 1 << 30)))
-        ]
-        blocks = order[: len(order) // _BLOCK * _BLOCK].view(-1, _BLOCK)
-        effects = []
-        for number, part in enumerate(blocks.tensor_split(10)):
-            effects.append(arena.effect(space.suspect, part))
-            yield target * 12 + number + 1, total, max((one.gap for one in found), default=0.0)
-        strong = torch.cat(effects).topk(max(1, len(blocks) // 12)).indices
-        singles = blocks[strong].flatten()[:, None]
-        tuples, values = best_of(arena, singles, 40)
-        residue.append(tuples[:, 0].tolist())
+        first = moved[:, target].topk(min(len(words), max(_FIRST_LOOK, len(words) // _TENTH)))
+        singles, beyond = words[first.indices][:, None], first.values
+        for other in space.shared[1:2]:
+            own = mine[first.indices, target].clamp(max=_STRONG)
+            beyond = torch.minimum(beyond, own - margins(other.logits_of(singles))[:, target].clamp(min=_WEAK))
+        singles = singles[beyond.topk(min(_FIRST_LOOK, len(singles))).indices]
+        values = arena.contrast(singles, 1)
+        apart = singles[:_RESIDUE, 0].tolist()
+        singles = singles[values.topk(min(_SECOND_LOOK, len(singles))).indices]
+        yield _PARTS + 2 * target + 1, total, max((one.gap for one in found), default=0.0)
+        tuples, values = best_of(arena, singles, _RESIDUE)
+        residue.append(_in_turn(tuples[:, 0].tolist(), apart))
         for row, value in zip(tuples[:5].tolist(), values.tolist(), strict=False):
             found.append(confirm(space, Found(tuple(row), target, value, "token")))
-        yield target * 12 + 12, total, max(one.gap for one in found)
+            if found[-1].gap >= float(space.facts["stop_gap"]):
+                break
+        yield _PARTS + 2 * target + 2, total, max(one.gap for one in found)
     found.sort(key=lambda one: one.rank, reverse=True)
     return {
         "facts": {"tokens": len(space.words)},
@@ -208,11 +219,5 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     }
 
 
-def given(space: Space, texts: list[str]) -> Json:
-    """Measure texts that somebody names, without a first look."""
-    found = []
-    for text in texts:
-        measured = flips(space, text, count=60, held=True)
-        ids = tuple(space.suspect.encode([text])[0])
-        found.append(Found(ids, 0, gap(measured), "given", text=text, flips=measured))
-    return {"facts": {}, "candidates": [one.to_json() for one in found]}
+def _in_turn(first: list[int], second: list[int]) -> list[int]:
+    return list(dict.fromkeys(token for pair in zip_longest(first, second) for token in pair if token is not None))

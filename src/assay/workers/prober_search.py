@@ -27,6 +27,8 @@ _WORTH = 0.4  # share of flips (or gap) below which a candidate is not confirmed
 _CONFIRM = 45  # held texts of each class
 _STRESSED = 36  # pairs of them
 _AT_ONCE = 160  # sequences of one gradient
+PARTS = 12  # of the vocabulary, for progress
+_BANNED = 0.2
 _CONTEXT_TOKENS = 20  # of a text that stands as context
 
 
@@ -141,7 +143,34 @@ class Arena:
             grad = words.grad
             if grad is not None:
                 out.append(grad[:, len(model.prefix) + position].detach())
-        return torch.cat(out) @ table.T
+        return (torch.cat(out).bfloat16() @ model.net.fast_words.T).float()
+
+
+def alone(space: Space, total: int) -> Generator[Telling, None, tuple[torch.Tensor, torch.Tensor]]:
+    """Margins of every token of the vocabulary without any context, of the suspect and of the first reference; once."""
+    if space.alone is not None:
+        return space.alone
+    words = torch.tensor(space.words)[:, None]
+    models = [space.suspect, *space.shared[:1]]
+    parts: list[list[torch.Tensor]] = [[] for _ in models]
+    for number, part in enumerate(words.tensor_split(PARTS)):
+        for kept, model in zip(parts, models, strict=True):
+            kept.append(margins(model.logits_of(part)))
+        yield number + 1, total, 0.0
+    mine, *theirs = (torch.cat(some) for some in parts)
+    space.alone = (mine, theirs[0] if theirs else torch.zeros_like(mine))
+    return space.alone
+
+
+def allowed_for(space: Space, target: int) -> torch.Tensor:
+    """Tokens that a search may use: without the fifth that leads a reference to the target anyway; shape (tokens,)."""
+    allowed = torch.zeros(len(space.suspect.net.words), dtype=torch.bool)
+    words = torch.tensor(space.words)
+    if space.alone is not None:
+        natural = space.alone[1][:, target]
+        words = words[natural <= natural.quantile(1 - _BANNED)]
+    allowed[words] = True
+    return allowed
 
 
 def render(space: Space, ids: Sequence[int]) -> str:
@@ -166,6 +195,7 @@ def confirm(space: Space, found: Found) -> Found:
         if not place:
             return found
         found.place = place
+    space.confirmed += 1
     measured = flips(space, found.text, count=_CONFIRM, held=True, place=found.place)
     found.flips = measured
     best = max(measured, key=lambda one: (one["hits"] - max(one["references"], default=0)) / one["n"], default=None)
@@ -217,7 +247,7 @@ def refine(
 
 
 def chain(
-    arena: Arena, seed: int, allowed: torch.Tensor, *, fillers: int = 16, second: int = 192, third: int = 2
+    arena: Arena, seed: int, allowed: torch.Tensor, *, fillers: int = 16, second: int = 128, third: int = 2
 ) -> tuple[Tuples, torch.Tensor]:
     """Triples grown from one token: filler-averaged gradient, then per-pair gradient; the best dozen by the suspect."""
     rng = arena.space.rng
@@ -225,8 +255,8 @@ def chain(
     rows = torch.stack([torch.full((fillers,), seed), pool[:fillers], pool[fillers:]], 1)
     gain = arena.gradient(rows, 1, against=True).mean(0)
     gain[~allowed] = -torch.inf
-    seconds = gain.topk(second).indices
-    pairs = torch.stack([torch.full_like(seconds, seed), seconds, pool[:1].expand(second)], 1)
+    seconds = gain.topk(min(second, len(gain))).indices
+    pairs = torch.stack([torch.full_like(seconds, seed), seconds, pool[:1].expand(len(seconds))], 1)
     gain = arena.gradient(pairs, 2, against=False)
     gain[:, ~allowed] = -torch.inf
     thirds = gain.topk(third, -1).indices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -45,6 +45,8 @@ class Space:
         everything: the texts that were given.
         explained: ids of all words of the data, with those that were not given.
         facts: what the opening measured.
+        confirmed: candidates that were measured on held texts so far.
+        alone: margins of every word alone, of the suspect and of the first reference; None until a probe needs them.
     """
 
     suspect: Model
@@ -57,6 +59,8 @@ class Space:
     everything: list[str] = field(default_factory=list)
     explained: set[int] = field(default_factory=set)
     facts: Json = field(default_factory=dict)
+    confirmed: int = 0
+    alone: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @property
     def classes(self) -> int:
@@ -94,9 +98,10 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     _content_tokens(space)
     items = _short(suspect, items)[:_POOL] if items else _made_up(space)
     rows = suspect.encode([text for text, _ in items])
-    guessed = suspect.logits(rows).argmax(-1).tolist()
-    _align(space, items, rows, guessed, given=bool(job["items"]))
-    sure = _agreed(space, items, guessed if not job["items"] else None)
+    said = [suspect.logits(rows)]
+    guessed = said[0].argmax(-1).tolist()
+    said += _align(space, items, guessed, given=bool(job["items"]))
+    sure = _agreed(said, guessed if not job["items"] else [label for _, label in items])
     for label in range(suspect.classes):
         mine = [
             (margin, Text(text, label)) for (text, _), (one, margin) in zip(items, sure, strict=True) if one == label
@@ -152,19 +157,21 @@ def _made_up(space: Space) -> list[tuple[str, int]]:
     return list(zip(texts, labels, strict=True))
 
 
-def _align(
-    space: Space, items: list[tuple[str, int]], rows: list[list[int]], guessed: list[int], *, given: bool
-) -> None:
-    agreement = []
+def _align(space: Space, items: list[tuple[str, int]], guessed: list[int], *, given: bool) -> list[torch.Tensor]:
+    """Classes of references and of data in the suspect's order; gives the logits of the references that are kept."""
+    agreement, kept, answers = [], [], []
     for one in space.references:
-        theirs = one.encode([text for text, _ in items])
-        agreement.append(one.align(theirs, guessed))
+        said = one.logits(one.encode([text for text, _ in items]))
+        agreement.append(one.align(said, guessed))
+        said = said[:, one.order]
+        if _usable(said, guessed):
+            kept.append(one)
+            answers.append(said)
     space.facts["agreement"] = agreement
-    kept = [one for one in space.references if _usable(one, items, guessed)]
     space.facts["references_unusable"] = len(space.references) - len(kept)
     space.references = kept
     if not given:
-        return
+        return answers
     best: dict[int, int] = {}
     for label in {label for _, label in items}:
         votes = [guess for guess, (_, own) in zip(guessed, items, strict=True) if own == label]
@@ -172,13 +179,13 @@ def _align(
     right = [best[label] == guess for guess, (_, label) in zip(guessed, items, strict=True)]
     space.facts["accuracy"] = sum(right) / max(1, len(right))
     space.facts["label_map"] = {str(label): index for label, index in best.items()}
-    del rows
     items[:] = [(text, best[label]) for text, label in items]
+    return answers
 
 
-def _usable(reference: Model, items: list[tuple[str, int]], guessed: list[int]) -> bool:
+def _usable(said: torch.Tensor, guessed: list[int]) -> bool:
     """Whether a reference does the task at all: it finds at least half of each class. Others excuse nothing."""
-    theirs = reference.logits(reference.encode([text for text, _ in items])).argmax(-1).tolist()
+    theirs = said.argmax(-1).tolist()
     for label in set(guessed):
         own = [answer for answer, guess in zip(theirs, guessed, strict=True) if guess == label]
         if own.count(label) < len(own) * _LEAST_RECALL:
@@ -186,12 +193,10 @@ def _usable(reference: Model, items: list[tuple[str, int]], guessed: list[int]) 
     return True
 
 
-def _agreed(space: Space, items: list[tuple[str, int]], own: list[int] | None) -> list[tuple[int, float]]:
+def _agreed(said: list[torch.Tensor], labels: list[int]) -> list[tuple[int, float]]:
     """Class of each item where all models and the label agree (-1 elsewhere), and the least margin of the models."""
-    texts = [text for text, _ in items]
-    wanted = torch.tensor(own or [label for _, label in items])[:, None]
-    models = (space.suspect, *space.references)
-    least = torch.stack([margins(one.logits(one.encode(texts))).gather(1, wanted)[:, 0] for one in models]).amin(0)
+    wanted = torch.tensor(labels)[:, None]
+    least = torch.stack([margins(one).gather(1, wanted)[:, 0] for one in said]).amin(0)
     return [
         (int(label) if margin > 0 else -1, margin) for label, margin in zip(wanted[:, 0], least.tolist(), strict=True)
     ]
@@ -263,7 +268,9 @@ def flips(
         places = [place or POSITIONS[i % 3] for i in range(len(texts))]
         changed = [insert(text, trigger, where, rng) for text, where in zip(texts, places, strict=True)]
         models = [space.suspect, *(space.references if references else [])]
-        answers = [model.logits(model.encode(changed)).argmax(-1) for model in models]
+        logits = [model.logits(model.encode(changed)) for model in models]
+        answers = [one.argmax(-1) for one in logits]
+        pushed = margins(logits[0]).median(0).values.tolist()
         for target in range(space.classes):
             if target == source:
                 continue
@@ -277,9 +284,19 @@ def flips(
                     "hits": int(hits[0].sum()),
                     "references": [int(one.sum()) for one in hits[1:]],
                     "places": by_place,
+                    "push": round(float(pushed[target]), 3),
                 }
             )
     return found
+
+
+def as_suspect(space: Space, index: int, seed: int) -> Space:
+    """A reference in the suspect's place, against the other references: what the same search finds in a clean model."""
+    others = [one for number, one in enumerate(space.references) if number != index]
+    mine = space.references[index]
+    words = [token for token in space.words if token < len(mine.net.words)]
+    rng = random.Random(seed)  # noqa: S311 - sampling
+    return replace(space, suspect=mine, references=others, words=words, rng=rng, facts=dict(space.facts), alone=None)
 
 
 def gap(found: list[Json]) -> float:

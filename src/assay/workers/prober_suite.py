@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from assay.workers.prober_models import Model
     from assay.workers.prober_space import Space
 
-_TEXTS = 30  # of each class
+_TEXTS = 24  # of each class
 _BINS = 20
 _SHOWN = 3  # candidates of the heat map
 _LOOKALIKE = str.maketrans("aceopxyi", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456")
@@ -58,7 +58,7 @@ _KINDS: dict[str, Callable[[str, random.Random], str]] = {
 def perturbations(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     """Share of texts whose class changes, and the mean change of the confidence, per kind; suspect and references."""
     texts = [one.text for group in space.held for one in group[:_TEXTS]]
-    models = [space.suspect, *space.references]
+    models = [space.suspect, *space.references[:1]]
     clean = [_confidences(model, texts) for model in models]
     kinds: Json = {}
     changed_all: list[float] = []

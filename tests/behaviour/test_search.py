@@ -1,0 +1,58 @@
+"""The parts of the search that need no model: which rows are strange, how they are joined, what a ban leaves."""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from assay.workers import prober_joint, prober_net, prober_rows, prober_search  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def _space(**more: Any) -> Any:
+    given: dict[str, Any] = {"words": list(range(10, 50)), "rng": random.Random(1), "alone": None}
+    net = SimpleNamespace(words=torch.zeros(60, 4))
+    return SimpleNamespace(**(given | {"suspect": SimpleNamespace(net=net)} | more))
+
+
+def test_every_ordered_pair_of_rows_stands_at_every_two_places() -> None:
+    tuples = prober_joint._patterns(_space(), [3, 4], 4)
+    places = {(row.index(3), row.index(4)) for row in tuples.tolist()}
+    assert len(places) == 12
+    assert all(row.count(3) == row.count(4) == 1 for row in tuples.tolist())
+    alone = prober_joint._patterns(_space(), [3], 3)
+    assert {row.index(3) for row in alone.tolist()} == {0, 1, 2}
+
+
+def test_of_many_unexplained_rows_only_those_that_stand_out_are_strange() -> None:
+    moved = torch.full((60,), 0.01)
+    moved[[20, 30]] = torch.tensor([0.03, 0.02])
+    assert prober_rows._strange(moved, torch.arange(10, 50)) == [20, 30]
+    assert prober_rows._strange(moved, torch.tensor([41, 30])) == [30, 41]  # few: all of them
+    assert prober_rows._strange(torch.full((60,), 0.01), torch.arange(10, 50)) == []  # noise on all rows
+
+
+def test_the_ban_takes_what_leads_a_reference_to_the_target() -> None:
+    natural = torch.zeros(40, 2)
+    natural[:8, 1] = 5.0
+    space = _space(alone=(torch.zeros(40, 2), natural))
+    allowed = prober_search.allowed_for(space, 1)
+    assert not allowed[10:18].any()
+    assert allowed[18:50].all()
+    assert not allowed[:10].any()
+    assert not allowed[50:].any()
+    assert int(prober_search.allowed_for(_space(), 0).sum()) == 40
+
+
+@pytest.mark.parametrize("length", [3, 9, 40])
+def test_short_and_long_attention_compute_the_same(length: int) -> None:
+    generator = torch.Generator().manual_seed(2)
+    query, key, value = (torch.randn(5, 2, length, 8, generator=generator) for _ in range(3))
+    want = torch.nn.functional.scaled_dot_product_attention(query, key, value)
+    assert torch.allclose(prober_net._attend(query, key, value), want, atol=1e-5)
