@@ -31,6 +31,10 @@ bench: $(VENV)/.tested apt-bench  ## ratios against peers and the hardware, writ
 	$(PY) bench/run.py
 	$(PY) bench/peers.py
 	$(PY) bench/registry.py --write
+	$(PY) bench/lineage.py --write
+	$(PY) bench/log_tree.py --write
+	$(PY) bench/fingerprint.py --write
+	$(PY) bench/conversion.py --write
 
 zoo: $(VENV)/.tested  ## train the zoo of clean and backdoored models (resumable; $$ASSAY_ZOO, default .cache/zoo)
 	$(PY) tests/zoo/build.py

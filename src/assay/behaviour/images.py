@@ -19,7 +19,7 @@ STEPS = (
     Step("image-blend", "1", 1.0, found=1.9),
     Step("image-pairs", "1", 2.0, needs="reference", found=3.0),
 )
-MEASURED = frozenset({"resnet-1+1x32", "vit-2x48"})
+MEASURED = frozenset({"resnet-1+1x32"})
 SURE = 2.0  # times the threshold, for an architecture that was never measured
 OUTLIER = 5.0  # without references: scaled median deviations below the other classes
 FOLLOW = 0.8  # held images of one direction that must follow the trigger
