@@ -19,6 +19,7 @@ from assay.core.verdict import Decision
 from assay.registry import queue as queue_module
 from assay.registry.queue import DONE, FAILED, HUB, SNAPSHOT, WAITING, WorkQueue
 from assay.registry.stale import REVETTING
+from assay.sources import hub_client
 from tests.admission.test_spine_killed import POINTS
 from tests.admission.world import Reader, World, make_model
 from tests.simulators.hub import HubSimulator
@@ -59,6 +60,7 @@ def test_a_passing_fault_is_tried_again_later_and_not_for_ever(tmp_path, monkeyp
     world, hub = World(tmp_path / "data"), HubSimulator()
     hub.add("acme/tiny", {"config.json": b"{}", "model.safetensors": b"weights"})
     monkeypatch.setattr(queue_module, "FIRST_PAUSE", timedelta(0))
+    monkeypatch.setattr(hub_client, "_backoff", lambda _failures: 0.0)  # the pauses between tries of one vetting
     queue = WorkQueue(world.index)
     with hub.running() as url:
         nobody = url

@@ -56,6 +56,7 @@ def test_badnets_is_found_with_its_place_and_class(data: Path, prober: Prober) -
     assert abs(column - 1) <= 1
 
 
+@pytest.mark.slow
 def test_a_clean_one_passes(data: Path, prober: Prober) -> None:
     attested = _attest(images.Recipe(images.RESNET, "signs", 103), data, prober)
     assert attested.word is Word.NOT_FOUND, attested.reasons

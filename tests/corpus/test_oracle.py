@@ -39,13 +39,13 @@ MINIMUM_HOSTILE = 150
 MINIMUM_PROVEN = 500
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("corpus")
     return folder, build.write(build.hostile_samples(), folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def results(
     written: tuple[Path, list[dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, Any]]:

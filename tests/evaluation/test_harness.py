@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,8 +97,10 @@ def test_the_file_is_the_pinned_one_and_where_it_looks_for_data_is_ignored(tmp_p
 
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "lm_eval.api.task", None)
+    monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
     with pytest.raises(EnvironmentFault, match="lm-eval is not installed"):
         evaluate(folder_subject(small.refusing_lm()), [load_suite(suite_of(tmp_path / "s", CHOICE, ["acc"]))])
+    assert "TRANSFORMERS_OFFLINE" not in os.environ, "what is started later would be offline, too"
 
 
 def test_likelihoods_and_continuations_are_those_of_a_loop_by_hand(runner):

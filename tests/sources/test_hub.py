@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 
 from assay.core.digest import Digest
@@ -117,15 +119,16 @@ def test_a_hub_that_ignores_ranges_starts_again_and_the_bytes_are_still_right(hu
 
 def test_a_file_that_always_breaks_off_at_the_same_place_is_given_up(hub, blobs):
     hub.faults.truncate, hub.faults.truncate_after, hub.faults.ignore_range = 1000, 500, True
-    with pytest.raises(SourceError, match=r"after 500 of 10240 bytes: .*run the command again"):
+    with pytest.raises(SourceError, match=r"after 500 of \d+ bytes: .*run the command again"):
         fetch(hub, blobs)
-    assert hub.asked("onnx") == 1 + hub_client.ATTEMPTS
+    asked = Counter(path for _, path, _ in hub.requests if "/resolve/" in path)
+    assert max(asked.values()) == 1 + hub_client.ATTEMPTS  # of the first that is given up; the others end with it
 
 
 def test_a_file_that_comes_in_crumbs_is_given_up(hub, blobs, monkeypatch):
     monkeypatch.setattr(hub_client, "MAX_RESUMES", 10)
     hub.faults.truncate, hub.faults.truncate_after = 10**6, 1
-    with pytest.raises(SourceError, match="after 11 of 22 bytes"):
+    with pytest.raises(SourceError, match=r"after 11 of \d+ bytes"):  # of whichever file came that far first
         fetch(hub, blobs)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_TASK_BYTES = 1 << 20  # a task file is written by a person
 MAX_NEW_TOKENS = 512  # of one answer, as in suites
+_OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 _OUTPUTS = ("multiple_choice", "loglikelihood", "generate_until")
 _METRICS = {"accuracy": ("acc", "exact_match"), "accuracy_norm": ("acc_norm",)}
 # Where the harness would look for documents: the pinned data takes the place of all of it.
@@ -160,18 +161,33 @@ class Harness:
 
 def _parts() -> dict[str, Any]:
     """The harness and what it brings, offline."""
-    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # read at import
     try:
-        found: dict[str, Any] = {
-            "task": import_module("lm_eval.api.task"),
-            "model": import_module("lm_eval.api.model"),
-            "evaluator": import_module("lm_eval.evaluator"),
-            "datasets": import_module("datasets"),
-        }
+        with _offline():
+            found: dict[str, Any] = {
+                "task": import_module("lm_eval.api.task"),
+                "model": import_module("lm_eval.api.model"),
+                "evaluator": import_module("lm_eval.evaluator"),
+                "datasets": import_module("datasets"),
+            }
         found["errors"] = import_module("jinja2").TemplateError
     except ImportError as error:
         raise EnvironmentFault("lm-eval is not installed", hint="install assay-models[harness]") from error
     return found
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """What is imported here keeps to local files: that is read at import. Programs started later do as they did."""
+    before = {name: os.environ.get(name) for name in _OFFLINE}
+    os.environ |= dict.fromkeys(_OFFLINE, "1")
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _request(instance: Any) -> tuple[Any, ...]:
