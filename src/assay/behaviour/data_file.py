@@ -43,18 +43,28 @@ class Labelled:
     words: tuple[str, ...] = ()
 
 
+def read_whole(path: Path, most: int) -> bytes:
+    """The bytes of a file that a person named, at most `most` of them.
+
+    Raises:
+        UsageError: missing, unreadable, or longer than that.
+    """
+    try:
+        raw = path.read_bytes() if path.stat().st_size <= most else None
+    except OSError as error:
+        raise UsageError(f"can't read {path}: {error.strerror}", hint="check the path") from error
+    if raw is None:
+        raise UsageError(f"{path}: longer than {most} bytes", hint="give a sample")
+    return raw
+
+
 def read_labelled(path: Path) -> Labelled:
     """Read the file.
 
     Raises:
         UsageError: missing, too long, not text, without the columns, or with fewer than two classes.
     """
-    try:
-        raw = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
-    except OSError as error:
-        raise UsageError(f"can't read {path}: {error.strerror}", hint="check the path") from error
-    if raw is None:
-        raise UsageError(f"{path}: longer than {MAX_BYTES} bytes", hint="give a sample")
+    raw = read_whole(path, MAX_BYTES)
     try:
         rows = _rows(path.suffix.lower(), raw.decode("utf-8-sig"))
     except (UnicodeDecodeError, ValueError, csv.Error, RecursionError) as error:

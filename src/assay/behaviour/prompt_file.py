@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from assay.behaviour.data_file import read_whole
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
 
@@ -39,12 +40,7 @@ def read_prompts(path: Path) -> Prompts:
     Raises:
         UsageError: missing, too long, not text, or without prompts.
     """
-    try:
-        raw = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
-    except OSError as error:
-        raise UsageError(f"can't read {path}: {error.strerror}", hint="check the path") from error
-    if raw is None:
-        raise UsageError(f"{path}: longer than {MAX_BYTES} bytes", hint="give a sample")
+    raw = read_whole(path, MAX_BYTES)
     try:
         found = _texts(path.suffix.lower(), raw.decode("utf-8-sig"))
     except (UnicodeDecodeError, ValueError, csv.Error, RecursionError) as error:
