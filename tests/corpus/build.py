@@ -21,6 +21,7 @@ from . import (
     formats_code,
     formats_config,
     formats_keras,
+    formats_serialised,
     formats_weights,
     pickle_allowed,
     pickle_direct,
@@ -52,6 +53,7 @@ HOSTILE = (
     archives_other,
     formats_code,
     formats_config,
+    formats_serialised,
     formats_keras,
     formats_weights,
 )

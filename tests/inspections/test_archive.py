@@ -101,3 +101,37 @@ def test_cut_archives_are_incomplete():
     evidence = scan(Archive, {"a.zip": zipped("a", "b")[:60]})
     assert evidence.outcome.value == "inconclusive"
     assert evidence.covered == ()
+
+
+def _tar_of(name: str, data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def test_a_tar_that_ends_with_a_zip_is_a_tar():
+    """`.nemo`, and `model.tar.gz` of a hosting service, hold a checkpoint that is a zip."""
+    plain = _tar_of("model.pth", zipped("archive/data.pkl", "archive/version"))
+    packed = gzip.compress(plain, mtime=0)
+    evidence = scan(Archive, {"a.tar": plain, "b.tar.gz": packed, "c.zip": zipped("model.tar", data=plain)})
+    assert evidence.outcome.value == "clean"
+
+
+@pytest.mark.parametrize("behind", [0, 600], ids=["at the end", "in the padding"])
+def test_a_zip_behind_the_members_of_a_tar_is_inspected(behind: int):
+    """A loader of zips sees another content than one of tars."""
+    tar, hidden = _tar_of("a.txt", b"harmless"), zipped("../evil")
+    at = len(tar) - behind
+    data = tar[:at] + hidden + tar[at:]
+    assert "archive-path-escape" in {finding.rule for finding in scan(Archive, {"a.tar": data}).findings}
+
+
+def test_a_zip_that_reaches_out_of_its_member_is_inspected():
+    inner = zipped("../evil")
+    cut = _tar_of("a.bin", inner[:-10])
+    at = cut.index(inner[:-10]) + len(inner) - 10
+    data = cut[:at] + inner[-10:] + cut[at + 10 :]
+    assert "archive-path-escape" in {finding.rule for finding in scan(Archive, {"a.tar": data}).findings}

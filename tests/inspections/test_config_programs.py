@@ -47,6 +47,19 @@ USUAL = {
     "detectron/config.yaml": "_BASE_: base.yaml\nMODEL:\n  WEIGHTS: detectron2://ImageNetPretrained/MSRA/R-50.pkl\n",
     "workflow/.github/workflows/x.yml": "on: push\njobs:\n  a:\n    steps:\n    - run: make test\n",
     "labels.txt": "cat\ndog\n",
+    "t5/operative_config.gin": "import mesh_tensorflow.optimize\nfrom t5 import models\nrun.x = @t5.models.train()\n",
+    "caffe/deploy.prototxt": 'name: "n"\nlayer { name: "c" type: "Convolution" convolution_param { num_output: 1 } }\n',
+    "gluonts/predictor.json": {"__kind__": "type", "class": "gluonts.torch.model.predictor.PyTorchPredictor"},
+    "gluonts/freq.json": {"__kind__": "instance", "class": "pandas.Timestamp", "args": ["2020-01-01"]},
+    "matgl/model.json": {"@module": "matgl.models._m3gnet", "@class": "M3GNet", "init_args": {"units": 64}},
+    "haystack/pipeline.yaml": (
+        "components:\n  e:\n    type: haystack.components.embedders.SentenceTransformersTextEmbedder\n"
+        "    init_parameters: {model: x/y}\n"
+    ),
+    "streaming/index.json": {"shards": [{"column_names": ["t"], "column_encodings": ["str"], "format": "mds"}]},
+    "jsonpickle/state.json": {"py/object": "collections.OrderedDict", "x": {"py/tuple": [1, 2]}},
+    "dvc/dvc.yaml": "stages:\n  train:\n    cmd: python train.py --lr 0.1\n",
+    "mlx/config.json": {"model_type": "llama", "hidden_size": 8},
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ _JINJA = re.compile(r"\{[%#].*?[%#]\}|\{\{.*?\}\}", re.DOTALL)
 _PYTHON = re.compile(r"^(?:import [\w.]+|from [\w.]+ import |def \w+\(|class \w+[(:]|@\w+)", re.MULTILINE)
 _XML = re.compile(r"\s*<(?:\?xml|!DOCTYPE|[A-Za-z][\w:.-]*[\s/>])")
 _MIN_ASCII_SHARE = 0.9
-_OTHER_TEXT = frozenset((".arff", ".tex", ".log", ".patch", ".diff", ".tp", ".in", ".pyi"))
+_OTHER_TEXT = frozenset((".arff", ".tex", ".log", ".patch", ".diff", ".tp", ".in", ".pyi", ".gin", ".qmd"))
 _JINJA_NAMES = (".jinja", ".jinja2", ".j2")
 
 _BY_SUFFIX: dict[str, str] = {

@@ -38,7 +38,14 @@ BUILTIN: tuple[Any, ...] = (
     Archive,
     Late("pickle", "pickle", "Pickle", frozenset(("pickle", "torch-legacy")), local=True, version=""),
     Late("safetensors", "safetensors", "SafetensorsHeader", frozenset(("safetensors",)), local=True),
-    Late("config", "config", "Config", _JSON | {"yaml", "toml"}, suffixes=(".cfg", "mlmodel"), local=True),
+    Late(
+        "config",
+        "config",
+        "Config",
+        _JSON | {"yaml", "toml"},
+        suffixes=(".cfg", "mlmodel", "mlproject", ".gin", ".prototxt"),
+        local=True,
+    ),
     Late(
         "code",
         "sourcecode",

@@ -1,12 +1,12 @@
 """Configuration files that make a loader run code.
 
 What it reads: JSON files (`config.json` and its family, tokenizer and adapter configurations, pipeline and module
-indexes), YAML and TOML files, `MLmodel`, spaCy's `config.cfg`, at every depth.
+indexes), YAML and TOML files, `MLmodel`, spaCy's `config.cfg`, Gin, Caffe's networks in text, at every depth.
 What it reports: references to Python code in the repository or in another one, `trust_remote_code` set in a file,
-Hydra `_target_` entries, classes by path (Lightning, Rasa, AllenNLP, LangChain, MLflow, BentoML), HyperPyYAML and
-Python tags, kernel repositories, functions that spaCy must have registered, hooks and tool servers of editors, values
-that are Python, packages from unusual places, files taken from outside the folder, keys that stand twice, files that
-are no JSON.
+Hydra `_target_` entries, classes by path (Lightning, Rasa, AllenNLP, LangChain, MLflow, BentoML, GluonTS, MSON,
+Haystack, AutoGen), what jsonpickle builds, HyperPyYAML and Python tags, kernel repositories, functions that spaCy must
+have registered, hooks and tool servers of editors, commands of projects and builds, values that are Python, packages
+from unusual places, files taken from outside the folder, keys that stand twice, files that are no JSON.
 Why it matters: with `trust_remote_code=True` these names are imported, and a reference to another repository is code
 that nobody pinned.
 What it cannot see: what a library does with keys of its own that are not listed here.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError, LimitExceeded
@@ -27,6 +28,7 @@ from assay.inspections.code_reference import CodeReference
 from assay.inspections.config_judgement import judge_environment, judge_reference
 from assay.inspections.references import references
 from assay.inspections.references_loaders import NAMES, registered_functions
+from assay.inspections.references_serialised import BY_SUFFIX, TRIGGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +53,8 @@ _UNESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{
 _TRIGGER = re.compile(
     r"_target_|_instantiator|class_path|custom_|kernel_mapping|user[-_]dir|_BASE_|_base_|WEIGHTS|weights|mcpServers|hooks"
     r"|trust_remote_code|auto_map|attn_implementation|_type|\blc\b|type_hint|constructor_name|dataset_reader|flavors|activation"
-    r"|signatures|service|pipeline|policies|tracker_store|event_broker|lock_store|dependencies|packages|\brun:"
+    r"|signatures|service|pipeline|policies|tracker_store|event_broker|lock_store|dependencies|packages|\brun:|\bcmd:|script:|entry_points|"
+    + TRIGGER
 )
 _EXPRESSION = re.compile(
     r"__import__\s*\(|\bos\.(?:system|popen|exec\w+|spawn\w+)\s*\(|\bsubprocess\.\w+\s*\(|\b(?:exec|eval)\s*\(\s*[\"'(\w]"
@@ -63,6 +66,7 @@ _PROSE = re.compile(
 )
 _SETTINGS = re.compile(r"config|param|args|setting|option|meta|model|train|recipe|yolo", re.IGNORECASE)
 _LONGEST_EXPRESSION = 2_000
+_YAML_NAMES = ("mlmodel", "mlproject")
 
 
 class Config:
@@ -76,7 +80,7 @@ class Config:
         """JSON, YAML, TOML and what is written in them without saying so in the name."""
         if {"json", "jsonl", "yaml", "toml"}.intersection(part.formats):
             return True
-        return "text" in part.formats and part.name.lower().endswith((".cfg", "mlmodel"))
+        return "text" in part.formats and part.name.lower().endswith((".cfg", *_YAML_NAMES, *BY_SUFFIX))
 
     def inspect_part(self, part: Part, out: Collector) -> None:
         """Parse and judge."""
@@ -85,12 +89,15 @@ class Config:
             out.unread(f"longer than {part.limits.text_bytes} bytes")
             return
         base = part.name.rsplit("/", 1)[-1]
-        if "yaml" in part.formats or base.lower() == "mlmodel":
+        if "yaml" in part.formats or base.lower() in _YAML_NAMES:
             _yaml(part, data.decode("utf-8", "replace"), base, out)
         if "toml" in part.formats:
             _toml(data, base, out)
         if base.lower().endswith(".cfg"):
             for line, reference in registered_functions(data.decode("utf-8", "replace")):
+                judge_reference(reference, out, line)
+        if read := BY_SUFFIX.get(PurePosixPath(base.lower()).suffix):
+            for line, reference in read(data.decode("utf-8", "replace")):
                 judge_reference(reference, out, line)
         if "json" in part.formats and not base.lower().endswith(".cfg"):
             _json(part, data, out)

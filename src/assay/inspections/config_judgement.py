@@ -12,6 +12,8 @@ from assay.core.finding import Confidence, Severity
 from assay.inspections.pickle_names import danger, known
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from assay.inspections.code_reference import CodeReference
     from assay.inspections.parts import Collector
 
@@ -19,7 +21,9 @@ _FRAMEWORKS = (
     "torch.", "torchvision.", "torchaudio.", "transformers.", "diffusers.", "nemo.", "pytorch_lightning.", "lightning.",
     "omegaconf.", "numpy.", "sklearn.", "peft.", "timm.", "megatron.", "apex.", "detectron2.", "hydra.",
     "torchmetrics.", "speechbrain.", "random.", "sentence_transformers.", "langchain.", "langchain_core.",
-    "langchain_community.", "rasa.", "allennlp.", "allennlp_models.",
+    "langchain_community.", "rasa.", "allennlp.", "allennlp_models.", "gluonts.", "pandas.", "mxnet.", "pymatgen.",
+    "matgl.", "monty.", "haystack.", "haystack_integrations.", "autogen_core.", "autogen_agentchat.", "autogen_ext.",
+    "axolotl.", "datetime.", "collections.", "decimal.", "pathlib.", "uuid.",
 )  # fmt: skip
 _DANGEROUS = re.compile(
     r"(?:builtins\.|os\.|posix\.|subprocess\.|shutil\.|importlib\.|pickle\.|runpy\.|pty\.|ctypes\.|code\.|sys\.|socket\.)"
@@ -113,7 +117,7 @@ def _pipelines() -> frozenset[str]:
 
 
 def judge_environment(document: Any, out: Collector) -> None:
-    """Channels of a conda environment, packages of a BentoML service, commands of a Cog build."""
+    """Channels of a conda environment, packages of a BentoML service, commands of builds and projects."""
     if not isinstance(document, dict):
         return
     lines: list[str] = []
@@ -131,11 +135,22 @@ def judge_environment(document: Any, out: Collector) -> None:
         from assay.inspections.sourcecode_scripts import judge_requirements  # noqa: PLC0415 - few configurations do
 
         judge_requirements("\n".join(lines), out)
-    build = document.get("build")
-    if isinstance(build, dict) and (commands := _texts(build.get("run"))):
+    if commands := [*_commands(document)]:
         from assay.inspections.sourcecode_scripts import judge_shell  # noqa: PLC0415
 
         judge_shell("\n".join(commands), out)
+
+
+def _commands(document: dict[str, Any]) -> Iterator[str]:
+    """Steps of a Cog build, DVC stages, spaCy projects and MLflow projects."""
+    build = document.get("build")
+    if isinstance(build, dict):
+        yield from _texts(build.get("run"))
+    for group, key in (("stages", "cmd"), ("commands", "script"), ("entry_points", "command")):
+        steps = document.get(group)
+        for step in steps.values() if isinstance(steps, dict) else steps if isinstance(steps, list) else ():
+            if isinstance(step, dict):
+                yield from _texts(step.get(key))
 
 
 def _texts(value: Any) -> list[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from assay.inspections.code_reference import CodeReference, dotted
 from assay.inspections.references_loaders import KEYS, by_file, known_to_loaders
+from assay.inspections.references_serialised import KEYS as SERIALISED
+from assay.inspections.references_serialised import built_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +49,8 @@ def references(document: Any, name: str) -> Iterator[CodeReference]:
                 yield from _known_key(key.rstrip(" "), here, value)
                 if key.rstrip(" ") in KEYS:
                     yield from known_to_loaders(key.rstrip(" "), here, value, node)
+                if key in SERIALISED:
+                    yield from built_again(key, here, value, node)
                 if isinstance(value, (dict, list)):
                     stack.append((here, value))
 

@@ -12,6 +12,7 @@ from assay.core.errors import ContentError, LimitExceeded
 from assay.formats.anomaly import Anomaly
 from assay.formats.containers.members import Budget, Container, Member, size_of
 from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, sniff
+from assay.formats.sniff_tables import ZIP_FLAVOURS
 from assay.inspections.parts import Part
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Walker:
 
     def _part(self, place: _Place, stream: BinaryIO, size: int) -> None:
         formats, expected = _formats(place, stream, size)
-        containers = self._containers(place, stream, size, formats)
+        formats, containers = _without_zip_of_a_member(formats, self._containers(place, stream, size, formats))
         stream.seek(0)
         part = Part(
             place.path, place.inner, formats, stream, size, self._limits,
@@ -181,6 +182,22 @@ def _formats(place: _Place, stream: BinaryIO, size: int) -> tuple[tuple[str, ...
     elif place.in_torch and _RECORD.search(place.name):
         formats = formats or ("torch-record",)
     return formats, result.expected
+
+
+def _without_zip_of_a_member(
+    formats: tuple[str, ...], containers: tuple[Container, ...]
+) -> tuple[tuple[str, ...], tuple[Container, ...]]:
+    """A tar that ends with a zip as a member (NeMo, SageMaker) can be opened as that zip, which is inspected anyway."""
+    tar = next((c for c in containers if c.format == "tar"), None)
+    packed = next((c for c in containers if c.format == "zip"), None)
+    extent = getattr(packed, "extent", None)
+    if tar is None or packed is None or extent is None:
+        return formats, containers
+    start, stop = extent
+    if not any(m.kind == "file" and m.offset <= start and stop <= m.offset + m.packed for m in tar.members):
+        return formats, containers
+    zips = {"zip", *(flavour for flavour, _ in ZIP_FLAVOURS)}
+    return tuple(r for r in formats if r not in zips), tuple(c for c in containers if c is not packed)
 
 
 def _late_hdf5(stream: BinaryIO, size: int) -> bool:

@@ -45,13 +45,15 @@ class ZipArchive:
     Attributes:
         members: in order of offset: entries, then what no entry claims.
         anomalies: of the archive as a whole.
-        entries: entries of the central directory that a loader would use, in its order.
+        entries: number of entries of the central directory that a loader would use.
+        extent: first and last byte (exclusive) of entries, directories and end records; None without a directory.
     """
 
     members: tuple[Member, ...]
     anomalies: tuple[Anomaly, ...]
     entries: int
     stream: BinaryIO
+    extent: tuple[int, int] | None = None
     format: str = "zip"
 
     def open(self, member: Member, budget: Budget) -> BinaryIO:
@@ -120,8 +122,9 @@ def read_zip(stream: BinaryIO, size: int, limits: Limits) -> ZipArchive:
         anomalies.append(Anomaly("appended-bytes", f"{after} bytes after the end record", first.offset + first.length))
     anomalies += _duplicates(members)
     anomalies += _overlaps(members)
+    extent = min(start for start, _ in claimed), max(stop for _, stop in claimed)
     members += _strays(stream, size, claimed, limits, anomalies)
-    return ZipArchive(tuple(members), tuple(anomalies), sum(m.kind != "stray" for m in members), stream)
+    return ZipArchive(tuple(members), tuple(anomalies), sum(m.kind != "stray" for m in members), stream, extent)
 
 
 def _without_directory(stream: BinaryIO, size: int, limits: Limits) -> ZipArchive:
