@@ -1,5 +1,7 @@
 """The statements of a served revision, and a verifier that asks for them."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,8 +10,10 @@ from assay.core.errors import TrustError
 from assay.gate.remote import fetch_statements
 from assay.gate.verify import verify_folder
 from assay.provenance.keys import KeyRing
+from assay.provenance.notes import Checkpoint
 from assay.provenance.statements import time_of
 from assay.provenance.trust import Trust, trust_text
+from assay.registry.transparency import make_checkpoint, newest
 from assay.server.app import create_app
 from assay.store import log
 from tests.server.conftest import FILES, NAME
@@ -96,3 +100,57 @@ def test_no_other_role_is_in_the_server(publisher):
     for role in ("importer", "scanner", "approver"):
         with pytest.raises(TrustError, match="no key for the role"):
             ring.key(role)
+
+
+@pytest.fixture
+def logged(publisher, trust):
+    """A trust file that asks for proofs, and an application that has the log's key or not."""
+    keys = {role: publisher.ring.public(role) for role in ("importer", "scanner", "approver", "registry", "log")}
+    text = trust_text(keys, now=publisher.now - timedelta(hours=1))
+    strict = Trust.parse(text.replace("max_age_days", "log_required = true\nmax_age_days", 1))
+
+    def ask(folder, *roles, change=None):
+        ring = KeyRing.load(publisher.root / "keys", roles=("registry", *roles))
+        with serving(create_app(publisher.catalog, publisher.blobs, clock=lambda: publisher.now, ring=ring)) as url:
+            statements = fetch_statements(url, NAME, "main")
+        if change is not None:
+            statements = replace(statements, proofs=tuple(map(change, statements.proofs)))
+        return verify_folder(folder, strict, statements, now=publisher.now, name=NAME)
+
+    return ask
+
+
+def test_a_verifier_that_wants_proofs_gets_them_from_the_registry(publisher, folder, logged):
+    report = logged(folder, "log")
+    assert report.refusal is None
+    assert "4 statements are in the log" in report.steps[-1].detail
+    publisher.admit("other/name", {"a.txt": b"a"})  # the log grows; nothing is signed until somebody asks for more
+    assert logged(folder).refusal is None
+    with publisher.index.reading() as tx:
+        size = Checkpoint.of(newest(tx)).size
+        assert size < log.head(tx).seq
+
+
+def test_without_the_key_of_the_log_proofs_reach_as_far_as_its_checkpoint(publisher, folder, logged):
+    assert "without a proof" in logged(folder).refusal.detail
+    make_checkpoint(publisher.index, publisher.ring.key("log"), publisher.now)
+    assert logged(folder).refusal is None
+
+
+def test_a_registry_that_makes_a_proof_up_is_refused(folder, logged):
+    def other_hash(data: bytes) -> bytes:
+        proof = json.loads(data)
+        return json.dumps(proof | {"hashes": ["00" * 32, *proof["hashes"][1:]]}).encode()
+
+    assert "does not show entry" in logged(folder, "log", change=other_hash).refusal.detail
+    assert "not a proof" in logged(folder, "log", change=lambda data: b"[]").refusal.detail
+
+
+def test_who_knows_no_log_looks_at_no_proof(publisher, folder, trust):
+    ring = KeyRing.load(publisher.root / "keys", roles=("registry", "log"))
+    with serving(create_app(publisher.catalog, publisher.blobs, clock=lambda: publisher.now, ring=ring)) as url:
+        statements = fetch_statements(url, NAME, "main")
+    assert len(statements.proofs) == len(KINDS)
+    report = verify_folder(folder, trust, statements, now=publisher.now, name=NAME)
+    assert report.refusal is None
+    assert "were not looked at" in report.steps[-1].detail

@@ -63,6 +63,7 @@ def fill(tx) -> Snapshot:
         values = {"name": name, "snapshot_id": snapshot.id.hex, "verdict": judged.digest.hex}
         tx.execute(Table("decisions", tables, autoload_with=tx).insert().values(**values, decided_at=format_time(NOW)))
     log.append(tx, "published", {"name": "org/model", "snapshot": snapshot.id.hex}, NOW)
+    log.append(tx, "statement", {"snapshot": snapshot.id.hex, "kind": "ref", "statement": "2" * 64}, NOW)
     return snapshot
 
 
@@ -87,12 +88,14 @@ def test_every_earlier_schema_is_upgraded_with_its_rows(empty_url, revision):
     index = Index.open(empty_url)
     with index.reading() as tx:
         assert inspect(tx).has_table("tallies")
+        if revision < "0014":  # from then on whoever writes a statement notes where it stands
+            assert log.statements_of(tx, snapshot.id.hex) == {"2" * 64: 2}
     if revision < "0012":  # from then on whoever writes those rows writes the listing too
         listed_as_it_resolves(index)
     assert index.get_snapshot(snapshot.id, name="org/model").files == snapshot.files
     with index.transaction() as tx:
         log.append(tx, "verdict", {"name": "org/model"}, NOW)
     check = index.verify_log()
-    assert (check.ok, check.entries) == (True, 2)
+    assert (check.ok, check.entries) == (True, 3)
     index.close()
     assert REVISIONS[-1] == schema.HEAD

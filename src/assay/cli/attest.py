@@ -152,12 +152,14 @@ def _proofs(settings: Settings, store: Store, found: Stored) -> tuple[dict[str, 
 
     from assay.cli.passphrase import read_passphrase  # noqa: PLC0415
     from assay.core.errors import TrustError  # noqa: PLC0415
-    from assay.gate.logged import proofs_of  # noqa: PLC0415
+    from assay.gate.logged import proof_files, proofs_of  # noqa: PLC0415
     from assay.provenance.keys import KeyRing  # noqa: PLC0415
 
     try:
         key = KeyRing.load(settings.keys, read_passphrase(settings.keys), roles=["log"]).key("log")
     except TrustError as error:
-        return {}, f"none: {error}"
+        key, why = None, f" (as far as the newest checkpoint reaches: {error})"
+    else:
+        why = ""
     proofs = proofs_of(store.catalog.index, found, key, datetime.now(UTC))
-    return proofs, f"{len(proofs)} of {len(found.statements)}"
+    return proof_files(proofs), f"{len(proofs)} of {len(found.statements)}{why}"

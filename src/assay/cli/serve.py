@@ -185,12 +185,13 @@ def _passphrase(keys: Path) -> str | None:
 
 
 def _registry_key(keys: Path, passphrase: str | None) -> KeyRing | None:
-    """The registry's key alone, for signed views; without it statements are served as they are stored."""
+    """The registry's key, for signed views, and the log's where it is; without them statements go out as stored."""
     from assay.provenance.keys import KeyRing  # noqa: PLC0415
 
     if passphrase is None or not keys.is_dir():
         return None
-    return KeyRing.load(keys, passphrase or None, roles=("registry",))
+    with_log = any((keys / f"log{end}").exists() for end in (".pem", ".uri"))
+    return KeyRing.load(keys, passphrase or None, roles=("registry", "log") if with_log else ("registry",))
 
 
 @contextmanager

@@ -10,10 +10,18 @@ import json
 from typing import TYPE_CHECKING
 
 from assay.core.errors import IntegrityError, TrustError
-from assay.registry.transparency import Proof, check_entry, log_keys, make_checkpoint, prove_entry
-from assay.store import log
+from assay.registry.transparency import (
+    ROLE,
+    Proof,
+    check_entry,
+    log_keys,
+    make_checkpoint,
+    prove_statements,
+    reached,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from assay.gate.statements import Statements
@@ -26,28 +34,31 @@ if TYPE_CHECKING:
 _OUTSIDE = ("view", "deployed")  # signed when they are handed out, beside the log
 
 
-def proofs_of(index: Index, found: Stored, key: SigningKey, now: datetime) -> dict[str, bytes]:
+def proofs_of(index: Index, found: Stored, key: SigningKey | None, now: datetime) -> dict[str, Proof]:
     """For each statement about a model the proof that the log holds it, by the statement's digest.
 
-    Signs a checkpoint first, so that the newest statement is below it.
+    With the log's key a checkpoint is signed first when the newest does not reach them all; without it, proofs are
+    made as far as that one reaches.
 
     Raises:
         IntegrityError: the log does not begin with what was signed before.
     """
+    snapshot = found.snapshot.id.hex
+    if key is not None and not reached(index, snapshot):
+        make_checkpoint(index, key, now)
     wanted = {one.envelope.digest.hex for one in found.statements}
-    make_checkpoint(index, key, now)
-    with index.reading() as tx:
-        numbers = {
-            digest: seq for digest, seq in log.statements_of(tx, found.snapshot.id.hex).items() if digest in wanted
-        }
-    return {
-        digest: (json.dumps(prove_entry(index, seq).to_json(), indent=1) + "\n").encode()
-        for digest, seq in numbers.items()
-    }
+    return {digest: proof for digest, proof in prove_statements(index, snapshot).items() if digest in wanted}
+
+
+def proof_files(proofs: Mapping[str, Proof]) -> dict[str, bytes]:
+    """Proofs as files hold them."""
+    return {digest: (json.dumps(proof.to_json(), indent=1) + "\n").encode() for digest, proof in proofs.items()}
 
 
 def logged(claims: Claims, statements: Statements, trust: Trust, now: datetime) -> str:
     """Step 11: what came with a proof is in the log, and with `log_required` in the trust file everything did."""
+    if not trust.log_required and not any(ROLE in key.roles for key in trust.keys):
+        return "the trust file lists no key of a log and asks for no proofs: those that came were not looked at"
     proofs = {_named(proof): proof for proof in map(_read, statements.proofs)}
     sizes = set()
     for claim in claims.claims:

@@ -94,15 +94,15 @@ class Statements:
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
-        """Read the answer of a registry: `{"manifest": …, "statements": [{"kind", "envelope", "bundle"}]}`.
+        """Read the answer of a registry: `{"manifest", "statements": [{"kind", "envelope", "bundle"}], "proofs": […]}`.
 
         Raises:
             TrustError: when it is something else.
         """
         try:
             manifest = canonical_json(document["manifest"])
-            entries = list(document["statements"])
-            if document["manifest"]["schema"] != MANIFEST_SCHEMA or len(entries) > MAX_STATEMENTS:
+            entries, proven = list(document["statements"]), list(document.get("proofs") or ())
+            if document["manifest"]["schema"] != MANIFEST_SCHEMA or max(len(entries), len(proven)) > MAX_STATEMENTS:
                 raise TrustError("the registry's answer is not a manifest with its statements")
             signed = tuple(
                 Signed(
@@ -113,9 +113,9 @@ class Statements:
                 )
                 for n, one in enumerate(entries, 1)
             )
-        except (KeyError, TypeError, UsageError) as error:
+        except (KeyError, TypeError, AttributeError, UsageError) as error:
             raise TrustError("the registry's answer is not a manifest with its statements") from error
-        return cls(manifest, signed)
+        return cls(manifest, signed, tuple(json.dumps(one).encode() for one in proven))
 
 
 def is_statement_file(path: str) -> bool:

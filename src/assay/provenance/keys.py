@@ -246,6 +246,10 @@ class KeyRing:
             )
         return self._keys[role]
 
+    def held(self, role: str) -> SigningKey | None:
+        """The key of a role, if the ring holds it."""
+        return self._keys.get(role)
+
     def public(self, role: str) -> PublicKey:
         """The public key of a role."""
         return self.key(role).public

@@ -147,9 +147,39 @@ def prove_entry(index: Index, seq: int) -> Proof:
             raise UsageError(
                 f"the newest checkpoint does not reach entry {seq}", hint="make one with `assay log checkpoint`"
             )
-        entry = next(log.entries(tx, seq - 1))
-        path = prove_inclusion(seq - 1, checkpoint.size, log.Tree(tx, checkpoint.size).ranges)
-    return Proof(str(note), tuple(path), entry)
+        return _prove(tx, note, log.Tree(tx, checkpoint.size), seq)
+
+
+def prove_statements(index: Index, snapshot: str) -> dict[str, Proof]:
+    """Proofs for the statements about a snapshot (hex) that the newest checkpoint reaches, by the statement's digest.
+
+    Raises:
+        IntegrityError: when the index names an entry that does not record the statement.
+    """
+    with index.reading() as tx:
+        note = newest(tx)
+        if note is None:
+            return {}
+        tree = log.Tree(tx, Checkpoint.of(note).size)
+        known = log.statements_of(tx, snapshot).items()
+        proofs = {digest: _prove(tx, note, tree, seq) for digest, seq in known if seq <= tree.size}
+    for digest, proof in proofs.items():
+        if proof.entry is None or proof.entry.body.get("statement") != digest:
+            raise IntegrityError("the index names an entry of the log for a statement that is not there")
+    return proofs
+
+
+def reached(index: Index, snapshot: str) -> bool:
+    """Whether the newest checkpoint reaches every statement about a snapshot (hex)."""
+    with index.reading() as tx:
+        note = newest(tx)
+        last = max(log.statements_of(tx, snapshot).values(), default=0)
+    return note is not None and last <= Checkpoint.of(note).size
+
+
+def _prove(tx: Connection, note: Note, tree: log.Tree, seq: int) -> Proof:
+    entry = next(log.entries(tx, seq - 1))
+    return Proof(str(note), tuple(prove_inclusion(seq - 1, tree.size, tree.ranges)), entry)
 
 
 def prove_growth(index: Index, old: Checkpoint) -> Proof:

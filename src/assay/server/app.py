@@ -158,7 +158,8 @@ def create_app(
         blobs: the bytes.
         settings: how to answer.
         clock: the time, for tests.
-        ring: with the registry's key, so that statements are served with a signed view of now.
+        ring: with the registry's key, so that statements are served with a signed view of now; and with the log's, so
+            that each comes with a proof.
         trust: keys of people, so that their decisions are taken.
         issuers: whose identity tokens pipelines may exchange for an access token.
         oidc: through which provider people log in.

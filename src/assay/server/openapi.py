@@ -119,7 +119,7 @@ _OPERATIONS: tuple[tuple[str, str, str, str, list[Json], Json | None, str, Json]
         [_NAME, _REVISION],
         None,
         "200",
-        _object({**_NAMED, "manifest": _ANY, "statements": _list(_STATEMENT), "verdict": _ANY}),
+        _object({**_NAMED, "manifest": _ANY, "statements": _list(_STATEMENT), "proofs": _list(_ANY), "verdict": _ANY}),
     ),
     (
         "/api/assay/v1/evidence/{name}/{revision}",

@@ -11,6 +11,7 @@ from assay.core.escape import printable
 from assay.core.name import check_name
 from assay.core.verdict import parse_time
 from assay.gate.export import sign_view
+from assay.gate.logged import proofs_of
 from assay.gate.stored import Store, Stored, statements_about
 from assay.registry.history import moves
 from assay.registry.people import may
@@ -33,20 +34,23 @@ def attestations(request: Request) -> Response:
 
     With a registry key at hand the last statement is a *view*: signed now, it tells a verifier how old its knowledge
     of revocations is. A verifier trusts none of this unchecked: signatures against its own trust file, digests against
-    its own files.
+    its own files. `proofs` show that the log holds the statements: all of them where the log's key is at hand, else as
+    far as the newest checkpoint reaches.
     """
     resolved, registry = resolve(request), registry_of(request)
     registry.metrics.fetched.inc()
     statements = statements_about(resolved.name, registry.catalog.index.statements_for(resolved.snapshot.id))
+    found, now = Stored(resolved.name, resolved.revision, resolved.snapshot, statements), registry.clock()
+    proofs = proofs_of(registry.catalog.index, found, registry.ring.held("log") if registry.ring else None, now)
     if registry.ring is not None:
-        found = Stored(resolved.name, resolved.revision, resolved.snapshot, statements)
-        now_seen = sign_view(Store(registry.catalog, registry.blobs), found, registry.ring, now=registry.clock())
+        now_seen = sign_view(Store(registry.catalog, registry.blobs), found, registry.ring, now=now)
         statements += (now_seen,) if now_seen else ()
     body = {
         "name": resolved.name,
         "revision": resolved.revision,
         "manifest": resolved.snapshot.manifest(),
         "statements": [statement.to_json() for statement in statements],
+        "proofs": [proof.to_json() for proof in proofs.values()],
         "verdict": resolved.verdict.to_json(),
     }
     return JSONResponse(body, headers={"X-Repo-Commit": resolved.revision, "Cache-Control": "no-store"})

@@ -89,7 +89,8 @@ class Registry:
         blobs: the bytes.
         settings: how to answer.
         clock: the time; read once for each request.
-        ring: holds the registry's key and no other; None serves statements without a signed view.
+        ring: holds the registry's key, that of the log where it lies beside it, and no other; None serves statements
+            without a signed view, and with proofs as far as the newest checkpoint reaches.
         trust: keys of people; None: no decision is taken here.
         issuers: whose identity tokens pipelines may exchange; None: nobody's.
         login: through which provider people log in; None: they type an access token.

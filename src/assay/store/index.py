@@ -235,7 +235,7 @@ class Index:
         with self.transaction(tx) as connection:
             if _once(connection, statements, where, values):
                 body = {"snapshot": snapshot_id.hex, "kind": kind, "role": role, "statement": envelope.digest.hex}
-                log.append(connection, "statement", body, at)
+                log.append_statement(connection, body, at)
         return envelope.digest
 
     def statements_for(self, snapshot_id: Digest, tx: Connection | None = None) -> tuple[StoredStatement, ...]:

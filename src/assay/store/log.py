@@ -27,7 +27,7 @@ from assay.core.errors import IntegrityError, UsageError
 from assay.core.merkle import Frontier, leaf_hash, node_hash, root_of, split
 from assay.core.verdict import format_time
 from assay.store import schema
-from assay.store.schema_log import log_tiles
+from assay.store.schema_log import log_tiles, statement_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -128,6 +128,13 @@ def append(tx: Connection, kind: str, body: dict[str, Any], at: datetime) -> Log
     return LogEntry(seq, last.hash, value, moment, kind, body)
 
 
+def append_statement(tx: Connection, body: dict[str, Any], at: datetime) -> None:
+    """Append the entry of a statement (`snapshot` and `statement`, in hex, are in the body), and note where it is."""
+    entry = append(tx, "statement", body, at)
+    names = {"snapshot_id": body["snapshot"], "statement": body["statement"]}
+    tx.execute(insert(statement_entries).values(entry=entry.seq, **names))
+
+
 def head(tx: Connection) -> LogHead:
     """The end of the log."""
     row = tx.execute(select(schema.log.c.seq, schema.log.c.hash).order_by(schema.log.c.seq.desc()).limit(1)).first()
@@ -136,13 +143,9 @@ def head(tx: Connection) -> LogHead:
 
 def statements_of(tx: Connection, snapshot: str) -> dict[str, int]:
     """Number of the entry of each statement about a snapshot, by the statement's digest (both in hex)."""
-    rows = tx.execute(
-        select(schema.log.c.seq, schema.log.c.body)
-        .where(schema.log.c.kind == "statement", schema.log.c.body.contains(snapshot))
-        .order_by(schema.log.c.seq)
-    )
-    bodies = ((row.seq, json.loads(row.body)) for row in rows)
-    return {body["statement"]: seq for seq, body in bodies if body.get("snapshot") == snapshot}
+    known = statement_entries.c
+    query = select(known.statement, known.entry).where(known.snapshot_id == snapshot).order_by(known.entry)
+    return {row.statement: row.entry for row in tx.execute(query)}
 
 
 def entries(tx: Connection, after: int = 0) -> Iterator[LogEntry]:
@@ -211,6 +214,7 @@ class Tree:
     def __init__(self, tx: Connection, size: int) -> None:
         self._tx = tx
         self.size = size
+        self._last: tuple[int, list[bytes]] = -1, []
 
     @cached_property
     def _tiles(self) -> dict[int, bytes]:
@@ -225,10 +229,19 @@ class Tree:
         """Hash over the leaves [low, high), as proofs need it."""
         if high - low == TILE and low % TILE == 0 and low // TILE in self._tiles:
             return self._tiles[low // TILE]
-        if high - low <= TILE:
-            return root_of(self._leaves(low, high))
+        if low // TILE == (high - 1) // TILE:
+            return root_of(self._within(low, high))
         middle = low + split(high - low)
         return node_hash(self.ranges(low, middle), self.ranges(middle, high))
+
+    def _within(self, low: int, high: int) -> list[bytes]:
+        """Leaves of one tile, or of a part of it. The tile read last is kept: proofs ask for its parts one by one."""
+        start = low // TILE * TILE
+        if high - low == TILE:
+            return self._leaves(low, high)
+        if self._last[0] != start:
+            self._last = start, self._leaves(start, min(start + TILE, self.size))
+        return self._last[1][low - start : high - start]
 
     def root(self) -> bytes:
         """The root."""

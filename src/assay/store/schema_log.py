@@ -1,8 +1,8 @@
-"""Tables beside the log: nodes of its Merkle tree, checkpoints that were signed, and lifts of revocations."""
+"""Tables beside the log: nodes of its tree, where statements stand, signed checkpoints, lifts of revocations."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Table
+from sqlalchemy import Column, ForeignKey, Index, Table
 
 from assay.store.schema import Hex, Seq, Textual, metadata
 
@@ -12,6 +12,16 @@ log_tiles = Table(
     metadata,
     Column("tile", Seq, primary_key=True, autoincrement=False),
     Column("hash", Hex, nullable=False),
+)
+
+# Which entry records a statement. It repeats what the log says; a proof is made from the entry itself.
+statement_entries = Table(
+    "statement_entries",
+    metadata,
+    Column("entry", Seq, primary_key=True, autoincrement=False),
+    Column("snapshot_id", Hex, nullable=False),
+    Column("statement", Hex, nullable=False),
+    Index("statement_entries_by_snapshot", "snapshot_id"),
 )
 
 # Signed notes, oldest first. A copy at a witness or a verifier is what shows a fork; these show an edit.
