@@ -111,7 +111,7 @@ class Uploads:
         Raises:
             UsageError: it is not.
         """
-        good = hmac.compare_digest(self.sign_link(digest, size, actor, expires), signature)
+        good = hmac.compare_digest(self.sign_link(digest, size, actor, expires).encode(), signature.encode())
         if not good or expires < now.timestamp():
             raise UsageError("this upload link is not good (any more)", hint="start the upload again")
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 MAX_BODY = 64 << 10  # bytes of a request, unless its route says otherwise
 BODY_SECONDS = 30.0  # that the next part of a body may take to come
 _SEE_OTHER = 303
-_UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _RATE = 401, 403, 404, 429
+_BAD_REQUEST, _UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _RATE = 400, 401, 403, 404, 429
 _MODEL_KINDS = frozenset({"info", "tree", "paths-info", "commits", "refs", "auth-check", "file"})
 
 
@@ -119,6 +119,8 @@ class Access:
         """The answer that ends the request here, or None; names the actor."""
         registry, now = self._registry, time.monotonic()
         presented = _bearer(Headers(scope=scope))
+        if b"%00" in scope["query_string"]:  # as in a path
+            return error(_BAD_REQUEST, "assay: a parameter holds a NUL character")
         wait = registry.limiter.wait(address, now) if registry.limiter else 0.0
         if wait or (presented and registry.bad_tokens.over(address, now)):
             registry.metrics.refused.labels("rate").inc()

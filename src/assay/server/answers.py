@@ -67,7 +67,7 @@ def refused(request: Request, refusal: Refused) -> Response:
     if refusal.kind == "unknown":
         from assay.server.requests_api import about_unknown  # noqa: PLC0415 - it answers with what is above
 
-        said += f": {about_unknown(registry_of(request), refusal)}"
+        said += f": {about_unknown(request, refusal)}"
         return error(404, said, REPO_NOT_FOUND, warn=topic)
     if refusal.kind == "revision-unknown":
         return error(404, said, REVISION_NOT_FOUND)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _BAD_REQUEST = 400
+# A name or an IPv4 address, or an IPv6 address in brackets, and a port (RFC 9110, 7.2): no user, no path.
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{0,5})?")
 _HOSTS = 1024  # names of the Host header that are remembered
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -66,8 +69,10 @@ class Guards:
         await error(421, message)(scope, receive, guarded)
 
     def _ours(self, host: str) -> bool:
-        name = host.lower()
-        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0].rstrip(".")
+        match = _HOST.fullmatch(host.lower())
+        if match is None:
+            return False
+        name = match[1] or match[2].rstrip(".")
         return name in self._hosts or is_loopback(name)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
@@ -18,6 +17,7 @@ from assay.registry.people import RIGHTS, Thing, may, visible
 from assay.server import listing
 from assay.server.access import actor_of, model_thing
 from assay.server.answers import ENTRY_NOT_FOUND, REPO_NOT_FOUND, error
+from assay.server.bodies import parse_form, parse_json
 from assay.server.fresh import UNTIL
 from assay.server.state import registry_of, target_of
 
@@ -125,11 +125,11 @@ def _known_paths(resolved: Resolved, paths: list[str], expand: bool) -> list[dic
 def _paths(body: bytes, content_type: str) -> tuple[list[str], bool]:
     try:
         if content_type.partition(";")[0].strip().lower() == "application/json":
-            fields = json.loads(body)
+            fields = parse_json(body)
             paths, expand = fields["paths"], fields.get("expand", False)
             paths = [paths] if isinstance(paths, str) else paths
         else:
-            form = parse_qs(body.decode(), max_num_fields=_MAX_PATHS, keep_blank_values=True)
+            form = parse_form(body, _MAX_PATHS, blank=True)
             paths, expand = form["paths"], form.get("expand", ["false"])[-1]
         if not isinstance(paths, list) or len(paths) > _MAX_PATHS or not all(isinstance(path, str) for path in paths):
             raise UsageError(f"`paths` is a list of at most {_MAX_PATHS} names")
@@ -172,8 +172,6 @@ def models(request: Request) -> Response:
         raise UsageError(
             f"this registry can't filter by {unknown[0]}", hint="search, author, pipeline_tag, filter work"
         )
-    if any("\0" in value for value in query.values()):
-        raise UsageError("a parameter holds a NUL character")
     limit = _number(query, "limit", 100, least=1, most=MODELS_PAGE)
     asked = _asked(query)
     page = registry.catalog.models(

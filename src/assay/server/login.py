@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
@@ -18,6 +18,7 @@ from assay.core.escape import printable
 from assay.registry.people import Actor
 from assay.registry.sessions import SESSION
 from assay.server.answers import logger
+from assay.server.bodies import parse_form
 from assay.server.oidc_login import LIFETIME
 from assay.server.plain_page import plain_page, text
 from assay.server.session import FIELD, clear_cookie, cookie_of, from_here, session_of, set_cookie
@@ -153,6 +154,6 @@ def _page(request: Request, problem: str, status: int) -> Response:
 def form_of(body: bytes) -> dict[str, str]:
     """The last value of each field (UsageError when it is no form)."""
     try:
-        return {key: values[-1] for key, values in parse_qs(body.decode(), max_num_fields=20).items()}
+        return {key: values[-1] for key, values in parse_form(body).items()}
     except ValueError as problem:
         raise UsageError("the body is a form") from problem

@@ -5,11 +5,9 @@ Stock clients do it by themselves when `HF_OIDC_RESOURCE` is set; `resource` is 
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
@@ -19,6 +17,7 @@ from assay.core.name import check_name
 from assay.registry.people import MODEL_SCOPE
 from assay.server import device
 from assay.server.answers import header_text, logger
+from assay.server.bodies import parse_form, parse_json
 from assay.server.state import registry_of
 
 if TYPE_CHECKING:
@@ -98,10 +97,10 @@ def _narrowed(scopes: tuple[str, ...], resource: str) -> list[str]:
 def _fields(body: bytes, content_type: str) -> dict[str, str]:
     try:
         if content_type.partition(";")[0].strip().lower() == "application/json":
-            found: Any = json.loads(body)
+            found: Any = parse_json(body)
             fields = found if isinstance(found, dict) else {}
         else:
-            fields = {key: values[-1] for key, values in parse_qs(body.decode(), max_num_fields=20).items()}
+            fields = {key: values[-1] for key, values in parse_form(body).items()}
     except (ValueError, RecursionError) as problem:
         raise UsageError("the body is a form or a JSON object") from problem
     return {str(key): value for key, value in fields.items() if isinstance(value, str)}

@@ -6,7 +6,6 @@ on the request is asked for here.
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from assay.registry.decisions import accept, approval_of, snapshot_of
 from assay.registry.people import may
 from assay.registry.tokens import LIFETIME
 from assay.server.access import actor_of, require
+from assay.server.bodies import parse_json
 from assay.server.hub_api import resolve, shown_to
 from assay.server.state import registry_of, target_of
 from assay.store import log
@@ -177,7 +177,7 @@ def access(request: Request) -> Response:
 async def _document(request: Request, known: set[str]) -> dict[str, Any]:
     """The JSON object of the body, with no other keys than those known (UsageError otherwise)."""
     try:
-        document = json.loads(await request.body())
+        document = parse_json(await request.body())
     except (ValueError, RecursionError) as problem:
         raise UsageError("the body is not JSON") from problem
     if not isinstance(document, dict) or not set(document) <= known:

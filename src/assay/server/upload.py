@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +26,7 @@ from assay.registry.records import MAIN
 from assay.registry.uploads import LINK_SECONDS, Change, Uploads
 from assay.server.access import actor_of
 from assay.server.answers import error, header_text
+from assay.server.bodies import parse_json
 from assay.server.quota import announced, check_file, check_quota
 from assay.server.state import registry_of, target_of
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 INLINE: Final = 10 * MIB  # bytes; larger files come by LFS or Xet
 MAX_LINE: Final = 16 * MIB  # bytes of one line of a commit: an inline file in base64
 MAX_FILES: Final = 10_000  # operations of one commit
+MAX_SIZE: Final = 1 << 53  # bytes of one file: what JSON carries exactly (RFC 8259, 6)
 MAX_JSON: Final = 8 * MIB  # bytes of another request
 _LFS = "application/vnd.git-lfs+json"
 
@@ -68,7 +69,7 @@ async def preupload(request: Request) -> Response:
     answer = []
     await check_quota(request, _uploads(request), actor_of(request).person)
     for one in files:
-        path, size = _field(one, "path", str), _field(one, "size", int)
+        path, size = _field(one, "path", str), _size(one)
         check_file(request, size)
         mode = "regular" if size <= INLINE else "lfs"
         answer.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": None})
@@ -85,9 +86,7 @@ async def lfs_batch(request: Request) -> Response:
     uploads, expires = _uploads(request), int(time.time()) + LINK_SECONDS
     answer, coming = [], 0
     for one in objects:
-        digest, size = Digest(_field(one, "oid", str)), _field(one, "size", int)
-        if size < 0:
-            raise UsageError("a file has no size below 0")
+        digest, size = Digest(_field(one, "oid", str)), _size(one)
         check_file(request, size)
         coming += size
         signature = await run_in_threadpool(uploads.sign_link, digest, size, f"{actor.person} {name}", expires)
@@ -128,9 +127,11 @@ async def commit(request: Request) -> Response:
     await check_quota(request, plan.uploads, actor.person, announced(request))
     pending = bytearray()
     async for chunk in request.stream():
-        pending += chunk
-        *lines, rest = bytes(pending).split(b"\n")
-        pending = bytearray(rest)
+        head, ended, rest = chunk.rpartition(b"\n")
+        lines = (bytes(pending) + head).split(b"\n") if ended else []
+        if ended:
+            pending.clear()
+        pending += rest
         if len(pending) > MAX_LINE:
             return error(413, f"assay: an inline file has at most {INLINE} bytes")
         for line in lines:
@@ -176,7 +177,7 @@ class _Plan:
         if len(self.put) + len(self.drop) >= MAX_FILES:
             raise UsageError(f"a commit has at most {MAX_FILES} operations", hint="split it")
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
             key, value = entry["key"], entry["value"]
             self._take(key, value)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error) as problem:
@@ -197,7 +198,7 @@ class _Plan:
             self.put[path] = FileEntry(path, stored.size, stored.digest)
         elif key == "lfsFile":
             path, digest = check_path(value["path"]), Digest(value["oid"])
-            self.put[path] = FileEntry(path, _field(value, "size", int), digest)
+            self.put[path] = FileEntry(path, _size(value), digest)
         elif key in {"deletedFile", "deletedFolder"}:
             self.drop.append(check_path(str(value["path"]).strip("/")))
         else:
@@ -244,7 +245,7 @@ async def _json(request: Request) -> dict[str, Any]:
         if len(body) > MAX_JSON:
             raise UsageError(f"a request of this kind has at most {MAX_JSON} bytes")
     try:
-        value = json.loads(body)
+        value = parse_json(bytes(body))
     except (ValueError, RecursionError) as problem:
         raise UsageError("the body is not JSON") from problem
     if not isinstance(value, dict):
@@ -257,6 +258,13 @@ def _field(value: Any, key: str, kind: type[Any]) -> Any:
     if not isinstance(found, kind) or isinstance(found, bool):
         raise UsageError(f"`{key}` is missing or of another type")
     return found
+
+
+def _size(value: Any) -> int:
+    size: int = _field(value, "size", int)
+    if not 0 <= size < MAX_SIZE:
+        raise UsageError("a size is a number of bytes")
+    return size
 
 
 def _number(text: str | None) -> int:

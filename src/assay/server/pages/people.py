@@ -9,12 +9,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
 from assay.core.errors import UsageError
-from assay.core.name import check_name
 from assay.registry import overview
 from assay.registry.access import review
 from assay.registry.people import may
 from assay.registry.queue import WorkQueue
-from assay.registry.records import MAIN
 from assay.server.access import actor_of, require
 from assay.server.hub_api import hidden_from, shown_to
 from assay.server.pages.lists import base_of, days_of
@@ -38,12 +36,10 @@ async def requests_page(request: Request) -> Response:
     """`/-/requests`: what is open, and the form that asks for a model."""
     if request.method != "POST":
         return await run_in_threadpool(_requests, request, "")
-    actor = require(request, "request")
+    require(request, "request")
     fields = form_fields(await request.body(), request.headers.get("content-type", ""))
     try:
-        name = check_name(fields.get("name", "").strip().removeprefix("hf://"))
-        said = (name, fields.get("revision") or MAIN, actor.person, fields.get("reason", ""))
-        item = await run_in_threadpool(ask_for, registry_of(request), *said)
+        item = await run_in_threadpool(ask_for, request, fields)
     except UsageError as problem:
         return await run_in_threadpool(_requests, request, str(problem))
     return RedirectResponse(f"/-/requests?asked={item.seq}", 303)
