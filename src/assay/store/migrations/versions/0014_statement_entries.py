@@ -25,7 +25,10 @@ def upgrade() -> None:
     )
     op.create_index("statement_entries_by_snapshot", "statement_entries", ["snapshot_id"])
     part = "body::json ->> '{}'" if op.get_bind().dialect.name == "postgresql" else "json_extract(body, '$.{}')"
-    columns = [sa.column("seq"), *(sa.literal_column(part.format(name)) for name in ("snapshot", "statement"))]
+    columns: list[sa.ColumnElement[str]] = [
+        sa.column("seq"),
+        *(sa.literal_column(part.format(name)) for name in ("snapshot", "statement")),
+    ]
     held = sa.select(*columns).select_from(sa.table("log")).where(sa.column("kind") == "statement")
     target = sa.table("statement_entries", *map(sa.column, ("entry", "snapshot_id", "statement")))
     op.execute(sa.insert(target).from_select(["entry", "snapshot_id", "statement"], held))
