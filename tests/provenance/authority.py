@@ -83,6 +83,18 @@ def leaf(by: Issuer, public, begins: datetime, uris: list[str], days: int = 365,
     return made.sign(by.key, hashes.SHA256())
 
 
+def crl(by: Issuer, at: datetime, *revoked: x509.Certificate, days: int = 7, **options) -> str:
+    """A revocation list, PEM; `critical` adds an extension that makes it partial."""
+    made = x509.CertificateRevocationListBuilder().issuer_name(by.certificate.subject)
+    made = made.last_update(at).next_update(at + timedelta(days=days))
+    for one in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(one.serial_number).revocation_date(at).build()
+        made = made.add_revoked_certificate(entry)
+    if options.get("critical"):
+        made = made.add_extension(x509.DeltaCRLIndicator(1), critical=True)
+    return made.sign(options.get("key", by.key), hashes.SHA256()).public_bytes(PEM).decode()
+
+
 def _builder(name, public, begins, days, *issued_by):
     by, key = issued_by
     made = (

@@ -45,12 +45,14 @@ def key() -> SigningKey:
     return SigningKey("scanner", new_private("scanner"))
 
 
-def signed_by(by, trust, uris=SCANNER, *, at=AT, roles=("scanner",), beside=(), begins=BEGINS, days=365, **options):
+def signed_by(
+    by, trust, uris=SCANNER, *, at=AT, roles=("scanner",), beside=(), begins=BEGINS, days=365, now=AT, **options
+):
     """The key that a statement counts for; the certificate travels in the bundle."""
     signer = key()
     made = authority.leaf(by, signer._private.public_key(), begins, list(uris), days, **options)
     chain = (made.public_bytes(DER), *(one.public_bytes(DER) for one in beside))
-    return trust.with_certificates([chain]).signer(dsse.sign(STATEMENT, signer), roles, at)
+    return trust.with_certificates([chain], now).signer(dsse.sign(STATEMENT, signer), roles, at)
 
 
 def test_a_certified_key_signs_in_its_role_and_time(root):
@@ -98,8 +100,8 @@ def test_what_does_not_count_says_why(root, uris, options, says):
 def test_a_revoked_key_and_bytes_that_are_no_certificate(root):
     signer = key()
     made = authority.leaf(root, signer._private.public_key(), BEGINS, SCANNER).public_bytes(DER)
-    revoked = trust_of(root.pem, revoked_keys=json.dumps([signer.public.id])).with_certificates([(made,)])
-    broken = trust_of(root.pem).with_certificates([(b"0" * 40,)])
+    revoked = trust_of(root.pem, revoked_keys=json.dumps([signer.public.id])).with_certificates([(made,)], AT)
+    broken = trust_of(root.pem).with_certificates([(b"0" * 40,)], AT)
     for trust, says in ((revoked, "revoked in the trust file"), (broken, "not a certificate")):
         with pytest.raises(TrustError, match=says):
             trust.signer(dsse.sign(STATEMENT, signer), ("scanner",), AT)
@@ -131,7 +133,7 @@ def test_the_entry_of_the_trust_file_wins_over_a_certificate(root):
     pem = f'[[authorities]]\nroles = ["scanner"]\npem = """\n{root.pem}"""\n'
     trust = Trust.parse(text + pem)
     made = authority.leaf(root, signer._private.public_key(), BEGINS, SCANNER)
-    offered = trust.with_certificates([(made.public_bytes(DER),)])
+    offered = trust.with_certificates([(made.public_bytes(DER),)], AT)
     with pytest.raises(TrustError, match="revoked"):
         offered.signer(dsse.sign(STATEMENT, signer), ("scanner",), AT)
 
@@ -169,7 +171,7 @@ def test_an_openssl_authority_a_key_ring_and_the_real_verifier(folder, snapshot,
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     trust = trust_of(ca.read_text(), ("registry",))
-    offered = trust.with_certificates([material_of(bundle).certificates])
+    offered = trust.with_certificates([material_of(bundle).certificates], AT)
     at = datetime.now(UTC) + timedelta(minutes=1)
     assert offered.signer(from_bundle(bundle), ("registry",), at).public == ring.public("registry")
     plain = to_bundle(ring.sign("registry", STATEMENT), ring.public("registry"))

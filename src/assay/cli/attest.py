@@ -32,6 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--kind", metavar="KIND", help="show: only statements of this kind; sign: dataset, suite, script, image or file"
     )
     parser.add_argument("--key", metavar="FILE|URI", help="sign: private key")
+    parser.add_argument("--keyless", metavar="FILE", help="sign: Sigstore's client trust config, in place of a key")
+    parser.add_argument("--identity-token", metavar="FILE", help="sign --keyless: OpenID Connect token")
     parser.add_argument("--role", choices=ALL_ROLES, help="sign: role of the key; verify-file: role that it must have")
     parser.add_argument("--bundle", metavar="FILE", help="sign, verify-file: default FILE.sigstore.json")
     parser.add_argument("--out", metavar="DIR", default=".assay", help="export: where to (default: .assay)")

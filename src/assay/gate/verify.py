@@ -138,7 +138,7 @@ class _Verification:
     @cached_property
     def trust(self) -> Trust:
         """With the keys that authorities of the trust file certify among those that signed."""
-        return self._trust.with_certificates(claim.material.certificates for claim in self.parsed.claims)
+        return self._trust.with_certificates((one.material.certificates for one in self.parsed.claims), self.now)
 
     @cached_property
     def files(self) -> Files:

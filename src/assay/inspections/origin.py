@@ -5,8 +5,8 @@ as DSSE envelopes; the trust file of whoever vets.
 What it reports: whether a trusted publisher signed these files (OpenSSF model signature), and whether a trusted builder
 says from which commit and pipeline they came (SLSA provenance v1); a trusted signature over other files is a finding.
 Why it matters: a policy can require either, so that an upload without it is refused.
-What it cannot see: whether the signer was right. Keyless signatures (certificates of Fulcio) are not verified: they
-count as made by an unknown key.
+What it cannot see: whether the signer was right. Keyless signatures count for the identities that the trust file names,
+with the extra `keyless`; others count as made by an unknown key.
 References: https://slsa.dev/spec/v1.1/provenance, https://github.com/ossf/model-signing-spec
 """
 

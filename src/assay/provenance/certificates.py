@@ -3,8 +3,8 @@
 A signer's certificate comes with its signatures and is believed for nothing but what an authority of the verifier's own
 trust file signed: the role (`urn:assay:role:ROLE`) and, for people, the name (`urn:assay:person:NAME`) stand in URI
 names of its subjectAltName, and hold where the authority's entry allows the role. A key counts in the time that every
-certificate of its chain was valid. There are no CRLs and no OCSP: a verification is offline, so a certificate that went
-wrong is listed in the trust file, by the id of its key.
+certificate of its chain was valid. A verification is offline: revocation lists stand in the trust file (`crl.py`), or
+the id of a key that went wrong does; OCSP is not asked.
 
 References: RFC 5280 (sections 4.1.2.5, 4.2.1.3, 4.2.1.6, 6.1); RFC 8141 (URN).
 """
@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from assay.core.errors import TrustError
+from assay.provenance.crl import check_revocation, read_crls
 from assay.provenance.keys import ALL_ROLES, NOTE_ROLES, PublicKey
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ ROLE_URN = "urn:assay:role:"
 PERSON_URN = "urn:assay:person:"
 MAX_DEPTH = 4  # intermediates between a signer and its authority
 MAX_CERTIFICATE_BYTES = 64 << 10  # of one; usual ones have 1 to 2 KiB
-_KEYS = {"roles", "pem", "revoked_keys"}
+_KEYS = {"roles", "pem", "revoked_keys", "crl"}
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,14 @@ class Authority:
         intermediates: certificates between it and signers, where they do not bring them.
         roles: what its certificates may say.
         revoked: ids of keys that do not count whatever is certified.
+        crls: revocation lists of it and its intermediates; with any, a current one must cover every certificate.
     """
 
     anchor: x509.Certificate
     intermediates: tuple[x509.Certificate, ...]
     roles: frozenset[str]
     revoked: frozenset[str]
+    crls: tuple[x509.CertificateRevocationList, ...] = ()
 
     @classmethod
     def parse(cls, entry: Any) -> Self:
@@ -75,7 +78,7 @@ class Authority:
             TrustError: for anything that is not exactly one.
         """
         if not isinstance(entry, dict) or set(entry) - _KEYS or not {"roles", "pem"} <= set(entry):
-            raise TrustError("an entry of authorities has roles, pem and perhaps revoked_keys")
+            raise TrustError("an entry of authorities has roles, pem and perhaps revoked_keys and crl")
         roles, revoked = entry["roles"], entry.get("revoked_keys", [])
         usable = [role for role in ALL_ROLES if role not in NOTE_ROLES]
         if not isinstance(roles, list) or not roles or any(role not in usable for role in roles):
@@ -83,14 +86,16 @@ class Authority:
         if not isinstance(revoked, list) or not all(isinstance(one, str) for one in revoked):
             raise TrustError("revoked_keys must be a list of ids of keys")
         anchor, *others = read_certificates(entry["pem"])
-        return cls(anchor, tuple(others), frozenset(roles), frozenset(revoked))
+        crls = read_crls(entry["crl"]) if "crl" in entry else ()
+        return cls(anchor, tuple(others), frozenset(roles), frozenset(revoked), crls)
 
-    def certifies(self, leaf: x509.Certificate, others: Iterable[x509.Certificate]) -> Certified:
+    def certifies(self, leaf: x509.Certificate, others: Iterable[x509.Certificate], now: datetime) -> Certified:
         """What this authority says about the key of `leaf`.
 
         Args:
             leaf: the signer's certificate.
             others: certificates that came with it.
+            now: when it is verified; revocation lists must be current then.
 
         Raises:
             TrustError: with the reason.
@@ -98,6 +103,7 @@ class Authority:
         try:
             public = PublicKey.of(leaf.public_key())
             chain = self._chain(leaf, [*others, *self.intermediates])
+            check_revocation(chain, self.crls, now)
             _may_sign(leaf)
             names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             uris = names.get_values_for_type(x509.UniformResourceIdentifier)
@@ -136,12 +142,15 @@ class Authority:
         raise TrustError(f"the certificate is not one of this authority: {problem}"[:500])
 
 
-def certify(certificates: Iterable[bytes], authorities: Iterable[Authority]) -> tuple[list[Certified], list[str]]:
+def certify(
+    certificates: Iterable[bytes], authorities: Iterable[Authority], now: datetime
+) -> tuple[list[Certified], list[str]]:
     """What authorities say about the first of some certificates, the others being its chain.
 
     Args:
         certificates: DER, as they came with a signature.
         authorities: of the trust file.
+        now: when it is verified.
 
     Returns:
         What is certified, and why each authority that does not certify it does not.
@@ -153,7 +162,7 @@ def certify(certificates: Iterable[bytes], authorities: Iterable[Authority]) -> 
     found, problems = [], []
     for authority in authorities if parsed else ():
         try:
-            found.append(authority.certifies(parsed[0], parsed[1:]))
+            found.append(authority.certifies(parsed[0], parsed[1:], now))
         except TrustError as error:
             problems.append(str(error))
     return found, problems

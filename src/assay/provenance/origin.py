@@ -15,6 +15,7 @@ from assay.core.errors import TrustError
 from assay.core.snapshot import Snapshot
 from assay.core.statement import Envelope
 from assay.provenance.bundle import MEDIA_TYPE, from_bundle, material_of
+from assay.provenance.keyless import is_keyless, keyless_signer
 from assay.provenance.oms import OMS_TYPE, check_oms, oms_root
 from assay.provenance.statements import IMPORT_BUILD_TYPE, PROVENANCE_TYPE, WEIGHT_SUFFIXES
 
@@ -63,10 +64,15 @@ def read_envelopes(data: bytes) -> list[Envelope]:
     Raises:
         TrustError: when it holds none.
     """
-    return [_envelope(value) for value in _values(data)]
+    return [envelope_of(value) for value in read_values(data)]
 
 
-def _values(data: bytes) -> list[Any]:
+def read_values(data: bytes) -> list[Any]:
+    """The JSON values of a document: one, or one on each line.
+
+    Raises:
+        TrustError: when it holds none.
+    """
     try:
         text = data.decode("utf-8")
         try:
@@ -83,7 +89,7 @@ def _values(data: bytes) -> list[Any]:
 def read_chains(data: bytes) -> list[tuple[bytes, ...]]:
     """The certificates that came with each signature of a document; none where it can't be read."""
     try:
-        return [material_of(value).certificates for value in _values(data)]
+        return [material_of(value).certificates for value in read_values(data)]
     except TrustError:
         return []
 
@@ -99,30 +105,53 @@ def check_documents(snapshot: Snapshot, documents: Mapping[str, bytes], trust: T
         trust: the verifier's own.
         now: a model signature has no time of its own: its key must be valid now.
     """
-    parsed: dict[str, list[Envelope]] = {}
+    parsed: dict[str, list[tuple[Any, Envelope]]] = {}
     shown: list[Shown] = []
-    trust = trust.with_certificates(chain for data in documents.values() for chain in read_chains(data))
+    trust = trust.with_certificates((chain for data in documents.values() for chain in read_chains(data)), now)
     for path, data in sorted(documents.items()):
         try:
-            parsed[path] = read_envelopes(data)
+            parsed[path] = [(value, envelope_of(value)) for value in read_values(data)]
         except TrustError as error:
             shown.append(Shown(path, "other", problem=str(error)))
     rest = [entry for entry in snapshot.files if entry.path not in parsed]
     if not rest:
         return [*shown, *(Shown(path, "other", problem="there is nothing beside it to be about") for path in parsed)]
     model = Snapshot.of(rest, snapshot.origin)
-    for path, envelopes in parsed.items():
-        shown += [_check(path, envelope, model, trust, now) for envelope in envelopes]
+    for path, found in parsed.items():
+        shown += [_check(path, document, model, trust, now) for document in found]
     return shown
 
 
-def _envelope(value: Any) -> Envelope:
+def envelope_of(value: Any) -> Envelope:
+    """The DSSE envelope in a Sigstore bundle of any version, or the bare one that it is (TrustError for neither)."""
     if isinstance(value, dict) and str(value.get("mediaType", "")).startswith("application/vnd.dev.sigstore.bundle"):
         return from_bundle(value | {"mediaType": MEDIA_TYPE})
     return Envelope.from_json(value)
 
 
-def _check(path: str, envelope: Envelope, model: Snapshot, trust: Trust, now: datetime) -> Shown:
+def signer_of(value: Any, envelope: Envelope, trust: Trust, roles: tuple[str, ...], at: datetime) -> str:
+    """Who signed a document as one of `roles`: the id of a key at `at`, or a keyless identity at the log's time.
+
+    Args:
+        value: the document, parsed.
+        envelope: that it holds.
+        trust: the verifier's own.
+        roles: that would do.
+        at: when a key must be valid.
+
+    Raises:
+        TrustError: nobody of the trust file did.
+    """
+    try:
+        return trust.signer(envelope, roles, at).public.id
+    except TrustError:
+        if not (trust.keyless and is_keyless(value)):
+            raise
+    return keyless_signer(value, trust.keyless, roles).name
+
+
+def _check(path: str, document: tuple[Any, Envelope], model: Snapshot, trust: Trust, now: datetime) -> Shown:
+    value, envelope = document
     try:
         statement = envelope.statement()
     except TrustError as error:
@@ -134,7 +163,7 @@ def _check(path: str, envelope: Envelope, model: Snapshot, trust: Trust, now: da
     else:
         return Shown(path, "other", problem=f"says nothing about origin: {statement.predicate_type[:100]}")
     try:
-        key = trust.signer(envelope, (role,), now).public.id
+        key = signer_of(value, envelope, trust, (role,), now)
     except TrustError as error:
         return Shown(path, kind, problem=str(error))
     try:

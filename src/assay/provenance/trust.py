@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from assay.core.statement import Envelope
     from assay.provenance.certificates import Authority
+    from assay.provenance.keyless import Keyless
 
 TRUST_SCHEMA = "assay.trust/v1"
 KEY_LIFETIME = timedelta(days=1096)  # three years, the upper end of NIST SP 800-57 part 1, 5.3.6 for signing keys
@@ -29,9 +30,9 @@ MAX_AGE_DAYS = 30  # default of a new trust file
 MAX_SKEW = timedelta(minutes=5)  # a statement may be ahead of our clock by so much
 MAX_TRUST_BYTES = 1 << 20  # a trust file is read by people
 
-_TOP = {"schema", "max_age_days", "accepted_policies", "keys", "authorities", "timestamps", "log_required"}
+_TOP = {"schema", "max_age_days", "accepted_policies", "keys", "authorities", "timestamps", "log_required", "keyless"}
 _KEY = {"id", "roles", "not_before", "not_after", "revoked", "pem", "person"}
-_OPTIONAL = {"accepted_policies", "revoked", "person", "authorities", "timestamps", "keys", "log_required"}
+_OPTIONAL = {"accepted_policies", "revoked", "person", "authorities", "timestamps", "keys", "log_required", "keyless"}
 _TIMESTAMPS = {"required", "pem"}
 _HEAD = f"""\
 # Whose signatures this verifier believes. Keep it with the verifier; never take it from a model's folder.
@@ -104,6 +105,7 @@ class Trust:
         stamps_required: whether a statement without a valid time-stamp does not count.
         log_required: whether a folder must bring proofs that the log holds its statements.
         refused: why certificates that were offered are not believed.
+        keyless: identities whose Sigstore signatures count, on what came from outside.
     """
 
     keys: tuple[TrustedKey, ...]
@@ -114,6 +116,7 @@ class Trust:
     stamps_required: bool = False
     log_required: bool = False
     refused: tuple[str, ...] = ()
+    keyless: tuple[Keyless, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -148,7 +151,7 @@ class Trust:
         if not isinstance(days, int) or isinstance(days, bool) or days < 1:
             raise TrustError(f"max_age_days must be a number of days from 1: {days!r}")
         entries = document.get("keys", [])
-        if not isinstance(entries, list) or not (entries or document.get("authorities")):
+        if not isinstance(entries, list) or not (entries or document.get("authorities") or document.get("keyless")):
             raise TrustError("it trusts no key, so it can verify nothing")
         keys = tuple(_trusted_key(entry) for entry in entries)
         if len({key.public.id for key in keys}) != len(keys):
@@ -159,15 +162,17 @@ class Trust:
         logged = document.get("log_required", False)
         if not isinstance(logged, bool):
             raise TrustError(f"log_required must be true or false: {logged!r}")
-        return cls(keys, timedelta(days=days), accepted, authorities, stampers, required, logged)
+        keyless = _keyless(document.get("keyless", []))
+        return cls(keys, timedelta(days=days), accepted, authorities, stampers, required, logged, keyless=keyless)
 
-    def with_certificates(self, offered: Iterable[tuple[bytes, ...]]) -> Self:
+    def with_certificates(self, offered: Iterable[tuple[bytes, ...]], now: datetime) -> Self:
         """The same, and the keys that its authorities certify among the chains that came with signatures.
 
         A key that the file lists itself is left as it stands there. Without authorities nothing is looked at.
 
         Args:
             offered: chains in DER, each with the signer's certificate first.
+            now: when it is verified; revocation lists must be current then.
         """
         if not self.authorities:
             return self
@@ -177,7 +182,7 @@ class Trust:
         added: dict[str, TrustedKey] = {}
         refused: list[str] = []
         for chain in dict.fromkeys(one for one in offered if one):
-            certified, problems = certify(chain, self.authorities)
+            certified, problems = certify(chain, self.authorities, now)
             refused += [] if certified else problems
             for one in certified:
                 if one.public.id not in known:
@@ -327,6 +332,16 @@ def _authorities(value: Any) -> tuple[Authority, ...]:
     from assay.provenance.certificates import Authority  # noqa: PLC0415 - as above
 
     return tuple(Authority.parse(entry) for entry in value)
+
+
+def _keyless(value: Any) -> tuple[Keyless, ...]:
+    if not isinstance(value, list):
+        raise TrustError("keyless must be a list of tables")
+    if not value:
+        return ()
+    from assay.provenance.keyless import Keyless  # noqa: PLC0415 - as above
+
+    return tuple(Keyless.parse(entry) for entry in value)
 
 
 def _stampers(value: Any) -> tuple[tuple[x509.Certificate, ...], bool]:
