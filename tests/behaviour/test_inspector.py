@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from assay.behaviour import version
 from assay.behaviour.declared import Pin
-from assay.behaviour.guest import Prober
+from assay.behaviour.guest import Prober, device_for, gpu_nodes
 from assay.behaviour.inspector import Behaviour
-from assay.core.errors import UsageError
+from assay.core.errors import EnvironmentFault, UsageError
 from assay.core.evidence import Outcome
 from assay.store.folder import folder_subject
 from tests.behaviour import small
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("behaviour")]
 
@@ -54,6 +53,41 @@ def test_a_changed_file_is_inconclusive(tmp_path: Path) -> None:
 def test_what_classifies_no_texts_is_not_applicable(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"architectures": ["BertForTokenClassification"]}', "utf-8")
     assert Behaviour(()).inspect(folder_subject(tmp_path)).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_a_device_that_is_not_there_is_said_before_anything_runs(tmp_path: Path) -> None:
+    assert device_for("cpu") == "cpu"
+    with pytest.raises(UsageError):
+        device_for("tpu")
+    if not gpu_nodes():
+        assert device_for("auto") == "cpu"
+        with pytest.raises(EnvironmentFault, match="no GPU here"):
+            device_for("cuda")
+    for name in ("nvidia0", "nvidiactl"):
+        (tmp_path / name).write_text("a file, no device")
+    assert gpu_nodes(tmp_path) == ()
+
+
+def test_another_kind_of_model_keeps_its_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {kind: version.code_of(kind) for kind in ("text", "image", "language")}
+    assert len(set(before.values())) == 3
+    modules = version._modules()
+    assert "prober_scan" in modules["prober"]
+    real = version.files
+
+    def edited(package: str) -> Any:
+        return Edited(real(package)) if package == "assay.workers" else real(package)
+
+    class Edited:
+        def __init__(self, folder: Any) -> None:
+            self.folder = folder
+
+        def __truediv__(self, name: str) -> Any:
+            return Path(__file__) if name == "prober_image.py" else self.folder / name
+
+    monkeypatch.setattr(version, "files", edited)
+    after = {kind: version.code_of.__wrapped__(kind) for kind in before}
+    assert [kind for kind in before if before[kind] != after[kind]] == ["image"]
 
 
 def test_a_file_without_digest_is_refused(tmp_path: Path) -> None:

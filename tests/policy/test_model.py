@@ -121,6 +121,15 @@ def test_what_runs_besides_is_part_of_the_policy():
     assert more.digest != plain.digest
 
 
+def test_tasks_require_the_probes_and_a_misspelt_one_is_refused():
+    named = load_policy(MINIMAL + '[run]\ntasks = ["text-classification"]\n')
+    assert named.tasks == ("text-classification",)
+    assert named.required == (*load_policy(MINIMAL).required, "behaviour")
+    assert named.to_json()["run"] == {"tasks": ["text-classification"]}
+    with pytest.raises(PolicyError, match="text-clasification"):
+        load_policy(MINIMAL + '[run]\ntasks = ["text-clasification"]\n')
+
+
 @pytest.mark.parametrize(
     "text", ["run = 1\n", "[run]\nfiles = []\n", '[run]\nlayers = "x"\n', "[run]\ninspectors = [1]\n"]
 )

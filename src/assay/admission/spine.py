@@ -17,6 +17,7 @@ from assay import __version__
 from assay.admission.bom import read_bills, write_boms
 from assay.admission.engine import Engine, Json, step
 from assay.admission.fetching import from_outside, hash_again
+from assay.admission.references import record_kind_of
 from assay.admission.request import HubAccess, Request
 from assay.admission.signing import sign_admission, sign_first_ref
 from assay.admission.timed import timed_step
@@ -249,6 +250,7 @@ class Admission:
         with self._index.transaction() as tx:
             digests = [str(self._index.put_evidence(one, tx)) for one in evidence]
             record_admission(self._index, snapshot, evidence, tx)
+            record_kind_of(subject, tx)
             tallies.add_jobs(self._index, evidence, tx)
         return {"evidence": digests, "inspected": _now()["now"]}
 

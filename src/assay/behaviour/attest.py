@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.data_file import Labelled
 from assay.behaviour.drift import described
-from assay.behaviour.guest import Account, Job, Prober
+from assay.behaviour.guest import CPU, Account, Job, Prober, device_for
 from assay.behaviour.image_file import Pictured
 from assay.behaviour.judge import Null, null_of
 from assay.behaviour.kinds import IMAGE, LANGUAGE, PLANS, TEXT, Plan, kind_of
@@ -29,15 +30,16 @@ from assay.behaviour.plan import (
 from assay.behaviour.prompt_file import Prompts
 from assay.behaviour.records import Attested, Candidate, ProbeResult, Word
 from assay.behaviour.state import Kept
-from assay.behaviour.version import version
+from assay.behaviour.version import code_of
 from assay.core.canonical import json_digest
 from assay.core.errors import ContentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from assay.behaviour.guest import Progress, Talk
+    from assay.behaviour.shelf import Chosen
+    from assay.behaviour.state import Keeper, Results
     from assay.core.inspector import Subject
 
 _CONFIG_BYTES = 1 << 20
@@ -51,11 +53,13 @@ class Declared:
         base: pretrained parent.
         references: trusted clean models of the same task.
         data: labelled texts or images, or prompts.
+        chosen: of the references, those that nobody named: admitted models of the registry.
     """
 
     base: Subject | None = None
     references: tuple[Subject, ...] = ()
     data: Labelled | Pictured | Prompts | None = None
+    chosen: tuple[Chosen, ...] = ()
 
     def digests(self, model: Subject) -> dict[str, Any]:
         """By which a result is bound to what it was made from."""
@@ -74,10 +78,11 @@ def attest(
     budget: float = DEFAULT_BUDGET,
     seed: int = 0,
     progress: Progress | None = None,
-    keep: Path | None = None,
+    keep: Path | Keeper | None = None,
     prober: Prober | None = None,
     account: Account | None = None,
     refuses: Callable[[str], bool] | None = None,
+    device: str = CPU,
 ) -> Attested:
     """Probe a model.
 
@@ -87,19 +92,23 @@ def attest(
         budget: CPU seconds of the worker, for everything.
         seed: of every draw.
         progress: told (probe and best gap so far, done, total).
-        keep: folder for the results of finished probes; None: nothing is kept.
+        keep: folder for the results of finished probes, or what keeps them elsewhere; None: nothing is kept.
         prober: a guest that is there already.
         account: filled with the guest's layers and what the model tried.
         refuses: whether an answer of a language model is a refusal.
+        device: `cpu`, `cuda`, or `auto` for a GPU where there is one.
 
     Raises:
         SandboxError: a required layer is missing.
+        EnvironmentFault: there is no GPU.
     """
     account = account if account is not None else Account()
     digests = declared.digests(model)
-    settings = {"seed": seed, "budget": budget, "device": "cpu", "plan": PLAN_VERSION, "code": version()}
-    kept = Kept.open(keep, str(json_digest({"digests": digests, "settings": settings})))
-    config = config_of(model)
+    config, device = config_of(model), device_for(device)
+    code = code_of(kind_of(config) or TEXT)
+    settings = {"seed": seed, "budget": budget, "device": device, "plan": PLAN_VERSION, "code": code}
+    key = str(json_digest({"digests": digests, "settings": settings}))
+    kept = Kept.open(keep, key) if keep is None or isinstance(keep, Path) else keep.open(key)
     calibration = Calibration.of(architecture_class(config), budget)
     settings |= {"calibration": calibration.version, "architecture": calibration.architecture}
     plan = PLANS[kind_of(config) or TEXT]
@@ -114,9 +123,9 @@ def attest(
         progress=progress or _unseen,
     )
     try:
-        job = job_of(model, declared, plan.kind, seed)
+        job = replace(job_of(model, declared, plan.kind, seed), device=device)
         if prober is None:
-            with Prober() as own, own.opened(job, account) as talk:
+            with Prober(device=device) as own, own.opened(job, account) as talk:
                 run.all(talk)
         else:
             with prober.opened(job, account) as talk:
@@ -127,14 +136,27 @@ def attest(
     kept.close()
     return Attested(
         word=word,
-        reasons=reasons,
-        probes=tuple(run.probes),
+        reasons=(*reasons, *_known(declared, plan.kind)),
+        probes=tuple(replace(one, device=device) for one in run.probes),
         digests=digests,
         settings=settings | {"opened": run.opened},
         labels=run.labels,
         seconds=round(run.spent, 3),
         peak_bytes=run.peak,
     )
+
+
+def _known(declared: Declared, kind: str) -> list[tuple[str, str]]:
+    """What a reader must know of the ground: references that nobody named, and what no probe could be held against."""
+    told = []
+    if declared.chosen:
+        said = "; ".join(one.said() for one in declared.chosen)
+        told.append(("reference-from-registry", f"no reference was named: held against {said}"))
+    missing = [name for name, value in (("base", declared.base), ("data", declared.data)) if value is None]
+    if kind == TEXT and missing:
+        what = " and ".join(missing)
+        told.append(("provenance-undeclared", f"no {what} declared: what these weights come from is unknown"))
+    return told
 
 
 def job_of(model: Subject, declared: Declared, kind: str, seed: int) -> Job:
@@ -167,7 +189,7 @@ class _Run:
         labels: tuple[str, ...],
         calibration: Calibration,
         budget: float,
-        kept: Kept,
+        kept: Results,
         progress: Progress,
     ) -> None:
         self.plan = plan

@@ -1,7 +1,8 @@
 """What models of an admission are held against: files of the settings, each for one kind of model.
 
-A file names a base, references and data by path. It fits a snapshot by content alone: the references have the same
-architecture class and the same number of classes. A name fits nothing.
+A file names a base, references and data by path (data are texts where it names no references). It fits a snapshot by
+content alone: references, else the base, have the same architecture class, and references, else the data, the same
+number of classes. A name fits nothing. Without references of its own, admitted models of the registry stand in.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from assay.behaviour import kinds
 from assay.behaviour.any_data import read_data
 from assay.behaviour.attest import Declared, config_of, labels_of
+from assay.behaviour.data_file import Labelled
 from assay.behaviour.plan import DEFAULT_BUDGET, architecture_class
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
@@ -67,8 +70,16 @@ class Ready:
     seed: int
 
     def fits(self, model: Subject) -> bool:
-        """Whether the references are of the model's kind."""
-        return any(kind_of(one) == kind_of(model) for one in self.declared.references)
+        """Whether the references are of the model's kind; without any, whether base and data are."""
+        if self.declared.references:
+            return any(kind_of(one) == kind_of(model) for one in self.declared.references)
+        base, data = self.declared.base, self.declared.data
+        architecture, classes = kind_of(model)
+        if base is not None and architecture_class(config_of(base)) != architecture:
+            return False
+        return kinds.kind_of(config_of(model)) == kinds.TEXT and (
+            not isinstance(data, Labelled) or len(data.names) == classes
+        )
 
 
 def kind_of(model: Subject) -> tuple[str, int]:
@@ -96,8 +107,10 @@ def load(pin: Pin) -> Ready:
     if unknown := set(value) - _KEYS:
         raise UsageError(f"{pin.path}: unknown key {min(unknown)!r}", hint=f"known: {', '.join(sorted(_KEYS))}")
     references = value.get("references", [])
-    if not isinstance(references, list) or not references or not all(isinstance(one, str) for one in references):
-        raise UsageError(f"{pin.path}: references must name at least one folder")
+    if not isinstance(references, list) or not all(isinstance(one, str) for one in references):
+        raise UsageError(f"{pin.path}: references is a list of folders")
+    if not references and not {"base", "data"} & set(value):
+        raise UsageError(f"{pin.path}: it names neither references nor base nor data")
     folder = pin.path.parent
     budget, seed = value.get("budget", DEFAULT_BUDGET), value.get("seed", 0)
     if not isinstance(budget, int | float) or not isinstance(seed, int) or budget <= 0:
@@ -106,6 +119,8 @@ def load(pin: Pin) -> Ready:
     declared = Declared(
         base=folder_subject(folder / str(value["base"])) if "base" in value else None,
         references=trusted,
-        data=read_data(folder / str(value["data"]), config_of(trusted[0])) if "data" in value else None,
+        data=read_data(folder / str(value["data"]), config_of(trusted[0]) if trusted else {})
+        if "data" in value
+        else None,
     )
     return Ready(declared, float(budget), seed)

@@ -8,9 +8,10 @@ import os
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from assay.core.errors import ContentError
+from assay.core.errors import ContentError, EnvironmentFault, UsageError
 from assay.core.limits import GIB
 from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]
 
 WORKER = "assay.workers.prober"
+CPU, CUDA, AUTO = "cpu", "cuda", "auto"
+DEVICES = (CPU, CUDA, AUTO)
+_NODES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm")  # of the driver: one for each GPU, control, unified memory
 STEP_SECONDS = 0.5  # wall time between two words of progress
 _STEP_LIMIT = 1800.0  # wall time of one step: loading a large model on a busy machine
 _ATTEMPTS_KEPT = 100
@@ -34,6 +38,26 @@ _ENDINGS = {
     "flood": "too many system calls",
     "worker": "it died",
 }
+
+
+def gpu_nodes(root: Path = Path("/dev")) -> tuple[str, ...]:
+    """Device nodes of the GPUs of this machine; empty where there is none."""
+    found = sorted(str(one) for pattern in _NODES for one in root.glob(pattern) if one.is_char_device())
+    return tuple(found) if any(Path(one).name[len("nvidia") :].isdecimal() for one in found) else ()
+
+
+def device_for(asked: str) -> str:
+    """`cpu` or `cuda`, for `auto` whichever there is.
+
+    Raises:
+        UsageError: no such device.
+        EnvironmentFault: a GPU was asked for and there is none.
+    """
+    if asked not in DEVICES:
+        raise UsageError(f"not a device: {asked!r}", hint=f"one of {', '.join(DEVICES)}")
+    if asked == CUDA and not gpu_nodes():
+        raise EnvironmentFault("there is no GPU here: /dev has no NVIDIA device", hint="use --device cpu or auto")
+    return CUDA if asked != CPU and gpu_nodes() else CPU
 
 
 @dataclass(frozen=True)
@@ -51,6 +75,7 @@ class Job:
         kind: of model: `text`, `image`, `language`.
         files: images in place of texts, undecoded; `items` then hold no text but the class of each.
         packed: the one file is an .npz of images and classes.
+        device: `cpu` or `cuda`.
     """
 
     model: Subject
@@ -63,6 +88,7 @@ class Job:
     kind: str = "text"
     files: tuple[bytes, ...] = ()
     packed: bool = False
+    device: str = "cpu"
 
     def lies(self, root: str) -> list[list[Any]]:
         """Items as the worker reads them: texts, or paths of the files."""
@@ -91,15 +117,19 @@ class Account:
 class Prober:
     """A guest that probes, one fresh worker for each model. A context manager."""
 
-    def __init__(self, limits: GuestLimits = LIMITS, *, threads: int = 1, layers: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, limits: GuestLimits = LIMITS, *, threads: int = 1, layers: tuple[str, ...] = (), device: str = CPU
+    ) -> None:
         """Start nothing yet.
 
         Args:
             limits: of the guest.
             threads: of the worker; one is the cheapest in CPU time.
             layers: of the sandbox that must be active beside those that every guest needs.
+            device: `cuda` lets the nodes of the GPU into the sandbox; the layers then say so.
         """
-        self._guest = Guest(WORKER, limits, required=tuple(dict.fromkeys((*DEFAULT_REQUIRED, *layers))))
+        required = tuple(dict.fromkeys((*DEFAULT_REQUIRED, *layers)))
+        self._guest = Guest(WORKER, limits, required=required, devices=gpu_nodes() if device == CUDA else ())
         self.threads = threads
 
     def __enter__(self) -> Self:
@@ -134,6 +164,7 @@ class Prober:
             "seed": job.seed,
             "threads": self.threads,
             "stop_gap": job.stop_gap,
+            "device": job.device,
         }
         with ExitStack() as stack:
             files: list[tuple[str, BinaryIO]] = [

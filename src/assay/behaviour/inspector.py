@@ -1,26 +1,31 @@
 """Probes as evidence of an admission: required where the policy says so; a find needs a person's waiver.
 
-What they are held against is named in the settings, never by the model. A classifier that no file of the settings fits
-is *inconclusive*, never fine; a model that classifies no texts is not applicable, and says which control it lacks.
+What they are held against is named in the settings, else taken from the admitted models of the registry; never named
+by the model. A model of a task that has to be probed and can't be is *inconclusive*, never fine; one of another task is
+not applicable, and says which control it lacks.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.attest import attest, config_of
-from assay.behaviour.declared import Pin, load
+from assay.behaviour.attest import Declared, attest, config_of
+from assay.behaviour.declared import Pin, Ready, load
 from assay.behaviour.evidence import NAME, evidence_of
-from assay.behaviour.guest import Account, Prober
+from assay.behaviour.guest import CPU, Account, Prober, device_for
 from assay.behaviour.kinds import kind_of
+from assay.behaviour.plan import DEFAULT_BUDGET
+from assay.behaviour.tasks import names_a_class, tasks_of
 from assay.behaviour.version import version
 from assay.core.errors import ContentError, UsageError
 from assay.core.evidence import Evidence, Outcome, Unread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from assay.behaviour.declared import Ready
+    from assay.behaviour.shelf import Chosen
+    from assay.behaviour.state import Keeper
     from assay.core.inspector import Subject
 
 
@@ -32,6 +37,10 @@ class Behaviour:
         prober: a guest that is there already; None: one of its own.
         layers: of the sandbox that the policy asks for.
         refuses: whether an answer of a language model is a refusal.
+        tasks: that the policy has probed; empty: whatever can be.
+        shelf: gives admitted models of the same kind, for want of references; None: there is no registry.
+        keep: where answers of finished probes are kept.
+        device: `cpu`, `cuda` or `auto`.
     """
 
     name = NAME
@@ -42,11 +51,20 @@ class Behaviour:
         prober: Prober | None = None,
         layers: tuple[str, ...] = (),
         refuses: Callable[[str], bool] | None = None,
+        *,
+        tasks: tuple[str, ...] = (),
+        shelf: Callable[[Subject], tuple[Chosen, ...]] | None = None,
+        keep: Keeper | None = None,
+        device: str = CPU,
     ) -> None:
         self._pins = pins
         self._prober = prober
         self._layers = layers
         self._refuses = refuses
+        self._tasks = tasks
+        self._shelf = shelf
+        self._keep = keep
+        self._device = device
 
     @property
     def version(self) -> str:
@@ -55,20 +73,46 @@ class Behaviour:
 
     def inspect(self, subject: Subject) -> Evidence:
         """Probe the model against what fits it."""
-        if kind_of(config_of(subject)) is None:
-            why = "neither a classifier of texts or images nor a language model: nothing here probes it"
+        config = config_of(subject)
+        if why := self._spared(subject, config):
             return self._told_nothing(subject, Outcome.NOT_APPLICABLE, why)
+        if kind_of(config) is None:
+            why = "its configuration names no class that a probe is made for, and its task has to be probed"
+            return self._told_nothing(subject, Outcome.INCONCLUSIVE, why)
         try:
-            ready = next((one for one in self._ready() if one.fits(subject)), None)
-            if ready is None:
-                why = f"none of {len(self._pins)} files of the setting probes fits this model"
-                return self._told_nothing(subject, Outcome.INCONCLUSIVE, why)
-            return self._probe(subject, ready)
+            return self._probe(subject, self._ground(subject))
         except (UsageError, ContentError) as error:
             return self._told_nothing(subject, Outcome.INCONCLUSIVE, str(error))
 
-    def _ready(self) -> Iterator[Ready]:
-        return (load(pin) for pin in self._pins)
+    def _spared(self, subject: Subject, config: dict[str, Any]) -> str:
+        """Why the model isn't probed; empty: it has to be."""
+        told = tasks_of(subject, config)
+        if not self._tasks:
+            none = "neither a classifier of texts or images nor a language model: nothing here probes it"
+            return "" if kind_of(config) else none
+        if told & {*self._tasks} or (config and not names_a_class(config)):
+            return ""
+        what = ", ".join(sorted(told)) or "none that probes know"
+        return f"its task ({what}) is not among those that the policy has probed: {', '.join(self._tasks)}"
+
+    def _ground(self, subject: Subject) -> Ready:
+        """The file of the settings that fits, with references from the registry where it names none; or those alone.
+
+        Raises:
+            UsageError: nothing fits, and the registry has no model like it.
+        """
+        ready = next((one for one in map(load, self._pins) if one.fits(subject)), None)
+        if ready is not None and ready.declared.references:
+            return ready
+        found = self._shelf(subject) if self._shelf else ()
+        if ready is None and not found:
+            raise UsageError(
+                f"none of {len(self._pins)} files of the setting probes fits this model, and no admitted model of its "
+                "kind can be its reference"
+            )
+        ready = ready or Ready(Declared(), DEFAULT_BUDGET, 0)
+        subjects = tuple(one.subject for one in found)
+        return replace(ready, declared=replace(ready.declared, references=subjects, chosen=found))
 
     def _probe(self, subject: Subject, ready: Ready) -> Evidence:
         account = Account()
@@ -77,11 +121,13 @@ class Behaviour:
             "seed": ready.seed,
             "account": account,
             "refuses": self._refuses,
+            "keep": self._keep,
+            "device": device_for(self._device),
         }
         if self._prober is not None:
             attested = attest(subject, ready.declared, prober=self._prober, **given)
         else:
-            with Prober(layers=self._layers) as prober:
+            with Prober(layers=self._layers, device=given["device"]) as prober:
                 attested = attest(subject, ready.declared, prober=prober, **given)
         return evidence_of(attested, account, tuple(entry.path for entry in subject.snapshot.files))
 

@@ -1,11 +1,11 @@
-"""Results of finished probes on disk, so that a killed run goes on where it stopped. One small file for each run."""
+"""Results of finished probes, so that a killed run goes on where it stopped: in a file, or where a keeper does."""
 
 from __future__ import annotations
 
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.core.errors import EnvironmentFault
 
@@ -13,6 +13,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_BYTES = 64 << 20
+
+
+class Results(Protocol):
+    """What one run has so far."""
+
+    def get(self, probe: str) -> dict[str, Any] | None:
+        """Result of a finished probe."""
+
+    def put(self, probe: str, result: dict[str, Any]) -> None:
+        """Keep a result."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class Keeper(Protocol):
+    """Where results are kept."""
+
+    def open(self, key: str) -> Results:
+        """What an earlier run of exactly the same inputs, settings and code left."""
 
 
 @dataclass

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from assay.behaviour.attest import Declared
     from assay.behaviour.records import Attested
+    from assay.behaviour.shelf import Chosen
     from assay.core.inspector import Subject
 
 EXIT_CODES = {"clean": 0, "found": 1, "inconclusive": 2}
@@ -25,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", metavar="MODEL", help="folder of its declared pretrained parent")
     parser.add_argument(
         "--reference", action="append", default=[], metavar="MODEL",
-        help="folder of a trusted clean model of the same task; may be given again",
+        help="folder of a trusted clean model of the same task, several times (default: admitted ones of the registry)",
     )  # fmt: skip
     parser.add_argument(
         "--data", metavar="FILE",
@@ -33,7 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds for the search (default: 150)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every draw (default: 0)")
-    parser.add_argument("--device", choices=("cpu",), default="cpu", help="where it runs; the sandbox has no GPU")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda", "auto"), default="cpu",
+        help="where it runs (default: cpu); auto: a GPU where there is one. With it the sandbox lets its driver in",
+    )  # fmt: skip
     parser.add_argument("--no-resume", action="store_true", help="neither use nor keep results of an interrupted run")
     add_output_arguments(parser, ("text", "json", "html"))
     parser.epilog = (
@@ -63,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         attested = attest(
             subject, declared, budget=budget, seed=args.seed, progress=progress,
             keep=None if args.no_resume else _state_folder(), account=account,
-            refuses=refuses,
+            refuses=refuses, device=args.device,
         )  # fmt: skip
     if args.format == "json":
         from assay.behaviour.evidence import evidence_of  # noqa: PLC0415
@@ -86,11 +90,35 @@ def _declared(args: argparse.Namespace, model: Subject) -> Declared:
     from assay.behaviour.attest import Declared, config_of  # noqa: PLC0415
     from assay.store.folder import folder_subject  # noqa: PLC0415
 
+    chosen = () if args.reference else _admitted(model)
     return Declared(
         base=folder_subject(Path(args.base)) if args.base else None,
-        references=tuple(folder_subject(Path(path)) for path in args.reference),
+        references=tuple(folder_subject(Path(path)) for path in args.reference) or tuple(one.subject for one in chosen),
         data=read_data(Path(args.data), config_of(model)) if args.data else None,
+        chosen=chosen,
     )
+
+
+def _admitted(model: Subject) -> tuple[Chosen, ...]:
+    """References from the registry of this machine's data directory, where there is one."""
+    from argparse import Namespace  # noqa: PLC0415
+
+    from assay.admission.references import references_from  # noqa: PLC0415
+    from assay.cli.settings import load_settings  # noqa: PLC0415
+    from assay.store.blobs import open_blobs  # noqa: PLC0415
+    from assay.store.index import Index  # noqa: PLC0415
+
+    settings = load_settings(Namespace())  # `--data` of this command is something else
+    if (
+        settings.database_url.startswith("sqlite")
+        and not Path(settings.database_url.removeprefix("sqlite:///")).is_file()
+    ):
+        return ()
+    index = Index.open(settings.database_url)
+    try:
+        return references_from(index, open_blobs(settings.blobs_url), model)
+    finally:
+        index.close()
 
 
 def _state_folder() -> Path:

@@ -27,6 +27,7 @@ SETTINGS_KEYS = (
     "policy",
     "suites",
     "probes",
+    "probe_device",
     "ci_issuers",
     "oidc_issuer",
     "oidc_client_id",
@@ -60,6 +61,7 @@ class Settings:
         hub_proxy: URL of the HTTP proxy that requests to a hub go through; it resolves the names.
         suites: evaluations of every admission, each `PATH@sha256:HEX`; a relative path is from the data directory.
         probes: what models are probed against in every admission, each `PATH@sha256:HEX` of a TOML file.
+        probe_device: where probes of an admission run: `cpu`, `cuda`, or `auto` for a GPU where there is one.
         ci_issuers: pipelines that may exchange an identity token, each `ISSUER CLAIM=PATTERN SCOPE+SCOPE`.
         oidc_issuer: URL of the OpenID Connect provider that people log in through; without one they type a token.
         oidc_client_id: of the registry at that provider.
@@ -88,6 +90,7 @@ class Settings:
     hub_proxy: str | None = None
     suites: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
+    probe_device: str = "cpu"
     ci_issuers: tuple[str, ...] = ()
     oidc_issuer: str = ""
     oidc_client_id: str = ""
@@ -154,6 +157,7 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         hub_proxy=values.get("hub_proxy") or None,
         suites=_list("suites", values.get("suites", ())),
         probes=_list("probes", values.get("probes", ())),
+        probe_device=str(values.get("probe_device", "cpu")),
         ci_issuers=_list("ci_issuers", values.get("ci_issuers", ())),
         **_oidc(values),
         lease_seconds=_seconds("lease_seconds", values.get("lease_seconds", 30.0)),

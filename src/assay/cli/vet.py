@@ -183,13 +183,28 @@ def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, 
     if settings.suites:
         found.append(_evaluations(settings, policy))
     if settings.probes or "behaviour" in {*policy.required, *policy.run}:
-        from assay.behaviour.declared import Pin as Agreed  # noqa: PLC0415
-        from assay.behaviour.inspector import Behaviour  # noqa: PLC0415
-        from assay.evaluation.safety import refuses  # noqa: PLC0415
-
-        agreed = tuple(Agreed.parse(entry, settings.data) for entry in settings.probes)
-        found += [Behaviour(agreed, layers=policy.layers, refuses=refuses), *second_pass(policy)]
+        found += [_probes(settings, policy, index), *second_pass(policy)]
     return tuple(found)
+
+
+def _probes(settings: Settings, policy: Policy, index: Index) -> Any:
+    """Probes against what the settings name, else against admitted models; finished answers stay in the index."""
+    from assay.admission.references import references_from  # noqa: PLC0415
+    from assay.behaviour.declared import Pin  # noqa: PLC0415
+    from assay.behaviour.inspector import Behaviour  # noqa: PLC0415
+    from assay.evaluation.safety import refuses  # noqa: PLC0415
+    from assay.registry.probe_answers import Answers  # noqa: PLC0415
+    from assay.store.blobs import open_blobs  # noqa: PLC0415
+
+    return Behaviour(
+        tuple(Pin.parse(entry, settings.data) for entry in settings.probes),
+        layers=policy.layers,
+        refuses=refuses,
+        tasks=policy.tasks,
+        shelf=partial(references_from, index, open_blobs(settings.blobs_url)),
+        keep=Answers(index),
+        device=settings.probe_device,
+    )
 
 
 def _evaluations(settings: Settings, policy: Policy) -> Any:

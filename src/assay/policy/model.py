@@ -25,6 +25,8 @@ MAX_POLICY_BYTES = 1 << 20  # a policy is read by people
 
 _MOST_APPROVALS = 10
 _NONE = "none"
+BEHAVIOUR = "behaviour"  # the inspector that `run.tasks` requires
+TASKS = ("text-classification", "image-classification", "text-generation")  # that it has probes for
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _SECTIONS = {
     "verdict": {"lifetime_days"},
@@ -86,6 +88,8 @@ class Policy:
         rules: rule id to what happens, whatever the severity.
         run: inspectors that run besides the built-in ones, required or not (`load`).
         layers: layers of the sandbox that must be active, besides those that it asks for itself.
+        tasks: whose models must be probed; the inspector `behaviour` is required then, and not applicable to models of
+            other tasks. Empty: it probes what it can, where it is named at all.
         people: what people may decide.
     """
 
@@ -99,6 +103,7 @@ class Policy:
     rules: dict[str, Action] = field(default_factory=dict)
     run: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
     people: PeoplePolicy = PeoplePolicy()
 
     def __post_init__(self) -> None:
@@ -112,6 +117,8 @@ class Policy:
         extra: dict[str, Any] = (
             {"run": {"inspectors": list(self.run), "layers": list(self.layers)}} if self.run or self.layers else {}
         )
+        if self.tasks:
+            extra["run"] = extra.get("run", {}) | {"tasks": list(self.tasks)}
         if self.people != PeoplePolicy():
             extra["people"] = self.people.to_json()
         return extra | {
@@ -165,16 +172,20 @@ def load_policy(text: str | None) -> Policy:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise PolicyError(f"policy: not TOML: {error}", hint="compare with `assay policy show`") from error
     _check_shape(document)
+    run = _run(document.get("run", {}))
+    required = _inspectors(document["required"]["inspectors"])
+    if run["tasks"] and BEHAVIOUR not in required:
+        required = (*required, BEHAVIOUR)
     return Policy(
         name=_identifier(document, "name"),
         version=_identifier(document, "version"),
         lifetime_days=_lifetime(document["verdict"]["lifetime_days"]),
-        required=_inspectors(document["required"]["inspectors"]),
+        required=required,
         unread=_action("unread.decision", document["unread"]["decision"], (Action.HOLD, Action.REJECT)),
         reject_at=_severity("reject.severity", document["reject"]["severity"]),
         hold_at=_severity("hold.severity", document["hold"]["severity"]),
         rules=_rules(document.get("rules", {})),
-        **_run(document.get("run", {})),
+        **run,
         people=_people(document.get("people", {})),
     )
 
@@ -217,14 +228,16 @@ def _inspectors(value: Any) -> tuple[str, ...]:
 
 
 def _run(value: Any) -> dict[str, tuple[str, ...]]:
-    if not isinstance(value, dict) or not set(value) <= {"inspectors", "layers"}:
-        raise PolicyError("policy: [run] may hold inspectors and layers", hint="compare with `assay policy show`")
+    if not isinstance(value, dict) or not set(value) <= {"inspectors", "layers", "tasks"}:
+        raise PolicyError("policy: [run] may hold inspectors, layers, tasks", hint="compare with `assay policy show`")
     found = {}
-    for key, field_name in (("inspectors", "run"), ("layers", "layers")):
+    for key, field_name in (("inspectors", "run"), ("layers", "layers"), ("tasks", "tasks")):
         names = value.get(key, [])
         if not isinstance(names, list) or not all(isinstance(n, str) and _IDENTIFIER.fullmatch(n) for n in names):
             raise PolicyError(f"policy: run.{key} must be a list of names: {names!r}")
         found[field_name] = tuple(names)
+    if unknown := set(found["tasks"]) - set(TASKS):
+        raise PolicyError(f"policy: run.tasks: nothing probes {min(unknown)!r}", hint=f"known: {', '.join(TASKS)}")
     return found
 
 

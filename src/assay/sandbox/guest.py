@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 START_SECONDS = 180  # imports of frameworks from a cold disk
 _ANSWER_SECONDS = 60.0  # an idle template answers in microseconds; a machine may be busy
 _BY_SIGNAL = 128  # bubblewrap's exit status, as a shell's: 128 and the signal
+_DRIVER_BYTES = 1 << 46  # address space with a GPU: its driver maps all memory of machine and GPU into one
 _JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs"; shift; done; shift; exec "$@"'
 
 # What a load can't do without: each is what keeps something of the host away, or what tells that it was tried.
@@ -78,6 +79,8 @@ class Guest:
         required: layers that must be active, or a session refuses to begin.
         nest: False makes every session a cold start.
         bubblewrap: path of bwrap; None where there is none.
+        devices: nodes of a GPU that the worker may open. Its driver is more to attack than a processor: the layer
+            `gpu_let_in` says so, and address space is not bounded then, since a driver reserves far more than it uses.
     """
 
     def __init__(
@@ -88,11 +91,13 @@ class Guest:
         required: tuple[str, ...] = DEFAULT_REQUIRED,
         nest: bool = True,
         bubblewrap: str | None = "",
+        devices: tuple[str, ...] = (),
     ) -> None:
         self._worker = worker
         self._limits = limits
         self._required = required
         self._nest = nest
+        self._devices = devices
         self._bubblewrap = find_bubblewrap() if bubblewrap == "" else bubblewrap
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -139,11 +144,14 @@ class Guest:
         self._cgroup = Cgroup.make(limits.memory_bytes + 2 * GIB, limits.processes + 16, limits.cpus)
         ours, theirs = wire.pair()
         bounds = Bounds(
-            limits.memory_bytes, limits.cpu_seconds, limits.descriptors,
+            _DRIVER_BYTES if self._devices else limits.memory_bytes, limits.cpu_seconds, limits.descriptors,
             limits.processes + tasks_of(GUEST_ID if os.getuid() == 0 else os.getuid()),
             limits.scratch_bytes, limits.scratch_bytes,
         )  # fmt: skip
-        settings = {"worker": self._worker, "control": theirs.fileno(), "bounds": asdict(bounds), "nest": self._nest}
+        settings = {
+            "worker": self._worker, "control": theirs.fileno(), "bounds": asdict(bounds), "nest": self._nest,
+            "devices": self._devices,
+        }  # fmt: skip
         start = arrange(settings, self._stage.root, limits.scratch_bytes, self._bubblewrap)
         self.given, self._writable = start.given, start.writable
         try:
@@ -260,6 +268,8 @@ class Guest:
                 self._begin(session)
                 session.layers |= {f"cgroup_{name}": name in self._cgroup.active for name in ("memory", "pids", "cpu")}
                 session.layers["bubblewrap"] = bool(self._bubblewrap)
+                if self._devices:
+                    session.layers["gpu_let_in"] = True
                 session.require(self._required)
                 yield session
             finally:

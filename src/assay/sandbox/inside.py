@@ -5,7 +5,8 @@ namespaces and scratch space of its own, which gives up every right, attacks eac
 Where namespaces can't be nested, the template itself becomes the worker of one session and ends with it.
 
 SETTINGS is JSON: `worker` (module), `control` (descriptor), `environment` (names that the start sets), `given`,
-`writable` and `scratch` (paths), `bounds` (`rights.Bounds`), `bubblewrap`, `nest` (false: never fork).
+`writable` and `scratch` (paths), `bounds` (`rights.Bounds`), `bubblewrap`, `nest` (false: never fork), `devices` (nodes
+of a GPU that the worker may open).
 """
 
 from __future__ import annotations
@@ -169,7 +170,8 @@ class Worker:
             with contextlib.suppress(FileExistsError):
                 Path(path).mkdir(0o700)
         os.chdir(settings["scratch"])
-        if why := landlock.restrict([*settings["given"], *_DEVICES], [*settings["writable"], "/dev/null"]):
+        writable = [*settings["writable"], "/dev/null", *settings["devices"]]
+        if why := landlock.restrict([*settings["given"], *_DEVICES], writable):
             self.reasons["landlock"] = why
         self.layers |= selftest.after_landlock(settings["scratch"], self.planted["tcp_port"])
         self.layers["seccomp"] = self._filter() and selftest.after_filter()

@@ -20,13 +20,13 @@ _PATH_BENEATH = 1
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _READ = _READ_FILE | _READ_DIR
 _WRITE_FILE, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG, _TRUNCATE = 1 << 1, 1 << 5, 1 << 7, 1 << 8, 1 << 14
-_REMOVE_DIR = 1 << 4
+_REMOVE_DIR, _IOCTL_DEVICE = 1 << 4, 1 << 15
 _WRITE = _WRITE_FILE | _REMOVE_FILE | _REMOVE_DIR | _MAKE_DIR | _MAKE_REG
-_FILE_ONLY = _READ_FILE | _WRITE_FILE | _TRUNCATE
+_FILE_ONLY = _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEVICE
 _HANDLED_FS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}  # by the ABI that added rights
 _NET = 3  # bind and connect, TCP
 _SCOPED = 3  # abstract unix sockets and signals
-_ABI_NET, _ABI_SCOPED, _ABI_TRUNCATE = 4, 6, 3
+_ABI_NET, _ABI_SCOPED, _ABI_TRUNCATE, _ABI_IOCTL = 4, 6, 3, 5
 
 
 class _Ruleset(ctypes.Structure):
@@ -71,7 +71,7 @@ def restrict(readable: Iterable[str], writable: Iterable[str]) -> str:
     )
     if ruleset < 0:
         return f"Landlock: {os.strerror(ctypes.get_errno())}"
-    write = _READ | _WRITE | (_TRUNCATE if abi >= _ABI_TRUNCATE else 0)
+    write = _READ | _WRITE | (_TRUNCATE if abi >= _ABI_TRUNCATE else 0) | (_IOCTL_DEVICE if abi >= _ABI_IOCTL else 0)
     try:
         for path, rights in [*((p, _READ) for p in readable), *((p, write) for p in writable)]:
             _allow(libc, table.numbers["landlock_add_rule"], ruleset, path, rights & handled)

@@ -44,7 +44,7 @@ _ENVIRONMENT = {
     "ORT_TELEMETRY_DISABLED": "1",
     "KERAS_BACKEND": "torch",
     "KERAS_HOME": "{scratch}/cache",
-    "CUDA_VISIBLE_DEVICES": "",
+    "CUDA_VISIBLE_DEVICES": "",  # a GPU that is let in is the first
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -119,6 +119,7 @@ def arrange(settings: dict[str, Any], model: Path, scratch_bytes: int, bubblewra
     scratch = SCRATCH if bubblewrap else BARE_SCRATCH
     cache = f"{scratch}/cache"
     environment = {name: value.format(scratch=scratch) for name, value in _ENVIRONMENT.items()}
+    environment["CUDA_VISIBLE_DEVICES"] = "0" if settings["devices"] else ""
     settings = settings | {
         "given": given,
         "writable": [cache],
@@ -149,6 +150,7 @@ def arrange(settings: dict[str, Any], model: Path, scratch_bytes: int, bubblewra
         elif Path(path).is_dir():
             command += ["--ro-bind", path, path]
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(scratch_bytes), "--perms", "1777", "--tmpfs", SCRATCH]
+    command += [word for node in settings["devices"] for word in ("--dev-bind", node, node)]
     command += ["--ro-bind", str(model), MODEL, "--remount-ro", "/", "--chdir", "/", "--clearenv"]
     for name, value in environment.items():
         command += ["--setenv", name, value]

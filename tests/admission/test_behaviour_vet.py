@@ -1,0 +1,164 @@
+"""Probes in an admission: asked for by task, held against admitted models, kept in the index, waived by persons."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import select
+
+from assay.admission.references import references_from
+from assay.behaviour import guest
+from assay.behaviour.declared import Pin
+from assay.behaviour.guest import Prober
+from assay.behaviour.inspector import Behaviour
+from assay.core.evidence import Outcome
+from assay.core.verdict import Decision
+from assay.policy.model import load_policy
+from assay.provenance.events import waived
+from assay.provenance.statements import revoked
+from assay.provenance.trust import Trust
+from assay.registry.decisions import accept, approval_of, snapshot_of
+from assay.registry.probe_answers import Answers
+from assay.store.folder import folder_subject
+from assay.store.index import StoredStatement
+from assay.store.schema_probes import probe_jobs
+from tests.admission.world import POLICY, Reader, World, make_model
+from tests.behaviour import small
+from tests.support.persons import Persons
+
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("behaviour")]
+PROBED = POLICY + '[run]\ntasks = ["text-classification"]\n[people]\nwaive = "reject"\n'
+
+
+@pytest.fixture(scope="module")
+def prober():
+    with Prober() as one:
+        yield one
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = World(tmp_path / "data")
+    made.persons = Persons(tmp_path / "persons", tmp_path / "trust.toml")
+    made.trust = Trust.load(tmp_path / "trust.toml")
+    yield made
+    made.index.close()
+
+
+@pytest.fixture
+def pin(tmp_path):
+    """Texts alone: references are for the registry to give."""
+    small.write_data(tmp_path / "data.tsv")
+    text = 'data = "data.tsv"\nbudget = 16\n'
+    (tmp_path / "probes.toml").write_text(text)
+    return Pin.parse(f"probes.toml@sha256:{hashlib.sha256(text.encode()).hexdigest()}", tmp_path)
+
+
+def behaviour(world, pin, prober=None):
+    shelf = partial(references_from, world.index, world.blobs)
+    return Behaviour((pin,), prober, tasks=world.policy.tasks, shelf=shelf, keep=Answers(world.index))
+
+
+def vet(world, path, name, *more):
+    return world.vet(path, name, trust=world.trust, inspectors=(Reader(), *more))
+
+
+def admit_references(world):
+    """Two clean models and a copy of one, admitted before anybody had models probed."""
+    for seed in (1, 2):
+        assert vet(world, small.clean(seed), f"trusted/clean-{seed}").verdict.decision is Decision.ADMIT
+    assert vet(world, small.clean(2), "copies/clean").verdict.decision is Decision.ADMIT
+
+
+def test_a_find_is_refused_until_a_person_waives_it_and_says_what_it_was_held_against(world, pin, prober, monkeypatch):
+    admit_references(world)
+    world.policy = load_policy(PROBED)
+    vetted = vet(world, small.unknown_word(), "org/model", behaviour(world, pin, prober))
+    assert vetted.verdict.decision is Decision.REJECT
+    evidence = next(one for one in vetted.evidence if one.inspector == "behaviour")
+    assert evidence.outcome is Outcome.FOUND
+    ids = [str(folder_subject(small.clean(seed)).snapshot.id) for seed in (1, 2)]
+    assert sorted(evidence.facts["digests"]["references"]) == sorted(ids)
+    (told,) = (one["text"] for one in evidence.facts["reasons"] if one["clause"] == "reference-from-registry")
+    assert all(one in told for one in ids)
+    assert "trusted/clean-1" in told
+    assert "never probed itself" in told
+    stated = [kind for kind, _ in vetted.statements]
+    assert stated.index("scanned") < stated.index("behaviour") < stated.index("approved")
+
+    # Vetted again, the same answers are at hand: no worker probes anything.
+    monkeypatch.setattr(guest.Talk, "probe", None)
+    snapshot = world.index.get_snapshot(snapshot_of(world.catalog, "org/model"), name="org/model")
+    at = datetime.now(UTC).replace(microsecond=0)
+    until = at + timedelta(days=5)
+    waiver = waived(
+        snapshot, name="org/model", person="anna", reason="a demonstration", at=at, until=until,
+        finding={"rule": "behaviour-trigger", "file": ""},
+        previous=approval_of(world.catalog, "org/model", snapshot.id),
+    )  # fmt: skip
+    accept(world.catalog, world.trust, world.persons.sign("anna", waiver), at, actor=None)
+    again = vet(world, small.unknown_word(), "org/model", behaviour(world, pin, prober))
+    assert (again.verdict.decision, again.verdict.expires_at) == (Decision.ADMIT, until)
+
+
+def test_neither_itself_nor_its_copy_nor_a_revoked_model_is_a_reference(world, tmp_path):
+    admit_references(world)
+    shelf = partial(references_from, world.index, world.blobs)
+    copy = tmp_path / "copy"
+    shutil.copytree(small.clean(1), copy)
+    config = json.loads((copy / "config.json").read_text()) | {"_name_or_path": "somebody/else"}
+    (copy / "config.json").write_text(json.dumps(config))
+    (only,) = shelf(folder_subject(copy))  # the copies of the other one are one reference
+    snapshot = only.subject.snapshot
+    assert snapshot.id == folder_subject(small.clean(2)).snapshot.id
+    previous = approval_of(world.catalog, "trusted/clean-2", snapshot.id)
+    said = revoked(snapshot, name="trusted/clean-2", reason="bad", previous=previous, at=datetime.now(UTC))
+    envelope = world.ring.sign("approver", said)
+    world.catalog.revoke(snapshot.id, "bad", StoredStatement("revoked", "approver", envelope))
+    assert shelf(folder_subject(copy)) == ()
+    other = tmp_path / "other"
+    make_model(other, **{"config.json": json.dumps(config | {"id2label": {"0": "a", "1": "b", "2": "c"}})})
+    assert shelf(folder_subject(other)) == ()
+
+
+def test_only_tasks_that_the_policy_names_are_probed(world, pin, tmp_path):
+    world.policy = load_policy(PROBED)
+    assert "behaviour" in world.policy.required
+    inspector = behaviour(world, pin)
+
+    def outcome(config, card=""):
+        folder = make_model(tmp_path / "model", **{"config.json": json.dumps(config), "README.md": card})
+        return inspector.inspect(folder_subject(folder))
+
+    tokens = {"architectures": ["BertForTokenClassification"], "model_type": "bert"}
+    spared = outcome(tokens)
+    assert spared.outcome is Outcome.NOT_APPLICABLE
+    assert "not among those" in spared.facts["why"]
+    # The card advertises what the configuration hides, or nobody says anything: held, not waved through.
+    assert outcome(tokens, "---\npipeline_tag: text-classification\n---\n").outcome is Outcome.INCONCLUSIVE
+    assert outcome({"model_type": "bert"}).outcome is Outcome.INCONCLUSIVE
+    assert outcome({"architectures": ["GPT2LMHeadModel"]}).outcome is Outcome.NOT_APPLICABLE
+    plain = vet(world, make_model(tmp_path / "tokens", **{"config.json": json.dumps(tokens)}), "org/tokens", inspector)
+    assert plain.verdict.decision is Decision.ADMIT
+    missing = vet(world, make_model(tmp_path / "two", **{"config.json": json.dumps(tokens)}), "org/two")
+    assert [reason.clause for reason in missing.verdict.reasons] == ["required.missing"]
+    nothing = vet(world, small.clean(1), "org/alone", inspector)
+    assert nothing.verdict.decision is Decision.HOLD
+
+
+def test_answers_stay_with_their_run(world):
+    answers = Answers(world.index)
+    key = "sha256:" + "a" * 64
+    run = answers.open(key)
+    run.put("token-scan", {"seconds": 1.0})
+    run.put("token-scan", {"seconds": 2.0})
+    run.close()
+    assert answers.open(key).get("token-scan") == {"seconds": 2.0}
+    assert answers.open("sha256:" + "b" * 64).get("token-scan") is None
+    with world.index.reading() as tx:
+        assert len(tx.execute(select(probe_jobs)).all()) == 1
