@@ -150,3 +150,63 @@ def test_extension():
         ".gitattributes",
         ".",
     ]
+
+
+def _bitmap() -> bytes:
+    return (
+        b"BM"
+        + (58).to_bytes(4, "little")
+        + bytes(4)
+        + (54).to_bytes(4, "little")
+        + (40).to_bytes(4, "little")
+        + bytes(40)
+    )
+
+
+_ICON = b"\0\0\1\0\1\0" + b"\x10\x10\0\0\1\0\x20\0" + (4).to_bytes(4, "little") + (22).to_bytes(4, "little") + b"data"
+_VECTORS = b"2 3\ncat " + bytes(12) + b"\ndog " + bytes(12) + b"\n"
+_MAP = b"\x82\xa4name\xa1x\xa4list\x90"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "reading"),
+    [
+        (_bitmap(), "x.bmp", "bmp"),
+        (_ICON, "x.ico", "ico"),
+        (_VECTORS, "vectors.bin", "word-vectors"),
+        ((793712314).to_bytes(4, "little") + b"\x0c\0\0\0" + bytes(40), "lid.bin", "word-vectors"),
+        (_MAP, "ner/model", "msgpack"),
+        (b"\xde\0\2\xd9\4name\xa1x\xa4list\x90", "tokenizer", "msgpack"),
+        (b"\x81\xcf" + bytes(8) + b"\1", "vocab/key2row", "msgpack"),
+        (b"\x1a\x45\xdf\xa3\x01" + bytes(20), "x.mkv", "matroska"),
+    ],
+)  # fmt: skip
+def test_weak_marks_count_when_nothing_else_fits(data, name, reading):
+    assert formats(data, name) == (reading,)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"BM" + bytes(range(128, 200)), "x.bmp"),
+        (b"\0\0\1\0\xff\xff" + bytes(40), "x.ico"),
+        (_VECTORS + bytes(5000), "vectors.bin"),
+        (b"\x81\xa4na\0e\x01", "model"),
+        (b"\x81", "model"),
+    ],
+)
+def test_a_weak_mark_that_does_not_fit_is_none(data, name):
+    assert not {"bmp", "ico", "word-vectors", "msgpack"}.intersection(formats(data, name))
+
+
+def test_a_pickle_that_begins_like_a_picture_is_a_pickle():
+    data = b"BM\0\0\0" + b"a" * 77 + b"0cos\nsystem\n(S'x'\ntR."
+    assert "pickle" in formats(data, "x.bmp")
+
+
+@pytest.mark.parametrize(
+    "data", [b"<unk>\t0\n<s>\t0\n</s>\t0\n\xe2\x96\x81\t-3.1\n", b"<s>\n<pad>\n</s>\n<unk>\nhello\n", b"<blk> 0\n"]
+)
+def test_a_vocabulary_is_no_document(data):
+    assert formats(data, "spiece.vocab") == ("text",)
+    assert "xml" in formats(b"<root>" + data + b"</root>", "x.txt")

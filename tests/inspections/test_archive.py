@@ -135,3 +135,10 @@ def test_a_zip_that_reaches_out_of_its_member_is_inspected():
     at = cut.index(inner[:-10]) + len(inner) - 10
     data = cut[:at] + inner[-10:] + cut[at + 10 :]
     assert "archive-path-escape" in {finding.rule for finding in scan(Archive, {"a.tar": data}).findings}
+
+
+def test_a_distributed_checkpoint_is_one_zip_behind_the_other():
+    data = zipped("archive/data.pkl") * 3
+    assert scan(Archive, {"__0_0.distcp": data}).outcome.value == "clean"
+    assert scan(Archive, {"model.pt": data}).outcome.value == "found"
+    assert "archive-path-escape" in {f.rule for f in scan(Archive, {"__0_0.distcp": zipped("../evil") + data}).findings}

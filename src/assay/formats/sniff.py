@@ -13,6 +13,7 @@ from assay.formats.sniff_pickle import pickle_plausible
 from assay.formats.sniff_proto import protobuf_readings
 from assay.formats.sniff_tables import EXPECTED, EXTENSION_ADDS, MAGICS, ZIP_FLAVOURS
 from assay.formats.sniff_text import text_readings
+from assay.formats.sniff_weak import weak_readings
 
 HEAD_BYTES = 1 << 16
 TAIL_BYTES = (1 << 16) + 64  # the zip end record lies in the last 64 KiB + 22 bytes (APPNOTE 4.3.16)
@@ -77,7 +78,7 @@ def sniff(head: bytes, tail: bytes, size: int, name: str, *, strict: bool = Fals
     if not found and name.rsplit("/", 1)[-1] == "fingerprint.pb":
         found.append("tf-fingerprint")
     if not found:
-        found += [reading for reading in EXTENSION_ADDS.get(suffix, ()) if reading]
+        found += EXTENSION_ADDS.get(suffix, ()) or weak_readings(head, size, name)
     return Sniff(tuple(dict.fromkeys(found)), expected)
 
 

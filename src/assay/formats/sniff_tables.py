@@ -66,10 +66,8 @@ _MAGIC_LIST: tuple[tuple[int, bytes, str], ...] = (
     (8, b"WEBP", "webp"),
     (8, b"WAVE", "wav"),
     (8, b"AVI ", "avi"),
-    (0, b"BM", "bmp?"),
     (0, b"II*\0", "tiff"),
     (0, b"MM\0*", "tiff"),
-    (0, b"\0\0\x01\0", "ico?"),
     (0, b"fLaC", "flac"),
     (0, b"OggS", "ogg"),
     (0, b"ID3", "mp3"),
@@ -81,6 +79,17 @@ _MAGIC_LIST: tuple[tuple[int, bytes, str], ...] = (
     (0, b"OTTO", "font"),
     (0, b"wOFF", "font"),
     (0, b"wOF2", "font"),
+    (0, b"ttcf", "font"),
+    (0, b"\x1a\x45\xdf\xa3", "matroska"),
+    (8, b"AIFF", "aiff"),
+    (0, b"MThd\0\0\0\6", "midi"),
+    (0, b"8BPS\0\1", "photoshop"),
+    (0, b"\x76\x2f\x31\x01", "openexr"),
+    (4, b"jP  \r\n\x87\n", "jpeg2000"),
+    (128, b"DICM", "dicom"),
+    (344, b"n+1\0", "nifti"),
+    (0, b"SIMPLE  =                    T", "fits"),
+    (0, b"mmap lm http://kheafield.com/code format version", "kenlm"),
     (0, b"version https://git-lfs.github.com/spec/", "git-lfs-pointer"),
     (0, b"version https://hawser.github.com/spec/", "git-lfs-pointer"),
     (0, b"# xet version", "git-lfs-pointer"),
@@ -91,8 +100,6 @@ def _by_first_byte() -> dict[int, tuple[tuple[int, bytes, str], ...]]:
     """Magic numbers at offset 0 by their first byte; the others under -1."""
     table: dict[int, list[tuple[int, bytes, str]]] = {-1: []}
     for offset, magic, reading in _MAGIC_LIST:
-        if reading.endswith("?"):
-            continue
         table.setdefault(magic[0] if offset == 0 else -1, []).append((offset, magic, reading))
     return {key: tuple(rows) for key, rows in table.items()}
 

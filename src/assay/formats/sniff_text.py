@@ -9,6 +9,10 @@ _JSON_OBJECT = re.compile(r'\s*(?:\{\s*(?:"|\}|$)|\[\s*(?:["\[\]{\d\-tfn]|$))')
 _JINJA = re.compile(r"\{[%#].*?[%#]\}|\{\{.*?\}\}", re.DOTALL)
 _PYTHON = re.compile(r"^(?:import [\w.]+|from [\w.]+ import |def \w+\(|class \w+[(:]|@\w+)", re.MULTILINE)
 _XML = re.compile(r"\s*<(?:\?xml|!DOCTYPE|[A-Za-z][\w:.-]*[\s/>])")
+# A vocabulary begins with a special token, alone on its line or with a score; no document has such a root element.
+_SPECIAL_TOKEN = re.compile(
+    r"\s*<(?:unk|s|pad|blank|blk|eps|bos|eos|sos|mask|cls|sep|space|oov)>[ \t]*[-\d.e]*[ \t]*\r?\n", re.IGNORECASE
+)
 _MIN_ASCII_SHARE = 0.9
 _OTHER_TEXT = frozenset((".arff", ".tex", ".log", ".patch", ".diff", ".tp", ".in", ".pyi", ".gin", ".qmd"))
 _JINJA_NAMES = (".jinja", ".jinja2", ".j2")
@@ -76,7 +80,7 @@ def _shaped(text: str, suffix: str) -> list[str]:
         found.append("jsonl" if suffix in {".jsonl", ".ndjson"} else "json")
         if text.lstrip().startswith('{"learner"') or '"gradient_booster"' in text[:4096]:
             found.append("xgboost-json")
-    elif _XML.match(text):
+    elif _XML.match(text) and not _SPECIAL_TOKEN.match(text):
         found += _markup(text)
     elif text.startswith("tree\nversion=v"):
         found.append("lightgbm-text")

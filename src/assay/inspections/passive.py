@@ -8,7 +8,8 @@ PASSIVE: frozenset[str] = frozenset(
         "text", "empty", "markdown", "csv", "licence-text", "toml", "ini", "html", "svg", "xml",
         "png", "jpeg", "gif", "webp", "tiff", "wav", "flac", "ogg", "mp3", "mp4", "avi",
         "tensor-storage", "torch-record", "npy", "sentencepiece", "makefile", "dockerfile",
-        "pdf", "tensorboard-log", "ds-store", "font",
+        "pdf", "tensorboard-log", "ds-store", "font", "bmp", "ico", "matroska", "aiff", "midi", "photoshop", "openexr",
+        "jpeg2000", "netpbm", "dicom", "nifti", "fits", "kenlm", "word-vectors",
     )
 )  # fmt: skip
 
