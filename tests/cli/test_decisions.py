@@ -47,7 +47,8 @@ def test_decisions_access_and_export(data, capsys):
 
     review = json.loads(run(capsys, data, "access", "review", "--format", "json")[1])
     assert [(one["person"], one["keys"], one["teams"]) for one in review["people"]] == [("anna", 1, ["risk"])]
-    assert "anna: alerts, audit" in run(capsys, data, "access", "review")[1]
+    shown = run(capsys, data, "access", "review")[1]
+    assert "anna  1  0  1  risk  alerts, audit, browse" in shown
     page = run(capsys, data, "access", "review", "--format", "html")[1]
     assert page.startswith("<!doctype html>")
     assert "auditor" in page

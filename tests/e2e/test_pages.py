@@ -32,6 +32,9 @@ PAGES = {
     "/-/settings": "Settings",
     "/-/access": "Access review",
     "/-/audit": "Append-only log",
+    "/acme/enkoder": "acme/enkoder",
+    "/login": "Log in",
+    "/device": "Log in a client",
 }
 SERIOUS = {"serious", "critical"}
 
@@ -93,7 +96,7 @@ def test_every_page_is_accessible_and_fits_a_phone_in_light_and_dark(browser, si
     # Colours and places are what differs: the second time only contrast is looked at, on every second page.
     for scheme, size, rules in (("light", (1200, 900), "{}"), ("dark", (360, 740), "{runOnly: ['color-contrast']}")):
         viewport = {"width": size[0], "height": size[1]}
-        with opened(browser, site, "anna", color_scheme=scheme, viewport=viewport) as page:
+        with opened(browser, site, "anna", refused="status of 404", color_scheme=scheme, viewport=viewport) as page:
             for path, title in list(PAGES.items())[:: 1 if scheme == "light" else 2]:
                 page.goto(path)
                 assert title in page.inner_text("h1")
@@ -125,6 +128,16 @@ def test_a_person_finds_a_model_by_keyboard(browser, site):
         assert "posix.system('touch /tmp/assay-test')" in page.inner_text(".finding >> nth=0")
 
 
+def test_what_is_there_to_be_pasted_is_copied(browser, site):
+    with opened(browser, site, permissions=["clipboard-read", "clipboard-write"]) as page:
+        page.goto(f"/{GOOD}")
+        page.get_by_role("button", name="Copy").first.click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        pasted = page.evaluate("navigator.clipboard.readText()")
+        assert pasted.startswith("export HF_ENDPOINT=http://127.0.0.1:")
+        assert f"hf download {GOOD} --revision " in pasted
+
+
 def test_without_scripts_it_reads_the_same_and_shows_the_command(browser, site):
     with opened(browser, site, java_script_enabled=False) as page:
         page.goto(f"/{EVIL}")
@@ -135,7 +148,11 @@ def test_without_scripts_it_reads_the_same_and_shows_the_command(browser, site):
 
 
 def test_a_model_is_asked_for(browser, site):
-    with opened(browser, site, "anna") as page:
+    with opened(browser, site, "anna", refused="status of 404") as page:
+        page.goto("/other/model")
+        page.fill("textarea[name=reason]", "by the button")
+        page.get_by_role("button", name="Ask for this model").click()
+        expect(page.get_by_role("status")).to_contain_text("other/model waits to be vetted")
         page.goto("/-/requests?name=new/model")
         page.fill("textarea[name=reason]", "for the search team")
         page.get_by_role("button", name="Ask").click()

@@ -29,8 +29,8 @@ def pages(seeded):
         yield client
 
 
-def text(pages, path, status=200):
-    answer = pages.get(path)
+def text(pages, path, status=200, **more):
+    answer = pages.get(path, **more)
     assert answer.status_code == status, answer.text[:500]
     return answer.text
 
@@ -80,7 +80,9 @@ def test_a_list_longer_than_a_page_goes_on(tmp_path):
 
 def test_a_served_model_tells_what_is_known(pages, seeded):
     page = text(pages, f"/{GOOD}")
-    assert re.search(r'class="big">Admitted\s*</p>', page)
+    assert 'class="big">Admitted: served</p>' in page
+    assert '<li class="word clean">behaviour: clean</li>' in page
+    assert "Not done:</strong> loading it under watch.</p>" in page
     assert seeded.second in page
     assert "0.884 to 0.922, n = 872" in page
     assert 'aria-label="Flip rates: rare words 4%, added tokens 11%"' in page
@@ -121,10 +123,11 @@ def test_text_of_a_model_is_escaped(pages):
     assert "\\u202etxt.bin" in page
 
 
-def test_a_name_that_was_never_vetted(pages):
+def test_a_name_that_was_never_vetted(pages, seeded):
     page = text(pages, "/acme/encodr", 404)
-    assert f'Did you mean <a href="/{GOOD}">' in page
-    assert "/-/requests?name=acme/encodr" in page
+    assert f'nearly that of <a href="/{GOOD}">' in page
+    assert "-d name=acme/encodr" in page  # whoever is not logged in
+    assert 'value="acme/encodr"' in text(pages, "/acme/encodr", 404, headers=_token(seeded, "dora", "developer"))
 
 
 def test_a_revision_that_does_not_exist(pages):
@@ -234,9 +237,12 @@ def test_log_and_access_are_for_those_who_audit(pages, seeded):
     seen, path = [], "/-/audit"
     while path:
         page = pages.get(path, headers=auditor).text
-        seen += map(int, re.findall(r'<th scope="row">(\d+)</th>', page))
-        older = re.search(r'href="(/-/audit\?before=\d+)">Older', page)
+        seen += map(int, re.findall(r'<th scope="row" class="number">(\d+)</th>', page))
+        older = re.search(r'href="(/-/audit\?before=\d+)" rel="next">Older', page)
         path = older[1] if older else ""
+    alarms = pages.get("/-/audit?group=alarms", headers=auditor).text
+    assert set(re.findall(r"kind-([a-z-]+)", alarms)) == {"break-glass", "turned", "revoked"}
+    assert "the demo is tomorrow" in alarms
     assert seen == list(range(seen[0], 0, -1))
     assert "carla" in pages.get("/-/access", headers=auditor).text
 

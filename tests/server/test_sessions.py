@@ -1,6 +1,7 @@
 """Browser sessions: logins through a real provider on loopback or by token, cookies, CSRF, and how sessions end."""
 
 import asyncio
+import json
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +13,7 @@ from assay.registry.sessions import ABSOLUTE, IDLE
 from assay.server.app import create_app
 from assay.server.login import local_path
 from assay.server.oidc_login import OidcLogin, RoleRule
+from assay.server.people_api import review_of
 from assay.server.state import ServerSettings, utc_now
 from assay.store import log
 from tests.simulators.provider import Provider
@@ -90,6 +92,11 @@ def test_a_person_logs_in_through_a_provider_and_out(through):
         assert (who["name"], who["assay"]["roles"]) == ("anna", ["developer", "reviewer"])
         assert browser.get("/", headers=HTML).status_code == 200
         value = browser.cookies["assay"]
+        review = review_of(through.registry)
+        (anna,) = [one for one in review.people() if one["person"] == "anna"]
+        assert (anna["sessions"], anna["tokens"], "reject" in anna["rights"]) == (1, 0, True)
+        assert f"logins by {through.provider.url}: groups=security approver" in review.rules
+        assert json.dumps(review.to_json()["sessions"][0]).count(value) == 0
         out = browser.post("/logout", data={"csrf": through.csrf(browser)})
         assert out.headers["location"] == "/login"
         assert "assay" not in browser.cookies
@@ -97,6 +104,7 @@ def test_a_person_logs_in_through_a_provider_and_out(through):
         assert kept.status_code == 401
     assert through.log()[-2:] == ["session-started", "session-ended"]
     assert through.registry.sessions.find(value, through.now()) is None
+    assert review_of(through.registry).sessions == ()
 
 
 def test_over_tls_the_cookie_is_of_this_host_alone(through):

@@ -144,8 +144,8 @@ def _evaluation(snapshot) -> Evidence:
         "metric": "accuracy", "suite": "sst2", "dataset": f"sha256:{'a' * 64}", "measured": 0.905,
         "interval": [0.884, 0.922], "n": 872, "claim": "accuracy 0.91", "claimed": 0.91, "verdict": "holds",
     }  # fmt: skip
-    refuted = {**line, "metric": "f1", "measured": 0.71, "interval": [0.68, 0.74], "claimed": 0.9, "verdict": "refuted"}
-    facts = {"metrics": [line, refuted]}
+    second = {**line, "metric": "f1", "measured": 0.71, "interval": [0.68, 0.74], "claimed": 0.72, "verdict": "holds"}
+    facts = {"metrics": [line, second]}
     return Evidence(snapshot.id, "evaluation", "1", {}, Outcome.CLEAN, ("model.safetensors",), facts=facts)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _EPILOG = """\
 exit status: 0 done, 3 error
 
-review  who may do what, by which token or key; marks tokens that nobody used for 30 days
+review  who may do what, by which token, session, key or rule; marks tokens that nobody used for 30 days
 team    assay access team risk --add-member anna --add-models 'risk/*'; a team's models are hidden from everybody else
 """
 
@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Show or change."""
     from assay.provenance.trust import Trust  # noqa: PLC0415
     from assay.registry.access import review  # noqa: PLC0415
+    from assay.registry.sessions import Sessions  # noqa: PLC0415
     from assay.registry.teams import Teams  # noqa: PLC0415
     from assay.registry.tokens import Tokens  # noqa: PLC0415
 
@@ -52,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "team":
             return _team(args, teams, now)
         trust = Trust.load(settings.trust) if settings.trust.exists() else None
-        found = review(Tokens(index), teams, trust, now)
+        rules = [f"logins by {settings.oidc_issuer}: {one}" for one in settings.oidc_roles if settings.oidc_issuer]
+        rules += [f"pipelines: {one}" for one in settings.ci_issuers]
+        found = review(Tokens(index), teams, Sessions(index), trust, now, rules=rules)
     if args.format == "json":
         print_json(found.to_json())
     elif args.format == "html":
@@ -76,22 +79,40 @@ def _team(args: argparse.Namespace, teams: Teams, now: datetime) -> int:
     return 0
 
 
-def _lines(found: Review) -> list[tuple[str, ...]]:
-    return [
-        (
-            one.person,
-            one.name,
-            ", ".join(one.roles),
-            ", ".join(one.scopes) or "all",
-            one.expires_at.strftime("%Y-%m-%d"),
-            one.used_at.strftime("%Y-%m-%d") if one.used_at else "never",
-            "UNUSED" if one.id in found.unused else "",
-        )
+def _tables(found: Review) -> dict[str, list[tuple[str, ...]]]:
+    """Every part of the review as lines of text, its head first."""
+
+    def day(moment: datetime | None) -> str:
+        return moment.strftime("%Y-%m-%d") if moment else "never"
+
+    people = [
+        (one["person"], *(str(one[key]) for key in ("tokens", "sessions", "keys")), ", ".join(one["teams"]) or "-",
+         ", ".join(one["rights"]) or "nothing")
+        for one in found.people()
+    ]  # fmt: skip
+    tokens = [
+        (one.person, one.name, one.kind, ", ".join(one.roles), ", ".join(one.scopes) or "all", day(one.expires_at),
+         day(one.used_at), "UNUSED" if one.id in found.unused else "")
         for one in found.live
+    ]  # fmt: skip
+    sessions = [
+        (one.actor.person, ", ".join(sorted(one.actor.roles)), ", ".join(sorted(one.actor.scopes)) or "all",
+         one.actor.token or "login", f"{one.expires_at:%Y-%m-%d %H:%M}")
+        for one in found.sessions
+    ]  # fmt: skip
+    keys = [
+        (person, ", ".join(roles), day(until), "REVOKED" if revoked else "", key)
+        for person, key, roles, until, revoked in found.keys
     ]
-
-
-_HEAD = ("person", "token", "roles", "scopes", "until", "used", "")
+    teams = [(one.name, ", ".join(one.members) or "nobody", ", ".join(one.models) or "none") for one in found.teams]
+    return {
+        "People": [("person", "tokens", "sessions", "keys", "teams", "may"), *people],
+        "Tokens that work": [("person", "token", "kind", "roles", "scopes", "until", "used", ""), *tokens],
+        "Sessions of browsers": [("person", "roles", "scopes", "by", "until"), *sessions],
+        "Keys of people": [("person", "roles", "until", "", "key"), *keys],
+        "Teams": [("team", "members", "models"), *teams],
+        "Who else is let in": [("rule",), *((rule,) for rule in found.rules)],
+    }
 
 
 def _show(found: Review) -> None:
@@ -99,25 +120,26 @@ def _show(found: Review) -> None:
     from assay.core.escape import printable  # noqa: PLC0415
 
     out = console()
-    for one in found.people():
-        teams = f"; teams {', '.join(one['teams'])}" if one["teams"] else ""
-        out.print(f"{printable(one['person'])}: {', '.join(one['rights']) or 'nothing'}{teams}; {one['keys']} key(s)")
-    for line in (_HEAD, *_lines(found)):
-        out.print("  " + "  ".join(printable(cell) for cell in line))
+    for title, lines in _tables(found).items():
+        if len(lines) > 1:
+            out.print(f"{title}:")
+            for line in lines:
+                out.print("  " + "  ".join(printable(cell) for cell in line))
 
 
 def _html(found: Review) -> str:
     """One file, no outside resource."""
-    people = "".join(
-        f"<tr><th scope=row>{escape(one['person'])}<td>{escape(', '.join(one['rights']))}<td>{one['tokens']}"
-        f"<td>{one['keys']}<td>{escape(', '.join(one['teams']))}"
-        for one in found.people()
-    )
-    tokens = "".join("<tr>" + "".join(f"<td>{escape(cell)}" for cell in line) for line in _lines(found))
-    head = "".join(f"<th scope=col>{cell}" for cell in _HEAD)
+    from assay.core.escape import printable  # noqa: PLC0415
+
+    parts = []
+    for title, (head, *lines) in _tables(found).items():
+        top = "".join(f"<th scope=col>{cell}" for cell in head)
+        rows = "".join("<tr>" + "".join(f"<td>{escape(printable(cell))}" for cell in line) for line in lines)
+        parts.append(f"<h2>{title}</h2>" + (f"<table><tr>{top}{rows}</table>" if lines else "<p>None.</p>"))
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Access review</title>"
-        f"<h1>Access review of {found.at:%Y-%m-%d %H:%M} UTC</h1>"
-        "<table><tr><th scope=col>person<th scope=col>may<th scope=col>tokens<th scope=col>keys<th scope=col>teams"
-        f"{people}</table><h2>Tokens that work</h2><table><tr>{head}{tokens}</table></html>"
+        "<style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem}td,th{text-align:left;vertical-align:top;"
+        "padding:.2rem 1rem .2rem 0;border-bottom:1px solid #ccc}</style>"
+        f"<h1>Access review of {found.at:%Y-%m-%d %H:%M} UTC</h1>{''.join(parts)}"
+        "<p>Reviewed by: ____________________ on: ____________</html>"
     )

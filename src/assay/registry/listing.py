@@ -55,7 +55,7 @@ _OF_A_MODEL: Final = (  # as `records.Model` has them
     "licence",
 )
 _OF_A_NAME: Final = (
-    *("name", "snapshot_id", "decision", "decided_at", "verdict", "revoked"),
+    *("name", "snapshot_id", "decision", "decided_at", "verdict", "revoked", "task", "licence"),
     *("main_revision", "state", "served_from", "served_until"),
 )
 _FILTERS: Final = ("publisher", "decision", "task", "licence")

@@ -46,6 +46,8 @@ class Named:
         decided_at: UTC.
         verdict: its digest.
         revoked: whether a revocation of that snapshot stands.
+        task: as the bill of materials says, in a list of names; may be empty.
+        licence: likewise.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Named:
     decided_at: datetime
     verdict: Digest
     revoked: bool
+    task: str = ""
+    licence: str = ""
 
 
 def named(
@@ -212,7 +216,7 @@ def _judged(source: Any) -> Any:
 
 def _listed(row: Row[Any]) -> Named:
     what = Digest(row.snapshot_id), Decision(row.decision), parse_time(row.decided_at), Digest(row.verdict)
-    return Named(row.name, *what, bool(row.revoked))
+    return Named(row.name, *what, bool(row.revoked), row.task or "", row.licence or "")
 
 
 def _named(tx: Connection, row: Row[Any]) -> Named:

@@ -102,6 +102,15 @@ class Sessions:
         found = _session(row)
         return found if now < found.expires_at and now < found.used_at + IDLE else None
 
+    def live(self, now: datetime) -> tuple[Session, ...]:
+        """All that work now, by person."""
+        joined = sessions.outerjoin(token_revocations, token_revocations.c.token == sessions.c.token)
+        good = (sessions.c.expires_at > format_time(now), sessions.c.used_at > format_time(now - IDLE))
+        query = select(sessions).select_from(joined).where(*good, token_revocations.c.token.is_(None))
+        with self._index.reading() as tx:
+            rows = tx.execute(query.order_by(sessions.c.person, sessions.c.created_at)).all()
+        return tuple(_session(row) for row in rows)
+
     @staticmethod
     def noted(session: Session, now: datetime) -> bool:
         """Whether `used` has nothing to write."""

@@ -32,7 +32,7 @@ from assay.server.fresh import Fresh
 from assay.server.guards import Guards
 from assay.server.metrics import metrics
 from assay.server.observe import Observe
-from assay.server.pages import decide, diff, lists, model, people, render, static
+from assay.server.pages import audit, decide, diff, lists, model, people, render, static
 from assay.server.state import Registry, ServerSettings, utc_now
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ ROUTES: dict[str, Route] = {
     "requests-page": Route(people.requests_page, (*_READ, "POST"), "browse"),
     "metrics-page": Route(people.metrics_page, _READ, "browse"),
     "settings-page": Route(people.settings_page, _READ, "browse"),
-    "audit-page": Route(people.audit_page, _READ, "audit"),
+    "audit-page": Route(audit.audit_page, _READ, "audit"),
     "access-page": Route(people.access_page, _READ, "audit"),
     "static": Route(static.static, _READ, ""),
     "health": Route(own_api.health, _READ, ""),

@@ -165,6 +165,11 @@ class Issuers:
         self.rules = rules
         self._issuers = {rule.issuer: Issuer(rule.issuer) for rule in rules}
 
+    def said(self) -> tuple[str, ...]:
+        """The rules, as an access review shows them."""
+        said = ((one.issuer, f"{one.claim}={one.pattern} {'+'.join(one.scopes)}") for one in self.rules)
+        return tuple(f"pipelines of {issuer}: {text}" for issuer, text in said)
+
     def exchange(self, token: str, audience: str, now: datetime) -> tuple[str, tuple[str, ...], dict[str, str]]:
         """Name of the pipeline (`ci:acme/app`), scopes, and claims to keep, that an identity token stands for.
 

@@ -90,6 +90,11 @@ class OidcLogin:
         self._person = person
         self._teams = teams
 
+    def rules(self) -> tuple[str, ...]:
+        """Who is let in, as an access review shows it."""
+        said = [f"{one.claim}={one.pattern} {'+'.join(one.roles)}" for one in self._rules]
+        return tuple(f"logins by {self._issuer.url}: {one}" for one in said)
+
     def begin(self, logins: Logins, redirect: str, back: str, now: datetime) -> tuple[str, str]:
         """The `state` for the cookie, and where the browser goes; `back`: the path that it comes back to."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))

@@ -29,6 +29,9 @@ from assay.store import log
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from assay.registry.access import Review
+    from assay.server.state import Registry
+
 MAX_STATEMENT = 1 << 20  # bytes of a signed statement: its subjects name every weight file
 AUDIT_PAGE = 1000  # entries
 _PRIVATE = {"Cache-Control": "no-store"}
@@ -169,9 +172,13 @@ def audit(request: Request) -> Response:
 
 def access(request: Request) -> Response:
     """`/api/assay/v1/access`: who may do what, and which tokens nobody uses."""
-    registry = registry_of(request)
-    found = review(registry.tokens, registry.teams, registry.trust, registry.clock())
-    return JSONResponse(found.to_json(), headers=_PRIVATE)
+    return JSONResponse(review_of(registry_of(request)).to_json(), headers=_PRIVATE)
+
+
+def review_of(registry: Registry) -> Review:
+    """Everything that gives access to this registry now."""
+    rules = (registry.login.rules() if registry.login else ()) + (registry.issuers.said() if registry.issuers else ())
+    return review(registry.tokens, registry.teams, registry.sessions, registry.trust, registry.clock(), rules=rules)
 
 
 async def _document(request: Request, known: set[str]) -> dict[str, Any]:

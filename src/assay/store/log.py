@@ -168,6 +168,14 @@ def page(tx: Connection, after: int, limit: int) -> list[LogEntry]:
     return [LogEntry(row.seq, row.previous, row.hash, row.at, row.kind, json.loads(row.body)) for row in rows]
 
 
+def before(tx: Connection, seq: int, kinds: tuple[str, ...], limit: int) -> list[LogEntry]:
+    """At most `limit` entries with a number below `seq`, of these kinds (none: of any), newest first."""
+    query = select(schema.log).where(schema.log.c.seq < seq)
+    query = query.where(schema.log.c.kind.in_(kinds)) if kinds else query
+    rows = tx.execute(query.order_by(schema.log.c.seq.desc()).limit(limit)).all()
+    return [LogEntry(row.seq, row.previous, row.hash, row.at, row.kind, json.loads(row.body)) for row in rows]
+
+
 def verify(tx: Connection, known: LogHead | None = None, sizes: Iterable[int] = ()) -> LogCheck:
     """Check numbers, links and hashes of the whole log, and that it still holds the entry `known` that was noted.
 

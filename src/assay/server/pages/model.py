@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
+from assay.core.evidence import Outcome
 from assay.core.name import check_name
 from assay.core.verdict import Decision
 from assay.gate.stored import statements_about
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
 
 _MOST_FINDINGS: Final = 200  # shown, the worst of them
 _MOST_FILES: Final = 500
+# Inspector that a policy may ask for → what is not done without it.
+_DEEPER: Final = {
+    "load": "loading it under watch",
+    "evaluation": "measuring what it claims",
+    "behaviour": "searching its weights for a backdoor",
+}
 _MOST_CALLS: Final = 10  # of one finding
 
 
@@ -102,6 +109,11 @@ def model_page(request: Request) -> Response:
         "model.html",
         case=case,
         decision=_word(case),
+        looked=[one for one in case.evidence if _looked(one)],
+        aside=[one.inspector for one in case.evidence if not _looked(one)],
+        worst=_worst,
+        not_run=[said for name, said in _DEEPER.items() if all(one.inspector != name for one in case.evidence)],
+        probed=any(one.inspector == "behaviour" for one in case.evidence),
         unread=[skipped for one in case.evidence for skipped in one.unread],
         findings=[(inspector, one, calls_of(one)) for inspector, one in findings[:_MOST_FINDINGS]],
         more_findings=max(0, len(findings) - _MOST_FINDINGS),
@@ -210,6 +222,16 @@ def _rate(value: Any) -> tuple[float, float, float] | None:
     return (float(fits[0]), float(fits[1]), float(fits[2])) if len(fits) == len(numbers) == 3 else None  # noqa: PLR2004
 
 
+def _worst(one: Evidence) -> str:
+    """The severest of its findings in a word; empty without any."""
+    return max(found.severity for found in one.findings).label if one.findings else ""
+
+
+def _looked(one: Evidence) -> bool:
+    """Whether a control has anything to say about these files."""
+    return one.outcome is not Outcome.NOT_APPLICABLE or bool(one.unread or one.findings)
+
+
 def _evidence(catalog: Catalog, verdict: Verdict) -> tuple[Evidence, ...]:
     with catalog.index.reading() as tx:
         found = [catalog.index.get_evidence(digest, tx) for digest in verdict.evidence]
@@ -243,5 +265,7 @@ def _unknown(request: Request, name: str) -> Response:
     except Refused as refusal:
         near = refusal.near if refusal.near and shown_to(request)(refusal.near) else ""
         why = str(refusal) if near or not refusal.near else ""  # a name that may not be seen is in the text
-    values = {"name": name, "why": why, "near": near, "hub": registry.settings.hub}
-    return page(request, "unknown.html", 404, **values, work=WorkQueue(registry.catalog.index).about(name, 5))
+    may_ask = bool(may(actor_of(request), "request"))
+    values = {"name": name, "why": why, "near": near, "hub": registry.settings.hub, "may_ask": may_ask}
+    work = WorkQueue(registry.catalog.index).about(name, 5)
+    return page(request, "unknown.html", 404, **values, work=work, base=base_of(request))

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
+from assay import __version__
 from assay.core.errors import UsageError
 from assay.registry import overview
-from assay.registry.access import review
 from assay.registry.people import may
 from assay.registry.queue import WorkQueue
 from assay.server.access import actor_of, require
 from assay.server.hub_api import hidden_from, shown_to
 from assay.server.pages.lists import base_of, days_of
 from assay.server.pages.pictures import bars, shares
-from assay.server.pages.render import page, wanted
+from assay.server.pages.render import page, size_text, wanted
+from assay.server.people_api import review_of
 from assay.server.requests_api import ask_for, form_fields
 from assay.server.state import registry_of
-from assay.store import log
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from assay.server.state import Registry
 
-_LOG_PAGE: Final = 50  # entries
 _WINDOW: Final = timedelta(days=14)
 
 
@@ -63,23 +62,9 @@ def _requests(request: Request, problem: str) -> Response:
     )
 
 
-def audit_page(request: Request) -> Response:
-    """`/-/audit`: the log, newest first; `?before=` an entry."""
-    text = wanted(request, "before", 15)
-    with registry_of(request).catalog.index.reading() as tx:
-        head = log.head(tx)
-        last = min(int(text), head.seq + 1) if text.isascii() and text.isdigit() else head.seq + 1
-        found = log.page(tx, max(0, last - 1 - _LOG_PAGE), min(_LOG_PAGE, max(last - 1, 0)) or 1)
-    entries = [one for one in reversed(found) if one.seq < last]
-    older = entries[-1].seq if entries and entries[-1].seq > 1 else 0
-    newer = min(last + _LOG_PAGE, head.seq + 1) if last <= head.seq else None
-    return page(request, "audit.html", entries=entries, head=str(head), older=older, newer=newer)
-
-
 def access_page(request: Request) -> Response:
     """`/-/access`: who may do what, and what nobody uses."""
-    registry = registry_of(request)
-    found = review(registry.tokens, registry.teams, registry.trust, registry.clock())
+    found = review_of(registry_of(request))
     return page(request, "access.html", review=found, people=found.people())
 
 
@@ -116,8 +101,14 @@ def settings_page(request: Request) -> Response:
             "Keys of people in the trust file",
             sum(bool(key.person) for key in registry.trust.keys) if registry.trust else 0,
         ),
+        ("Logins", "through a provider" if registry.login else "by access token"),
+        ("Pipelines get tokens by their identity", "yes" if registry.issuers else "no"),
+        ("Largest file of an upload", size_text(settings.upload_file)),
+        ("Uploads of one person in a day", size_text(settings.upload_quota) if settings.upload_quota else "any number"),
+        ("Links into object storage are good for", f"{settings.presign_seconds} seconds"),
         ("Host names", ", ".join(settings.hosts) or "loopback only"),
         ("Requests of one address in a minute", settings.per_minute or "any number"),
+        ("Version", __version__),
     ]
     return page(request, "settings.html", rows=rows, policies=overview.policies(registry.catalog.index))
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from assay.registry.lineage import Edge, Node
 
 _WIDTH: Final = 640  # units of the view box
-_HEIGHT: Final = 120
+_HEIGHT: Final = 120  # of the highest bar
+_TOP: Final = 20  # above it, for its number
 _ROW: Final = 44  # units from one node of the lineage to the next
 _BOX: Final = (250, 34)  # units of a node
 _MOST_NODES: Final = 12  # on each side
@@ -30,7 +31,7 @@ def bars(values: Sequence[tuple[str, int]], title: str) -> Markup:
             '<rect class="bar" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
         ).format(
             place * step + 2,
-            _HEIGHT - _HEIGHT * count / most,
+            _TOP + _HEIGHT - _HEIGHT * count / most,
             max(step - 4, 1),
             _HEIGHT * count / most,
             f"{label}: {count}",
@@ -40,12 +41,15 @@ def bars(values: Sequence[tuple[str, int]], title: str) -> Markup:
     ends = Markup("")
     if values:
         ends = Markup('<text x="0" y="{0}">{1}</text><text x="{2}" y="{0}" text-anchor="end">{3}</text>').format(
-            _HEIGHT + 16, values[0][0], _WIDTH, values[-1][0]
+            _TOP + _HEIGHT + 16, values[0][0], _WIDTH, values[-1][0]
         )
-    base = Markup('<line class="axis" x1="0" y1="{0}" x2="{1}" y2="{0}"/>').format(_HEIGHT, _WIDTH)
+    base = Markup('<line class="axis" x1="0" y1="{0}" x2="{1}" y2="{0}"/>').format(_TOP + _HEIGHT, _WIDTH)
+    base += Markup('<line class="grid" x1="0" y1="{0}" x2="{1}" y2="{0}"/><text x="0" y="{2}">{3}</text>').format(
+        _TOP, _WIDTH, _TOP - 5, most
+    )
     total = sum(count for _, count in values)
     label = f"{title}: {total} in all, at most {most if total else 0}"
-    return _svg(_WIDTH, _HEIGHT + 20, label, base + Markup("").join(parts) + ends)
+    return _svg(_WIDTH, _TOP + _HEIGHT + 20, label, base + Markup("").join(parts) + ends)
 
 
 def shares(values: Sequence[tuple[str, int]], title: str) -> Markup:
@@ -56,11 +60,12 @@ def shares(values: Sequence[tuple[str, int]], title: str) -> Markup:
         top = place * 26
         parts.append(
             Markup(
-                '<text x="0" y="{}">{}</text><rect class="bar" x="150" y="{}" width="{:.1f}" height="16"/>'
+                '<text x="0" y="{}">{}</text><rect class="bar {}" x="150" y="{}" width="{:.1f}" height="16"/>'
                 '<text x="{:.1f}" y="{}">{}</text>'
             ).format(
                 top + 15,
                 printable(label, limit=22),
+                label if label.isalpha() else "",
                 top + 2,
                 400 * count / most,
                 158 + 400 * count / most,

@@ -83,7 +83,7 @@ form.addEventListener("submit", async (event) => {
     const taken = await send();
     const next = taken.queued === null ? "It holds from now on." : `The model is decided about again: request ${taken.queued}.`;
     outcome.textContent = `Kept: ${taken.action}, signed by ${taken.person}. ${next}`;
-    outcome.className = "note";
+    outcome.className = "notice";
     form.elements.key.value = "";
     form.elements.passphrase.value = "";
   } catch (problem) {
