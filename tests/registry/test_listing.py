@@ -15,7 +15,8 @@ from assay.core.verdict import Decision
 from assay.registry import listing
 from assay.registry.catalog import Catalog
 from assay.registry.listing import Asked
-from assay.registry.records import Refused
+from assay.registry.records import Refused, Resolved
+from assay.registry.served import served
 from assay.store.blobs import Blobs, open_blobs
 from assay.store.schema_listing import listing as table
 from tests.support import admitted
@@ -79,8 +80,31 @@ class Office:
             found.append(name)
         return found
 
+    def read_plainly(self, now: datetime) -> set[tuple[str, str, str, str, datetime]]:
+        """What one statement finds for every name, ref and revision that there is."""
+        found = served(self.index, self.everything(), now, with_origin=True)
+        assert found.keys() == served(self.index, self.everything(), now).keys()
+        got = {key: self.catalog._plainly(one) for key, one in found.items()}
+        return {(*key, *_told(one)) for key, one in got.items() if one is not None}
+
+    def read_closely(self, now: datetime) -> set[tuple[str, str, str, str, datetime]]:
+        """What is found step by step."""
+        found = set()
+        for name, ref in self.everything():
+            with suppress(Refused):
+                found.add((name, ref, *_told(self.catalog._closely(name, ref, now))))
+        return found
+
+    def everything(self) -> list[tuple[str, str]]:
+        refs = [(name, ref) for name in NAMES for ref in ("main", "nothing", "0" * 40)]
+        return refs + [(name, one.revision) for name in NAMES for one in self.catalog.revisions(name)]
+
     def listed(self, now: datetime) -> list[str]:
         return [one.name for one in self.catalog.models(now=now).models]
+
+
+def _told(one: Resolved) -> tuple[str, str, datetime]:
+    return one.revision, f"{one.snapshot.id} {one.snapshot.origin} {one.verdict.digest}", one.moved_at
 
 
 @pytest.fixture
@@ -104,6 +128,7 @@ def test_a_list_shows_exactly_what_resolves(office: Office) -> None:
             office.revoke(office.snapshots[0])
         for now in (office.now, office.now + timedelta(days=1, hours=5)):
             assert office.listed(now) == office.resolvable(now), step
+            assert office.read_plainly(now) == office.read_closely(now), step
     with office.index.reading() as tx:
         assert list(listing.differences(tx, office.index)) == []
 

@@ -16,8 +16,14 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: for anything else (also `--`, `..` and a `.git` ending, which clients refuse).
     """
-    fits = _NAME.fullmatch(name) and not name.endswith(".git") and "--" not in name and ".." not in name
-    if not fits or any(len(part) > MAX_NAME_CHARACTERS for part in name.split("/")):
+    if not is_name(name):
         msg = f"not a model name: {name[:200]!r}"
         raise UsageError(msg, hint="org/name; letters, digits, '-', '_' and '.', at most 96 characters each")
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether `check_name` takes it."""
+    if not _NAME.fullmatch(name) or name.endswith(".git") or "--" in name or ".." in name:
+        return False
+    return all(len(part) <= MAX_NAME_CHARACTERS for part in name.split("/"))

@@ -22,6 +22,7 @@ from assay.registry.listing import Asked
 from assay.registry.recent import MOST_FILES, Recent, RecentSnapshots
 from assay.registry.records import MAIN, Model, Page, Ref, Resolved, Revision
 from assay.registry.retention import unmark
+from assay.registry.served import served
 from assay.registry.standing import REVISION, find, standing
 from assay.store import log
 from assay.store.schema import decisions, ref_moves, revisions, revocations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from assay.core.digest import Digest
     from assay.core.snapshot import Snapshot
+    from assay.registry.served import Served
     from assay.store.blobs import Blobs
     from assay.store.index import Index, StoredStatement
 
@@ -248,12 +250,28 @@ class Catalog:
             Refused: when nothing is: only a live ADMIT that was not revoked is served.
             IntegrityError: when the index was changed behind assay's back.
         """
-        now = now or datetime.now(UTC)
+        now, asked = now or datetime.now(UTC), (name, revision)
+        head = self.index.log_head()
+        kept = self._resolved.get(asked)
+        if kept is not None and kept[0] == head and kept[1].verdict.live(now):
+            return kept[1]
+        plain = served(self.index, [asked], now, with_origin=True).get(asked)
+        resolved = self._plainly(plain) if plain else None
+        resolved = resolved or self._closely(name, revision, now)
+        self._recent.put(resolved.snapshot, name)
+        self._resolved.put(asked, (head, resolved), len(resolved.snapshot.files))
+        return resolved
+
+    def _plainly(self, found: Served) -> Resolved | None:
+        name, verdict = found.row.name, found.verdict
+        snapshot = self._recent.get(verdict.subject, name) or found.snapshot()
+        if snapshot is None:
+            return None
+        return Resolved(name, found.row.revision, snapshot, verdict, parse_time(found.row.moved_at))
+
+    def _closely(self, name: str, revision: str, now: datetime) -> Resolved:
+        """Step by step, with the reason of a refusal."""
         with self.index.reading() as tx:
-            head = self.index.log_head(tx)
-            kept = self._resolved.get((name, revision))
-            if kept is not None and kept[0] == head and kept[1].verdict.live(now):
-                return kept[1]
             row, moved_at = find(tx, self.index, name, revision)
             verdict = standing(tx, self.index, row, now)
             snapshot = self._recent.get(verdict.subject, name)
@@ -261,10 +279,7 @@ class Catalog:
                 snapshot = self.index.get_snapshot(verdict.subject, name=name, tx=tx)
         if snapshot is None:
             raise IntegrityError(f"the snapshot of {name!r} revision {row.revision} is not in the index")
-        self._recent.put(snapshot, name)
-        resolved = Resolved(name, row.revision, snapshot, verdict, parse_time(moved_at))
-        self._resolved.put((name, revision), (head, resolved), len(snapshot.files))
-        return resolved
+        return Resolved(name, row.revision, snapshot, verdict, parse_time(moved_at))
 
     def refs(self, name: str) -> tuple[Ref, ...]:
         """Where the refs of a name point, sorted; empty for a name that was never published."""

@@ -27,6 +27,7 @@ from assay.registry.teams import teams_of
 from assay.registry.token_text import PREFIX
 from assay.server import answers, session
 from assay.server.answers import GATED, error, logger
+from assay.server.headers import text
 from assay.server.login import login_path
 from assay.server.target import parse_target
 
@@ -118,7 +119,7 @@ class Access:
     async def _refusal(self, scope: Scope, target: Target | None, route: Route | None, address: str) -> Any:
         """The answer that ends the request here, or None; names the actor."""
         registry, now = self._registry, time.monotonic()
-        presented = _bearer(Headers(scope=scope))
+        presented = _bearer(text(scope, b"authorization"))
         if b"%00" in scope["query_string"]:  # as in a path
             return error(_BAD_REQUEST, "assay: a parameter holds a NUL character")
         wait = registry.limiter.wait(address, now) if registry.limiter else 0.0
@@ -249,7 +250,7 @@ def refusal_of(request: Request, actor: Actor, answer: Answer, thing: Thing, tar
 def _unauthenticated(why: str, target: Target | None, scope: Scope | None = None) -> Any:
     """401, or the way to the login for a browser that asks for a page (`scope`: nobody known sent it)."""
     page = scope is not None and scope["method"] in session.SAFE and not scope["path"].startswith("/api/")
-    if scope is not None and page and "text/html" in Headers(scope=scope).get("accept", ""):
+    if scope is not None and page and "text/html" in text(scope, b"accept"):
         return RedirectResponse(login_path(Request(scope)), _SEE_OTHER, {"Cache-Control": "no-store"})
     message = f"assay: {why} (make one with `assay token create`, or log in with `hf auth login`)"
     code = GATED if target is not None and target.kind in _MODEL_KINDS else ""
@@ -261,8 +262,8 @@ def _too_many(wait: float) -> Any:
     return error(_RATE, f"assay: too many requests; try again in {seconds} s", headers={"Retry-After": str(seconds)})
 
 
-def _bearer(headers: Headers) -> str:
-    scheme, _, value = headers.get("authorization", "").partition(" ")
+def _bearer(given: str) -> str:
+    scheme, _, value = given.partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""
 
 
@@ -273,7 +274,7 @@ def _address(scope: Scope) -> str:
 
 def _bounded(scope: Scope, receive: Receive, limit: int | None) -> Receive:
     """`receive`, but a body ends with 413 after `limit` bytes, and with 408 when its next part does not come."""
-    said = Headers(scope=scope).get("content-length", "0")
+    said = text(scope, b"content-length") or "0"
     read = 0
     whole = False
 

@@ -8,16 +8,21 @@ Requests that wait together share one reading.
 
 from __future__ import annotations
 
-import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from starlette.concurrency import run_in_threadpool
-
 from assay.core.errors import AssayError
+from assay.core.name import is_name
+from assay.core.verdict import parse_time
 from assay.registry.recent import Recent
+from assay.registry.served import Served, served, served_at_once
+from assay.server import listing
+from assay.server.headers import header
+from assay.server.together import Together
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +34,8 @@ UNTIL: Final = "assay.until"  # in the scope: until when the answer is true whil
 KINDS: Final = frozenset({"info", "tree", "commits", "refs"})  # of targets whose answers are kept
 _LARGEST: Final = 256 << 10  # bytes of an answer that is kept
 _MOST: Final = 64 << 20  # bytes of all of them
+_SLOW: Final = 0.005  # seconds of one lookup in a file of the index that is not in memory
+_SLOW_SECONDS: Final = 10.0  # that threads do it then
 _OK: Final = 200
 
 
@@ -37,51 +44,49 @@ class LogHead:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._waiting: list[asyncio.Future[int]] = []
-        self._reading: asyncio.Task[None] | None = None
+        self._together: Together[None, int] = Together(self._read, self._read_at_once)
 
     async def read(self) -> int:
         """Read it, together with whoever asks before the reading begins (EnvironmentFault when it can't be)."""
-        mine: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append(mine)
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read())
-        return await mine
+        return await self._together(None)
 
-    async def _read(self) -> None:
-        while self._waiting:
-            waiting, self._waiting = self._waiting, []
-            try:
-                head = await run_in_threadpool(self._index.log_head)
-                for one in waiting:
-                    if not one.done():  # its request may be gone
-                        one.set_result(head)
-            except AssayError as problem:
-                for one in waiting:
-                    if not one.done():
-                        one.set_exception(problem)
-            finally:
-                for one in waiting:
-                    one.cancel()  # nobody waits for ever; what is done stays so
+    def _read(self, asked: Sequence[None]) -> list[int]:
+        return [self._index.log_head()] * len(asked)
+
+    def _read_at_once(self, asked: Sequence[None]) -> list[int] | None:
+        head = self._index.log_head_at_once()
+        return None if head is None else [head] * len(asked)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A kept answer: `head` of the log it was made at, `until` when it is true, what was sent."""
+    """A kept answer (200): `head` of the log it was made at, `until` when it is true, what is sent."""
 
     head: int
     until: datetime
-    start: Message
+    headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A request for metadata: `key` under which its answer is kept, and what a plain one asks for."""
+
+    key: tuple[bytes, ...]
+    name: str
+    ref: str
+
+
 class Fresh:
-    """Pure ASGI, behind `Access`: gives kept answers to plain requests for metadata."""
+    """Pure ASGI, behind `Access`: answers plain requests for metadata from what is kept, or straight from the index."""
 
     def __init__(self, app: ASGIApp, registry: Registry) -> None:
         self._app = app
         self._registry = registry
+        self._index = registry.catalog.index
         self._kept: Recent[tuple[bytes, ...], Answer] = Recent(_MOST)
+        self._ask: Together[_Question, tuple[int, Answer | None]] = Together(self._answers, self._answers_at_once)
+        self._slow_until = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer from what is kept, or pass on and keep what comes."""
@@ -91,18 +96,81 @@ class Fresh:
             return
         at = _host(scope) if target.kind == "tree" else b""  # the Link to the next page names it
         key = scope["raw_path"], scope["query_string"], at
+        plain = target.kind == "info" and not scope["query_string"] and is_name(target.name)
         try:
-            head = await self._registry.log_head.read()
+            head, answer = await self._ask(_Question(key, target.name if plain else "", target.revision))
         except AssayError:
             await self._app(scope, receive, send)  # which says what is wrong
             return
-        kept = self._kept.get(key)
-        if kept is not None and kept.head == head and self._registry.clock() < kept.until:
-            # Whoever is outside adds headers to the message.
-            await send({**kept.start, "headers": list(kept.start["headers"])})
-            await send({"type": "http.response.body", "body": kept.body})
+        if answer is None:
+            await self._keeping(key, head, scope, receive, send)
             return
-        await self._keeping(key, head, scope, receive, send)
+        await send({"type": "http.response.start", "status": _OK, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def _answers(self, asked: Sequence[_Question]) -> list[tuple[int, Answer | None]]:
+        """The head of the log, and the answer when it is kept, or plain."""
+        head, now = self._index.log_head(), self._registry.clock()
+        known, missing = self._known(asked, head, now)
+        found = served(self._index, missing, now) if missing else {}
+        return self._together(asked, head, known, found)
+
+    def _answers_at_once(self, asked: Sequence[_Question]) -> list[tuple[int, Answer | None]] | None:
+        head, now, began = self._index.log_head_at_once(), self._registry.clock(), time.monotonic()
+        if head is None or began < self._slow_until:
+            return None
+        known, missing = self._known(asked, head, now)
+        found = served_at_once(self._index, missing, now) if missing else {}
+        if found is None:
+            return None
+        if missing and time.monotonic() - began > _SLOW * len(missing):
+            self._slow_until = began + _SLOW_SECONDS
+        return self._together(asked, head, known, found)
+
+    def _known(
+        self, asked: Sequence[_Question], head: int, now: datetime
+    ) -> tuple[list[Answer | None], list[tuple[str, str]]]:
+        """What is kept and still true, and what to look up for the others."""
+        known: list[Answer | None] = []
+        missing = []
+        for one in asked:
+            kept = self._kept.get(one.key)
+            if kept is not None and (kept.head != head or now >= kept.until):
+                kept = None
+            if kept is None and one.name:
+                missing.append((one.name, one.ref))
+            known.append(kept)
+        return known, missing
+
+    def _together(
+        self,
+        asked: Sequence[_Question],
+        head: int,
+        known: list[Answer | None],
+        found: dict[tuple[str, str], Served],
+    ) -> list[tuple[int, Answer | None]]:
+        """One answer for each question. What was found was read after `head` was: never older than it."""
+        answers: list[tuple[int, Answer | None]] = []
+        for one, kept in zip(asked, known, strict=True):
+            new = found.get((one.name, one.ref)) if kept is None else None
+            answers.append((head, self._made(one.key, head, new) if new else kept))
+        return answers
+
+    def _made(self, key: tuple[bytes, ...], head: int, found: Served) -> Answer:
+        """The information about a model, as its route gives it."""
+        body = listing.info_bytes(found)
+        headers = (
+            (b"x-repo-commit", found.row.revision.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"content-type", b"application/json"),
+        )
+        answer = Answer(head, parse_time(found.expires_at), headers, body)
+        self._keep(key, answer)
+        return answer
+
+    def _keep(self, key: tuple[bytes, ...], answer: Answer) -> None:
+        if len(answer.body) <= _LARGEST:
+            self._kept.put(key, answer, len(answer.body) + sum(map(len, key)))
 
     async def _keeping(self, key: tuple[bytes, ...], head: int, scope: Scope, receive: Receive, send: Send) -> None:
         start: Message = {}
@@ -110,17 +178,15 @@ class Fresh:
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                start.update({**message, "headers": list(message["headers"])})
+                start.update({**message, "headers": tuple(message["headers"])})
             elif message["type"] == "http.response.body":
                 parts.append(message.get("body", b""))
             await send(message)
 
         await self._app(scope, receive, noting)
-        body = b"".join(parts)
-        if UNTIL in scope and start.get("status") == _OK and len(body) <= _LARGEST:
-            self._kept.put(key, Answer(head, scope[UNTIL], start, body), len(body) + sum(map(len, key)))
+        if UNTIL in scope and start.get("status") == _OK:
+            self._keep(key, Answer(head, scope[UNTIL], start["headers"], b"".join(parts)))
 
 
 def _host(scope: Scope) -> bytes:
-    host: bytes = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    return f"{scope['scheme']}://".encode() + host
+    return f"{scope['scheme']}://".encode() + (header(scope, b"host") or b"")

@@ -7,9 +7,10 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 
 from assay.server.answers import error
+from assay.server.headers import has, header
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +27,7 @@ _SECURITY = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 }
+_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")  # RFC 6797
 _SECURITY_RAW = [(name.lower().encode(), value.encode()) for name, value in _SECURITY.items()]
 
 
@@ -47,22 +49,22 @@ class Guards:
             await self._app(scope, receive, send)
             return
 
-        asked = Headers(scope=scope)
-        has_body = "transfer-encoding" in asked or asked.get("content-length", "0") != "0"
+        named = [value for name, value in scope["headers"] if name == b"host"]
+        has_body = has(scope, b"transfer-encoding") or (header(scope, b"content-length") or b"0") != b"0"
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
                 given = {name for name, _ in message["headers"]}
-                message["headers"] += [pair for pair in _SECURITY_RAW if pair[0] not in given]
-                if scope["scheme"] == "https":
-                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")  # RFC 6797
+                headers = [*message["headers"], *(pair for pair in _SECURITY_RAW if pair[0] not in given)]
+                message["headers"] = headers
+                if scope["scheme"] == "https" and _TRANSPORT[0] not in given:
+                    headers.append(_TRANSPORT)
                 if has_body and (scope["method"] != "POST" or message["status"] >= _BAD_REQUEST):
-                    headers["Connection"] = "close"  # the body was not read to its end, and it may have none
+                    # The body was not read to its end, and it may have none.
+                    MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        named = asked.getlist("host")
-        if len(named) == 1 and self._ours(named[0]):
+        if len(named) == 1 and self._ours(named[0].decode("latin-1")):
             await self._app(scope, receive, guarded)
             return
         message = "assay: this server is not known by the host name of the request; start it with --allow-host NAME"

@@ -70,7 +70,8 @@ def info(request: Request) -> Response:
     history = registry.catalog.revisions(resolved.name)
     wanted = set(query.getlist("expand")) | set(query.getlist("expand[]"))
     security = _flag(query, "securityStatus") or "securityRepoStatus" in wanted
-    body = listing.info_json(resolved, history[-1].published_at, blobs=_flag(query, "blobs"), security=security)
+    created = min(one.published_at for one in history)
+    body = listing.info_json(resolved, created, blobs=_flag(query, "blobs"), security=security)
     if wanted:
         body = {key: value for key, value in body.items() if key in wanted | {"id"}}
     return JSONResponse(body, headers={"X-Repo-Commit": resolved.revision})

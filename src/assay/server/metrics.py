@@ -54,6 +54,7 @@ class Metrics:
 
     def __init__(self, index: Index) -> None:
         self.registry = CollectorRegistry()
+        self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}  # found by labels only once
         self.requests = self._counter("requests", "Answered requests", "kind", "status")
         self.seconds = Histogram(
             "assay_request_seconds", "Time of a request", ("kind",), registry=self.registry, buckets=_BUCKETS
@@ -73,6 +74,17 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"assay_{name}", text, labels, registry=self.registry)
+
+    def answered(self, kind: str, status: int, seconds: float) -> None:
+        """A request that was answered."""
+        counters = self._answered.get((kind, status))
+        if counters is None:
+            counters = self._answered[kind, status] = (
+                self.requests.labels(kind, str(status)),
+                self.seconds.labels(kind),
+            )
+        counters[0].inc()
+        counters[1].observe(seconds)
 
     def block(self, refusal: Refused) -> None:
         """A file that was asked for and refused."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
-import uuid
 from typing import TYPE_CHECKING, Final
-
-from starlette.datastructures import Headers, MutableHeaders
 
 from assay.core.escape import printable
 from assay.registry.traces import REQUEST_ID, span
+from assay.server.headers import text
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,15 +34,15 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _GIVEN.fullmatch(given) else uuid.uuid4().hex
+        given = text(scope, b"x-request-id")
+        request_id = given if _GIVEN.fullmatch(given) else os.urandom(16).hex()
         status, began = 500, time.perf_counter()
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).setdefault("X-Request-Id", request_id)
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         kept = REQUEST_ID.set(request_id)
@@ -57,8 +56,7 @@ class Observe:
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         target = scope.get("assay.target")
         kind = target.kind if target else "none"
-        self._metrics.requests.labels(kind, str(status)).inc()
-        self._metrics.seconds.labels(kind).observe(seconds)
+        self._metrics.answered(kind, status, seconds)
         if access_log.isEnabledFor(logging.INFO):
             fields = {
                 "request_id": request_id,

@@ -35,7 +35,8 @@ def cookie_name(scheme: str, what: str = "") -> str:
 
 def cookie_of(scope: Scope, what: str = "") -> str:
     """The cookie's value, or empty."""
-    if not (given := Headers(scope=scope).getlist("cookie")):
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+    if not given:
         return ""
     jar: SimpleCookie = SimpleCookie()
     try:

@@ -119,7 +119,9 @@ def parse_target(raw_path: bytes) -> Target | None:
     """The target of a raw request path (percent-encoded, without query); None when there is no such thing."""
     try:
         text = raw_path.decode("ascii")
-        parts = [unquote(part, errors="strict") for part in text.removeprefix("/").split("/")]
+        parts = text.removeprefix("/").split("/")
+        if "%" in text:
+            parts = [unquote(part, errors="strict") for part in parts]
     except UnicodeDecodeError:
         parts = []
     if not parts or "\0" in "".join(parts):  # NUL: no file has it in its name, and PostgreSQL no text

@@ -1,0 +1,145 @@
+"""What is served for a name and revision, by one statement for any number of them.
+
+Only the plain case: a live ADMIT, nothing about the snapshot that a person said or took back. Whatever is not plain is
+not found here, and `standing` looks at it closely. What is found is what `standing` would find: the listing is what the
+snapshot's id says, the verdict what its digest says, and about that snapshot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from assay.core.snapshot import Origin, Snapshot
+from assay.core.verdict import Decision, Verdict, format_time
+from assay.store import database
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from assay.store.index import Index
+
+_ONE: Final = "(SELECT ? AS name, ? AS ref) AS a"
+_MANY: Final = "unnest(%s::text[], %s::text[]) AS a(name, ref)"
+# Rows by keys alone, in the order in which they depend on each other.
+_STATEMENT: Final = """
+SELECT a.name, a.ref, r.revision, coalesce(m.moved_at, r.published_at), r.snapshot_id, s.manifest, v.digest, v.body,
+ (SELECT min(f.published_at) FROM revisions f WHERE f.name = a.name),
+ {origin}
+FROM {asked}
+LEFT JOIN ref_moves m ON m.seq = (SELECT max(x.seq) FROM ref_moves x WHERE x.name = a.name AND x.ref = a.ref)
+JOIN revisions r ON r.name = a.name AND r.revision = coalesce(m.revision, a.ref)
+JOIN verdicts v ON v.digest = (SELECT d.verdict FROM decisions d WHERE d.name = a.name AND d.snapshot_id = r.snapshot_id
+ ORDER BY d.decided_at DESC, d.seq DESC LIMIT 1)
+JOIN snapshots s ON s.id = r.snapshot_id
+WHERE NOT EXISTS (SELECT 1 FROM revocations w WHERE w.snapshot_id = r.snapshot_id)
+AND NOT EXISTS (SELECT 1 FROM statements t WHERE t.snapshot_id = r.snapshot_id AND t.kind = 'decided')
+"""
+_ORIGIN: Final = (
+    "(SELECT CASE count(*) WHEN 1 THEN min(o.origin) END FROM origins o WHERE o.snapshot_id = r.snapshot_id)"
+)
+_FOR_SQLITE: Final = {
+    with_origin: _STATEMENT.format(asked=_ONE, origin=_ORIGIN if with_origin else "NULL")
+    for with_origin in (False, True)
+}
+_FOR_POSTGRESQL: Final = {
+    with_origin: _STATEMENT.format(asked=_MANY, origin=_ORIGIN if with_origin else "NULL")
+    for with_origin in (False, True)
+}
+
+
+class Row(NamedTuple):
+    """A row of the statement: text as the index holds it."""
+
+    name: str
+    ref: str
+    revision: str
+    moved_at: str
+    snapshot_id: str
+    manifest: str
+    verdict: str
+    judged: str
+    created_at: str
+    origin: str | None
+
+
+@dataclass(frozen=True)
+class Served:
+    """A revision that is served, and was checked to be.
+
+    Attributes:
+        row: as the index holds it.
+        files: of the manifest.
+        decided_at: beginning of its verdict; RFC 3339.
+        expires_at: end of its verdict; RFC 3339.
+    """
+
+    row: Row
+    files: list[dict[str, Any]]
+    decided_at: str
+    expires_at: str
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The ADMIT."""
+        return Verdict.from_json(json.loads(self.row.judged))
+
+    def snapshot(self) -> Snapshot | None:
+        """The files, and where they are said to come from; None when that is several places, or was not asked for."""
+        if self.row.origin is None:
+            return None
+        return Snapshot.from_manifest(json.loads(self.row.manifest), Origin.from_json(json.loads(self.row.origin)))
+
+
+def served(
+    index: Index, asked: Sequence[tuple[str, str]], now: datetime, *, with_origin: bool = False
+) -> dict[tuple[str, str], Served]:
+    """By (name, ref or revision): those of `asked` that are plainly served.
+
+    Args:
+        index: to ask.
+        asked: (name, ref or revision), as they came.
+        now: the time.
+        with_origin: whether `Served.snapshot` is needed.
+
+    Raises:
+        EnvironmentFault: the database does not answer.
+    """
+    if index.engine.dialect.name == "postgresql":
+        lists = [name for name, _ in asked], [ref for _, ref in asked]
+        return _found(database.plain(index.engine, _FOR_POSTGRESQL[with_origin], [lists]), now)
+    return _found(database.plain(index.engine, _FOR_SQLITE[with_origin], asked), now)
+
+
+def served_at_once(
+    index: Index, asked: Sequence[tuple[str, str]], now: datetime
+) -> dict[tuple[str, str], Served] | None:
+    """The same without waiting for anything; None: it can't be told so. For one thread."""
+    rows = index.at_once.rows(_FOR_SQLITE[False], asked)
+    return None if rows is None else _found(rows, now)
+
+
+def _found(rows: list[tuple[Any, ...]], now: datetime) -> dict[tuple[str, str], Served]:
+    at = format_time(now)
+    found = (_checked(Row._make(row), at) for row in rows)
+    return {(one.row.name, one.row.ref): one for one in found if one is not None}
+
+
+def _checked(row: Row, at: str) -> Served | None:
+    """The row, when its texts are what their digests say, and its verdict serves it at that time."""
+    if _sha256(row.manifest) != row.snapshot_id or _sha256(row.judged) != row.verdict:
+        return None
+    said = json.loads(row.judged)
+    if said["subject"] != f"sha256:{row.snapshot_id}" or said["decision"] != Decision.ADMIT.value:
+        return None
+    if not said["decided_at"] <= at < said["expires_at"]:
+        return None
+    return Served(row, json.loads(row.manifest)["files"], said["decided_at"], said["expires_at"])
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
