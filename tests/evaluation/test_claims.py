@@ -13,10 +13,11 @@ from assay.core.errors import UsageError
 from assay.core.inspector import Subject
 from assay.core.limits import Limits
 from assay.core.snapshot import FileEntry, Origin, Snapshot
-from assay.evaluation.claims import Claim, normal_value
+from assay.evaluation.claims import Claim
 from assay.evaluation.names import metric_name
 from assay.evaluation.positions import value_lines
 from assay.evaluation.reading import read_claims, read_claims_file
+from assay.evaluation.values import normal
 from tests.support.scan import Memory
 
 CARD = """---
@@ -164,7 +165,8 @@ def test_a_broken_claims_file_is_a_usage_error(tmp_path, text):
         ("accuracy", 0.999, 0.999),
         ("accuracy", 99.9, 0.999),
         ("accuracy", "99.9 %", 0.999),
-        ("accuracy", "0.5%", 0.005),
+        ("accuracy", "0.5%", 0.5),
+        ("ece", "0.5%", 0.005),
         ("accuracy", 1, 1.0),
         ("accuracy", 100, 1.0),
         ("accuracy", 101, None),
@@ -178,7 +180,7 @@ def test_a_broken_claims_file_is_a_usage_error(tmp_path, text):
     ],
 )
 def test_values(metric, written, value):
-    found = normal_value(metric, written)[0]
+    found = normal(metric, written).value
     assert found == (None if value is None else pytest.approx(value))
 
 
@@ -191,10 +193,14 @@ def test_metric_names(written, ours):
     assert metric_name(written) == ours
 
 
+# Each line stands for ten of the line before.
+_BOMB = "a0: &a0 [1]\n" + "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12))
+
+
 def test_broken_and_hostile_files_are_unread():
     found = claims_of(
         {
-            "README.md": "---\na: &x [1]\nb: *x\n---\n| accuracy |\n|---|\n| 0.9 |\n",
+            "README.md": f"---\n{_BOMB}\n---\n| accuracy |\n|---|\n| 0.9 |\n",
             "eval_results.json": "{",
             "evaluation_results.json": "[" * 100_000,
         }
@@ -238,7 +244,7 @@ def test_the_hubs_files_of_results():
         ("stanfordnlp/sst2", (), 0.975, "", True, 4, ".eval_results/a.yaml"),
         ("cais/many", ("sst2",), 0.5, "", True, 7, ".eval_results/a.yaml"),
     ]
-    assert claims_of({".eval_results/a.yml": "a: &x [1]"}).unread[0].path == ".eval_results/a.yml"
+    assert claims_of({".eval_results/a.yml": "a: [1"}).unread[0].path == ".eval_results/a.yml"
     assert Claim.from_json(claims[0].to_json()) == claims[0]
 
 

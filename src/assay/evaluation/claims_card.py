@@ -1,4 +1,8 @@
-"""Claims in a model card: `model-index` of the front matter, and figures in its text (`claims_tables`)."""
+"""Claims in a model card: `model-index` and figures of the front matter, and figures in its text (`claims_body`).
+
+`model-index` is read as leniently as people write it: one model or a list, one result or a list, metrics as a list, one
+mapping or names with figures, data sets as text, with the configuration in `config` or in `args`.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError
 from assay.evaluation.claims import Claim, make_claim
-from assay.evaluation.claims_tables import from_body
+from assay.evaluation.claims_body import from_body
+from assay.evaluation.claims_walk import averaged_metric, from_free_form, names_of_data, single_figure
 from assay.evaluation.names import metric_within, squeeze
 from assay.formats.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from assay.evaluation.positions import Path
+
+Lines = dict["Path", int]
 _YAML_DEPTH = 16
-_WHOLE = {"default", "all", "plaintext"}  # configurations that name no part
+_INDEX = {"modelindex"}
+_FIGURES = {
+    "metrics",
+    "results",
+    "evalresults",
+    "evaluation",
+    "evaluationresults",
+    "performance",
+    "benchmarks",
+    "scores",
+}
 
 
 def from_card(text: str, source: str, problem: Callable[[str], None]) -> list[Claim]:
@@ -29,76 +47,100 @@ def from_card(text: str, source: str, problem: Callable[[str], None]) -> list[Cl
     claims: list[Claim] = []
     own: tuple[str, ...] = ()
     if front:
+        first = text[: text.find("---")].count("\n") + 2
         try:
-            document = read_yaml(front, depth=_YAML_DEPTH, first_line=2)
+            document = read_yaml(front, depth=_YAML_DEPTH, first_line=first, aliases=True)
         except ContentError as error:
             problem(f"front matter: {error}")
         else:
-            claims += _model_index(document.value, source, document.lines)
+            claims += _front(document.value, source, document.lines)
             own = _own_names(document.value)
     return claims + from_body(body, source, body_line, own)
 
 
+def _front(front: Any, source: str, lines: Lines) -> list[Claim]:
+    claims: list[Claim] = []
+    if not isinstance(front, dict):
+        return claims
+    names, _ = names_of_data(front.get("datasets") or front.get("dataset"))
+    about: dict[str, Any] = {"places": tuple(names)}
+    for key, value in front.items():
+        if squeeze(key) in _INDEX:
+            claims += _model_index(value, (key,), source, lines)
+        elif squeeze(key) in _FIGURES:
+            claims += from_free_form(value, source, lines, root=(key,), **about)
+        elif metric_within(key)[0] and isinstance(value, int | float | str):
+            claims += from_free_form({key: value}, source, lines, **about)
+    return claims
+
+
 def _own_names(front: Any) -> tuple[str, ...]:
     """What the card calls its model."""
-    index = front.get("model-index") if isinstance(front, dict) else None
-    names = [model.get("name") for model in index if isinstance(model, dict)] if isinstance(index, list) else []
-    names += [front.get(key) for key in ("model_name", "name")] if isinstance(front, dict) else []
+    if not isinstance(front, dict):
+        return ()
+    index = next((value for key, value in front.items() if squeeze(key) in _INDEX), None)
+    names = [model.get("name") for _, model in _each(index, ()) if isinstance(model, dict)]
+    names += [front.get(key) for key in ("model_name", "name", "model_id")]
     return tuple(name for name in names if isinstance(name, str))
 
 
 def split_front_matter(text: str) -> tuple[str, str, int]:
     """Front matter, the rest, and the line on which the rest begins."""
-    lines = text.lstrip("\ufeff").splitlines()
-    if lines and lines[0].strip() == "---":
-        for index in range(1, len(lines)):
-            if lines[index].strip() == "---":
-                return "\n".join(lines[1:index]), "\n".join(lines[index + 1 :]), index + 2
+    plain = text.removeprefix("\ufeff")
+    empty = len(plain) - len(plain.lstrip("\r\n"))
+    lines = plain.splitlines()
+    first = next((number for number, line in enumerate(lines) if line.strip()), 0) if empty else 0
+    if first < len(lines) and lines[first].rstrip() == "---":
+        for index in range(first + 1, len(lines)):
+            if lines[index].rstrip() in {"---", "..."}:
+                return "\n".join(lines[first + 1 : index]), "\n".join(lines[index + 1 :]), index + 2
     return "", "\n".join(lines), 1
 
 
-def _model_index(front: Any, source: str, lines: dict[tuple[str | int, ...], int]) -> list[Claim]:
+def _each(value: Any, path: Path) -> list[tuple[Path, Any]]:
+    """The entries of a list, or the one entry that stands where a list should."""
+    if isinstance(value, list):
+        return [((*path, index), item) for index, item in enumerate(value)]
+    return [(path, value)] if isinstance(value, dict) else []
+
+
+def _model_index(index: Any, root: Path, source: str, lines: Lines) -> list[Claim]:
     """`model-index: [{results: [{task: {type}, dataset: {name, type, split}, metrics: [{type, value}]}]}]`."""
-    claims = []
-    index = front.get("model-index") if isinstance(front, dict) else None
-    for m, model in enumerate(index if isinstance(index, list) else []):
-        results = model.get("results") if isinstance(model, dict) else None
-        for r, result in enumerate(results if isinstance(results, list) else []):
-            metrics = result.get("metrics") if isinstance(result, dict) else None
-            for k, metric in enumerate(metrics if isinstance(metrics, list) else []):
-                if not isinstance(metric, dict) or "value" not in metric:
-                    continue
-                line = lines.get(("model-index", m, "results", r, "metrics", k, "value"))
-                claims.append(_indexed(result, metric, source, line))
+    claims: list[Claim] = []
+    for model_path, model in _each(index, root):
+        if not isinstance(model, dict):
+            continue
+        for path, result in _each(model.get("results"), (*model_path, "results")):
+            if isinstance(result, dict):
+                claims += _result(result, path, source, lines)
     return claims
 
 
-def _indexed(result: dict[str, Any], metric: dict[str, Any], source: str, line: int | None) -> Claim:
-    kind, name = str(metric.get("type", "")), str(metric.get("name", ""))
-    dataset = _mapping(result.get("dataset"))
-    config = str(dataset.get("config") or "")
-    names = [str(dataset.get(key) or "") for key in ("type", "name")]
-    # A benchmark of many (glue) is known by its configuration (sst2).
-    chosen = config if config and squeeze(config) not in _WHOLE else names[0] or names[1]
-    task = _mapping(result.get("task"))
-    return make_claim(
-        name if metric_within(name)[0] and not metric_within(kind)[0] else kind or name,
-        _value(metric["value"]),
-        source=source,
-        line=line,
-        task=str(task.get("type") or task.get("name") or ""),
-        dataset=chosen,
-        split=str(dataset.get("split") or ""),
-        places=tuple(names),
-    )
+def _result(result: dict[str, Any], path: Path, source: str, lines: Lines) -> list[Claim]:
+    """One result: its metrics on each of its data sets (one, but for cards that list several)."""
+    claims: list[Claim] = []
+    task = result.get("task")
+    task = task.get("type") or task.get("name") if isinstance(task, dict) else task
+    data = result.get("dataset") if "dataset" in result else result.get("datasets")
+    for one in data if isinstance(data, list) and data else [data]:
+        names, split = names_of_data(one)
+        about: dict[str, Any] = {"task": task if isinstance(task, str) else "", "split": split}
+        about |= {"dataset": names[0] if names else "", "places": tuple(names[1:])}
+        claims += _metrics(result.get("metrics"), (*path, "metrics"), source, lines, about)
+    return claims
 
 
-def _value(written: Any) -> Any:
-    """Some cards wrap the figure: `value: {accuracy: 0.9}` or a list of one."""
-    if isinstance(written, dict) and len(written) == 1:
-        return next(iter(written.values()))
-    return written[0] if isinstance(written, list) and len(written) == 1 else written
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _metrics(metrics: Any, root: Path, source: str, lines: Lines, about: dict[str, Any]) -> list[Claim]:
+    claims: list[Claim] = []
+    entries = _each(metrics, root)
+    for path, metric in entries:
+        if isinstance(metric, dict) and "value" in metric:
+            kind, name = str(metric.get("type") or ""), str(metric.get("name") or "")
+            words = name if metric_within(name)[0] and not metric_within(kind)[0] else kind or name
+            average = next((one for one in ("macro", "weighted", "micro") if one in name.lower()), "")
+            words = averaged_metric(words, metric if average == "" else metric | {"average": average})
+            line = lines.get((*path, "value"))
+            claims.append(make_claim(words, single_figure(metric["value"]), source=source, line=line, **about))
+        else:
+            claims += from_free_form(metric, source, lines, root=path, **about)
+    return claims

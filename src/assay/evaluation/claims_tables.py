@@ -1,132 +1,87 @@
-"""Claims in the body of a model card: Markdown tables, and lists of figures as Trainer writes them.
+"""Claims in tables of a card: Markdown, grids of `+---+`, HTML.
 
-Taken are: a column named for a metric (`Accuracy`, `SST-2 acc. (%)`), a metric column beside a value column, a row that
-begins with a metric, and list items (`- Accuracy: 0.91`). The data set is a column's, the header's, or, when a suite
-goes by that name, one that stands in the heading or the sentence above. In a table of several models only the
-rows about this one are its claims; of a table of training steps only the last row is.
+Taken are: a column named for a metric (`Accuracy`, `SST-2 acc. (%)`, `Acc/F1`), a metric column beside a value column
+or columns of models, a row that begins with a metric, a classification report, and scores of data sets without a metric
+(that of the heading above, else the first of the suite that measures the data). The data set is a column's, the
+header's, or, when a suite goes by that name, one that stands in the heading or the sentence above. In a table of
+several models only what is about this one is its claim; of a table of training steps only the last row is. An empty
+cell under a data set, task or model means the one above.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from assay.evaluation.claims import Claim, make_claim, number_in
+from assay.evaluation.claims import Claim, bare_figure, make_claim
+from assay.evaluation.claims_place import bare, clean, with_unit
+from assay.evaluation.claims_prose import figures_said
 from assay.evaluation.names import metric_within, squeeze
+from assay.evaluation.values import figure_in
 
-MAX_LINE = 4000  # characters of a line that are read
-_RULE = re.compile(r"^\s*\|?\s*:?-{1,}:?\s*(?:\|\s*:?-{1,}:?\s*)*\|?\s*$")
-_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+(.+?)\s*(?:[:=]|\s[-\u2013]\s)\s*(.+?)\s*$")
-_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*#*\s*$")
-_ON = re.compile(
-    r"\b(?:on|for|using)\s+(?:the\s+)?[*_`\"'\[]*([A-Za-z0-9][\w./-]*(?:[ -][A-Za-z0-9][\w./-]*){0,4})", re.IGNORECASE
-)
+if TYPE_CHECKING:
+    from assay.evaluation.claims_place import Place
+
+Row = tuple[int, list[str]]
+MAX_CELLS = 60  # of a row
 _COLUMNS = {
-    "dataset": {"dataset", "data", "benchmark", "testset", "corpus", "evaluationset", "evaldataset", "datasets"},
-    "task": {"task", "tasktype"},
+    "dataset": {"dataset", "data", "benchmark", "testset", "corpus", "evaluationset", "evaldataset", "testdata"},
+    "task": {"task", "tasktype", "taskname"},
     "split": {"split", "subset", "partition"},
-    "metric": {"metric", "metrics", "measure", "metricname"},
-    "value": {"value", "score", "result", "results", "performance", "figure"},
-    "model": {"model", "models", "method", "system", "approach", "modelname", "checkpoint", "name", "architecture"},
-    "step": {"epoch", "step", "steps", "epochs", "iteration"},
+    "metric": {"metric", "measure", "metricname"},
+    "value": {"value", "score", "result", "performance", "figure"},
+    "model": {"model", "method", "system", "approach", "modelname", "checkpoint", "name", "architecture"},
+    "step": {"epoch", "step", "iteration"},
 }
-_OURS = ("ours", "thismodel", "thiswork", "thischeckpoint", "proposed")
+_AVERAGES = {
+    "macroavg": "macro", "weightedavg": "weighted", "microavg": "micro", "macro": "macro", "weighted": "weighted",
+}  # fmt: skip
+_ASIDE = {
+    "", "stderr", "version", "filter", "nshot", "shot", "support", "std", "n", "samples", "params", "size", "notes",
+    "source", "category", "baseline", "previous", "delta", "date", "epoch", "step", "rank", "parameters",
+}  # fmt: skip
 _OTHERS = "the row is about another model"
+_ONE_CLASS = "the figure is about one class"
+_NOTE = "the table names no metric: it is held against the first one of the suite"
 
 
 @dataclass
-class _Place:
-    """Where a line stands.
+class _Table:
+    header: list[str]
+    roles: dict[str, int]
+    place: Place
+    rows: list[Row]
 
-    Attributes:
-        source: file.
-        own: squeezed names of this model.
-        above: what the data may be called, the nearest first.
-    """
+    def at(self, cells: list[str], role: str) -> str:
+        index = self.roles.get(role, len(cells))
+        return cells[index] if index < len(cells) else ""
 
-    source: str
-    own: tuple[str, ...]
-    above: list[str] = field(default_factory=list)
+    def others(self, *roles: str) -> list[int]:
+        """Columns that are none of these."""
+        taken = {self.roles[role] for role in roles if role in self.roles}
+        return [index for index in range(len(self.header)) if index not in taken]
 
 
-def from_body(body: str, source: str, first_line: int, own: tuple[str, ...]) -> list[Claim]:
-    """Claims of the text below the front matter.
+def from_table(header: list[str], rows: list[Row], place: Place) -> list[Claim]:
+    """Claims of a table.
 
     Args:
-        body: Markdown.
-        source: its file.
-        first_line: number of its first line.
-        own: names of this model, as written.
+        header: titles.
+        rows: line and cells of each row.
+        place: where it stands.
     """
-    lines = [line[:MAX_LINE] for line in body.splitlines()]
-    title = next((match.group(1) for line in lines if (match := _HEADING.match(line))), "")
-    place = _Place(source, tuple(name for name in map(squeeze, (*own, title)) if len(name) > 2))  # noqa: PLR2004
-    claims: list[Claim] = []
-    index, fenced = 0, False
-    while index < len(lines):
-        line = lines[index]
-        if line.lstrip().startswith(("```", "~~~")):
-            fenced = not fenced
-        elif not fenced and index + 1 < len(lines) and "|" in line and _RULE.match(lines[index + 1]):
-            end = index + 2
-            while end < len(lines) and "|" in lines[end]:
-                end += 1
-            rows = [(first_line + at, _cells(lines[at])) for at in range(index + 2, end)]
-            claims += _table(_cells(line), rows, place)
-            index = end
-            continue
-        elif not fenced:
-            claims += _plain_line(line, first_line + index, place)
-        index += 1
-    return claims
-
-
-def _plain_line(line: str, number: int, place: _Place) -> list[Claim]:
-    """A heading or a sentence tells what follows is about; a list item may be a figure."""
-    if heading := _HEADING.match(line):
-        place.above = [_clean(heading.group(1)), *_named(heading.group(1))]
-        return []
-    item = _ITEM.match(line)
-    if item and (metric := _clean(item.group(1))) and metric_within(metric)[0] and number_in(_clean(item.group(2))):
-        value = _with_unit(metric, _clean(item.group(2)))
-        return [make_claim(_bare(metric), value, source=place.source, line=number, places=tuple(place.above))]
-    if line.strip():
-        place.above = list(dict.fromkeys([*_named(line), *place.above]))[:8]
-    return []
-
-
-def _named(text: str) -> list[str]:
-    """What stands behind "on" and "for", from the longest reading to the shortest."""
-    found = []
-    for match in _ON.finditer(text):
-        words = match.group(1).split(" ")
-        found += [" ".join(words[:count]).rstrip(".,;:") for count in range(len(words), 0, -1)]
-    return found
-
-
-def _cells(line: str) -> list[str]:
-    text = line.strip().replace("\\|", "\0")
-    inner = text.removeprefix("|").removesuffix("|")
-    return [_clean(cell.replace("\0", "|")) for cell in inner.split("|")]
-
-
-def _clean(cell: str) -> str:
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"<[^>]{0,200}>", " ", cell))
-    return text.strip().strip("*_` ")
-
-
-def _table(header: list[str], rows: list[tuple[int, list[str]]], place: _Place) -> list[Claim]:
-    roles: dict[str, int] = {}
-    for index, title in enumerate(header):
-        for role, words in _COLUMNS.items():
-            if squeeze(title) in words:
-                roles.setdefault(role, index)
-    if "step" in roles and len(rows) > 1:
-        rows = rows[-1:]
-    models = [_at(cells, roles["model"]) for _, cells in rows] if "model" in roles else []
+    if rows and not any(header):
+        header, rows = rows[0][1], rows[1:]
+    elif header and metric_within(bare(header[0]))[0] and any(figure_in(cell) for cell in header[1:]):
+        rows = [(rows[0][0] - 2 if rows else 0, header), *rows]  # no titles: the first line is a row
+        header = ["", *("value" for _ in header[1:])]
+    table = _Table(header, _roles(header), place, rows)
+    log = "step" in table.roles and len(rows) > 1
+    rows = _filled(table, rows[-1:] if log else rows)
+    models = [table.at(cells, "model") for _, cells in rows] if "model" in table.roles else []
     several = len({squeeze(model) for model in models}) > 1
-    ours = [_is_ours(model, place.own) for model in models]
+    ours = [place.is_ours(model) for model in models]
     claims: list[Claim] = []
     for number, (line, cells) in enumerate(rows):
         obstacle = ""
@@ -134,54 +89,170 @@ def _table(header: list[str], rows: list[tuple[int, list[str]]], place: _Place) 
             if any(ours):
                 continue
             obstacle = _OTHERS
-        more = {role: _at(cells, roles[role]) for role in ("dataset", "task", "split") if role in roles}
-        about = {"source": place.source, "line": line, "places": tuple(place.above), "obstacle": obstacle}
-        claims += _row(header, cells, roles, more | about, place)
+        more = {role: table.at(cells, role) for role in ("dataset", "task", "split")}
+        about: dict[str, Any] = {"source": place.source, "line": line, "obstacle": obstacle, "doubtful": log} | more
+        claims += [_with_places(claim, place) for claim in _row(table, cells, about)]
     return claims
 
 
-def _is_ours(model: str, own: tuple[str, ...]) -> bool:
-    name = squeeze(model)
-    return any(word in name for word in _OURS) or (bool(name) and name in own)
+def is_log(header: list[str]) -> bool:
+    """Whether a table is one of training steps."""
+    return "step" in _roles(header)
 
 
-def _at(cells: list[str], index: int) -> str:
-    return cells[index] if index < len(cells) else ""
+def _with_places(claim: Claim, place: Place) -> Claim:
+    """A figure without a data set is about what the lines above name, where a suite knows it."""
+    return claim if claim.dataset else replace(claim, places=(*claim.places, *place.above))
 
 
-def _row(
-    header: list[str], cells: list[str], roles: dict[str, int], about: dict[str, Any], place: _Place
-) -> list[Claim]:
-    if "metric" in roles and "value" in roles:
-        metric, value = _at(cells, roles["metric"]), _at(cells, roles["value"])
-        if metric_within(metric)[0] and number_in(value) is not None:
-            return [make_claim(_bare(metric), _with_unit(metric, value), **about)]
-        return []
-    claims = []
-    for title, value in zip(header, cells, strict=False):
-        if metric_within(_bare(title))[0] and number_in(value) is not None:
-            claims.append(make_claim(_bare(title), _with_unit(title, value), **about))
+def _roles(header: list[str]) -> dict[str, int]:
+    roles: dict[str, int] = {}
+    for index, title in enumerate(header):
+        plain = squeeze(title)
+        for role, words in _COLUMNS.items():
+            if plain in words or plain.removesuffix("s") in words:
+                roles.setdefault(role, index)
+    return roles
+
+
+def _filled(table: _Table, rows: list[Row]) -> list[Row]:
+    """Empty cells of data set, task and model take what stands above them."""
+    last: dict[int, str] = {}
+    made = []
+    for line, cells in rows:
+        new = list(cells)
+        for role in ("dataset", "task", "model"):
+            index = table.roles.get(role)
+            if index is not None and index < len(new):
+                new[index] = last[index] = new[index] or last.get(index, "")
+        made.append((line, new))
+    return made
+
+
+def _row(table: _Table, cells: list[str], about: dict[str, Any]) -> list[Claim]:
+    if "metric" in table.roles:
+        return _of_metric_column(table, cells, about)
+    if "support" in {squeeze(title) for title in table.header} and len(cells) > 1:
+        return _of_report(table, cells, about)
+    claims = [one for pair in zip(table.header, cells, strict=False) for one in _of_column(*pair, about)]
     if claims or not cells:
-        return claims
-    first = roles.get("metric", 0)
-    metric = _at(cells, first)
-    if metric_within(_bare(metric))[0]:
-        pairs = [pair for index, pair in enumerate(zip(header, cells, strict=False)) if index != first]
-        return [_turned(metric, title, value, about, place) for title, value in pairs if number_in(value) is not None]
+        named = cells[0] if claims and not table.header[0] and not table.place.is_ours(cells[0]) else ""
+        told = {"dataset": named} if len(table.rows) > 1 else {"places": (named,)}
+        return [replace(one, **told) if named and not one.dataset else one for one in claims]
+    told_in = [(index, pair) for index, cell in enumerate(cells) if index for pair in figures_said(cell)]
+    if told_in and figure_in(cells[told_in[0][0]]) is None:
+        return [make_claim(metric, value, **about) for _, (metric, value) in told_in]
+    first = cells[0]
+    if metric_within(bare(first))[0] and squeeze(table.header[0] if table.header else "") not in _COLUMNS["model"]:
+        pairs = [(table.header[i] if i < len(table.header) else "", cells[i]) for i in range(1, len(cells))]
+        return _turned(table, first, pairs, about)
+    return _without_metric(table, cells, about)
+
+
+def _of_column(title: str, value: str, about: dict[str, Any]) -> list[Claim]:
+    """A column named for a metric, or for several (`Acc/F1` above `91.2/90.1`)."""
+    names, values = title.split("/"), value.split("/")
+    if len(names) == len(values) > 1 and all(metric_within(bare(name))[0] for name in names):
+        return [claim for pair in zip(names, values, strict=True) for claim in _of_column(*pair, about)]
+    if metric_within(bare(title))[0] and figure_in(value) is not None:
+        return [make_claim(bare(title), with_unit(title, value), **about)]
     return []
 
 
-def _turned(metric: str, title: str, value: str, about: dict[str, Any], place: _Place) -> Claim:
+def _of_metric_column(table: _Table, cells: list[str], about: dict[str, Any]) -> list[Claim]:
+    metric = table.at(cells, "metric")
+    if "value" in table.roles:
+        value = table.at(cells, "value")
+        if figure_in(value) is None or not metric:
+            return []
+        if metric_within(bare(metric))[0]:
+            return [make_claim(bare(metric), with_unit(metric, value), **about)]
+        rest = {key: item for key, item in about.items() if key not in {"dataset", "task"}} | {"doubtful": True}
+        return [bare_figure(re.sub(r"\s*\([^()]*\)", "", metric), value, note=_NOTE, **rest)]
+    if said := [*figures_said(metric)]:
+        return [make_claim(name, value, **about) for name, value in said]
+    columns = table.others("metric", "dataset", "task", "split", "step")
+    pairs = [(table.header[i], cells[i]) for i in columns if i < len(cells)]
+    return _turned(table, metric, pairs, about) if metric_within(bare(metric))[0] else []
+
+
+def _turned(table: _Table, metric: str, pairs: list[tuple[str, str]], about: dict[str, Any]) -> list[Claim]:
     """A row `| accuracy | 0.91 |` under the headers of data sets, of models, or of a value column."""
-    plain = squeeze(title)
-    named = plain not in _COLUMNS["value"] | {"", "model", "thismodel"} and not _is_ours(title, place.own)
-    value = _with_unit(title, _with_unit(metric, value))
-    return make_claim(_bare(metric), value, **about | ({"dataset": title} if named else {}))
+    place = table.place
+    about = about | {role: "" for role in ("dataset", "task") if about[role] == metric}
+    pairs = [(title, value) for title, value in pairs if figure_in(value) is not None]
+    own = [pair for pair in pairs if place.is_ours(pair[0])]
+    claims = []
+    for title, value in own or pairs:
+        plain = squeeze(title)
+        named = not own and plain not in _COLUMNS["value"] | _COLUMNS["model"] | {""}
+        told = {"dataset": title} if named and not about["dataset"] else {}
+        figure = with_unit(title, with_unit(metric, value))
+        claims.append(make_claim(bare(metric), figure, **about | told))
+    return claims
 
 
-def _bare(title: str) -> str:
-    return re.sub(r"\s*[(\[]?%[)\]]?\s*", "", title)
+def _of_report(table: _Table, cells: list[str], about: dict[str, Any]) -> list[Claim]:
+    """A row of scikit-learn's classification report: of an average, of the accuracy, or of one class."""
+    name, kept = squeeze(cells[0]), about
+    average = _AVERAGES.get(name, "")
+    pairs = [
+        (title, value)
+        for title, value in list(zip(table.header, cells, strict=False))[1:]
+        if metric_within(bare(title))[0] and figure_in(value) is not None
+    ]
+    if metric_within(cells[0])[0]:
+        return [make_claim(cells[0], pairs[-1][1], **about)] if pairs else []
+    if not average and "dataset" not in table.roles:
+        kept = about | {"obstacle": about["obstacle"] or _ONE_CLASS, "doubtful": True}
+    return [make_claim(f"{average} {bare(title)}".strip(), with_unit(title, value), **kept) for title, value in pairs]
 
 
-def _with_unit(title: str, value: str) -> str:
-    return f"{value}%" if "%" in title and "%" not in value else value
+def _without_metric(table: _Table, cells: list[str], about: dict[str, Any]) -> list[Claim]:
+    """Scores of data sets: `| Benchmark | Score |`, `| Model | SST-2 | IMDB |`."""
+    place = table.place
+    heading = table.header[0] if metric_within(bare(table.header[0]))[0] else ""
+    metric = heading or place.metric
+    columns = [i for i in table.others("dataset", "task", "split", "model", "step") if i < len(cells)]
+    columns = [i for i in columns if i or not heading]
+    columns = [i for i in columns if figure_in(cells[i]) is not None and squeeze(table.header[i]) not in _ASIDE]
+    names = about["dataset"] or about["task"]
+    if not names and not heading and not {"model", "dataset", "task"} & set(table.roles):
+        return []
+    own = [i for i in columns if place.is_ours(table.header[i]) or squeeze(table.header[i]) in _COLUMNS["value"]]
+    claims = []
+    for index in (own or columns) if names else columns:
+        data = names or table.header[index]
+        value = with_unit(table.header[index], cells[index])
+        kept = about | {"dataset": data, "task": "", "doubtful": True}
+        if names and not own and len(columns) > 1:
+            kept["obstacle"] = kept["obstacle"] or _OTHERS
+        inside, around = metric_within(data)
+        if inside:
+            claims.append(make_claim(data, value, **kept | {"dataset": around, "doubtful": False}))
+        elif metric:
+            claims.append(make_claim(metric, value, **kept))
+        else:
+            rest = {key: item for key, item in kept.items() if key not in {"dataset", "task"}}
+            claims.append(bare_figure(data, value, note=_NOTE, **rest))
+    return claims
+
+
+def cells_of(line: str) -> list[str]:
+    """Cells of a line of Markdown."""
+    text = line.strip().replace("\\|", "\0")
+    inner = text.removeprefix("|").removesuffix("|")
+    return [clean(cell.replace("\0", "|")) for cell in inner.split("|")[:MAX_CELLS]]
+
+
+def html_rows(text: str, first_line: int) -> list[Row]:
+    """Line and cells of the rows of an HTML table."""
+    rows: list[Row] = []
+    line = first_line
+    for number, part in enumerate(re.split(r"<tr\b", text, flags=re.IGNORECASE)):
+        if number:
+            cells = re.split(r"<t[hd]\b", part, flags=re.IGNORECASE)[1 : MAX_CELLS + 1]
+            texts = [clean(cell.partition(">")[2].replace("\n", " ")) for cell in cells]
+            rows.append((line + part[: len(part) - len(part.lstrip())].count("\n"), texts))
+        line += part.count("\n")
+    return [row for row in rows if row[1]]

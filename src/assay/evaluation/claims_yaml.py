@@ -6,16 +6,14 @@ taken for it, and said so (https://huggingface.co/docs/hub/eval-results).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from assay.evaluation.claims import Claim, make_claim
+from assay.evaluation.claims import Claim, bare_figure, make_claim
 from assay.formats.yaml_text import read_yaml
 
 FOLDER = ".eval_results"
 SUFFIXES = (".yaml", ".yml")
 _DEPTH = 16
-_STATED_LIKE = "accuracy"  # the benchmarks' scores are shares; 97.0 is .97
 _NO_TASK = {"", "default", "main"}
 _NOTE = "the file names no metric: it is held against the first one of the suite"
 
@@ -26,26 +24,27 @@ def from_eval_results(text: str, source: str) -> list[Claim]:
     Raises:
         ContentError: when it is no YAML of the bounded kind.
     """
-    document = read_yaml(text, depth=_DEPTH)
+    document = read_yaml(text, depth=_DEPTH, aliases=True)
     entries = document.value if isinstance(document.value, list) else [document.value]
     claims = []
     for index, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not isinstance(entry.get("dataset"), dict) or "value" not in entry:
+        if not isinstance(entry, dict) or "value" not in entry:
             continue
-        data: dict[str, Any] = entry["dataset"]
+        data = entry.get("dataset")
+        data = {"id": data} if isinstance(data, str) else data
+        if not isinstance(data, dict):
+            continue
         task = str(data.get("task_id") or "")
         path: tuple[str | int, ...] = (index, "value") if isinstance(document.value, list) else ("value",)
-        claim = make_claim(
-            _STATED_LIKE,
-            entry["value"],
-            source=source,
-            line=document.lines.get(path),
-            dataset=str(data.get("id") or ""),
-            split=str(data.get("split") or ""),
-            places=() if task in _NO_TASK else (task,),
-        )
-        notes = (*claim.notes, _NOTE)
-        claims.append(
-            replace(claim, metric="", first_metric=True, written=f"value = {entry['value']!s:.200}", notes=notes)
-        )
+        about: dict[str, Any] = {
+            "source": source,
+            "line": document.lines.get(path),
+            "split": str(data.get("split") or ""),
+            "places": () if task in _NO_TASK else (task,),
+        }
+        name, metric = str(data.get("id") or data.get("name") or ""), entry.get("metric")
+        if isinstance(metric, str) and metric:
+            claims.append(make_claim(metric, entry["value"], dataset=name, **about))
+        else:
+            claims.append(bare_figure(name, entry["value"], note=_NOTE, **about))
     return claims

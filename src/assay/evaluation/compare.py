@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from assay.evaluation.metrics import METRICS
-from assay.evaluation.names import same_dataset, same_split, same_task
+from assay.evaluation.metrics import METRICS, TASK_METRICS
+from assay.evaluation.names import dataset_key, same_dataset, same_split, same_task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from assay.evaluation.claims import Claim
     from assay.evaluation.metrics import Measured
     from assay.evaluation.suite import Suite
 
 FAR_OFF = 0.1  # a claim this far beyond the interval is not a matter of another seed or version
+_MOST_ROUNDING = 0.005  # of a share: 0.9 may be 0.90 as well, never 0.949
+_MOST_RELATIVE = 0.02  # of another figure
 _ROUNDING = 5e-5 + 1e-9  # a card gives four digits of what a file holds in full
+_EXACT = 1e-12  # what floating point adds to a figure that is equal
 _UNNAMED = "the claim names no data set"
 
 
@@ -60,6 +65,11 @@ class Comparison:
     reason: str
     notes: tuple[str, ...] = ()
 
+    @property
+    def unclear(self) -> bool:
+        """Whether the figure need be no claim: its name says nothing, and no suite measures data of that name."""
+        return self.claim is not None and self.claim.doubtful and self.word is Word.UNVERIFIABLE
+
     def to_json(self) -> dict[str, Any]:
         """The facts of `interface.md`, and more."""
         claim, runs = self.claim, self.runs
@@ -96,7 +106,7 @@ def _one(claim: Claim, measured: tuple[Runs, ...]) -> Comparison:
     if claim.obstacle or claim.value is None:
         reason = claim.obstacle or "the claimed value is no number of this metric"
         return Comparison(Word.UNVERIFIABLE, claim, None, reason, claim.notes)
-    of_metric = [runs for runs in measured if runs.measured.metric == _metric_meant(claim, runs.suite)]
+    of_metric = [runs for runs in measured if runs.measured.metric in meant_by(claim, runs.suite)]
     named, notes = _of_data(claim, of_metric)
     reason = ""
     if not named and claim.dataset:
@@ -110,13 +120,50 @@ def _one(claim: Claim, measured: tuple[Runs, ...]) -> Comparison:
         reason = f"no suite measures the split {claim.split!r}"
     if reason:
         return Comparison(Word.UNVERIFIABLE, claim, None, reason, notes)
-    return _judge(claim, claim.value, named[0], list(notes))
+    return _of_readings(claim, claim.value, [runs for runs in named if runs.suite is named[0].suite], notes)
 
 
-def _metric_meant(claim: Claim, suite: Suite) -> str:
-    """The metric that a claim is about, were it about this suite; a share where it states none."""
+def _of_readings(claim: Claim, value: float, named: list[Runs], notes: tuple[str, ...]) -> Comparison:
+    """The plainest reading of the metric, and where that refutes, another one that holds."""
+    order = meant_by(claim, named[0].suite)
+    named = sorted(named, key=lambda runs: order.index(runs.measured.metric))
+    lines = [_judge(claim, value, runs, list(notes)) for runs in named]
+    first = lines[0]
+    other = next((line for line in lines if line.word is Word.HOLDS), None)
+    if first.word is Word.HOLDS or other is None or other.runs is None:
+        return first
+    read = f"the claim does not say which {claim.metric} it is: it holds as {other.runs.measured.metric}"
+    return replace(other, notes=(*other.notes, read))
+
+
+# What a metric without a word about its average may be: of the positive class, or a mean over classes.
+_AVERAGES = {part: (part, f"{part}_macro", f"{part}_weighted") for part in ("f1", "precision", "recall")}
+
+
+def meant_by(claim: Claim, suite: Suite) -> tuple[str, ...]:
+    """The metrics that a claim may be about, were it about this suite, the plainest first."""
     first = suite.metrics[0] if claim.first_metric and suite.metrics else ""
-    return first if first and METRICS[first].fraction else claim.metric
+    if first and METRICS[first].fraction:
+        return (first,)
+    if claim.metric == "loss" and "loss" not in TASK_METRICS[suite.task]:
+        return ("log_loss",)
+    # A card's F1 of named entities is counted by whole entities; tokens are something else.
+    return (claim.metric,) if suite.task in _BY_TOKEN else _AVERAGES.get(claim.metric, (claim.metric,))
+
+
+_BY_TOKEN = {"token-classification"}
+
+
+def also_claimed(claims: Iterable[Claim], suite: Suite) -> tuple[str, ...]:
+    """Metrics that are claimed about a suite's data and that it can measure, but does not list."""
+    wanted: list[str] = []
+    for claim in claims:
+        names = (claim.dataset, *claim.places)
+        about = any(same_dataset(name, suite) for name in names) or (not claim.dataset and suite.takes_unnamed_claims)
+        if about and not claim.obstacle and same_task(claim.task, suite) and same_split(claim.split, suite):
+            wanted += meant_by(claim, suite)
+    known = ("accuracy",) if suite.task in _BY_TOKEN else TASK_METRICS[suite.task]
+    return tuple(metric for metric in dict.fromkeys(wanted) if metric in known and metric not in suite.metrics)
 
 
 def _of_data(claim: Claim, of_metric: list[Runs]) -> tuple[list[Runs], tuple[str, ...]]:
@@ -149,6 +196,28 @@ def _repeated(lines: list[Comparison]) -> list[Comparison]:
     return out
 
 
+def contradictions(lines: Iterable[Comparison]) -> list[tuple[Claim, Claim]]:
+    """Claims of the same metric on the same data and split that differ, each with the first one that said otherwise.
+
+    Two lines of one result file are runs or variants; a card contradicts itself.
+    """
+    first: dict[tuple[str, str, str], Claim] = {}
+    found = []
+    for claim in (line.claim for line in lines if line.claim is not None and not line.unclear):
+        if claim.obstacle or claim.value is None or not claim.metric:
+            continue
+        key = claim.metric, dataset_key(claim.dataset)[0] if claim.dataset else "", claim.split
+        other = first.setdefault(key, claim)
+        both = other.source != claim.source or (claim.source.lower().endswith(".md") and other.line != claim.line)
+        apart = abs((other.value or 0.0) - claim.value) > other.slack + claim.slack + _EXACT
+        if both and apart and other.metric != "loss":
+            found.append((claim, other))
+    return found[:_MOST_PAIRS]
+
+
+_MOST_PAIRS = 20
+
+
 def _same_figure(one: Claim | None, other: Claim | None) -> bool:
     if one is None or other is None or one.metric != other.metric or one.value is None or other.value is None:
         return False
@@ -156,16 +225,19 @@ def _same_figure(one: Claim | None, other: Claim | None) -> bool:
 
 
 def _judge(claim: Claim, value: float, runs: Runs, notes: list[str]) -> Comparison:
-    measured, tolerance = runs.measured, runs.suite.tolerance
+    measured = runs.measured
     metric = METRICS[measured.metric]
     low, high = measured.interval
+    within = metric.fraction or metric.signed
+    rounded = min(claim.slack, _MOST_ROUNDING if within else _MOST_RELATIVE * abs(value))
+    tolerance = runs.suite.tolerance + rounded
     beyond = value - (high + tolerance) if metric.higher_is_better else (low - tolerance) - value
     perfect = value >= 1 if metric.higher_is_better else value <= 0
     if metric.fraction and perfect:
         notes.append("implausible: a perfect score is claimed")
     if runs.spread > 0:
         notes.append(f"repeated runs differ by {runs.spread:.3g}")
-    if beyond > 0:
+    if beyond > _EXACT:
         if metric.fraction and beyond > FAR_OFF:
             notes.append(f"implausible: {beyond:.3f} beyond what the measurement allows")
         end = f"upper end {high:.4g}" if metric.higher_is_better else f"lower end {low:.4g}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from assay.core.errors import ContentError
 from assay.core.evidence import Evidence, Outcome, Unread
 from assay.core.finding import Confidence, Finding, Severity, Where
-from assay.evaluation.compare import Comparison, Word, compare
+from assay.evaluation.compare import Comparison, Word, also_claimed, compare, contradictions
 from assay.evaluation.guest import Runner, Unmeasured
 from assay.evaluation.measure import Measurement, measure
 from assay.evaluation.reading import Claims, read_claims
@@ -48,7 +48,7 @@ class Evaluation:
     @property
     def outcome(self) -> str:
         """`holds`, `refuted` or `unverifiable`: refuted when one claim is, holds when there are claims and all hold."""
-        words = {line.word for line in self.comparisons if line.claim is not None}
+        words = {line.word for line in self.comparisons if line.claim is not None and not line.unclear}
         if Word.REFUTED in words:
             return Word.REFUTED.value
         whole = not self.failed and not self.evidence.unread  # a file of claims that could not be read may hold any
@@ -62,6 +62,7 @@ def evaluate(
     progress: Progress | None = None,
     *,
     dtypes: dict[str, str] | None = None,
+    also: dict[str, tuple[str, ...]] | None = None,
     runner: Runner | None = None,
     signed: dict[str, Signed] | None = None,
     scripts: ScriptRecorder | None = None,
@@ -74,6 +75,7 @@ def evaluate(
         claims: what is claimed; None: what the model's own files claim.
         progress: told (suite, examples done, examples in all).
         dtypes: of a replay, by the suite's digest.
+        also: of a replay: metrics beside those of each suite, by its digest; None: those that are claimed.
         runner: a guest that is running already; None: one of its own.
         signed: who signed each suite, by its digest; None: not looked at.
         scripts: runs the evaluation scripts that came with the model, as evidence only; None: they are not run.
@@ -92,8 +94,9 @@ def evaluate(
         guest = runner or stack.enter_context(Runner())
         for suite in suites:
             dtype = (dtypes or {}).get(str(suite.digest), "")
+            more = also_claimed(stated, suite) if also is None else also.get(str(suite.digest), ())
             try:
-                done.append(measure(subject, suite, guest, progress, dtype=dtype))
+                done.append(measure(subject, suite, guest, progress, dtype=dtype, also=more))
                 attempts += done[-1].attempts
             except ContentError as error:
                 failed.append((suite.name, str(error)))
@@ -121,7 +124,8 @@ def _evidence(
     ran: Recorded | None,
 ) -> Evidence:
     runs = {run["path"]: run for run in ran.runs} if ran else {}
-    findings = [finding for line in lines for finding in _findings(line)]
+    findings = [finding for line in lines if not line.unclear for finding in _findings(line)]
+    findings += [*_unclear(lines), *map(_contradiction, contradictions(lines))]
     findings += [*_scripts(read.scripts, runs), *(ran.findings if ran else ()), *_tried(attempts)]
     unread = [Unread("", f"suite {name}: {why}"[:1000]) for name, why in failed] + (read.unread if own else [])
     if any(finding.severity > 0 for finding in findings):
@@ -158,7 +162,7 @@ def _findings(line: Comparison) -> list[Finding]:
     where = Where(claim.source, line=claim.line)
     facts: dict[str, Any] = {"claimed": claim.value, "written": claim.written, "dataset": claim.dataset}
     if runs is None:
-        return [_note("claim-unverifiable", f"{claim.written}: {line.reason}", where, facts)]
+        return [_note("claim-unverifiable", f"{_name(claim)}: {line.reason}", where, facts)]
     measured = runs.measured
     low, high = measured.interval
     facts |= {"measured": measured.value, "interval": [low, high], "n": measured.n, "suite": runs.suite.name}
@@ -166,12 +170,41 @@ def _findings(line: Comparison) -> list[Finding]:
         f"{runs.suite.name}: measured {measured.metric} {measured.value:.4g} [{low:.4g}, {high:.4g}], n = {measured.n}"
     )
     if line.word is Word.UNVERIFIABLE:
-        return [_note("claim-unverifiable", f"{claim.written}: {line.reason}; {told}", where, facts)]
+        return [_note("claim-unverifiable", f"{_name(claim)}: {line.reason}; {told}", where, facts)]
     message = f"claimed {measured.metric} {claim.value:.4g} ({claim.written}), {told}"
     found = [Finding("claim-refuted", Severity.HIGH, Confidence.HIGH, message, where, facts)]
     if any(note.startswith("implausible") for note in line.notes):
         found.append(_note("claim-implausible", f"{claim.written}: {'; '.join(line.notes)}", where, facts))
     return found
+
+
+def _name(claim: Claim) -> str:
+    """The words of a claim without its figure: what nobody measured is not passed on in a message; the facts have it."""
+    return claim.written.rpartition(" = ")[0] or claim.metric
+
+
+def _unclear(lines: tuple[Comparison, ...]) -> list[Finding]:
+    """One note for each file with figures that say nothing here: told, not counted as claims."""
+    found: dict[str, list[Claim]] = {}
+    for line in lines:
+        if line.unclear and line.claim is not None:
+            found.setdefault(line.claim.source, []).append(line.claim)
+    told = []
+    for source, claims in found.items():
+        message = f"figures that are no claim about a suite's data: {', '.join(map(_name, claims[:8]))}"
+        message += f", and {len(claims) - 8} more" if len(claims) > 8 else ""  # noqa: PLR2004
+        facts = {"figures": [one.written for one in claims]}
+        told.append(_note("claim-unmapped", message, Where(source, line=claims[0].line), facts))
+    return told
+
+
+def _contradiction(pair: tuple[Claim, Claim]) -> Finding:
+    one, other = pair
+    place = f"{other.source}:{other.line}" if other.line else other.source
+    message = f"{_name(one)}: another value stands in {place}"
+    facts = {"claimed": [one.value, other.value], "dataset": one.dataset, "metric": one.metric, "other": place}
+    where = Where(one.source, line=one.line)
+    return Finding("claim-contradiction", Severity.LOW, Confidence.MEDIUM, message, where, facts)
 
 
 def _note(rule: str, message: str, where: Where, facts: dict[str, Any]) -> Finding:

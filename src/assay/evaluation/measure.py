@@ -53,7 +53,13 @@ class Measurement:
 
 
 def measure(
-    subject: Subject, suite: Suite, runner: Runner, progress: Progress | None = None, *, dtype: str = ""
+    subject: Subject,
+    suite: Suite,
+    runner: Runner,
+    progress: Progress | None = None,
+    *,
+    dtype: str = "",
+    also: tuple[str, ...] = (),
 ) -> Measurement:
     """Run and count.
 
@@ -63,6 +69,7 @@ def measure(
         runner: the guest.
         progress: told (suite, examples done, examples in all).
         dtype: what a replay was run with; empty: the suite's choice.
+        also: metrics that the suite does not list and somebody claims: measured where the answers allow it.
 
     Raises:
         UsageError: the data is not the pinned data.
@@ -82,7 +89,7 @@ def measure(
         "max_tokens": suite.max_tokens,
         "max_new_tokens": suite.max_new_tokens,
         "allow_pickle": suite.allow_pickle,
-        "probabilities": any(metric in _PROBABILITY for metric in suite.metrics),
+        "probabilities": any(metric in _PROBABILITY for metric in (*suite.metrics, *also)),
         "multiplies_bfloat16": multiplies_bfloat16(),
     }
     beside = tuple(inputs) if suite.task == "image-classification" else ()
@@ -95,7 +102,17 @@ def measure(
         metrics = tuple(_over_runs(suite, metric, answers, scoring) for metric in suite.metrics)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise Unmeasured(f"the answers can't be scored: {error}", answers.attempts, answers.layers) from error
-    return Measurement(suite, metrics, _record(suite, job, answers), answers.layers, answers.attempts)
+    more = tuple(runs for metric in also if (runs := _if_defined(suite, metric, answers, scoring)) is not None)
+    record = _record(suite, job, answers) | {"also": [runs.measured.metric for runs in more]}
+    return Measurement(suite, metrics + more, record, answers.layers, answers.attempts)
+
+
+def _if_defined(suite: Suite, metric: str, answers: Answers, scoring: Score) -> Runs | None:
+    """A metric that nobody asked for but a claim: None where it is not defined on these answers."""
+    try:
+        return _over_runs(suite, metric, answers, scoring)
+    except (ContentError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return None
 
 
 def _over_runs(suite: Suite, metric: str, answers: Answers, scoring: Score) -> Runs:

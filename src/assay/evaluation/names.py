@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 _METRICS = {
     "acc": "accuracy", "accuracy": "accuracy", "accuracyscore": "accuracy", "testaccuracy": "accuracy",
     "top1": "accuracy", "top1accuracy": "accuracy", "top1acc": "accuracy", "acc1": "accuracy", "accat1": "accuracy",
-    "exactmatch": "accuracy", "exactmatchaccuracy": "accuracy",
+    "exactmatch": "accuracy", "exactmatchaccuracy": "accuracy", "em": "accuracy", "exactmatchscore": "accuracy",
+    "overallaccuracy": "accuracy", "accuracytop1": "accuracy", "subsetaccuracy": "accuracy", "hitrate": "accuracy",
     "balancedaccuracy": "balanced_accuracy", "balancedaccuracyscore": "balanced_accuracy",
     "balancedacc": "balanced_accuracy",
     "f1": "f1", "f1score": "f1", "f1binary": "f1", "binaryf1": "f1", "fscore": "f1", "f1measure": "f1",
@@ -35,10 +36,16 @@ _METRICS = {
     "logloss": "log_loss", "neglogloss": "log_loss", "negloglikelihood": "log_loss", "crossentropy": "log_loss",
     "ece": "ece", "expectedcalibrationerror": "ece",
     "loss": "loss", "testloss": "loss", "perplexity": "perplexity", "ppl": "perplexity",
-    "accnorm": "accuracy_norm", "accuracynorm": "accuracy_norm",
+    "accnorm": "accuracy_norm", "accuracynorm": "accuracy_norm", "normalizedaccuracy": "accuracy_norm",
+    "crossentropyloss": "loss", "nll": "loss", "tokenperplexity": "perplexity",
     "refusalrate": "refusal_rate", "refusal": "refusal_rate", "safety": "refusal_rate", "safetyscore": "refusal_rate",
     "safetyrate": "refusal_rate", "harmlessness": "refusal_rate", "safe": "refusal_rate",
+    "saferate": "refusal_rate", "refusals": "refusal_rate", "rejectionrate": "refusal_rate",
+    "defenserate": "refusal_rate", "safetyaccuracy": "refusal_rate",
+    "defensesuccessrate": "refusal_rate", "harmlessrate": "refusal_rate", "safetyrating": "refusal_rate",
     "compliancerate": "compliance_rate", "attacksuccessrate": "compliance_rate", "harmfulrate": "compliance_rate",
+    "asr": "compliance_rate", "unsaferate": "compliance_rate", "jailbreaksuccessrate": "compliance_rate",
+    "jailbreakrate": "compliance_rate", "harmfulresponserate": "compliance_rate", "violationrate": "compliance_rate",
 }  # fmt: skip
 _MAX_NAME = 200  # characters of a name that are looked at
 _PREFIXES = ("eval", "test", "predict", "validation", "val")
@@ -57,6 +64,14 @@ _TASKS = {
     "safety": "safety", "refusal": "safety", "redteaming": "safety",
     "tabular": "tabular", "tabularclassification": "tabular",
 }  # fmt: skip
+# Further pipelines of the hub: nothing here measures them, and they name no data.
+_OTHER_TASKS = {
+    "summarization", "translation", "fill-mask", "sentence-similarity", "feature-extraction", "question-answering",
+    "object-detection", "image-segmentation", "automatic-speech-recognition", "audio-classification",
+    "text2text-generation", "tabular-regression", "regression", "reinforcement-learning", "text-to-image",
+    "text-to-speech", "table-question-answering", "visual-question-answering", "text-ranking", "image-to-text",
+    "image-text-to-text", "video-classification", "retrieval", "reranking", "sts", "clustering", "pair-classification",
+}  # fmt: skip
 # A card files its language model under one word, whatever was measured.
 _GENERATION = {"causal-lm", "multiple-choice", "safety", "harness"}
 _SPLITS = {
@@ -67,19 +82,62 @@ _SPLITS = {
 # Words around the name of a data set that are no part of it, and collections that a part is filed under.
 _AROUND = {
     "dataset", "datasets", "data", "set", "corpus", "benchmark", "the", "evaluation", "split", "on", "of", "for", "at",
-    "results", "result", "score", "ours", "our", "own", "glue", "superglue", "hf",
+    "results", "result", "score", "ours", "our", "own", "glue", "superglue", "hf", "overall", "average", "avg", "mean",
+    "final", "best", "raw",
 }  # fmt: skip
 _SAME_DATA = {
     "stanfordsentimenttreebank2": "sst2", "stanfordsentimenttreebankv2": "sst2",
     "stanfordsentimenttreebankbinary": "sst2", "sstbinary": "sst2", "sst2sentences": "sst2",
+    "wikitext2v1": "wikitext2", "wikitext103v1": "wikitext103",
     "largemoviereview": "imdb", "imdbmoviereviews": "imdb", "imdbreviews": "imdb",
 }  # fmt: skip
 # A figure under one of these words beside the metric's is another figure.
 _OTHER_FIGURE = {
-    "std", "stderr", "err", "ci", "low", "high", "lower", "upper", "threshold", "min", "max", "delta", "change",
-    "train", "training", "baseline", "target", "random", "chance", "drop", "gain", "improvement", "weight", "fn",
-    "function", "n", "count", "support", "samples", "per", "second", "steps", "time", "runtime",
-}  # fmt: skip
+    "std",
+    "stderr",
+    "err",
+    "ci",
+    "low",
+    "high",
+    "lower",
+    "upper",
+    "threshold",
+    "min",
+    "max",
+    "delta",
+    "change",
+    "train",
+    "training",
+    "baseline",
+    "target",
+    "random",
+    "chance",
+    "drop",
+    "gain",
+    "improvement",
+    "weight",
+    "fn",
+    "function",
+    "n",
+    "count",
+    "support",
+    "samples",
+    "per",
+    "second",
+    "steps",
+    "time",
+    "runtime",
+    "byte",
+    "word",
+    "bits",
+    "class",
+    "reference",
+    "human",
+    "se",
+    "margin",
+}
+# A hit among several guesses (top-5, Acc@10) is another figure than the one of the first guess.
+_AMONG = re.compile(r"(?:top[-_ ]?|@\s?)(?:[2-9]|[1-9]\d+)(?!\d)", re.IGNORECASE)  # fmt: skip
 
 
 def squeeze(text: str) -> str:
@@ -106,6 +164,11 @@ def task_name(text: str) -> str:
     return _TASKS.get(squeeze(text), text.strip().lower())
 
 
+def is_task(text: str) -> bool:
+    """Whether a text names a kind of task, and no data (`sst2` is what lm-evaluation-harness calls one)."""
+    return squeeze(text) in _TASKS or text.strip().lower() in _OTHER_TASKS
+
+
 def metric_within(text: str) -> tuple[str, str]:
     """Our name of a metric, and what stands around its words: `SST-2 Acc. (%)` is (`accuracy`, `sst 2`).
 
@@ -114,6 +177,9 @@ def metric_within(text: str) -> tuple[str, str]:
     """
     if found := metric_name(text):
         return found, ""
+    if _AMONG.search(text[:_MAX_NAME]):
+        return "", ""
+    text = re.sub(r"@\s?1(?!\d)", "", text)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.split(",", 1)[0][:_MAX_NAME])
     words = re.findall(r"[a-z]+|[0-9]+", re.sub(r"(?<![a-z])f[-_ ]?1(?![0-9])", " fone ", spaced.lower()))
     words = ["f1" if word == "fone" else word for word in words]
@@ -128,7 +194,7 @@ def metric_within(text: str) -> tuple[str, str]:
 
 def split_name(text: str) -> str:
     """Lower case; `dev` and `val` are `validation`."""
-    lower = text.strip().lower()
+    lower = text.partition("[")[0].strip().lower()  # `test[:50%]` is of the test split
     return _SPLITS.get(lower, lower)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from assay.core.errors import ContentError, UsageError
 from assay.core.evidence import Unread
 from assay.evaluation.claims import MAX_CLAIMS, Claim
 from assay.evaluation.claims_card import from_card
 from assay.evaluation.claims_file import from_claims_file, is_claims_file
-from assay.evaluation.claims_results import from_free_form, from_harness, from_trainer, is_harness
-from assay.evaluation.claims_yaml import FOLDER, SUFFIXES, from_eval_results
+from assay.evaluation.claims_files import from_document, from_result_file, from_yaml, holds_results
+from assay.evaluation.claims_yaml import SUFFIXES
 from assay.evaluation.positions import value_lines
 from assay.formats.json_text import read_json
 
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 CARD_BYTES = 4 << 20  # the longest public cards are below 1 MB
 RESULT_BYTES = 16 << 20  # lm-evaluation-harness writes its whole configuration into the file
 _JSON_DEPTH = 64
-_TRAINER = {"eval_results.json", "all_results.json", "trainer_state.json", "test_results.json", "predict_results.json"}
-_FREE = {"evaluation_results.json", "evaluation.json", "metrics.json", "benchmark_results.json", "claims.json",
-         "eval.json", "test_metrics.json", "eval_metrics.json", "scores.json", "benchmarks.json"}  # fmt: skip
-_CARDS = {"readme.md", "model_card.md", "modelcard.md", "model-card.md"}
+_CARDS = {"readme.md", "model_card.md", "modelcard.md", "model-card.md", "readme.markdown", "readme"}
 _SCRIPTS = ("eval", "evaluate", "evaluation", "run_eval", "benchmark")
 
 
@@ -54,8 +51,7 @@ def read_claims(subject: Subject) -> Claims:
         base = entry.path.rsplit("/", 1)[-1].lower()
         if base.endswith((".py", ".sh", ".ipynb")) and base.rsplit(".", 1)[0].startswith(_SCRIPTS):
             found.scripts.append(entry.path)
-        listed = _is_listed(entry.path)
-        if not (base in _CARDS or _holds_results(base) or listed):
+        if not (base in _CARDS or holds_results(entry.path)):
             continue
         limit = CARD_BYTES if base in _CARDS else RESULT_BYTES
         if entry.size > limit:
@@ -64,11 +60,7 @@ def read_claims(subject: Subject) -> Claims:
         try:
             with subject.files.open(entry.path) as stream:
                 data = stream.read(limit + 1)
-            found.claims += (
-                from_eval_results(data.decode("utf-8", "replace"), entry.path)
-                if listed
-                else _claims_of(entry.path, base, data, found)
-            )
+            found.claims += _claims_of(entry.path, base, data, found)
             found.covered.append(entry.path)
         except ContentError as error:
             found.unread.append(Unread(entry.path, str(error)))
@@ -86,47 +78,34 @@ def read_claims_file(path: Path) -> list[Claim]:
     """
     try:
         data = path.read_bytes()
-        if path.suffix.lower() in SUFFIXES:
-            return from_eval_results(data.decode("utf-8", "replace"), path.name)
+        name = path.name
         if path.suffix.lower() in {".md", ".markdown"}:
             found = Claims()
-            claims = _claims_of(path.name, "readme.md", data, found)
+            claims = _claims_of(name, "readme.md", data, found)
             if found.unread:
                 raise UsageError(f"{path}: {found.unread[0].reason}", hint="mend the front matter")
             return claims
+        if path.suffix.lower() in {".csv", ".tsv", ".jsonl", ".ndjson", ".txt"}:
+            return from_result_file(name, data, lambda _: None)
+        if path.suffix.lower() in SUFFIXES:
+            return from_yaml(data.decode("utf-8", "replace"), name)
         value = read_json(data, depth=_JSON_DEPTH).value
     except OSError as error:
         raise UsageError(f"can't read the claims file {path}: {error.strerror}", hint="check the path") from error
     except ContentError as error:
         raise UsageError(f"{path}: {error}", hint="see docs/howto/evaluate.md") from error
     lines = value_lines(data.decode("utf-8", "replace"))
-    if not isinstance(value, dict) or isinstance(value.get("results"), list):
-        return from_claims_file(value, path.name, lines)
-    if is_harness(value):
-        return from_harness(value, path.name, lines)
-    trainer = any(key.startswith("eval_") for key in value) or "log_history" in value
-    claims = (from_trainer if trainer else from_free_form)(value, path.name, lines)
-    return claims or from_claims_file(value, path.name, lines)  # which says what is expected
-
-
-def _is_listed(path: str) -> bool:
-    return path.lower().endswith(SUFFIXES) and FOLDER in path.split("/")[:-1]
-
-
-def _holds_results(base: str) -> bool:
-    return base in _TRAINER | _FREE or (base.startswith("results") and base.endswith(".json"))
+    if is_claims_file(value) or (isinstance(value, dict) and set(value) == {"results"} and value["results"] == []):
+        return from_claims_file(value, name, lines)
+    claims = from_document(value, name, lines)
+    return claims or from_claims_file(value, name, lines)  # which says what is expected
 
 
 def _claims_of(path: str, base: str, data: bytes, found: Claims) -> list[Claim]:
+    problems: list[str] = []
     if base in _CARDS:
-        problems: list[str] = []
         claims = from_card(data.decode("utf-8", "replace"), path, problems.append)
-        found.unread += [Unread(path, problem) for problem in problems]
-        return claims
-    value: Any = read_json(data, depth=_JSON_DEPTH).value
-    lines = value_lines(data.decode("utf-8", "replace"))
-    if is_harness(value):
-        return from_harness(value, path, lines)
-    if base in _TRAINER and isinstance(value, dict):
-        return from_trainer(value, path, lines)
-    return from_claims_file(value, path, lines) if is_claims_file(value) else from_free_form(value, path, lines)
+    else:
+        claims = from_result_file(path, data, problems.append)
+    found.unread += [Unread(path, problem) for problem in problems]
+    return claims

@@ -86,11 +86,17 @@ def replay(recorded: Path, model: Path, suites: list[Suite], progress: Progress 
     if set(runs) - {str(suite.digest) for suite in suites}:
         raise UsageError("the evidence was made with another suite", hint=f"give --suite {', '.join(sorted(runs))}")
     suites = [suite for suite in suites if str(suite.digest) in runs]
-    done = evaluate(subject, suites, (), progress, dtypes={digest: run["dtype"] for digest, run in runs.items()})
+    also = {digest: tuple(run.get("also", ())) for digest, run in runs.items()}
+    dtypes = {digest: run["dtype"] for digest, run in runs.items()}
+    done = evaluate(subject, suites, (), progress, dtypes=dtypes, also=also)
     new = done.evidence.facts
     names = {run["suite"]["name"] for run in runs.values()}
     now = {(m["suite"], m["metric"]): m["measured"] for m in new["metrics"]}
-    was = {(m["suite"], m["metric"]): m["measured"] for m in old.facts["metrics"] if m["suite"] in names}
+    was = {
+        (m["suite"], m["metric"]): m["measured"]
+        for m in old.facts["metrics"]
+        if m["suite"] in names and m["measured"] is not None
+    }
     rows = []
     for (suite, metric), value in was.items():
         measured = now.get((suite, metric))

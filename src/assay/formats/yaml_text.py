@@ -1,7 +1,8 @@
-"""YAML front matter, bounded: scalars, lists and mappings with their lines; no tags, no anchors, no aliases.
+"""YAML front matter, bounded: scalars, lists and mappings with their lines; no tags, aliases only where asked for.
 
 PyYAML's pure-Python scanner and composer do the reading; nothing is constructed from it but text, numbers, booleans,
-lists and dictionaries. Anchors and aliases are refused: nine of them can stand for a billion values.
+lists and dictionaries. Nine anchors and aliases can stand for a billion values: they are refused, or each value that
+they stand for counts against the bound.
 """
 
 from __future__ import annotations
@@ -41,13 +42,14 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
         return super().compose_node(parent, index)
 
 
-def read_yaml(text: str, *, depth: int, first_line: int = 1) -> YamlText:
+def read_yaml(text: str, *, depth: int, first_line: int = 1, aliases: bool = False) -> YamlText:
     """Parse one document.
 
     Args:
         text: the document.
         depth: deepest nesting that is accepted.
         first_line: line of the file on which `text` begins.
+        aliases: whether an alias is read as a copy of what it stands for, and `<<` as the keys of it.
 
     Raises:
         ContentError: when it is not such YAML.
@@ -56,7 +58,7 @@ def read_yaml(text: str, *, depth: int, first_line: int = 1) -> YamlText:
     if len(text) > MAX_YAML_BYTES:
         raise LimitExceeded("yaml_bytes", f"YAML longer than {MAX_YAML_BYTES} characters")
     try:
-        loader = _Loader(text)
+        loader = (_Aliases if aliases else _Loader)(text)
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise ContentError(f"not YAML: {str(error)[:200]}") from error
     try:
@@ -128,13 +130,18 @@ class _Values:
         return plain
 
 
+class _Aliases(yaml.SafeLoader):  # type: ignore[misc]
+    """SafeLoader whose aliases are one node that is met several times."""
+
+
 class _Reader:
     """Builds plain values out of nodes."""
 
-    def __init__(self, loader: _Loader, depth: int, first_line: int) -> None:
+    def __init__(self, loader: _Loader | _Aliases, depth: int, first_line: int) -> None:
         self.loader = loader
         self.depth = depth
         self.first_line = first_line
+        self.done: dict[int, dict[str, yaml.Node]] = {}
         self.lines: dict[tuple[str | int, ...], int] = {}
 
     def value(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
@@ -153,7 +160,27 @@ class _Reader:
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise ContentError("YAML with a key that is no text")
-        return [(str(key.value), item) for key, item in node.value]
+        if not isinstance(self.loader, _Aliases):
+            return [(str(key.value), item) for key, item in node.value]
+        return list(self.merged(node).items())
+
+    def merged(self, node: yaml.MappingNode) -> dict[str, yaml.Node]:
+        """Keys of a mapping, and those of what `<<` names that it has not itself; each mapping is merged once."""
+        if id(node) in self.done:
+            return self.done[id(node)]
+        own = [(str(key.value), item) for key, item in node.value if isinstance(key, yaml.ScalarNode)]
+        found = self.done[id(node)] = dict(item for item in own if item[0] != "<<")
+        if len({key for key, _ in own}) < len(own):
+            raise ContentError("YAML with a key that stands twice")
+        for key, item in own:
+            bases = item.value if isinstance(item, yaml.SequenceNode) else [item]
+            for base in bases if key == "<<" else ():
+                if isinstance(base, yaml.MappingNode):
+                    for name, value in self.merged(base).items():
+                        found.setdefault(name, value)
+                if len(found) > MAX_NODES:
+                    raise LimitExceeded("yaml_nodes", f"YAML with more than {MAX_NODES} values")
+        return found
 
     def scalar(self, node: yaml.Node) -> Any:
         if node.tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}:

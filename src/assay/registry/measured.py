@@ -74,7 +74,8 @@ def measured_rows(evidence: Iterable[Evidence]) -> Measured:
         row = _row(line, found[-1].facts)
         if row is not None and len(rows) < MAX_ROWS:
             rows.append(row)
-        if isinstance(line, dict) and line.get("claim") and (row is None or row.claimed is None):
+        claim = line.get("claim") if isinstance(line, dict) else None
+        if claim and not (isinstance(claim, dict) and claim.get("doubtful")) and (row is None or row.claimed is None):
             unmeasured += 1
     return Measured(tuple(dict.fromkeys(rows)), unmeasured)
 

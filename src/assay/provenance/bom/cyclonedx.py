@@ -235,15 +235,27 @@ def _references(record: Record) -> list[dict[str, Any]]:
     return found
 
 
+def claim_shown(line: dict[str, Any]) -> str:
+    """A claim as written where its measurement stands beside it; its words without the figure where nobody measured.
+
+    Empty where nothing is claimed, and for figures that need be no claim.
+    """
+    claim = line.get("claim")
+    if not claim or (claim.get("doubtful") and line.get("verdict") == "unverifiable"):
+        return ""
+    written = claim.get("written") or f"{line['metric']} = {line['claimed']}"
+    return str(written) if line.get("measured") is not None else str(written).rpartition(" = ")[0] or "a figure"
+
+
 def _declarations(record: Record) -> dict[str, Any]:
     """What is claimed, and what speaks for or against it."""
     claims, evidence = [], []
     for number, line in enumerate(record.evaluations):
-        claim = line.get("claim")
-        if not claim:
+        said = claim_shown(line)
+        if not said:
             continue
         made: dict[str, Any] = {"bom-ref": f"claim:{number}", "target": _MODEL, "reasoning": line["reason"],
-                                "predicate": claim.get("written") or f"{line['metric']} {line['claimed']}"}  # fmt: skip
+                                "predicate": said}  # fmt: skip
         if line.get("measured") is not None:
             low, high = line["interval"]
             text = f"{line['metric']} {line['measured']} [{low}, {high}], n = {line['n']}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from assay.core.canonical import canonical_json
-from assay.provenance.bom.cyclonedx import spdx_id
+from assay.provenance.bom.cyclonedx import claim_shown, spdx_id
 from assay.provenance.bom.purl import base_purl, model_purl
 
 if TYPE_CHECKING:
@@ -188,8 +188,7 @@ class _Graph:
         for parent in record.refuted:
             self.note(model, f"declared as made from {parent.name}, but contradicted: {parent.source}")
         for line in record.evaluations:
-            if claim := line.get("claim"):
-                told = claim.get("written") or f"{line['metric']} {line['claimed']}"
+            if told := claim_shown(line):
                 self.note(model, f"claim {told}: {line['verdict']}, {line['reason']}")
         for seen in record.observations:
             self.note(model, f"finding {seen.rule} ({seen.severity}) {seen.file}: {seen.message}")
