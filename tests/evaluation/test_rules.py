@@ -16,6 +16,8 @@ def test_rules_are_documented():
         "claim-refuted",
         "claim-unverifiable",
         "claim-implausible",
+        "claim-unmapped",
+        "claim-contradiction",
         "evaluation-script",
         "evaluation-attempt",
         "evaluation-script-attempt",

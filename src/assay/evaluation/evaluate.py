@@ -179,7 +179,7 @@ def _findings(line: Comparison) -> list[Finding]:
 
 
 def _name(claim: Claim) -> str:
-    """The words of a claim without its figure: what nobody measured is not passed on in a message; the facts have it."""
+    """The words of a claim without its figure: no message passes on what nobody measured."""
     return claim.written.rpartition(" = ")[0] or claim.metric
 
 
