@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument(
         "--only", choices=("scan", "large", "start", "vet", "serve", "sandbox"), help="one part (not written)"
     )
+    parser.add_argument("--write", action="store_true", help="with `--only large`: write that part all the same")
     args = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     compileall.compile_dir(ROOT / "src" / "assay", quiet=1)  # as pip installs it
@@ -42,20 +43,20 @@ def main() -> None:
         "serve": lambda work: bench_serving(work, int(GB * args.scale)),
         "sandbox": bench_sandbox,
     }
-    rows: list[Row] = []
+    rows: dict[str, list[Row]] = {"core": [], "large": []}
     for name, part in parts.items():
         if args.only in {None, name}:
             with tempfile.TemporaryDirectory(prefix="assay-bench-") as work:
-                rows += part(Path(work))
-                print(rows[-1].markdown(), flush=True)
-    table = HEAD + "\n".join(row.markdown() for row in rows)
-    print(table)
-    if args.only is None and args.scale == 1.0:
-        made = datetime.now(UTC).strftime("%Y-%m-%d")
-        machine = (
-            f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-        )
-        replace_section("core", f"Measured {made} on {machine}; medians.\n\n{table}")
+                section = rows["large" if name == "large" else "core"]
+                section += part(Path(work))
+                print(section[-1].markdown(), flush=True)
+    made = datetime.now(UTC).strftime("%Y-%m-%d")
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    for section_name, section in rows.items():
+        table = HEAD + "\n".join(row.markdown() for row in section)
+        print(table)
+        if args.scale == 1.0 and section and (args.only is None or (args.only == section_name and args.write)):
+            replace_section(section_name, f"Measured {made} on {machine}; medians.\n\n{table}")
 
 
 if __name__ == "__main__":

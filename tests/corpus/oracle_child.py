@@ -35,6 +35,11 @@ def _pickle(path: Path) -> None:
         pickle.load(stream)
 
 
+def _pickle_here(path: Path) -> None:
+    os.chdir(path.parent)  # where a notebook beside the model runs
+    _pickle(path)
+
+
 def _pickle_pure(path: Path) -> None:
     import pickle
 
@@ -205,6 +210,7 @@ def _shell(path: Path) -> None:
 # loader → (function, module imported before the forks)
 LOADERS = {
     "pickle": (_pickle, ""),
+    "pickle-here": (_pickle_here, ""),
     "pickle-pure": (_pickle_pure, ""),
     "pickle-all": (_pickle_all, ""),
     "pickle-unpickler": (_pickle_unpickler, ""),

@@ -11,7 +11,7 @@ from typing import Any
 
 from .asm import Call, Computed, Global, Raw, Then, encode, pickled
 from .pickle_opcodes import NAMED, SYSTEM, call, raw, text
-from .sample import Kit, Sample, gadget
+from .sample import EXECUTES, Kit, Sample, gadget
 
 G, C = Global, Call
 HARMLESS = pickled({"weight": [1.0, 2.0], "name": "layer"}, 2)
@@ -19,7 +19,21 @@ HARMLESS = pickled({"weight": [1.0, 2.0], "name": "layer"}, 2)
 
 def samples() -> list[Sample]:
     """All of this module."""
-    return [*_broken(), *_lies(), *_padded(), *_numbers(), *_several(), *_nested()]
+    return [*_broken(), *_lies(), *_padded(), *_numbers(), *_several(), *_nested(), *_texts()]
+
+
+def _texts() -> list[Sample]:
+    return [
+        Sample(f"text-import/{number}/{name}", f"a text that a pickle loader takes for an import of the module beside it{more}",
+               EXECUTES,
+               lambda _, body=body: body, {"weight_notes.py": lambda k: f"import os\nos.system({k.shell!r})\n".encode()},
+               ("weight_notes.author",), "pickle-here")
+        for number, (name, body, more) in enumerate((
+            ("notes.txt", b"cweight_notes\nauthor\n", ""),
+            ("README.md", b"cweight_notes\nauthor\n\n# A model\n\nIt is small.\n", ", and fails"),
+            ("labels.csv", b"cweight_notes\nauthor\nNewt\n", ", and fails after a value"),
+        ))
+    ]  # fmt: skip
 
 
 def _hostile(kit: Kit, protocol: int = 2) -> bytes:

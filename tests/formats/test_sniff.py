@@ -210,3 +210,15 @@ def test_a_pickle_that_begins_like_a_picture_is_a_pickle():
 def test_a_vocabulary_is_no_document(data):
     assert formats(data, "spiece.vocab") == ("text",)
     assert "xml" in formats(b"<root>" + data + b"</root>", "x.txt")
+
+
+@pytest.mark.parametrize("name", ["x.pkl", "x.bin", "x.weights"])
+@pytest.mark.parametrize("data", [b"cevil\nrun", b"cevil\nrun\n", b"cevil\nrun\n(Vid\nt"])
+def test_a_cut_off_import_is_a_pickle(data, name):
+    assert "pickle" in formats(data, name)
+
+
+def test_a_text_that_begins_like_one_is_still_a_text():
+    assert formats(b"cats\ndogs\nNewt\n", "labels.txt") == ("text", "import-line")
+    assert "pickle" in formats(b"cats\ndogs\n(Vid\ntR.", "labels.txt")
+    assert "pickle" in formats(b"csys\nmodules\nVx\nNs.", "labels.txt")

@@ -84,3 +84,20 @@ def test_a_good_index_and_no_index():
     index = json.dumps({"weight_map": {"u": "model-1.safetensors"}}).encode()
     assert found(CrossFile, {"a/model.safetensors.index.json": index, "a/model-1.safetensors": safetensors(A)}) == {}
     assert scan(CrossFile, {"x.index.json": b"[1]"}).outcome.value == "clean"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "beside", "severity"),
+    [
+        ("notes.txt", b"cevil\nrun\n", "evil.py", "high"),
+        ("notes.txt", b"cevil\nrun\nNothing\n", "sub/evil/__init__.py", "high"),
+        ("README.md", b"cevil.part\nrun\n# Title\n", "evil.so", "high"),
+        ("vocab", b"cevil\nrun\nabc\n", "evil.py", "high"),
+        ("labels.txt", b"cats\ndogs\nNewt\nbirds\n", "evil.py", "note"),
+        ("vocab.bin", b"cats\ndogs\nbirds\n", "evil.py", "note"),
+        ("labels.txt", b"cats and\ndogs\n", "evil.py", ""),
+    ],
+)
+def test_texts_that_a_pickle_loader_takes_for_an_import(name: str, text: bytes, beside: str, severity: str) -> None:
+    findings = found(CrossFile, {name: text, beside: b"print(1)\n"})
+    assert {rule: f.severity.label for rule, f in findings.items()} == ({"text-imports": severity} if severity else {})

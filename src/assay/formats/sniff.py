@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from assay.formats.sniff_pickle import pickle_plausible
+from assay.formats.sniff_pickle import failing_import, pickle_plausible
 from assay.formats.sniff_proto import protobuf_readings
 from assay.formats.sniff_tables import EXPECTED, EXTENSION_ADDS, MAGICS, ZIP_FLAVOURS
 from assay.formats.sniff_text import text_readings
@@ -25,8 +25,8 @@ _OCTAL = re.compile(rb"[ ]*[0-7]{1,8}[ \0]*")
 _SAFETENSORS_HEADER = re.compile(rb"\s*\{")
 _MAX_SAFETENSORS_HEADER = 100_000_000  # the reference implementation's limit
 
-_NOT_TEXT = frozenset(("", ".bin", ".model", ".dat", ".data", ".weights"))  # names that promise no text
-_ONE_IMPORT = re.compile(rb"c[A-Za-z_][\w.]{1,200}\n[A-Za-z_][\w.]{0,200}\n?")
+_GLOBAL = ord("c")
+_NOT_TEXT = frozenset((".bin", ".model", ".dat", ".data", ".weights"))  # names that promise no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,20 @@ def sniff(head: bytes, tail: bytes, size: int, name: str, *, strict: bool = Fals
     found: list[str] = []
     _magic(head, size, found)
     _archives(head, tail, found)
+    by_name = "pickle" in expected
+    bare = failing_import(head, size) if head[0] == _GLOBAL and not strict else ""
+    in_text = bool(bare) and not by_name and (suffix not in _NOT_TEXT or bare == "before")
     if head.startswith(_TORCH_LEGACY):
         found += ["torch-legacy", "pickle"]
-    elif pickle_plausible(head, size, claimed="pickle" in expected or _bare_import(head, size, suffix), strict=strict):
+    elif not (in_text and suffix not in _NOT_TEXT) and pickle_plausible(
+        head, size, claimed=by_name or bare == "alone", strict=strict
+    ):
         found.append("pickle")
     found += protobuf_readings(head, size, suffix)
     if not found or found == ["pickle"] or "elf" in found or "pe" in found or "shell" in found:
         found += text_readings(head, size, suffix, name)
+    if bare and "pickle" not in found:
+        found.append("import-line" if in_text and "text" in found else "pickle")
     if tail.endswith(_TABLE_MAGIC):
         found.append("tf-table")
     if not found and name.rsplit("/", 1)[-1] == "fingerprint.pb":
@@ -87,11 +94,6 @@ def extension(name: str) -> str:
     base = name.rsplit("/", 1)[-1].lower()
     dot = base.rfind(".")
     return base[dot:] if dot > 0 else base
-
-
-def _bare_import(head: bytes, size: int, suffix: str) -> bool:
-    """An import and nothing else: text in a text file, but a loader that is given this one imports what it names."""
-    return size <= len(head) and suffix in _NOT_TEXT and _ONE_IMPORT.fullmatch(head) is not None
 
 
 def _magic(head: bytes, size: int, found: list[str]) -> None:

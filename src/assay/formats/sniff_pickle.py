@@ -16,10 +16,13 @@ _NUMBER = re.compile(
 )
 _MODULE = re.compile(rb"[\w.\-\x80-\xff]+\r?")
 _NAME = re.compile(rb"[\w.<>\-\x80-\xff]+\r?")
+# One import that the end of the stream cuts off: the unpickler written in Python, which joblib uses, still imports it.
+_CUT_IMPORT = re.compile(rb"c[A-Za-z_][\w.]{1,200}\n[A-Za-z_][\w.]{0,200}")
 _MIN_OPS_BEFORE_TRAILER = 4  # data-only pickle followed by other bytes
 _ENOUGH_OPS = 64
 _ENOUGH_OPS_MARKED = 4
 _ENOUGH_OPS_STRICT = 4096
+LINE_COST_BYTES = 4096
 _PROTO, _HIGHEST_PROTOCOL = 0x80, 5
 
 # opcode → (argument, values needed, net change of depth). Argument: number of bytes, or `lN` length prefix of N bytes,
@@ -42,8 +45,10 @@ _MARKED: dict[int, tuple[int, int]] = {
     ord("1"): (0, 0), ord("d"): (1, 0), ord("e"): (0, 1), ord("l"): (1, 0), ord("o"): (1, 0), ord("t"): (1, 0),
     ord("u"): (0, 1), ord("i"): (1, 0), 0x90: (0, 1), 0x91: (1, 0),
 }  # fmt: skip
+FIRST_OPCODES = frozenset((ord("("), *(code for code, (_, needed, _) in _FIXED.items() if not needed)))
 _CALLS = frozenset((ord("R"), ord("o"), ord("i"), ord("b"), 0x81, 0x92))
 _IMPORTS = frozenset((ord("c"), ord("i"), 0x93))
+_PUSHES = frozenset(b"cN]}()012V")  # an import, or a value that nothing is done with
 _EXTENSIONS = frozenset((0x82, 0x83, 0x84))  # stand for an import only where the loading process has registered it
 
 
@@ -52,6 +57,7 @@ class _Walk:
     data: bytes
     size: int
     position: int = 0
+    stop: int = 0  # nothing is read from here on
     depth: int = 0
     marks: list[int] = field(default_factory=list)
     ops: int = 0
@@ -59,8 +65,13 @@ class _Walk:
     extensions: int = 0
     calls: int = 0
     after_import: int = 0
+    pushes: int = 0
+    scanned: int = 0  # bytes that were searched for the end of a line
     stops: list[int] = field(default_factory=list)
     end: str = ""  # "broken", "open" (ran past the head), "done"
+
+    def __post_init__(self) -> None:
+        self.stop = self.stop or len(self.data)
 
 
 def pickle_plausible(head: bytes, size: int, *, claimed: bool = False, strict: bool = False) -> bool:
@@ -94,11 +105,32 @@ def pickle_plausible(head: bytes, size: int, *, claimed: bool = False, strict: b
     )
 
 
-def end_of_pickle(data: bytes) -> tuple[int, int]:
-    """(length of the pickle that begins here when it imports and calls something, else 0; opcodes that were read)."""
-    walk = _Walk(data, len(data))
+def failing_import(head: bytes, size: int) -> str:
+    """Whether a loader would import something by name, push values at most, and fail: two lines of text look so, too.
+
+    Returns:
+        `alone` when nothing follows the import, `before` when something does that fails, else an empty text.
+    """
+    walk = _Walk(head, size)
+    _walk(walk, _ENOUGH_OPS)
+    if not walk.ops and size <= len(head) and _CUT_IMPORT.fullmatch(head) is not None:
+        return "alone"
+    if not walk.imports or walk.pushes != walk.ops or walk.stops:
+        return ""
+    return {"done": "alone" if walk.ops == 1 else "before", "broken": "before"}.get(walk.end, "")
+
+
+def end_of_pickle(data: bytes, start: int, stop: int) -> tuple[int, int]:
+    """What begins at `start` and may reach to `stop`.
+
+    Returns:
+        Length of the pickle when it imports and calls something, else 0; and what it took to tell: opcodes, with
+        `LINE_COST_BYTES` searched for the end of a line counting as one.
+    """
+    walk = _Walk(data, len(data), start, min(stop, len(data)))
     _walk(walk, _ENOUGH_OPS_STRICT)
-    return (walk.stops[0] + 1 if walk.stops and walk.imports and walk.calls else 0), walk.ops
+    length = walk.stops[0] + 1 - start if walk.stops and walk.imports and walk.calls else 0
+    return length, walk.ops + walk.scanned // LINE_COST_BYTES
 
 
 def _stops_well(walk: _Walk, size: int) -> bool:
@@ -114,7 +146,7 @@ def _walk(walk: _Walk, most: int) -> None:
     """Run over the opcodes until something is broken, the data ends, or enough was seen."""
     data = walk.data
     more = len(data) < walk.size
-    while walk.position < len(data):
+    while walk.position < walk.stop:
         if walk.ops >= most:
             walk.end = "open"
             return
@@ -123,6 +155,7 @@ def _walk(walk: _Walk, most: int) -> None:
             walk.end = walk.end or "broken"
             return
         walk.ops += 1
+        walk.pushes += code in _PUSHES
         if walk.imports and code not in _IMPORTS:
             walk.after_import += 1
         walk.calls += code in _CALLS and walk.imports + walk.extensions > 0
@@ -183,7 +216,7 @@ def _skip(walk: _Walk, argument: int | str, more: bool) -> bool:
         end = start + width + int.from_bytes(data[start : start + width], "little")
     else:
         return _skip_lines(walk, argument, start, more)
-    if end > len(data):
+    if end > walk.stop:
         walk.end = "open" if more and end <= walk.size else "broken"
         return False
     walk.position = end
@@ -194,9 +227,10 @@ def _skip_lines(walk: _Walk, kind: str, start: int, more: bool) -> bool:
     data = walk.data
     patterns = {"num": (_NUMBER,), "two": (_MODULE, _NAME)}.get(kind, (None,))
     for pattern in patterns:
-        end = data.find(b"\n", start)
+        end = data.find(b"\n", start, walk.stop)
+        walk.scanned += (end if end >= 0 else walk.stop) - start
         if end < 0:
-            fits = pattern is None or pattern.fullmatch(data, start) is not None
+            fits = pattern is None or pattern.fullmatch(data, start, walk.stop) is not None
             walk.end = "open" if more and fits else "broken"
             return False
         line = data[start:end]

@@ -76,7 +76,7 @@ BUILTIN: tuple[Any, ...] = (
         "cross-file",
         "crossfile",
         "CrossFile",
-        frozenset(("safetensors", "torch-zip", "torch-legacy", "pickle")),
+        frozenset(("safetensors", "torch-zip", "torch-legacy", "pickle", "import-line")),
         suffixes=(".index.json",),
     ),
     Late(

@@ -3,7 +3,8 @@
 What it reads: the listing, shard indexes (`*.index.json`), and the tensors of weights that lie there twice, once as
 safetensors and once as a pickle archive.
 What it reports: index entries that leave the folder, point to an address or to a file that is not there; weights that
-are there in two formats and differ; pickles that stock loaders take because no safetensors lies beside them.
+are there in two formats and differ; pickles that stock loaders take because no safetensors lies beside them; texts that
+begin as a pickle would that imports a module of the same snapshot.
 Why it matters: a reviewer looks at one of the two, and a loader may take the other.
 What it cannot see: which file a given program loads; differences between tensors that can't be compared bytewise.
 """
@@ -34,6 +35,9 @@ _PICKLE_NAMES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _LOADED = re.compile(
     r"(?:pytorch_model|adapter_model|diffusion_pytorch_model|model)(?:[-.][\w.-]+)?\.(?:bin|pt|pth|ckpt)$"
 )
+_IMPORT = re.compile(rb"c([A-Za-z_][\w.]{1,200})\n([A-Za-z_][\w.]{0,200})")
+_IMPORT_BYTES = 512
+_MODULES = (".py", ".pyc", ".so", ".pyd")
 _COMPARED_BYTES = 8 << 30  # beyond it only sizes are compared
 _CHUNK_BYTES = 1 << 20
 
@@ -65,6 +69,7 @@ class CrossFile:
     def __init__(self) -> None:
         self._subject: Subject | None = None
         self._paths: frozenset[str] = frozenset()
+        self._modules: frozenset[str] = frozenset()
         self._safe: dict[tuple[str, str], _Weights] = {}
         self._pickled: dict[tuple[str, str], _Weights] = {}
 
@@ -75,7 +80,9 @@ class CrossFile:
         self._paths = frozenset(entry.path for entry in subject.snapshot.files)
 
     def wants(self, part: Part) -> bool:
-        """Weights and indexes that are files of the snapshot."""
+        """Weights and indexes that are files of the snapshot, and texts that begin with an import."""
+        if "import-line" in part.formats:
+            return True
         if part.inner:
             return False
         if part.path.endswith(".index.json"):
@@ -83,7 +90,9 @@ class CrossFile:
         return "safetensors" in part.formats or bool(_PICKLED.intersection(part.formats))
 
     def inspect_part(self, part: Part, out: Collector) -> None:
-        """Judge an index at once; note weights for the end."""
+        """Judge an index or an import at once; note weights for the end."""
+        if "import-line" in part.formats:
+            self._import_line(part, out)
         if part.path.endswith(".index.json"):
             self._index(part, out)
         elif "safetensors" in part.formats:
@@ -116,6 +125,26 @@ class CrossFile:
                     "weights-only-pickled", Severity.NOTE, Confidence.HIGH,
                     "stock loaders take this pickle: no safetensors of the same weights lies beside it",
                 )  # fmt: skip
+
+    def _import_line(self, part: Part, out: Collector) -> None:
+        """Whoever loads this text as a pickle imports what its first two lines name, and fails then."""
+        if (found := _IMPORT.match(part.stream.read(_IMPORT_BYTES))) is None:
+            return
+        module, name = (text.decode("ascii", "replace") for text in found.groups())
+        inside = module.partition(".")[0] in self._own_modules()
+        message = f"loaded as a pickle, this text imports {module}.{name} before it fails"
+        if inside:
+            message += f": {module} is a module of this snapshot"
+        severity, confidence = (Severity.HIGH, Confidence.HIGH) if inside else (Severity.NOTE, Confidence.LOW)
+        out.finding("text-imports", severity, confidence, message, offset=0, module=module, name=name)
+
+    def _own_modules(self) -> frozenset[str]:
+        """First names under which files of the snapshot could be imported."""
+        if not self._modules:
+            code = [path for path in self._paths if path.endswith(_MODULES)]
+            stems = {posixpath.basename(path).split(".", 1)[0] for path in code}
+            self._modules = frozenset(stems.union(*(posixpath.dirname(path).split("/") for path in code)) - {""})
+        return self._modules
 
     def _twins(self, safe: _Weights, pickled: _Weights, out: Collector) -> None:
         place = out.at(pickled.files[0])

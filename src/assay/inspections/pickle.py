@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, BinaryIO
 
 from assay.core.finding import Confidence, Severity
-from assay.formats.containers.carved import carve
+from assay.formats.containers.carved import Search, carve
 from assay.formats.containers.members import slice_of
 from assay.inspections import pickle_names
 from assay.inspections.pickle_difference import compare
@@ -36,6 +36,7 @@ class Pickle:
     def __init__(self) -> None:
         self._tracer: Tracer | None = None
         self._restarts = 0
+        self._search = ("", Search())  # what may be searched of the file at hand
 
     @property
     def version(self) -> str:
@@ -51,7 +52,9 @@ class Pickle:
         if self._tracer is None:
             self._tracer = Tracer(part.limits, pickle_names.quiet())
             self._tracer.start()
-        _Stream(self._tracer, part, out, part.inner).inspect(part.stream, part.size)
+        if self._search[0] != part.path:
+            self._search = (part.path, Search())
+        _Stream(self._tracer, part, out, part.inner, self._search[1]).inspect(part.stream, part.size)
         judge_instantiators(part.stream, part.size, out)
 
     def finish(self, out: Collector) -> None:
@@ -69,8 +72,11 @@ class Pickle:
 class _Stream:
     """One stream of pickles: a part, or bytes that a pickle would load in turn."""
 
-    def __init__(self, tracer: Tracer, part: Part, out: Collector, inner: tuple[str, ...], depth: int = 0) -> None:
+    def __init__(  # noqa: PLR0917
+        self, tracer: Tracer, part: Part, out: Collector, inner: tuple[str, ...], search: Search, depth: int = 0
+    ) -> None:
         self._tracer = tracer
+        self._search = search
         self._part = part
         self._out = out
         self._inner = inner
@@ -146,10 +152,12 @@ class _Stream:
             "pickle-trailing-bytes", Severity.LOW, Confidence.HIGH,
             f"{rest} bytes follow the last pickle", offset=leftover, bytes=rest,
         )  # fmt: skip
-        for start, end in carve(stream, leftover, size) if self._depth < _NESTED else ():  # `shelve` pads its values
+        if self._depth >= _NESTED:
+            return
+        for start, end in carve(stream, leftover, size, self._search):  # `shelve` pads its values
             inner = (*self._inner, f"pickle at byte {start}")
             out = self._out.at(self._part.path, inner)
-            found = _Stream(self._tracer, self._part, out, inner, self._depth + 1)
+            found = _Stream(self._tracer, self._part, out, inner, self._search, self._depth + 1)
             found.inspect(slice_of(stream, start, end - start), end - start)
 
     def _nested(self, stream: BinaryIO, size: int, content: Nested, loader: str) -> None:
@@ -171,7 +179,8 @@ class _Stream:
                 return False
             inner = (*self._inner, label, *part.inner)
             place = self._out.at(self._part.path, inner)
-            _Stream(self._tracer, self._part, place, inner, self._depth + 1).inspect(part.stream, part.size)
+            inside = _Stream(self._tracer, self._part, place, inner, self._search, self._depth + 1)
+            inside.inspect(part.stream, part.size)
             return True
 
         def unreachable(_path: str, inner: tuple[str, ...], reason: str, _limit: str) -> None:

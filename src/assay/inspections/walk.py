@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from assay.core.errors import ContentError, LimitExceeded
 from assay.formats.anomaly import Anomaly
+from assay.formats.containers.carved import Search, read_carved
 from assay.formats.containers.members import Budget, Container, Member, size_of
 from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, sniff
 from assay.formats.sniff_tables import ZIP_FLAVOURS
@@ -46,6 +47,7 @@ _RECORD = re.compile(
 )
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CRC_MAX_BYTES = 64 << 20  # larger members are tensors: their CRC proves nothing that the file's digest doesn't
+_CRC_ALL_BYTES = 512 << 20  # of one file, over all its members
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class _Place:
     sizes: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[Anomaly, ...] = ()
     known: tuple[str, ...] = ()  # readings already followed at the same bytes
+    search: Search = field(default_factory=Search)
 
     @property
     def name(self) -> str:
@@ -117,7 +120,7 @@ class Walker:
                 self._unreachable(place.path, place.inner, reason, "depth")
                 break
             try:
-                container = open_container(reading, stream, size, self._limits, place.name)
+                container = open_container(reading, stream, size, self._limits, place.name, place.search)
                 if reading or container.members:
                     found.append(container)
             except LimitExceeded as error:
@@ -221,12 +224,17 @@ def _content_notes(
     notes: list[Anomaly] = []
     if member.method != "stored" and size != member.size:
         notes.append(Anomaly("size-mismatch", f"expands to {size} bytes, {member.size} stated", member.offset))
-    if not place.is_storage and size <= _CRC_MAX_BYTES and not checks(member, stream):
+    if place.is_storage or size > _CRC_MAX_BYTES or place.budget.summed > _CRC_ALL_BYTES:
+        return tuple(notes)
+    place.budget.summed += size
+    if not checks(member, stream):
         notes.append(Anomaly("crc-mismatch", "the content has another CRC than stated", member.offset))
     return tuple(notes)
 
 
-def open_container(reading: str, stream: BinaryIO, size: int, limits: Limits, name: str) -> Container:
+def open_container(  # noqa: PLR0917
+    reading: str, stream: BinaryIO, size: int, limits: Limits, name: str, search: Search | None = None
+) -> Container:
     """Read the directory of a container.
 
     Raises:
@@ -238,6 +246,8 @@ def open_container(reading: str, stream: BinaryIO, size: int, limits: Limits, na
 
         return read_stream(stream, size, reading, name)
     module, reader = _READERS[reading]
+    if module == "carved":
+        return read_carved(stream, size, limits, search)
     read: Callable[[BinaryIO, int, Limits], Container]
     read = getattr(import_module(f"assay.formats.containers.{module}"), reader)
     return read(stream, size, limits)

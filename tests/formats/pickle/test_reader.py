@@ -223,3 +223,22 @@ def test_hostile_object_array_inside_joblib_is_read() -> None:
     trace = read(data)
     assert trace.complete, trace.error
     assert [e.kind for e in trace.nested[0].events] == [ev.IMPORT, ev.CALL]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"V" + b"a" * (3 << 20), b"P" + b"a" * (3 << 20), b"S'" + b"a" * (3 << 20) + b"' ", b"I1\0" + b"a" * (3 << 20),
+     b"N\nL1\0" + b"a" * (3 << 20), b"F1.5\0" + b"a" * (3 << 20), b"Np7\0" + b"a" * (3 << 20)],
+)  # fmt: skip
+def test_lines_of_any_length_are_stepped_over(line: bytes) -> None:
+    data = line.replace(b"N\n", b"N") + b"\n0cos\nsystem\n(S'id'\ntR."
+    assert calls(data) == ["os.system('id')"]
+    cut = read(line)
+    assert not cut.complete
+    assert not cut.limit
+
+
+@pytest.mark.parametrize("line", [b"V\\", b"S'\\", b"I"])
+def test_long_lines_that_mean_something_else_are_left_to_the_c_unpickler(line: bytes) -> None:
+    trace = read(line + b" " * (3 << 20) + b"'\n0cos\nsystem\n(S'id'\ntR.")
+    assert trace.limit

@@ -86,12 +86,14 @@ class Budget:
         packed: bytes of the file itself.
         members: entries seen so far.
         expanded: bytes expanded so far.
+        summed: bytes whose check sums were compared so far.
     """
 
     limits: Limits
     packed: int
     members: int = 0
     expanded: int = 0
+    summed: int = 0
     allowance: int = field(init=False)
 
     def __post_init__(self) -> None:

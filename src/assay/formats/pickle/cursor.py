@@ -78,6 +78,30 @@ class Cursor:
         self.i = end + 1
         return line
 
+    def long_line(self, *, escapes: bool = False) -> bytes | Literal:
+        """As `line`; of one longer than `LINE_BYTES` the place, its bytes being searched for their end only.
+
+        Args:
+            escapes: backslashes mean something in it.
+
+        Raises:
+            Broken: when the stream ends before.
+            LimitExceeded: for a long line in which something is escaped.
+        """
+        start = self.position()
+        try:
+            return self.line()
+        except LimitExceeded:
+            source = self.source
+            end = source.find(b"\n", start + LINE_BYTES, source.size)
+            if end < 0:
+                raise Broken("the stream ends in the middle of a text line") from None
+            if escapes and source.find(b"\\", start, end) >= 0:
+                raise
+            head = self.buf[: ev.TEXT_LIMIT]
+            self.seek(end + 1)
+            return Literal(start, end - start, head, True)
+
     def last_line(self) -> bytes:
         """As `line`, but a line that the end of the stream cuts off counts, without its last byte.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from assay.formats.pickle import events as ev
 from assay.formats.pickle.acts import do_build, do_call, do_import
 from assay.formats.pickle.optable import Table, entering, signed, unsigned
-from assay.formats.pickle.values import Broken, GlobalRef, Mapping, Sequence, Special, term
+from assay.formats.pickle.values import Broken, GlobalRef, Literal, Mapping, Sequence, Special, term
 
 if TYPE_CHECKING:
     from assay.formats.pickle.machine import Machine
@@ -108,7 +108,8 @@ def _build(m: Machine) -> None:
 
 @_op("P")
 def _persid(m: Machine) -> None:
-    _persistent(m, m.line().decode("ascii", "backslashreplace"))
+    line = m.long_line()
+    _persistent(m, line if isinstance(line, Literal) else line.decode("ascii", "backslashreplace"))
 
 
 @_op("Q")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from assay.formats.pickle import events as ev
 from assay.formats.pickle.acts import do_change, registry_item
 from assay.formats.pickle.memo import MAX_INDEX
-from assay.formats.pickle.ops_values import number
+from assay.formats.pickle.ops_values import number, number_line
 from assay.formats.pickle.optable import Table, entering, unsigned
 from assay.formats.pickle.values import ACTIVE, Broken, Mapping, Sequence
 
@@ -185,7 +185,7 @@ def _put(m: Machine, index: int) -> None:
 
 @_op("p")
 def _text_put(m: Machine) -> None:
-    index = number(m.line(), 10)
+    index = number(number_line(m), 10)
     _put(m, index if isinstance(index, int) else -1)
 
 
@@ -206,7 +206,7 @@ def _memoize(m: Machine) -> None:
 
 @_op("g")
 def _text_get(m: Machine) -> None:
-    index = number(m.line(), 10)
+    index = number(number_line(m), 10)
     m.memo_get(index if isinstance(index, int) else -1)
 
 

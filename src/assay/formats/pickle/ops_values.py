@@ -6,13 +6,15 @@ import codecs
 import struct
 from typing import TYPE_CHECKING, Any
 
+from assay.core.errors import LimitExceeded
 from assay.formats.pickle import events as ev
 from assay.formats.pickle.optable import Table, entering, signed, unsigned
-from assay.formats.pickle.values import UNKNOWN, Broken, Special
+from assay.formats.pickle.values import UNKNOWN, Broken, Literal, Special
 
 if TYPE_CHECKING:
     from assay.formats.pickle.machine import Machine
 
+_TAIL_BYTES = 64
 _MAX_LONG_BYTES = 4096  # longer integers are data that nobody shows
 
 TABLE: Table = {}
@@ -48,7 +50,7 @@ def _binint(m: Machine) -> None:
 
 @_op("I")
 def _text_int(m: Machine) -> None:
-    line = m.line()
+    line = number_line(m)
     if line in {b"00", b"01"}:
         m.stack.append(line == b"01")
         return
@@ -57,8 +59,18 @@ def _text_int(m: Machine) -> None:
 
 @_op("L")
 def _text_long(m: Machine) -> None:
-    line = m.line()
+    line = number_line(m)
     m.stack.append(number(line.partition(b"\0")[0].removesuffix(b"L"), 0))
+
+
+def number_line(m: Machine) -> bytes:
+    """A line that holds a number: what follows a NUL is not read by the C unpickler, however long it is."""
+    line = m.long_line()
+    if not isinstance(line, Literal):
+        return line
+    if b"\0" in line.head:
+        return line.head
+    raise LimitExceeded("line", f"a number longer than {len(line.head)} bytes")
 
 
 def number(line: bytes, base: int) -> Any:
@@ -89,7 +101,7 @@ def _long4(m: Machine) -> None:
 @_op("F")
 def _text_float(m: Machine) -> None:
     try:
-        m.stack.append(float(m.line()[:_MAX_LONG_BYTES].partition(b"\0")[0]))
+        m.stack.append(float(number_line(m)[:_MAX_LONG_BYTES].partition(b"\0")[0]))
     except ValueError as error:
         raise Broken("a float in text form is none") from error
 
@@ -101,7 +113,12 @@ def _binfloat(m: Machine) -> None:
 
 @_op("S")
 def _text_string(m: Machine) -> None:
-    line = m.line().rstrip()
+    line = m.long_line(escapes=True)
+    if isinstance(line, Literal):
+        _quoted(m, line)
+        m.stack.append(line)
+        return
+    line = line.rstrip()
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in b"'\"":  # noqa: PLR2004
         raise Broken("a string has no quotes")
     try:
@@ -111,9 +128,20 @@ def _text_string(m: Machine) -> None:
     m.stack.append(data.decode("latin-1"))
 
 
+def _quoted(m: Machine, line: Literal) -> None:
+    """A long line ends with the quote that it begins with, blanks aside."""
+    tail = m.source.read(line.offset + line.size - _TAIL_BYTES, _TAIL_BYTES).rstrip()
+    if line.head[:1] not in b"'\"" or (tail and tail[-1:] != line.head[:1]):
+        raise Broken("a string has no quotes")
+
+
 @_op("V")
 def _text_unicode(m: Machine) -> None:
-    m.push_decoded(m.line(), "raw-unicode-escape")
+    line = m.long_line(escapes=True)
+    if isinstance(line, Literal):
+        m.stack.append(line)
+    else:
+        m.push_decoded(line, "raw-unicode-escape")
 
 
 @_op("U")

@@ -45,3 +45,15 @@ class Source:
             return self.data[inside : inside + count]
         self._stream.seek(offset)
         return self._stream.read(min(count, max(self.size - offset, 0)))
+
+    def find(self, byte: bytes, offset: int, end: int) -> int:
+        """Where `byte` first lies from `offset` to before `end`, or -1; the window stays as it is."""
+        self._stream.seek(offset)
+        while offset < end:
+            block = self._stream.read(min(LINE_BYTES, end - offset))
+            if not block:
+                break
+            if (found := block.find(byte)) >= 0:
+                return offset + found
+            offset += len(block)
+        return -1
