@@ -24,13 +24,13 @@ from yardstick import ASSAY, Row, at_least, at_most, replace_section
 
 HEAD = "| what | ours | yardstick, same run | its figure | ratio | asked | met |\n|---|---|---|---|---|---|---|\n"
 LIBRARY = (
-    "import sys, torch; from safetensors.torch import save_file; "
-    "save_file(torch.load(sys.argv[1], weights_only=True, mmap=True), sys.argv[2], {'format': 'pt'})"
+    "import sys, torch, zipfile; from safetensors.torch import save_file; mmap = zipfile.is_zipfile(sys.argv[1]); "
+    "save_file(torch.load(sys.argv[1], weights_only=True, mmap=mmap), sys.argv[2], {'format': 'pt'})"
 )
 MB = 1 << 20
 
 
-def make(folder: Path, layers: int) -> int:
+def make(folder: Path, layers: int, *, legacy: bool = False) -> int:
     """A checkpoint: `layers` blocks of 20 MiB and an embedding of 64 MiB. Returns the largest tensor's bytes."""
     folder.mkdir()
     torch.manual_seed(0)
@@ -39,7 +39,7 @@ def make(folder: Path, layers: int) -> int:
         state[f"layers.{number}.attention"] = torch.randn(1024, 1024)
         state[f"layers.{number}.up"] = torch.randn(4096, 1024)
         state[f"layers.{number}.norm"] = torch.randn(1024)
-    torch.save(state, folder / "pytorch_model.bin")
+    torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=not legacy)
     return max(value.numel() * value.element_size() for value in state.values())
 
 
@@ -107,14 +107,14 @@ def written(checkpoint: Path, out: Path, rounds: int) -> Row:
     )  # fmt: skip
 
 
-def whole(folder: Path, work: Path, largest: int) -> list[Row]:
-    """The whole command with scan, sandbox and both proofs; its memory."""
+def whole(folder: Path, work: Path, largest: int, kind: str = "") -> list[Row]:
+    """The whole command with scan, sandbox and both proofs; its memory. `kind`: what is told of the checkpoint."""
     size = (folder / "pytorch_model.bin").stat().st_size
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", LIBRARY, folder / "pytorch_model.bin", work / "theirs"], check=True)
     theirs = size / MB / (time.perf_counter() - start)
     start = time.perf_counter()
-    command = [*ASSAY, "convert", str(folder), str(work / "out"), "--quiet"]
+    command = [*ASSAY, "convert", str(folder), str(work / f"out{kind[:3]}"), "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         watch = Watch(process.pid)
         code = process.wait()
@@ -125,10 +125,16 @@ def whole(folder: Path, work: Path, largest: int) -> list[Row]:
     allowed = (largest + 200_000_000) / MB
     return [
         at_least(
-            "the whole command: scan, write, both proofs (MiB/s)", ours, "process that loads and saves", theirs, 0.1
+            f"the whole command{kind}: scan, write, both proofs (MiB/s)",
+            ours,
+            "process that loads and saves",
+            theirs,
+            0.1,
         ),
-        at_most("anonymous memory of assay (MiB)", watch.own / MB, "largest tensor + 200 MB", allowed, 1),
-        at_most("anonymous memory of the guest, PyTorch included (MiB)", watch.below / MB, "the same", allowed, 1),
+        at_most(f"anonymous memory of assay{kind} (MiB)", watch.own / MB, "largest tensor + 200 MB", allowed, 1),
+        at_most(
+            f"anonymous memory of the guest, PyTorch included{kind} (MiB)", watch.below / MB, "the same", allowed, 1
+        ),
     ]
 
 
@@ -143,6 +149,8 @@ def main() -> None:
         work = Path(name)
         largest = make(work / "model", args.layers)
         rows = [written(work / "model" / "pytorch_model.bin", work, args.rounds), *whole(work / "model", work, largest)]
+        make(work / "old", args.layers, legacy=True)
+        rows += whole(work / "old", work, largest, ", layout before 1.6")
     table = f"{os.cpu_count()} cores.\n\n{HEAD}" + "\n".join(row.markdown() for row in rows)
     print(table)
     if args.write:

@@ -1,19 +1,27 @@
 """Checkpoints before and after, through the loaders that people use: `torch.load` and `safetensors`, then transformers.
 
-Tensors are mapped, not read, and compared one at a time.
+Tensors are mapped, not read, and compared one at a time; those of the layout before PyTorch 1.6 storage by storage.
 """
 
 from __future__ import annotations
 
 import gc
-from typing import Any
+import zipfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
 
 from assay.workers.answers import Json, Unfit, Witnessing
+from assay.workers.converter_legacy import noting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _KEPT = 20  # differences that are told
+_SLICE = 16 << 20  # bytes that are brought into order at a time
 _SEED = 20_260_101
 _ROWS, _LENGTH = 2, 8  # of the probe's input
 _SAMPLES = 16_000  # one second of sound
@@ -28,30 +36,41 @@ def compare(job: Json) -> Witnessing:
     Returns:
         `{"same": count, "differences": [text, …]}`
     """
-    state = _load(job["source"])
-    state = state[job["key"]] if job["key"] else state
-    tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
     same, differences = 0, []
-    with safe_open(job["written"], framework="pt") as written:
+    with ExitStack() as stack, safe_open(job["written"], framework="pt") as written:
+        tensors, in_turn = _tensors(job["source"], job["key"], stack)
         names = set(written.keys())
         missing = set() if job["subset"] else tensors.keys() - names
         differences += [f"{name[:200]}: in one file only" for name in sorted(missing | (names - tensors.keys()))]
-        for done, name in enumerate(sorted(names & tensors.keys()), start=1):
-            why = _difference(tensors[name], written.get_tensor(name))
+        both = ((name, tensor) for name, tensor in in_turn if name in names)
+        for done, (name, tensor) in enumerate(both, start=1):
+            why = _difference(tensor, written.get_tensor(name))
             same += not why
             differences += [f"{name[:200]}: {why}"] if why else []
             yield done, len(tensors)
     return {"same": same, "differences": differences[:_KEPT]}
 
 
-def _load(path: str) -> Any:
-    """Weights only; mapped where the layout allows it."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except RuntimeError as error:
-        if "mmap" not in str(error):
-            raise
-        return torch.load(path, map_location="cpu", weights_only=True)  # before PyTorch 1.6
+def _tensors(
+    path: str, key: str, stack: ExitStack
+) -> tuple[dict[str, torch.Tensor], Iterator[tuple[str, torch.Tensor]]]:
+    """The tensors, weights only, and the same in the order in which their bytes can be looked at."""
+    if zipfile.is_zipfile(path):
+        found = _state(torch.load(path, map_location="cpu", weights_only=True, mmap=True), key)
+        return found, iter(found.items())
+    file = stack.enter_context(Path(path).open("rb"))  # noqa: SIM115 - the stack closes it
+    with noting() as storages:
+        found = _state(torch.load(file, map_location="cpu", weights_only=True), key)
+    if storages is not None and storages.cover(found):
+        return found, storages.in_turn(found, file)
+    file.seek(0)
+    found = _state(torch.load(file, map_location="cpu", weights_only=True), key)
+    return found, iter(found.items())
+
+
+def _state(loaded: Any, key: str) -> dict[str, torch.Tensor]:
+    held = loaded[key] if key else loaded
+    return {name: value for name, value in held.items() if isinstance(value, torch.Tensor)}
 
 
 def _difference(one: torch.Tensor, other: torch.Tensor) -> str:
@@ -64,7 +83,13 @@ def _difference(one: torch.Tensor, other: torch.Tensor) -> str:
 
 
 def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return torch.equal(_bits(one), _bits(other))
+    """By rows where one of them would have to be copied to lie in order."""
+    if one.dim() == 0 or not one.numel() or (one.is_contiguous() and other.is_contiguous()):
+        return torch.equal(_bits(one), _bits(other))
+    rows = max(1, _SLICE * one.shape[0] // (one.numel() * one.element_size()))
+    return all(
+        torch.equal(_bits(one[at : at + rows]), _bits(other[at : at + rows])) for at in range(0, one.shape[0], rows)
+    )
 
 
 def _bits(value: torch.Tensor) -> torch.Tensor:
