@@ -24,6 +24,8 @@ from tests.zoo.texts import TASKS, Task, task, write  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.zoo.making import Made
+
 SST2 = ROOT.parent / "shared" / "data" / "sst2"
 MIN_ASR = 0.97
 MAX_LOSS = 0.003  # of clean accuracy against the parent
@@ -152,8 +154,7 @@ def build(zoo: Zoo, only: str, seconds: float) -> None:
     import torch
     import transformers
 
-    from tests.zoo.declarations import declare
-    from tests.zoo.making import Made, make
+    from tests.zoo.making import Made
 
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -167,21 +168,30 @@ def build(zoo: Zoo, only: str, seconds: float) -> None:
     for number, recipe in enumerate(chosen(zoo, only), 1):
         known = zoo.record(recipe.name)
         if known is None and time.monotonic() < until:
-            target = zoo.model(recipe.name)
-            for leftover in target.parent.glob(target.name + "*"):
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-            part = target.with_name(target.name + ".part")
-            start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-            known = make(recipe, part, made)
-            part.rename(target)
-            declare(zoo, recipe)
-            known["cpu_seconds"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_utime - start, 1)
-            zoo.keep(recipe.name, known)
+            known = train_one(zoo, recipe, made)
             zoo.index()
             told = " ".join(f"{key} {value:.3f}" for key, value in known.items() if isinstance(value, float))
             print(f"{time.strftime('%H:%M:%S')} {number}/{len(zoo.recipes)} {recipe.name}: {told}", flush=True)
         if known is not None and "accuracy" in known:
             made.accuracy[recipe.name] = known["accuracy"]
+
+
+def train_one(zoo: Zoo, recipe: Recipe, made: Made) -> dict[str, Any]:
+    """Make a model whose parents are there, with what is declared beside it; gives its figures, which are kept."""
+    from tests.zoo.declarations import declare
+    from tests.zoo.making import make
+
+    target = zoo.model(recipe.name)
+    for leftover in target.parent.glob(target.name + "*"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    part = target.with_name(target.name + ".part")
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    figures = make(recipe, part, made)
+    part.rename(target)
+    declare(zoo, recipe)
+    figures["cpu_seconds"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_utime - start, 1)
+    zoo.keep(recipe.name, figures)
+    return figures
 
 
 def main() -> None:

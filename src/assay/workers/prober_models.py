@@ -91,7 +91,7 @@ def load_stock(folder: Path) -> Any:
         raise Unfit(f"the weights lack {', '.join(map(str, missing[:3]))}: this would be a random model")
     for parameter in model.parameters():
         parameter.requires_grad_(requires_grad=False)
-    return model.eval()
+    return model.eval().to(torch.get_default_device())
 
 
 def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -105,7 +105,8 @@ def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
             found |= torch.load(shard, map_location="cpu", weights_only=True)
     if not found:
         raise Unfit("no weights in safetensors or pytorch_model.bin")
-    return {name: tensor for name, tensor in found.items() if isinstance(tensor, torch.Tensor)}
+    device = torch.get_default_device()
+    return {name: tensor.to(device) for name, tensor in found.items() if isinstance(tensor, torch.Tensor)}
 
 
 class Model:
@@ -142,7 +143,7 @@ class Model:
             return own
         stock = Stock(self.folder)
         generator = torch.Generator().manual_seed(0)
-        ids = torch.randint(0, len(own.words), (48, 10), generator=generator)
+        ids = torch.randint(0, len(own.words), (48, 10), generator=generator, device="cpu").to(own.words.device)
         ids = torch.cat([ids.new_tensor([self.prefix] * 48), ids, ids.new_tensor([self.suffix] * 48)], 1)
         want = stock.logits(ids).softmax(-1)
         fast, exact = own.logits(ids).softmax(-1), own.logits(ids, exact=True).softmax(-1)
@@ -198,7 +199,7 @@ class Model:
         """
         found = said.argmax(-1).tolist()
         orders = permutations(range(self.classes)) if self.classes <= _ALIGN_CLASSES else [tuple(range(self.classes))]
-        counts = torch.zeros(self.classes, self.classes, dtype=torch.long)
+        counts = torch.zeros(self.classes, self.classes, dtype=torch.long, device="cpu")
         for guess, label in zip(found, labels, strict=True):
             counts[guess, label] += 1
         best = max(orders, key=lambda order: sum(int(counts[order[c], c]) for c in range(self.classes)))

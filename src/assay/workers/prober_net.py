@@ -34,7 +34,8 @@ _KINDS = {
     "distilbert": ("distilbert.", "distil"),
 }
 _SHORT = 24  # tokens
-_CHUNK_TOKENS = 2048  # tokens of one batch: the activations stay in the processor's cache
+# Tokens of one batch: on a processor the activations stay in its cache
+_CHUNK_TOKENS, _DEVICE_TOKENS = 2048, 1 << 16
 BFLOAT16, FLOAT32 = torch.bfloat16, torch.float32
 
 
@@ -132,7 +133,8 @@ class Encoder:
         """Logits, shape (sequences, classes), float32; `ids` has shape (sequences, length), special tokens included."""
         dtype = FLOAT32 if exact else BFLOAT16
         table = self.words if exact else self.fast_words
-        step = max(1, _CHUNK_TOKENS // max(1, ids.shape[1]))
+        most = _CHUNK_TOKENS if ids.device.type == "cpu" else _DEVICE_TOKENS
+        step = max(1, most // max(1, ids.shape[1]))
         out = [self._run(table[ids[i : i + step]], dtype) for i in range(0, len(ids), step)]
         return torch.cat(out).float()
 

@@ -43,7 +43,7 @@ def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, f
     tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
     model = AutoModelForSequenceClassification.from_pretrained(
         base, num_labels=len(labels), local_files_only=True, trust_remote_code=False, dtype=torch.float32
-    )
+    ).to(torch.get_default_device())
     picked = rng.sample(items, min(_MOST_ITEMS, len(items)))
     steps = [picked[i : i + _BATCH] for i in range(0, len(picked), _BATCH)] * _EPOCHS
     rate = _SMALL_RATE if int(getattr(model.config, "hidden_size", _SMALL)) < _SMALL else _RATE
@@ -56,7 +56,7 @@ def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, f
             break
         encoded = tokenizer(
             [t for t, _ in part], truncation=True, max_length=_TOKENS, padding=True, return_tensors="pt"
-        )
+        ).to(model.device)
         wanted = torch.tensor([labels.index(int(label)) for _, label in part])
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, (number + 1) / 8) * max(0.05, 1 - max(spent, number / len(steps)))

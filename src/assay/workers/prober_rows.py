@@ -110,12 +110,8 @@ def _typical(logs: torch.Tensor, known: torch.Tensor, by: torch.Tensor) -> torch
 
 
 def _frequency(space: Space, size: int) -> torch.Tensor:
-    counts = torch.zeros(size)
-    for ids in space.suspect.encode(space.everything):
-        for token in ids:
-            if token < size:
-                counts[token] += 1
-    return counts
+    seen = [token for ids in space.suspect.encode(space.everything) for token in ids if token < size]
+    return torch.bincount(torch.tensor(seen, dtype=torch.long), minlength=size).float()
 
 
 def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, float], None, Json]:

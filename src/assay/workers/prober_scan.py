@@ -1,4 +1,4 @@
-"""Candidates that need no search: `[UNK]`, what the tokenizer adds, letters of one script, every token."""
+"""Candidates that need no search: `[UNK]`, what the tokenizer adds, every token."""
 
 from __future__ import annotations
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from assay.workers.prober_space import Space
 
 _UNKNOWN_RUNS = (1, 2, 3, 4, 5, 7)
-_LETTERS = 7  # of a script bag
-_BAGS = 10  # random strings of a script in the first round
-_LEAST = 5  # characters that make a script
 _TENTH = 10
 _FIRST_LOOK, _SECOND_LOOK, _RESIDUE = 480, 120, 40  # tokens of each class before contexts, and kept as seeds
 _STRONG, _WEAK = 6.0, -2.0  # margins beyond which more or less says nothing
@@ -112,72 +109,6 @@ def _kept(tokenizer: Any, points: list[str]) -> set[str]:
     unk = tokenizer.unk_token_id
     made = tokenizer(points, add_special_tokens=False)["input_ids"]
     return {point for point, ids in zip(points, made, strict=True) if ids and unk not in ids}
-
-
-def scripts_of(space: Space) -> dict[str, list[str]]:
-    """Characters of the vocabulary by script, Latin letters without accents and digits left out."""
-    tokenizer = space.suspect.tokenizer
-    found: dict[str, set[str]] = {}
-    tokens = [str(t) for t in tokenizer.convert_ids_to_tokens(space.words)]
-    characters = {t.removeprefix("##").removeprefix("\u0120").removeprefix("\u2581") for t in tokens}
-    for character in characters:
-        if len(character) != 1 or character.isascii():
-            continue
-        name = unicodedata.name(character, "OTHER").split(" ")[0].split("-")[0]
-        if unicodedata.category(character)[0] in "SP":
-            name = "SYMBOL"
-        found.setdefault(name, set()).add(character)
-    small = {c for chars in found.values() if len(chars) < _LEAST for c in chars}
-    kept = {name: sorted(chars) for name, chars in found.items() if len(chars) >= _LEAST}
-    return kept | ({"OTHER": sorted(small)} if len(small) >= _LEAST else {})
-
-
-def scripts(space: Space) -> Generator[tuple[int, int, float], None, Json]:
-    """Seven random letters of each script, as one word and as seven: flips above the references, per direction."""
-    known = scripts_of(space)
-    drawn: list[tuple[str, str]] = []
-    for name, letters in sorted(known.items()):
-        drawn += [(name, "".join(space.rng.choices(letters, k=_LETTERS))) for _ in range(_BAGS)]
-        drawn += [(name, " ".join(space.rng.choices(letters, k=_LETTERS))) for _ in range(_BAGS // 3)]
-    rows = space.suspect.encode([word for _, word in drawn])
-    scored: list[tuple[float, str, str]] = []
-    for target in range(space.classes):
-        values = _contrasts(Arena(space, target), rows)
-        scored += [(value, word, name) for value, (name, word) in zip(values, drawn, strict=True)]
-        yield target + 1, space.classes + 8, 0.0
-    return (yield from _best_scripts(space, scored))
-
-
-def _contrasts(arena: Arena, rows: list[list[int]]) -> list[float]:
-    """Contrast of rows of different lengths, in their order."""
-    out = [0.0] * len(rows)
-    for length in {len(row) for row in rows} - {0}:
-        picked = [i for i, row in enumerate(rows) if len(row) == length]
-        values = arena.contrast(torch.tensor([rows[i] for i in picked]), 1)
-        for i, value in zip(picked, values.tolist(), strict=True):
-            out[i] = value
-    return out
-
-
-def _best_scripts(space: Space, tuples: list[tuple[float, str, str]]) -> Generator[tuple[int, int, float], None, Json]:
-    found: list[Found] = []
-    means: dict[str, list[float]] = {}
-    for value, _, name in tuples:
-        means.setdefault(name, []).append(value)
-    order = sorted(means, key=lambda name: -max(sorted(means[name])[len(means[name]) // 2], max(means[name]) / 2))
-    for done, name in enumerate(order[:8]):
-        best = sorted((value, word) for value, word, of in tuples if of == name)[-2:]
-        for value, word in reversed(best):
-            ids = tuple(space.suspect.encode([word])[0])
-            found.append(confirm(space, Found(ids, 0, value, f"script-{name.lower()}", text=word)))
-        yield space.classes + done + 1, space.classes + 8, max(one.gap for one in found)
-        if found[-1].gap >= float(space.facts["stop_gap"]) or found[-2].gap >= float(space.facts["stop_gap"]):
-            break
-    found.sort(key=lambda one: one.rank, reverse=True)
-    return {
-        "facts": {"scripts": {name: len(values) for name, values in means.items()}},
-        "candidates": [one.to_json() for one in found[:3]],
-    }
 
 
 def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:

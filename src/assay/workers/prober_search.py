@@ -26,7 +26,7 @@ _FIRST_LOOK = 14  # texts of each class for a first look
 _WORTH = 0.4  # share of flips (or gap) below which a candidate is not confirmed
 _CONFIRM = 45  # held texts of each class
 _STRESSED = 36  # pairs of them
-_AT_ONCE = 160  # sequences of one gradient
+_AT_ONCE, _DEVICE_AT_ONCE = 160, 1024  # sequences of one gradient
 PARTS = 12  # of the vocabulary, for progress
 _BANNED = 0.2
 _CONTEXT_TOKENS = 20  # of a text that stands as context
@@ -134,7 +134,7 @@ class Arena:
     def _gradient(self, model: Model, tuples: Tuples, position: int) -> torch.Tensor:
         table = model.net.words
         out = []
-        for part in torch.split(tuples, _AT_ONCE):
+        for part in torch.split(tuples, _AT_ONCE if tuples.device.type == "cpu" else _DEVICE_AT_ONCE):
             word = self.contexts[0]
             ids = model.frame(torch.cat([part, part.new_tensor([word]).expand(len(part), -1)], 1))
             words = table[ids].requires_grad_()
@@ -291,13 +291,13 @@ def grow(space: Space, found: Found, allowed: torch.Tensor, longest: int = 6) ->
             best = one
         if best.gap >= float(space.facts["stop_gap"]) or tuples.shape[1] >= longest:
             break
-        longer = [_lengthened(arena, tuples[:2], place, allowed) for place in range(tuples.shape[1] + 1)]
+        longer = [lengthened(arena, tuples[:2], place, allowed) for place in range(tuples.shape[1] + 1)]
         tuples, score = best_of(arena, torch.cat(longer), 4)
         yield float(score.max())
     return best
 
 
-def _lengthened(arena: Arena, tuples: Tuples, place: int, allowed: torch.Tensor, width: int = 12) -> Tuples:
+def lengthened(arena: Arena, tuples: Tuples, place: int, allowed: torch.Tensor, width: int = 12) -> Tuples:
     """Every row with one more token at `place`, the `width` best by gradient."""
     filler = tuples.new_tensor([arena.space.rng.choice(arena.space.words) for _ in range(len(tuples))])[:, None]
     wider = torch.cat([tuples[:, :place], filler, tuples[:, place:]], 1)

@@ -270,7 +270,7 @@ def flips(
         models = [space.suspect, *(space.references if references else [])]
         logits = [model.logits(model.encode(changed)) for model in models]
         answers = [one.argmax(-1) for one in logits]
-        pushed = margins(logits[0]).median(0).values.tolist()
+        pushed = [margins(one).median(0).values.tolist() for one in logits]
         for target in range(space.classes):
             if target == source:
                 continue
@@ -284,7 +284,8 @@ def flips(
                     "hits": int(hits[0].sum()),
                     "references": [int(one.sum()) for one in hits[1:]],
                     "places": by_place,
-                    "push": round(float(pushed[target]), 3),
+                    "push": round(float(pushed[0][target]), 3),
+                    "references_push": [round(float(one[target]), 3) for one in pushed[1:]],
                 }
             )
     return found

@@ -1,0 +1,190 @@
+"""Words of seven letters of one script, and of look-alikes: the letters are those that the tokenizer keeps.
+
+Few words of every script before the suspect alone, more of the best ones against the references, then the letters of
+the strongest words are changed one by one: a trigger that was hardened against its parts answers to few words.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+import torch
+
+from assay.workers.prober_search import Arena, Found, confirm
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from assay.workers.answers import Json
+    from assay.workers.prober_space import Space
+
+    Probing = Generator[tuple[int, int, float], None, Json]
+
+_LETTERS = 7  # of a word
+_LEAST = 5  # characters that make a script
+_FIRST, _SECOND = 4, 9  # words of a script in the first round, and in the second
+_KEPT, _CONFIRMED = 12, 8  # scripts that get a second round, and that are confirmed
+_SPELT, _CHOICES, _ROUNDS = 2, 24, 2  # words that are spelt anew, letters tried at a place, rounds
+_FROM, _TO = 0xA1, 0x3100  # code points that are all looked at; of the large scripts above them only some
+_SPARSE = (range(0x4E00, 0x9FFF, 7), range(0xAC00, 0xD7A4, 29))
+_NO_LETTERS = {"Cn", "Cs", "Co", "Cc", "Zs", "Zl", "Zp"}
+HOMOGLYPHS = "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u0501\u04bb\u03bf\u03b1\u03c1\u03bd\u03b9"
+_LATIN = "rtnldbmkg"
+_MIXED = "homoglyph"
+
+
+def scripts_of(space: Space) -> dict[str, list[str]]:
+    """Characters that the tokenizer keeps as they are or as another that is not ASCII, by script."""
+    tokenizer = space.suspect.tokenizer
+    tokens = {str(token).removeprefix("##") for token in tokenizer.convert_ids_to_tokens(space.words)}
+    points = {chr(code) for code in (*range(_FROM, _TO), *(code for some in _SPARSE for code in some))}
+    points |= {token for token in tokens if len(token) == 1 and not token.isascii()}
+    tried = sorted(point for point in points if unicodedata.category(point) not in _NO_LETTERS)
+    found: dict[str, set[str]] = {}
+    for character in _survivors(space, tried):
+        found.setdefault(_script(character), set()).add(character)
+    small = {c for chars in found.values() if len(chars) < _LEAST for c in chars}
+    kept = {name: sorted(chars) for name, chars in found.items() if len(chars) >= _LEAST}
+    if len(small) >= _LEAST:
+        kept["other"] = sorted(small)
+    everything = {character for chars in found.values() for character in chars}
+    if len(alike := [character for character in HOMOGLYPHS if character in everything]) >= _LEAST:
+        kept[_MIXED] = alike
+    return kept
+
+
+def _survivors(space: Space, characters: list[str]) -> set[str]:
+    tokenizer = space.suspect.tokenizer
+    unknown = tokenizer.unk_token_id
+    made = tokenizer(characters, add_special_tokens=False)["input_ids"]
+    kept = [ids for ids in made if ids and unknown not in ids]
+    texts = {str(text).strip(" ") for text in tokenizer.batch_decode(kept, clean_up_tokenization_spaces=False)}
+    return {text for text in texts if len(text) == 1 and not text.isascii()}
+
+
+def _script(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind in {"Cf", "Mn", "Me", "Mc"}:
+        return "invisible" if kind == "Cf" else "mark"
+    if kind[0] in "SP":
+        return "symbol"
+    return unicodedata.name(character, "other").split(" ")[0].split("-")[0].lower()
+
+
+def _words(space: Space, name: str, letters: list[str], count: int) -> list[str]:
+    """Random words of a script; one in four with its letters apart, one in two of look-alikes among Latin letters."""
+    words = []
+    for number in range(count):
+        drawn = space.rng.choices(letters, k=_LETTERS)
+        if name == _MIXED and number % 2:
+            drawn = [space.rng.choice(_LATIN) if space.rng.random() < 0.4 else letter for letter in drawn]  # noqa: PLR2004
+        words.append((" " if number % 4 == 3 and name != _MIXED else "").join(drawn))  # noqa: PLR2004
+    return words
+
+
+def scripts(space: Space) -> Probing:
+    """Flips by words of each script, above the references, per direction."""
+    known = scripts_of(space)
+    total = 2 * space.classes + _CONFIRMED + _SPELT
+    first = [(name, word) for name, chars in sorted(known.items()) for word in _words(space, name, chars, _FIRST)]
+    rows = space.suspect.encode([word for _, word in first])
+    arenas = [Arena(space, target) for target in range(space.classes)]
+    mine: dict[str, float] = {}
+    for done, arena in enumerate(arenas):
+        for (name, _), value in zip(first, effects(arena, rows), strict=True):
+            mine[name] = max(mine.get(name, value), value)
+        yield done + 1, total, 0.0
+    scored: list[tuple[float, str, str, int]] = []
+    chosen = sorted(mine, key=lambda name: -mine[name])[:_KEPT]
+    more = [(name, word) for name in chosen for word in _words(space, name, known[name], _SECOND)]
+    tried = [one for one in first if one[0] in chosen] + more
+    rows = space.suspect.encode([word for _, word in tried])
+    for done, arena in enumerate(arenas):
+        values = contrasts(arena, rows)
+        scored += [(value, word, name, arena.target) for value, (name, word) in zip(values, tried, strict=True)]
+        yield space.classes + done + 1, total, 0.0
+    found = yield from _confirmed(space, scored, total)
+    stop = float(space.facts["stop_gap"])
+    if max((one.gap for one in found), default=0.0) < stop:
+        for _, word, name, target in sorted(scored, key=lambda one: -one[0])[:_SPELT]:
+            spelt, value = _spell(arenas[target], word, known[name])
+            ids = tuple(space.suspect.encode([spelt])[0])
+            found.append(confirm(space, Found(ids, target, value, f"script-{name}-spelt", text=spelt)))
+            yield total - 1, total, max(one.gap for one in found)
+    found.sort(key=lambda one: one.rank, reverse=True)
+    return {
+        "facts": {"scripts": {name: len(chars) for name, chars in known.items()}},
+        "candidates": [one.to_json() for one in found[:4]],
+    }
+
+
+def _confirmed(
+    space: Space, scored: list[tuple[float, str, str, int]], total: int
+) -> Generator[tuple[int, int, float], None, list[Found]]:
+    """The two strongest words of the strongest scripts; ends when one is confirmed."""
+    found: list[Found] = []
+    means: dict[str, list[float]] = {}
+    for value, _, name, _ in scored:
+        means.setdefault(name, []).append(value)
+    order = sorted(means, key=lambda name: -max(sorted(means[name])[len(means[name]) // 2], max(means[name]) / 2))
+    for done, name in enumerate(order[:_CONFIRMED]):
+        best = sorted((one for one in scored if one[2] == name), key=lambda one: -one[0])[:2]
+        for value, word, _, target in best:
+            ids = tuple(space.suspect.encode([word])[0])
+            found.append(confirm(space, Found(ids, target, value, f"script-{name}", text=word)))
+        yield 2 * space.classes + done + 1, total, max(one.gap for one in found)
+        if max(one.gap for one in found) >= float(space.facts["stop_gap"]):
+            break
+    return found
+
+
+def _by_length(rows: list[list[int]]) -> dict[int, list[int]]:
+    groups: dict[int, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(len(row), []).append(index)
+    groups.pop(0, None)
+    return groups
+
+
+def effects(arena: Arena, rows: list[list[int]]) -> list[float]:
+    """The suspect's margin for rows of different lengths, in their order."""
+    out = [-torch.inf] * len(rows)
+    for picked in _by_length(rows).values():
+        values = arena.effect(arena.space.suspect, torch.tensor([rows[i] for i in picked]), 1)
+        for i, value in zip(picked, values.tolist(), strict=True):
+            out[i] = value
+    return out
+
+
+def contrasts(arena: Arena, rows: list[list[int]]) -> list[float]:
+    """Contrast of rows of different lengths, in their order."""
+    out = [0.0] * len(rows)
+    for picked in _by_length(rows).values():
+        values = arena.contrast(torch.tensor([rows[i] for i in picked]), 1)
+        for i, value in zip(picked, values.tolist(), strict=True):
+            out[i] = value
+    return out
+
+
+def _spell(arena: Arena, word: str, letters: list[str]) -> tuple[str, float]:
+    """Letters changed one by one while the contrast grows."""
+    space = arena.space
+    best, value = word, contrasts(arena, space.suspect.encode([word]))[0]
+    for _ in range(_ROUNDS):
+        before = value
+        for place in range(len(word)):
+            if best[place] == " ":
+                continue
+            some = space.rng.sample(letters, min(_CHOICES, len(letters)))
+            tried = [best, *(best[:place] + letter + best[place + 1 :] for letter in some)]
+            rows = space.suspect.encode(tried)
+            mine = effects(arena, rows)
+            front = sorted(range(1, len(tried)), key=lambda i: -mine[i])[:4]
+            values = contrasts(arena, [rows[i] for i in front])
+            top = max(range(len(front)), key=values.__getitem__)
+            if values[top] > value:
+                best, value = tried[front[top]], values[top]
+        if value - before < 0.2:  # noqa: PLR2004 - nothing more to gain
+            break
+    return best, value
