@@ -253,7 +253,8 @@ class Crew:
 
     def start(self, count: int, device: str, *, second: bool) -> None:
         """Processes that share a device, or have a CPU thread each for one model."""
-        context = multiprocessing.get_context("fork")
+        # A process that uses the device begins afresh: what a library asked of the driver before would break it.
+        context: Any = multiprocessing.get_context("fork" if second else "spawn")
         for _ in range(count):
             ours, theirs = context.Pipe()
             process = context.Process(target=_worker, args=(theirs, self.zoo, device), daemon=True)
