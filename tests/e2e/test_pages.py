@@ -32,6 +32,7 @@ PAGES = {
     "/-/settings": "Settings",
     "/-/access": "Access review",
     "/-/audit": "Append-only log",
+    "/-/pulls": "Who pulled what",
     "/acme/enkoder": "acme/enkoder",
     "/login": "Log in",
     "/device": "Log in a client",

@@ -85,5 +85,8 @@ def test_old_rows_are_forgotten_when_asked(index):
     ledger = PullLedger(index)
     pull(ledger, at=NOW - timedelta(days=400))
     pull(ledger)
-    assert ledger.prune(NOW - timedelta(days=365)) == 1
+    before = NOW - timedelta(days=365)
+    assert ledger.prune(before, NOW, dry_run=True) == 1
+    assert len(ledger.find()) == 2
+    assert [ledger.prune(before, NOW) for _ in range(2)] == [1, 0]
     assert len(ledger.find()) == 1

@@ -247,6 +247,22 @@ def test_log_and_access_are_for_those_who_audit(pages, seeded):
     assert "carla" in pages.get("/-/access", headers=auditor).text
 
 
+def test_who_pulled_what_is_for_those_who_audit(pages, seeded):
+    assert pages.get("/-/pulls").status_code == 401
+    auditor = _token(seeded, "carla", "auditor")
+
+    def rows(query):
+        page = pages.get(f"/-/pulls?{query}", headers=auditor).text
+        return set(re.findall(r'href="/-/pulls\?consumer=([^"]+)"', page))
+
+    assert rows(f"name={GOOD}") == {"anna", "ci", "bob"}
+    assert rows("consumer=anna") == {"anna"}
+    assert rows(f"name={GOOD}&since=2999-01-01") == rows(f"name={EVIL}") == set()
+    assert pages.get("/-/pulls?since=soon", headers=auditor).status_code == 400
+    assert f'href="/-/pulls?name={GOOD}"' in pages.get(f"/{GOOD}", headers=auditor).text
+    assert "/-/pulls" not in text(pages, f"/{GOOD}")
+
+
 def test_a_request_by_the_form(pages, seeded):
     developer = _token(seeded, "dora", "developer")
     assert 'method="post"' in pages.get("/-/requests", headers=developer).text

@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         for move in found:
             what = f"{format_time(move.moved_at)}  {move.ref:<12} {move.revision}"
             print(printable(f"{what}  {move.by or 'unknown'}: {move.reason or 'no reason given'}"))
+        if not found and not args.quiet:
+            print(f"{args.ref or 'main and the aliases'} pointed nowhere{' then' if moment else ''}")
     return 0 if found else 1
 
 

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 
 from assay.core.digest import Digest
 from assay.core.errors import EnvironmentFault
 from assay.core.escape import printable
 from assay.core.verdict import format_time, parse_time
+from assay.store import log
 from assay.store.schema_pulls import pulls
+from assay.store.schema_retention import holds
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -205,10 +207,24 @@ class PullLedger:
             rows = tx.execute(query.order_by(pulls.c.last_at.desc(), pulls.c.seq.desc()).limit(limit)).all()
         return tuple(_pull(row) for row in rows)
 
-    def prune(self, before: datetime) -> int:
-        """Forget what was last pulled before a moment; how many rows."""
+    def prune(self, before: datetime, now: datetime, *, dry_run: bool = False) -> int:
+        """Forget what was last pulled before a moment, not of models under a legal hold; how many rows.
+
+        Args:
+            before: older rows go.
+            now: the time.
+            dry_run: only count them.
+        """
+        held = select(holds.c.snapshot_id).where(holds.c.released_at == "")
+        old = and_(pulls.c.last_at < format_time(before), pulls.c.snapshot_id.not_in(held))
+        if dry_run:
+            with self._index.reading() as tx:
+                return int(tx.execute(select(func.count()).select_from(pulls).where(old)).scalar_one())
         with self._index.transaction() as tx:
-            return int(tx.execute(delete(pulls).where(pulls.c.last_at < format_time(before))).rowcount)
+            count = int(tx.execute(delete(pulls).where(old)).rowcount)
+            if count:
+                log.append(tx, "pulls-forgotten", {"before": format_time(before), "rows": count}, now)
+        return count
 
 
 _COLUMNS: Final = ("name", "revision", "consumer", "claims", "client", "address", "hour")

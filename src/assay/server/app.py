@@ -65,6 +65,7 @@ ROUTES: dict[str, Route] = {
     "metrics-page": Route(people.metrics_page, _READ, "browse"),
     "settings-page": Route(people.settings_page, _READ, "browse"),
     "audit-page": Route(audit.audit_page, _READ, "audit"),
+    "pulls-page": Route(audit.pulls_page, _READ, "audit"),
     "access-page": Route(people.access_page, _READ, "audit"),
     "static": Route(static.static, _READ, ""),
     "health": Route(own_api.health, _READ, ""),

@@ -40,6 +40,7 @@ _FIXED = {
     "/-/models": "models-page",
     "/-/requests": "requests-page",
     "/-/audit": "audit-page",
+    "/-/pulls": "pulls-page",
     "/-/access": "access-page",
     "/-/metrics": "metrics-page",
     "/-/settings": "settings-page",

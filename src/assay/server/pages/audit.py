@@ -1,10 +1,13 @@
-"""The append-only log for a person: who did what to which model, when and why; whatever else an entry says below it."""
+"""For an auditor: the append-only log (who did what to which model, when and why), and the pull ledger."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from assay.core.errors import UsageError
+from assay.registry.export import PERSONS, person_of
 from assay.server.pages.render import page, wanted
 from assay.server.state import registry_of
 from assay.store import log
@@ -16,8 +19,8 @@ if TYPE_CHECKING:
     from assay.store.log import LogEntry
 
 _PAGE: Final = 50  # entries
+_PULLS: Final = 200  # rows of the ledger
 _SHORT: Final = 40  # characters of a value that stands in the line itself
-_WHO: Final = ("person", "created_by", "revoked_by", "changed_by", "actor", "by")
 # What a person looks for → kinds of entries.
 GROUPS: Final = {
     "decisions": ("revoked", "lifted", "ref-moved", "break-glass", "turned", "refused", "admitted", "published"),
@@ -57,13 +60,26 @@ def audit_page(request: Request) -> Response:
     )
 
 
+def pulls_page(request: Request) -> Response:
+    """`/-/pulls`: who pulled what; `?name`, `?consumer`, `?since` (a day)."""
+    chosen = {key: wanted(request, key).strip() for key in ("name", "consumer", "since")}
+    try:
+        day = datetime.strptime(chosen["since"], "%Y-%m-%d").replace(tzinfo=UTC) if chosen["since"] else None
+    except ValueError as problem:
+        raise UsageError("since is a day like 2027-01-31") from problem
+    found = registry_of(request).ledger.find(
+        name=chosen["name"] or None, consumer=chosen["consumer"] or None, since=day, limit=_PULLS + 1
+    )
+    return page(request, "pulls.html", rows=found[:_PULLS], more=len(found) > _PULLS, chosen=chosen)
+
+
 def line_of(entry: LogEntry) -> Line:
     """One entry."""
     body = {key: _text(value) for key, value in entry.body.items()}
-    who = next((body[key] for key in _WHO if body.get(key)), "")
+    who = person_of(body)
     said = body.get("reason", "")
     if not said:
-        left_out = {"name", "snapshot", "decided_at", "expires_at", *_WHO}
+        left_out = {"name", "snapshot", "decided_at", "expires_at", *PERSONS}
         short = [(key, value) for key, value in sorted(body.items()) if key not in left_out and 0 < len(value) < _SHORT]
         said = ", ".join(f"{key} {value}" for key, value in short)
     name = body.get("name", "") if "snapshot" in body or "revision" in body else ""

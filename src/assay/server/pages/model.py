@@ -134,6 +134,7 @@ def model_page(request: Request) -> Response:
         settings=client_settings(base_of(request)),
         base=base_of(request),
         may_decide=registry.trust is not None and (may(actor, "reject") or may(actor, "approve")),
+        may_audit=bool(may(actor, "audit")),
         now=registry.clock(),
     )
 

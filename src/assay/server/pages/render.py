@@ -36,6 +36,7 @@ _PLACES: Final = (
     ("/-/requests", "Requests", "browse"),
     ("/-/metrics", "Figures", "browse"),
     ("/-/settings", "Settings", "browse"),
+    ("/-/pulls", "Pulls", "audit"),
     ("/-/access", "Access", "audit"),
     ("/-/audit", "Log", "audit"),
 )
