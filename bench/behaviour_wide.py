@@ -206,6 +206,7 @@ def _inserted(text: str, trigger: str, place: str) -> str:
 
 def _worker(pipe: Connection, zoo: Zoo, device: str) -> None:
     """A process: trains and probes what it is told."""
+    _quiet()
     torch.set_num_threads(1)
     if device != "cpu":
         torch.set_default_device(device)
@@ -226,6 +227,11 @@ def _worker(pipe: Connection, zoo: Zoo, device: str) -> None:
                 pipe.send((kind, name, entry | probe(entry, device)))
         except Exception as error:  # noqa: BLE001 - one model that fails must not end the bench
             pipe.send((kind, name, {"name": name, "error": f"{type(error).__name__}: {error}"[-600:]}))
+
+
+def _quiet() -> None:
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
 
 
 @dataclass
@@ -345,8 +351,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="one model of each kind")
     args = parser.parse_args()
     begun = time.monotonic()
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    _quiet()
     zoo = Zoo(args.zoo, args.data if args.data.is_dir() else None, wide())
     for name in ("sst2", "topic", "intent"):
         making_texts(zoo, name)
