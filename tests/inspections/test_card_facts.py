@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import tomllib
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -21,6 +27,8 @@ from tests.support.boms import BODY, CONFIG, FILES, FRONT, WEIGHTS, card, safete
 from tests.support.builders.gguf import gguf
 from tests.support.scan import Memory, found, scan
 
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "src/assay/inspections/data"
 LATE = next(item for item in BUILTIN if getattr(item, "name", "") == "card-facts")
 
 
@@ -80,6 +88,8 @@ def test_an_index_that_states_another_size() -> None:
         ("mit", "meta-llama/Llama-2-7b-hf", "licence-of-base"),
         ("apache-2.0", "google/gemma-2-9b", "licence-of-base"),
         ("llama2", "meta-llama/Llama-2-7b-hf", None),
+        ("blueoak-1.0.0", "bigcode/starcoder", "licence-of-base"),  # permissive by the list of SPDX
+        ("lgpl-3.0", "bigcode/starcoder", None),
         ("mit", "google-bert/bert-base-uncased", None),
         ("apache-2.0", "google/gemma-like-but-not", None),
     ],
@@ -99,7 +109,25 @@ def test_licence_ids_are_on_one_list_only() -> None:
     lists = licences()
     assert not lists.permissive & lists.restricted
     assert set(lists.families.values()) <= lists.restricted
+    assert {"mit", "apache-2.0", "cc0-1.0", "bsd-3-clause-clear"} <= lists.permissive
+    assert {"agpl-3.0-only", "cc-by-nc-4.0", "gemma", "busl-1.1"} <= lists.restricted
     assert {name for name, _ in lists.texts} <= lists.permissive | lists.restricted
+
+
+def test_the_list_of_spdx_ids_is_as_the_script_makes_it() -> None:
+    listed = tomllib.loads((DATA / "licences-spdx.toml").read_text("utf-8"))
+    assert listed["package"] == f"license-expression {version('license-expression')}", "run scripts/make_licences.py"
+    subprocess.run([sys.executable, ROOT / "scripts" / "make_licences.py", "--check"], check=True, timeout=60)
+
+
+def test_licences_of_models_are_restricted_where_their_source_can_be_looked_up() -> None:
+    entries = json.loads((resources.files("license_expression") / "data/scancode-licensedb-index.json").read_bytes())
+    categories = {entry["license_key"]: entry["category"] for entry in entries}
+    sources = tomllib.loads((DATA / "licences-models.toml").read_text("utf-8"))["restricted"]
+    assert all(one == "hub" or one.startswith("https://") or one in categories for one in sources.values())
+    looked_up = [name for name, source in sources.items() if source in categories]
+    assert len(looked_up) > len(sources) // 2
+    assert [name for name in looked_up if categories[sources[name]] in {"Permissive", "Public Domain"}] == []
 
 
 @pytest.mark.parametrize(

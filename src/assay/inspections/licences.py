@@ -1,4 +1,8 @@
-"""Licences: which text is which, and what a child may not drop of its base's. The lists are in `data/licences.toml`."""
+"""Licences: which text is which, and what a child may not drop of its base's.
+
+The lists: `data/licences-spdx.toml` (categories of SPDX ids, by `scripts/make_licences.py`), `licences-models.toml`
+(licences of models and families, by hand, with sources), `licences.toml` (texts, by hand).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -13,7 +18,7 @@ class Licences:
     """The lists.
 
     Attributes:
-        as_of: day they were made.
+        as_of: day the licences of models were listed.
         permissive: ids that ask for little more than a notice.
         restricted: ids with terms that pass on to what is made from the model.
         families: beginning of a model's name to the licence its publisher gave it.
@@ -44,11 +49,15 @@ class Licences:
 @cache
 def licences() -> Licences:
     """The lists, read once."""
-    data = tomllib.loads((files("assay.inspections") / "data" / "licences.toml").read_text("utf-8"))
+    own, spdx, models = (_read(f"licences{part}.toml") for part in ("", "-spdx", "-models"))
     return Licences(
-        data["as_of"],
-        frozenset(data["permissive"]),
-        frozenset(data["restricted"]),
-        data["families"],
-        tuple((entry["id"], tuple(entry["words"])) for entry in data["texts"]),
+        models["as_of"],
+        frozenset((*own["permissive"], *spdx["permissive"])),
+        frozenset((*models["restricted"], *spdx["restricted"])),
+        models["families"],
+        tuple((entry["id"], tuple(entry["words"])) for entry in own["texts"]),
     )
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((files("assay.inspections") / "data" / name).read_text("utf-8"))
