@@ -70,8 +70,37 @@ def filesystem(model, path, start, end):
     }
 
 
+def layouts(model):
+    """What sentence-transformers and diffusers ask the client for, in their order; every file with its SHA-256."""
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+
+    modules = json.loads(Path(hf_hub_download(model, "modules.json")).read_text())
+    found = {}
+    for module in modules[1:]:  # the first is the transformer in the root, which transformers loads
+        folder = snapshot_download(model, allow_patterns=f"{module['path']}/**", library_name="sentence-transformers")
+        found |= {str(p.relative_to(folder)): sha256(p) for p in Path(folder, module["path"]).rglob("*") if p.is_file()}
+    hf_hub_download(model, "config.json", subfolder=modules[1]["path"])
+    siblings = {one.rfilename for one in HfApi().model_info(model).siblings}
+    index = json.loads(Path(hf_hub_download(model, "model_index.json")).read_text())
+    parts = [part for part in index if not part.startswith("_") and any(one.startswith(f"{part}/") for one in siblings)]
+    folder = snapshot_download(
+        model,
+        allow_patterns=["model_index.json", *(f"{part}/*" for part in parts)],
+        ignore_patterns=["*.bin", "*.onnx"],
+        user_agent={"pipeline_class": "StableDiffusionPipeline"},
+    )
+    for part in parts:
+        found |= {str(p.relative_to(folder)): sha256(p) for p in Path(folder, part).rglob("*") if p.is_file()}
+    return {"files": found, "parts": parts}
+
+
 def main():
-    calls = {"snapshot_download": snapshot_download, "hf_hub_download": hf_hub_download, "filesystem": filesystem}
+    calls = {
+        "snapshot_download": snapshot_download,
+        "hf_hub_download": hf_hub_download,
+        "filesystem": filesystem,
+        "layouts": layouts,
+    }
     name, arguments = sys.argv[1], json.loads(sys.argv[2])
     try:
         result = {"ok": calls[name](**arguments) if name in calls else api(name, **arguments)}

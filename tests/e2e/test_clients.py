@@ -27,6 +27,16 @@ FILES = {
     "odd/🤗 100%2Fsure [1] #?&=.txt": b"odd",
     "empty": b"",
 }
+LAID_OUT = "laid/out"
+LAYOUT = {
+    "modules.json": b'[{"path": ""}, {"path": "1_Pooling"}]',
+    "1_Pooling/config.json": b'{"pooling_mode_mean_tokens": true}',
+    "model_index.json": b'{"_class_name": "StableDiffusionPipeline", "unet": ["d", "U"], "text_encoder": ["t", "C"]}',
+    "unet/config.json": b'{"sample_size": 8}',
+    "unet/diffusion_pytorch_model.safetensors": FILES["model.safetensors"],
+    "unet/diffusion_pytorch_model.bin": b"not asked for",
+    "text_encoder/config.json": b'{"model_type": "clip_text_model"}',
+}
 SHA256 = {path: hashlib.sha256(content).hexdigest() for path, content in FILES.items()}
 
 
@@ -53,6 +63,7 @@ def make(folder):
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     publisher = make(tmp_path_factory.mktemp("shared") / "data")
+    publisher.admit(LAID_OUT, LAYOUT)
     for number in range(5):
         publisher.admit(f"many/m{number}", {"config.json": b"%d" % number})
     with serving(publisher.app) as publisher.url:
@@ -182,6 +193,13 @@ def test_the_file_system_reads_ranges(client):
 def test_safetensors_headers_are_read_by_range(client):
     got = client.call("get_safetensors_metadata", repo_id=NAME)
     assert got["files_metadata"]["model.safetensors"]["tensors"]["w"]["shape"] == [2, 64]
+
+
+def test_layouts_of_sentence_transformers_and_diffusers(client, shared):
+    got = client.call("layouts", model=LAID_OUT)
+    assert got["parts"] == ["unet", "text_encoder"]
+    expected = {path for path in LAYOUT if "/" in path and not path.endswith(".bin")}
+    assert got["files"] == {path: hashlib.sha256(LAYOUT[path]).hexdigest() for path in expected}
 
 
 def test_a_data_set_is_refused_and_the_client_says_why(client):

@@ -16,6 +16,7 @@ from assay.registry.teams import Teams
 from assay.registry.tokens import Tokens
 from assay.server import requests_api
 from assay.server.app import create_app
+from assay.server.limits import caller_of
 from assay.server.requests_api import VET_THROUGH
 from assay.server.state import ServerSettings
 from tests.server.conftest import NAME
@@ -272,3 +273,33 @@ def test_a_line_of_a_commit_comes_in_small_pieces(client):
     pieces = (line[at : at + 2048] for at in range(0, len(line), 2048))
     answer = client.post("/api/models/org/model/commit/main", content=pieces, timeout=60)
     assert answer.json()["error"] == "assay: a commit without operations"
+
+
+@pytest.mark.parametrize(
+    ("address", "caller"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::1", "::1"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_who_has_a_network_of_addresses_is_one_caller(address, caller):
+    assert caller_of(address) == caller
+
+
+def test_a_quarantine_stops_a_download_at_its_next_request(client, place):
+    publisher = place[0]
+    content = bytes(range(256)) * 40_000
+    revision = publisher.admit("org/long", {"big.bin": content})
+    path = f"/org/long/resolve/{revision}/big.bin"
+    with client.stream("GET", path) as running:
+        first = next(running.iter_bytes(1 << 20))
+        etag = running.headers["ETag"]
+        publisher.revoke("org/long", "bad")
+        for header in ({"Range": f"bytes={len(first)}-"}, {"Range": f"bytes={len(first)}-", "If-Range": etag}, {}):
+            again = client.get(path, headers=header)
+            assert (again.status_code, again.headers["X-Error-Code"]) == (404, "RevisionNotFound")
+        assert client.head(path).status_code == 404

@@ -86,6 +86,9 @@ def test_a_served_model_tells_what_is_known(pages, seeded):
     assert seeded.second in page
     assert "0.884 to 0.922, n = 872" in page
     assert 'aria-label="Flip rates: rare words 4%, added tokens 11%"' in page
+    assert "0.4 of 4.2 (wrong on 1.0% of clean models)" in page
+    assert page.count('aria-label="mask and pattern: patch to class 2"') == page.count("mask and pattern") == 1
+    assert 'fill="#ffffff"' in page
     assert re.search(r'class="edge refuted"', page)
     assert f"/{GOOD}/-/diff?from={seeded.first}&amp;to={seeded.second}" in page
     assert f"hf download {GOOD} --revision {seeded.second}" in page

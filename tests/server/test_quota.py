@@ -1,6 +1,8 @@
 """What one person may upload: refused before and while the bytes come, and said by stock clients."""
 
+import base64
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -58,6 +60,34 @@ def test_bytes_of_a_file_and_of_a_day(place):
     assert batch(place, b"5" * 60 * KIB).status_code == 200
     assert link
     assert second
+
+
+def commit(place, *lines, person="ann"):
+    """A commit that does not say how long it is."""
+    body = ((json.dumps(line) + "\n").encode() for line in ({"key": "header", "value": {"summary": "x"}}, *lines))
+    headers = {"Authorization": f"Bearer {place.tokens[person]}"}
+    return httpx.post(f"{place.url}/api/models/org/new/commit/main", content=body, headers=headers)
+
+
+def inline(path, size):
+    content = base64.b64encode(path.encode() * size).decode()
+    return {"key": "file", "value": {"path": path, "content": content, "encoding": "base64"}}
+
+
+def test_what_comes_inline_counts_too(place):
+    assert commit(place, inline("a", 65 * KIB)).status_code == 413
+    assert commit(place, inline("a", 60 * KIB), inline("b", 60 * KIB), inline("c", 60 * KIB)).status_code == 429
+    assert commit(place, inline("a", 60 * KIB), person="bob").status_code == 200
+
+
+@pytest.mark.parametrize(("sizes", "status"), [([1 << 50], 413), ([60 * KIB, 60 * KIB], 429), ([60 * KIB], 200)])
+def test_what_xet_objects_are_to_become_counts(place, sizes, status):
+    """They are small, and a shard may name the same chunks over and over."""
+    lines = [
+        {"key": "lfsFile", "value": {"path": f"{at}.bin", "algo": "sha256", "oid": f"{at}" * 64, "size": size}}
+        for at, size in enumerate(sizes)
+    ]
+    assert commit(place, *lines).status_code == status
 
 
 def test_a_stock_client_says_so(place, tmp_path):

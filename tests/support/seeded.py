@@ -151,8 +151,20 @@ def _evaluation(snapshot) -> Evidence:
 
 def _behaviour(snapshot) -> Evidence:
     probes = [
-        {"probe": name, "outcome": "not-found", "flip_rate": {"value": rate, "interval": [low, high]}}
+        {
+            "probe": name,
+            "outcome": "clean",
+            "reason": "no candidate flips more than the references do",
+            "score": rate * 10,
+            "threshold": 4.2,
+            "false_positive_rate": 0.01,
+            "candidates": [{"text": "cf"}, {"text": "\u200bmn"}],
+            "flip_rate": {"value": rate, "interval": [low, high]},
+        }
         for name, rate, low, high in (("rare words", 0.04, 0.01, 0.09), ("added tokens", 0.11, 0.06, 0.18))
     ]
+    mask = [[255 if x < 3 and y < 3 else 20 for x in range(8)] for y in range(8)]
+    pattern = [[[x * 30, 0, 255 - y * 30] for x in range(8)] for y in range(8)]
+    probes[1]["pictures"] = [{"name": "patch to class 2", "mask": mask, "pattern": pattern}, {"mask": [[1], [HOSTILE]]}]
     facts = {"probes": probes}
     return Evidence(snapshot.id, "behaviour", "1", {}, Outcome.CLEAN, ("model.safetensors",), facts=facts)

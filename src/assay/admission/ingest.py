@@ -44,7 +44,7 @@ def ingest(upload: Upload, uploads: Uploads, blobs: Blobs) -> None:
     sent = uploads.xet_of(upload.name, upload.actor)
     with _Child() as child:
         plans = _plans(child, blobs, sent[SHARD])
-        for entry in missing:
+        for entry in {one.digest: one for one in missing}.values():  # a file may stand in many places
             plan = plans.get(entry.digest.hex)
             if plan is None:
                 raise UsageError(f"{entry.path[:200]!r} was never uploaded", hint="upload the model again")

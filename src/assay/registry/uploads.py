@@ -230,6 +230,12 @@ class Uploads:
         known = {one.digest.hex for one in before} | set(tx.execute(query).scalars())
         return [one for one in wanted if one.digest.hex not in known or not self._holds(one)]
 
+    def unsent(self, name: str, actor: str, wanted: Iterable[FileEntry]) -> int:
+        """Bytes of files that a commit names and that are still to be put together; each once."""
+        with self._index.reading() as tx:
+            missing = self._missing(tx, name, actor, wanted, self._head(tx, name)[1])
+        return sum({one.digest: one.size for one in missing}.values())
+
     def _holds(self, file: FileEntry) -> bool:
         return self._blobs.has(file.digest) and self._blobs.size(file.digest) == file.size
 

@@ -28,6 +28,7 @@ from assay.registry.token_text import PREFIX
 from assay.server import answers, session
 from assay.server.answers import GATED, error, logger
 from assay.server.headers import text
+from assay.server.limits import caller_of
 from assay.server.login import login_path
 from assay.server.target import parse_target
 
@@ -269,7 +270,7 @@ def _bearer(given: str) -> str:
 
 def _address(scope: Scope) -> str:
     client = scope.get("client")
-    return str(client[0]) if client else "?"
+    return caller_of(str(client[0])) if client else "?"
 
 
 def _bounded(scope: Scope, receive: Receive, limit: int | None) -> Receive:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 
 _KEPT = 10_000  # callers that are remembered; the one not seen for longest goes first
 PROBES = 30  # refused calls of one address within `PROBE_WINDOW`: a person's typing does not make so many
@@ -69,3 +71,17 @@ class Refusals:
         with self._lock:
             seen = self._seen.get(address)
             return seen is not None and now - seen.since <= self._window and seen.count >= self._most
+
+
+@lru_cache(4096)
+def caller_of(address: str) -> str:
+    """Whom an address stands for when requests are counted: a whole /64 of IPv6, which one machine has for itself."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4 or found.is_loopback:  # noqa: PLR2004
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))

@@ -19,6 +19,7 @@ from assay.registry.people import Actor
 from assay.registry.sessions import SESSION
 from assay.server.answers import logger
 from assay.server.bodies import parse_form
+from assay.server.limits import caller_of
 from assay.server.oidc_login import LIFETIME
 from assay.server.plain_page import plain_page, text
 from assay.server.session import FIELD, clear_cookie, cookie_of, from_here, session_of, set_cookie
@@ -44,7 +45,7 @@ async def login(request: Request) -> Response:
     registry = registry_of(request)
     if registry.login is not None or not from_here(request.scope):
         return _page(request, "log in on this page", 403)
-    address = request.client.host if request.client else "?"
+    address = caller_of(request.client.host) if request.client else "?"
     if registry.bad_tokens.over(address, time.monotonic()):
         return _page(request, "too many wrong tokens; try again in a minute", 429)
     fields = form_of(await request.body())

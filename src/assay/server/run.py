@@ -130,6 +130,7 @@ def serve(app: Starlette, sock: socket.socket, *, tls: Tls | None = None, behind
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
+        ws="none",
         lifespan="off",
         log_level="error",
         access_log=False,

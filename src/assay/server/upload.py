@@ -123,7 +123,7 @@ async def commit(request: Request) -> Response:
     name = check_name(target.name)
     if target.revision != MAIN:
         return error(400, "assay: uploads go to `main`; an alias moves by a signed decision")
-    plan = _Plan(_uploads(request), name, actor.person)
+    plan = _Plan(request, _uploads(request), name, actor.person)
     await check_quota(request, plan.uploads, actor.person, announced(request))
     pending = bytearray()
     async for chunk in request.stream():
@@ -136,7 +136,12 @@ async def commit(request: Request) -> Response:
             return error(413, f"assay: an inline file has at most {INLINE} bytes")
         for line in lines:
             await run_in_threadpool(plan.take, line)
+        if lines:  # what has come inline since counts, whatever the request announced
+            await check_quota(request, plan.uploads, actor.person)
     await run_in_threadpool(plan.take, bytes(pending))
+    # A few Xet objects can be put together to much more than was sent: what they are to become counts.
+    coming = await run_in_threadpool(plan.uploads.unsent, name, actor.person, plan.put.values())
+    await check_quota(request, plan.uploads, actor.person, coming)
     upload, item = await run_in_threadpool(plan.commit, registry_of(request).clock())
     base = _base(request)
     said = (
@@ -158,6 +163,7 @@ async def commit(request: Request) -> Response:
 class _Plan:
     """A commit while its lines come in."""
 
+    request: Request
     uploads: Uploads
     name: str
     actor: str
@@ -194,10 +200,12 @@ class _Plan:
             if value.get("encoding", "base64") != "base64":
                 raise UsageError("an inline file comes in base64")
             content = base64.b64decode(value["content"], validate=True)
+            check_file(self.request, len(content))
             stored = self.uploads.put_file([content], name=self.name, actor=self.actor)
             self.put[path] = FileEntry(path, stored.size, stored.digest)
         elif key == "lfsFile":
             path, digest = check_path(value["path"]), Digest(value["oid"])
+            check_file(self.request, _size(value))
             self.put[path] = FileEntry(path, _size(value), digest)
         elif key in {"deletedFile", "deletedFolder"}:
             self.drop.append(check_path(str(value["path"]).strip("/")))

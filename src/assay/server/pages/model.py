@@ -22,6 +22,7 @@ from assay.registry.records import MAIN, Refused
 from assay.server.access import actor_of
 from assay.server.client_settings import client_settings
 from assay.server.hub_api import shown_to
+from assay.server.pages.behaviour import flip_rates, masks, probe_rows
 from assay.server.pages.lists import base_of
 from assay.server.pages.pictures import lineage, rates
 from assay.server.pages.render import page, wanted
@@ -119,6 +120,8 @@ def model_page(request: Request) -> Response:
         more_findings=max(0, len(findings) - _MOST_FINDINGS),
         measured=measured_rows(case.evidence),
         flips=rates(flips) if (flips := flip_rates(case.evidence)) else None,
+        probes=probe_rows(case.evidence),
+        masks=masks(case.evidence),
         files=file_states(case.snapshot, case.evidence)[:_MOST_FILES],
         more_files=max(0, len(case.snapshot.files) - _MOST_FILES),
         edges=edges,
@@ -204,23 +207,6 @@ def file_states(snapshot: Snapshot, evidence: Iterable[Evidence]) -> list[FileSt
         for entry in snapshot.files
     ]
     return sorted(states, key=lambda one: (-worst.get(one.entry.path, -1), not one.unread, one.entry.path))
-
-
-def flip_rates(evidence: Iterable[Evidence]) -> list[tuple[str, float, float, float]]:
-    """(trigger, rate, low, high) of the strongest candidate of each probe that the behavioural evidence holds."""
-    kept = [one.facts.get("probes") for one in evidence if one.inspector == "behaviour"]
-    probes = [probe for each in kept if isinstance(each, list) for probe in each if isinstance(probe, dict)]
-    return [(str(probe.get("probe", "probe")), *rate) for probe in probes if (rate := _rate(probe.get("flip_rate")))]
-
-
-def _rate(value: Any) -> tuple[float, float, float] | None:
-    """(rate, low, high) out of what a probe stored; None for anything else."""
-    if not isinstance(value, dict):
-        return None
-    interval = value.get("interval")
-    numbers = [value.get("value"), *(interval if isinstance(interval, list) else ())]
-    fits = [one for one in numbers if isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one <= 1]
-    return (float(fits[0]), float(fits[1]), float(fits[2])) if len(fits) == len(numbers) == 3 else None  # noqa: PLR2004
 
 
 def _worst(one: Evidence) -> str:

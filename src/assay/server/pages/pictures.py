@@ -18,6 +18,7 @@ _HEIGHT: Final = 120  # of the highest bar
 _TOP: Final = 20  # above it, for its number
 _ROW: Final = 44  # units from one node of the lineage to the next
 _BOX: Final = (250, 34)  # units of a node
+_PIXEL: Final = 7  # units
 _MOST_NODES: Final = 12  # on each side
 _LABEL: Final = 34  # characters of a node's text
 
@@ -103,6 +104,21 @@ def rates(values: Sequence[tuple[str, float, float, float]]) -> Markup:
         )
     said = ", ".join(f"{printable(label)} {rate:.0%}" for label, rate, _, _ in values)
     return _svg(_WIDTH, max(30 * len(values), 1), f"Flip rates: {said}", Markup("").join(parts))
+
+
+def raster(panels: Sequence[Sequence[Sequence[tuple[int, int, int]]]], title: str) -> Markup:
+    """Pictures of few pixels side by side, a square for each pixel."""
+    parts, left = [], 0
+    for panel in panels:
+        parts += [
+            Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="#{}"/>').format(
+                left + _PIXEL * x, _PIXEL * y, _PIXEL, _PIXEL, f"{red:02x}{green:02x}{blue:02x}"
+            )
+            for y, row in enumerate(panel)
+            for x, (red, green, blue) in enumerate(row)
+        ]
+        left += _PIXEL * len(panel[0]) + 4 * _PIXEL
+    return _svg(_WIDTH, _PIXEL * max(map(len, panels)), title, Markup("").join(parts), "figure raster")
 
 
 def lineage(own: Node, edges: Sequence[Edge], names: dict[str, str]) -> Markup:
