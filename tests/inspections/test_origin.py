@@ -17,6 +17,11 @@ from assay.inspections.origin import OriginProof
 from assay.policy.decide import decide
 from assay.policy.model import Action, load_policy
 from assay.provenance import dsse
+from assay.provenance.bom.build import build
+from assay.provenance.bom.cyclonedx import cyclonedx
+from assay.provenance.bom.record import VERIFIED
+from assay.provenance.bom.spdx import spdx
+from assay.provenance.bom.validate import check_cyclonedx, check_spdx
 from assay.provenance.bundle import to_bundle
 from assay.provenance.keys import KeyRing
 from assay.provenance.statements import PROVENANCE_TYPE, fetched
@@ -25,6 +30,7 @@ from assay.sources.directory import fetch_directory
 from assay.store.blobs import open_blobs
 from assay.store.index import BlobFiles
 from tests.gate.admitted import put
+from tests.support import admitted
 
 FILES = {"config.json": b"{}", "model.safetensors": bytes(100), "sub/tokenizer.json": b"{}"}
 COMMIT = "c" * 40
@@ -98,12 +104,23 @@ def rules(evidence):
 def test_a_publisher_and_a_builder_are_believed(look, trust, keys, published, tmp_path):
     _, snapshot = look(FILES, trust)
     envelope, bundle = built(keys, snapshot)
-    evidence, _ = look({**published, "provenance.sigstore.json": bundle}, trust)
+    evidence, full = look({**published, "provenance.sigstore.json": bundle}, trust)
     assert (evidence.outcome, rules(evidence)) == (Outcome.CLEAN, set())
     facts = {one["kind"]: one for one in evidence.facts["documents"]}
     assert facts["provenance"]["builder"] == "https://ci.example/runner"
     assert facts["provenance"]["commit"] == COMMIT
     assert facts["provenance"]["pipeline"] == [{"uri": "train.yml", "sha256": "d" * 64}]
+    record = build(full, [evidence], admitted.verdict(full), name="org/name")
+    signer = KeyRing.read(keys / "publisher.pem", "publisher").public.id
+    assert record.fields["publisher_verification"].standing == VERIFIED
+    assert record.value("publisher_verification") == {"signed_by": signer}
+    code = {"repository": "https://git.example/models", "commit": COMMIT, "builder": "https://ci.example/runner"}
+    assert record.value("training_commit") == code
+    document = cyclonedx(record)
+    check_cyclonedx(document)
+    (component,) = [one for one in document["components"] if one["bom-ref"] == "training-code"]
+    assert component["externalReferences"] == [{"type": "vcs", "url": "https://git.example/models"}]
+    check_spdx(spdx(record))
     lines = b"\n".join(json.dumps(envelope.to_json()).encode() for _ in range(2))
     (tmp_path / "model" / "provenance.sigstore.json").unlink()
     evidence, _ = look({"build.intoto.jsonl": lines}, trust)
@@ -123,6 +140,13 @@ def test_changed_files_are_found(look, trust, keys, published):
 def test_an_extra_file_is_not_covered(look, trust, published):
     evidence, _ = look({**published, "payload.py": b"print()"}, trust)
     assert "origin-mismatch" in rules(evidence)
+
+
+def test_what_nobody_trusted_signed_is_in_no_bill_of_materials(look, trust, published):
+    evidence, full = look({**published, "model.safetensors": b"other"}, trust)
+    record = build(full, [evidence], admitted.verdict(full), name="org/name")
+    assert record.value("publisher_verification") is None
+    assert record.value("training_commit") is None
 
 
 def test_what_nobody_trusted_signed_proves_nothing(look, trust, keys, published):

@@ -1,8 +1,8 @@
 """Evidence to record. Only stored evidence is read here, never the model's bytes.
 
-Evidence is taken by the inspector's name: `card-facts` (what is declared, what the weights say), `publisher`,
-`evaluation`, `behaviour`, `tensors` (weights compared with those of known models). What is not there makes a field
-unknown.
+Evidence is taken by the inspector's name: `card-facts` (what is declared, what the weights say), `origin` (what came
+signed), `publisher`, `evaluation`, `behaviour`, `tensors` (weights compared with those of known models). What is not
+there makes a field unknown.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NOT_DECLARED = "not declared"
 _REFUTING, _UNDECLARED = "base-refuted", "parent-undeclared"
 _CONTRADICTED = frozenset(("weights-contradict-config",))
-_SCAN = frozenset(("evaluation", "behaviour", "publisher", "tensors", "card-facts", "card-copy", "load"))
+_SCAN = frozenset(("evaluation", "behaviour", "publisher", "tensors", "card-facts", "card-copy", "load", "origin"))
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def build(
         "bases": _bases(parents, refuted),
         "datasets": _listed(facts.get("datasets", []), "name"),
         "evaluation_data": _evaluation_data(mine),
-        "training_commit": _commit(facts),
+        "training_commit": _commit(facts, mine),
         **_weights(facts, mine),
         "task": _card(facts, "pipeline_tag"),
         "languages": _card(facts, "language"),
@@ -179,13 +179,24 @@ def _publisher(name: str, mine: Mapping[str, Evidence]) -> dict[str, Field]:
     facts = mine["publisher"].facts if "publisher" in mine else {}
     verified, age = facts.get("verified"), facts.get("account_age_days")
     why = "the source tells nothing about accounts" if not facts else "the source does not say"
-    found["publisher_verification"] = (
-        Field.unknown(why) if verified is None else Field(verified, DECLARED, "what the hub says of the account")
-    )
+    if signed := _signed(mine, "signature"):
+        who = {"signed_by": signed["key"]}
+        found["publisher_verification"] = Field(who, VERIFIED, f"{signed['path']}: signed by a trusted publisher")
+    elif verified is not None:
+        found["publisher_verification"] = Field(verified, DECLARED, "what the hub says of the account")
+    else:
+        found["publisher_verification"] = Field.unknown(why)
     found["account_age_days"] = (
         Field.unknown(why) if age is None else Field(age, DECLARED, "what the hub says of the account")
     )
     return found
+
+
+def _signed(mine: Mapping[str, Evidence], kind: str) -> dict[str, Any]:
+    """What came signed by a trusted key, as `origin` verified it: `signature` or `provenance`; empty for nothing."""
+    documents = mine["origin"].facts.get("documents", []) if "origin" in mine else []
+    held = (one for one in documents if one["kind"] == kind and one["key"] and not one["problem"])
+    return next(held, {})
 
 
 def _licence(facts: dict[str, Any], mine: Mapping[str, Evidence]) -> dict[str, Field]:
@@ -226,7 +237,12 @@ def _evaluation_data(mine: Mapping[str, Evidence]) -> Field:
     return Field.unknown("nothing was evaluated here, and no claim names its data")
 
 
-def _commit(facts: dict[str, Any]) -> Field:
+def _commit(facts: dict[str, Any], mine: Mapping[str, Evidence]) -> Field:
+    built = _signed(mine, "provenance")
+    if built.get("commit"):
+        repository = built["source"].removeprefix("git+").partition("@")[0]
+        value = {"repository": repository, "commit": built["commit"], "builder": built["builder"]}
+        return Field(value, DECLARED, f"{built['path']}: provenance that a trusted builder signed")
     commits = facts.get("commits", [])
     if len(commits) == 1:
         entry = commits[0]

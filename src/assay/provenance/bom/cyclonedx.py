@@ -210,8 +210,14 @@ def _training_code(commit: dict[str, str]) -> dict[str, Any]:
         "bom-ref": "training-code",
         "name": commit["repository"],
         "version": commit["commit"],
-        "externalReferences": [{"type": "vcs", "url": f"https://github.com/{_quoted(commit['repository'])}"}],
+        "externalReferences": [{"type": "vcs", "url": _repository(commit["repository"])}],
     }
+
+
+def _repository(name: str) -> str:
+    """The address of a repository: as a builder gave it, or of a name on the hub of code that cards link to."""
+    scheme, there, rest = name.partition("://")
+    return f"{scheme}://{_quoted(rest)}" if there else f"https://github.com/{_quoted(name)}"
 
 
 def _references(record: Record) -> list[dict[str, Any]]:
