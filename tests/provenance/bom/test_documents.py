@@ -301,6 +301,22 @@ def test_what_is_not_valid_spdx_does_not_leave(full: Record, kind: str, key: str
         check_spdx(document)
 
 
+@pytest.mark.parametrize("relation", ["hasDeclaredLicense", "hasConcludedLicense"])
+def test_every_model_and_data_set_says_both_licences_once(full: Record, relation: str) -> None:
+    """What the profiles ask for across elements; what nobody knows is no assertion, and no silence."""
+    document = spdx(full)
+    stated = [one["from"] for one in document["@graph"] if one.get("relationshipType") == relation]
+    packages = [one for one in document["@graph"] if one["type"] in {"ai_AIPackage", "dataset_DatasetPackage"}]
+    assert sorted(stated) == sorted(one["spdxId"] for one in packages)
+    bare = spdx(record_of({"weights.bin": b"x"}))
+    (target,) = [one["to"] for one in bare["@graph"] if one.get("relationshipType") == relation]
+    assert target == ["https://spdx.org/rdf/3.0.1/terms/ExpandedLicensing/NoAssertionLicense"]
+    said = next(one for one in document["@graph"] if one.get("relationshipType") == relation)
+    said["relationshipType"] = "other"
+    with pytest.raises(InvalidBom, match=f"needs exactly one relationship {relation}"):
+        check_spdx(document)
+
+
 def test_the_environment_is_described_twice_the_same() -> None:
     document = environment_sbom()
     check_cyclonedx(document)

@@ -34,7 +34,6 @@ pytestmark = pytest.mark.xdist_group("bom-documents")
 FULL = Sources()
 APACHE = b"Apache License Version 2.0 TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"
 CLASS = json.dumps({"tokenizer_class": "LlamaTokenizer"}).encode()
-
 TEMPLATE = "chat_template.jinja"
 OTHER_BASE = KnownBase("4" * 64, "mit", {"other.safetensors": "5" * 64})
 REFUTED_BY_OTHERS = replace(REFUTED, message="other tensors")
@@ -44,6 +43,10 @@ ROBERTA = {"model_type": "roberta", "architectures": ["RobertaModel"]}
 
 def of_commit(commit: str) -> Sources:
     return replace(FULL, origin=FULL.origin | {"commit": commit})
+
+
+def at(uri: str) -> Sources:
+    return replace(FULL, origin=FULL.origin | {"uri": uri})
 
 
 def readme(**changes: object) -> Sources:
@@ -68,6 +71,7 @@ SOURCES: dict[str, tuple[Sources, Sources | None]] = {
     "name": (replace(FULL, name="org/second"), None),
     "publisher": (replace(FULL, name="other/model"), replace(FULL, name="model")),
     "origin": (of_commit("9" * 40), of_commit("")),
+    "address": (at("https://other.test/org/model"), at("file:///somewhere")),
     "extra": (FULL.file("extra.bin", b"12345"), None),
     "file": (FULL.file(TEMPLATE, None).file("extra.bin", b"12345"), FULL.file(TEMPLATE, None)),
     "time": (replace(FULL, at=NOW + timedelta(days=1)), None),
@@ -237,6 +241,9 @@ SPDX: dict[str, str] = {
     "@graph[model].name": "name",
     "@graph[model].software_packageVersion": "origin",
     "@graph[model].software_packageUrl": "origin",
+    "@graph[model].software_downloadLocation": "address",
+    "@graph[hasDeclaredLicense].from": "dataset",
+    "@graph[hasConcludedLicense].from": "dataset",
     "@graph[model].verifiedUsing[].hashValue": "file",
     "@graph[model].ai_typeOfModel[]": "config",
     "@graph[model].ai_domain[]": "task",

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 CONTEXT = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"
 PREDICATE_TYPE = "https://spdx.dev/Document/v3.0.1"
+NO_LICENCE = "https://spdx.org/rdf/3.0.1/terms/ExpandedLicensing/NoAssertionLicense"
+LICENCE_RELATIONS = ("hasDeclaredLicense", "hasConcludedLicense")  # one of each for every model and data set
+LICENSED = ("ai_AIPackage", "dataset_DatasetPackage")
 _INFO = "_:creation"
 
 
@@ -32,6 +35,7 @@ class _Graph:
         self.base = f"urn:assay:bom:{record.digest.hex}:"
         self.elements: list[dict[str, Any]] = []
         self.ids: list[str] = []
+        self.licensed: list[str] = []
         self.tool = self.base + "agent"
 
     def add(self, kind: str, key: str, **values: Any) -> str:
@@ -40,6 +44,8 @@ class _Graph:
         kept = {field: value for field, value in values.items() if value not in (None, "", [])}
         self.elements.append({"type": kind, "spdxId": name, "creationInfo": _INFO, **kept})
         self.ids.append(name)
+        if kind in LICENSED:
+            self.licensed.append(name)
         return name
 
     def relate(self, source: str, kind: str, targets: list[str], *, complete: bool = False) -> None:
@@ -110,6 +116,7 @@ class _Graph:
             name=record.name,
             software_packageVersion=source["commit"] or record.snapshot,
             software_packageUrl=purl,
+            software_downloadLocation=source["uri"] if source["uri"].startswith(("https://", "http://")) else None,
             software_primaryPurpose="model",
             verifiedUsing=[_hash(record.snapshot)],
             originatedBy=[agent] if agent else None,
@@ -151,12 +158,15 @@ class _Graph:
         self.relate(model, "testedOn", tested)
 
     def _licences(self, model: str) -> None:
-        for key, relation in (("licence", "hasDeclaredLicense"), ("licence_concluded", "hasConcludedLicense")):
+        for other in self.licensed:
+            for relation in LICENCE_RELATIONS if other != model else ():
+                self.relate(other, relation, [NO_LICENCE])
+        for key, relation in zip(("licence", "licence_concluded"), LICENCE_RELATIONS, strict=True):
             text = self.record.value(key)
+            spdx = spdx_id(text) if text else ""
             if not text:
-                continue
-            spdx = spdx_id(text)
-            if spdx:
+                target = NO_LICENCE
+            elif spdx:
                 target = self.add("simplelicensing_LicenseExpression", key, simplelicensing_licenseExpression=spdx)
             else:
                 target = self.add(

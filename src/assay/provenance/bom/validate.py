@@ -10,11 +10,13 @@ are refused. On top of both: every reference inside the document leads to someth
 from __future__ import annotations
 
 import json
+from collections import Counter
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Protocol
 
 from assay.core.errors import AssayError
+from assay.provenance.bom.spdx import LICENCE_RELATIONS, LICENSED
 
 _VERSIONS = frozenset(("1.2", "1.3", "1.4", "1.5", "1.6", "1.7"))
 _STRICT_APART = frozenset(("1.2", "1.3"))  # later ones have one schema, and it is strict
@@ -101,3 +103,15 @@ def check_spdx(document: dict[str, Any]) -> None:
         raise InvalidBom(f"not valid SPDX 3.0.1: {str(error)[:300]}") from error
     if missing:
         raise InvalidBom(f"a reference leads nowhere in the SPDX document: {min(missing)[:200]!r}")
+    _licences_of_spdx(document)
+
+
+def _licences_of_spdx(document: dict[str, Any]) -> None:
+    """What the profiles AI and Dataset ask across elements: each model and data set says both licences, once."""
+    elements = [one for one in document["@graph"] if isinstance(one, dict)]
+    stated = Counter((one.get("from"), one.get("relationshipType")) for one in elements)
+    for one in elements:
+        for relation in LICENCE_RELATIONS if one.get("type") in LICENSED else ():
+            if stated[one["spdxId"], relation] != 1:
+                name = str(one.get("name", ""))[:200]
+                raise InvalidBom(f"not valid SPDX 3.0.1: {name!r} needs exactly one relationship {relation}")
