@@ -1,8 +1,9 @@
 """`make fuzz`: 1,000,000 inputs for each parser, the result into docs/benchmarks.md.
 
 Each stretch of inputs runs in a process of its own (tests/support/fuzz.py says under which limits). What was run is
-kept in .cache/fuzz/state.json after every stretch: an interrupted run goes on where it was. Input number n of a parser
-is always the same bytes: `python -m tests.support.fuzz PARSER --show N` writes it.
+kept in bench/fuzz_state.json after every stretch, with the modules that a parser reached and their digest: a run goes
+on where the last one ended, on any machine, and the table says how many inputs met the code as it is now. Input number
+n of a parser is always the same bytes, while its seeds are: `python -m tests.support.fuzz PARSER --show N` writes it.
 """
 
 from __future__ import annotations
@@ -27,13 +28,12 @@ from tests.support.fuzz_parsers import PARSERS
 
 from yardstick import ROOT, replace_section
 
-STATE = ROOT / ".cache" / "fuzz" / "state.json"
+STATE = ROOT / "bench" / "fuzz_state.json"
 INPUTS = 1_000_000
 STRETCH = 20_000
-_READ_CODE = ("src/assay/formats", "src/assay/sourcecode", "tests/support")
 HEAD = (
-    "| parser | inputs | read | crashes | slowest input, CPU ms | its number | memory growth, MB |\n"
-    "|---|--:|--:|--:|--:|--:|--:|\n"
+    "| parser | inputs | of this code | read | crashes | slowest input, CPU ms | its number | memory growth, MB |\n"
+    "|---|--:|--:|--:|--:|--:|--:|--:|\n"
 )
 
 State = dict[str, dict[str, Any]]
@@ -45,9 +45,12 @@ def main() -> int:
     options.add_argument("--inputs", type=int, default=INPUTS, help="inputs for each parser (default: 1,000,000)")
     options.add_argument("--only", action="append", metavar="PARSER", help="this parser (repeatable; not written)")
     options.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one for each core)")
-    options.add_argument("--keep", action="store_true", help="go on although the code changed since the last run")
+    options.add_argument("--anew", action="store_true", help="forget what was run before (of `--only`)")
     args = options.parse_args()
-    state = load(keep=args.keep)
+    state = load()
+    for parser in PARSERS:
+        if args.anew and (not args.only or parser.name in args.only):
+            state.pop(parser.name, None)
     try:
         run([p.name for p in PARSERS if not args.only or p.name in args.only], args.inputs, args.jobs, state)
     except KeyboardInterrupt:
@@ -58,27 +61,19 @@ def main() -> int:
     return int(any(entry["crashed"] for entry in state.values()))
 
 
-def code_digest() -> str:
-    """Of all readers and of the harness: results belong to the code that gave them."""
+def code_digest(modules: list[str]) -> str:
+    """Of files, relative to the repository: results belong to the code that gave them."""
     digest = hashlib.sha256()
-    for room in _READ_CODE:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    for name in modules:
+        path = ROOT / name
+        digest.update(path.read_bytes() if path.is_file() else b"gone")
+    return digest.hexdigest()[:16]
 
 
-def load(*, keep: bool) -> State:
-    """What ran before; nothing when the code is another one and `keep` is not set."""
-    if not STATE.exists():
-        return {}
-    state: State = json.loads(STATE.read_text())
-    if keep:
-        return state
-    now = code_digest()
-    gone = sorted(name for name, entry in state.items() if entry["code"] != [now])
-    if gone:
-        print(f"the code changed: starting anew with {', '.join(gone)}")
-    return {name: entry for name, entry in state.items() if name not in gone}
+def load() -> State:
+    """What ran before."""
+    state: State = json.loads(STATE.read_text()) if STATE.exists() else {}
+    return state
 
 
 def run(names: list[str], inputs: int, jobs: int, state: State) -> None:
@@ -124,16 +119,16 @@ def run(names: list[str], inputs: int, jobs: int, state: State) -> None:
 
 def stretch(name: str, start: int, count: int) -> dict[str, Any]:
     """One stretch in a child; a child that dies is a crash of the stretch."""
-    code = code_digest()
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.fuzz", name, str(start), str(count)],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode == 0:
-        return {**json.loads(done.stdout), "code": code}
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
     text = f"inputs {start} to {start + count - 1}: the process ended with {done.returncode}\n{done.stderr[-1500:]}"
     return {"inputs": count, "read": 0, "crashed": 1, "crashes": [(start, text)], "slowest_seconds": 0.0,
-            "slowest_input": -1, "memory_bytes": 0, "code": code}  # fmt: skip
+            "slowest_input": -1, "memory_bytes": 0, "modules": []}  # fmt: skip
 
 
 def add(state: State, name: str, result: dict[str, Any]) -> None:
@@ -141,7 +136,7 @@ def add(state: State, name: str, result: dict[str, Any]) -> None:
     entry = state.setdefault(
         name,
         {"inputs": 0, "read": 0, "crashed": 0, "crashes": [], "slowest_seconds": 0.0, "slowest_input": -1,
-         "memory_bytes": 0, "code": []},
+         "memory_bytes": 0, "modules": [], "code": "", "of_code": 0},
     )  # fmt: skip
     for key in ("inputs", "read", "crashed"):
         entry[key] += result[key]
@@ -149,16 +144,23 @@ def add(state: State, name: str, result: dict[str, Any]) -> None:
     if result["slowest_seconds"] > entry["slowest_seconds"]:
         entry["slowest_seconds"], entry["slowest_input"] = result["slowest_seconds"], result["slowest_input"]
     entry["memory_bytes"] = max(entry["memory_bytes"], result["memory_bytes"])
-    if result["code"] not in entry["code"]:
-        entry["code"].append(result["code"])
+    if result["modules"]:
+        modules = sorted({*result["modules"], *(name for name in entry["modules"] if (ROOT / name).is_file())})
+        code = code_digest(modules)
+        entry["of_code"] = result["inputs"] + (entry["of_code"] if current(entry) else 0)
+        entry["modules"], entry["code"] = modules, code
     entry["date"] = datetime.now(UTC).strftime("%Y-%m-%d")
+
+
+def current(entry: dict[str, Any]) -> bool:
+    """Whether the code that the parser reached is as it was."""
+    return bool(entry["modules"]) and entry["code"] == code_digest(entry["modules"])
 
 
 def save(state: State) -> None:
     """Write the state so that an interruption leaves the old one or the new one."""
-    STATE.parent.mkdir(parents=True, exist_ok=True)
     part = STATE.with_suffix(".part")
-    part.write_text(json.dumps(state, indent=1))
+    part.write_text(json.dumps(state, indent=1, sort_keys=True) + "\n")
     part.replace(STATE)
 
 
@@ -167,10 +169,10 @@ def report(state: State) -> str:
     rows = []
     for parser in PARSERS:
         if (entry := state.get(parser.name)) is not None:
+            numbers = (entry["inputs"], entry["of_code"] if current(entry) else 0, entry["read"], entry["crashed"])
             cells = (
-                parser.name, f"{entry['inputs']:,}", f"{entry['read']:,}", f"{entry['crashed']:,}",
-                f"{1000 * entry['slowest_seconds']:.0f}", f"{entry['slowest_input']:,}",
-                f"{entry['memory_bytes'] / 1e6:.1f}",
+                parser.name, *(f"{number:,}" for number in numbers), f"{1000 * entry['slowest_seconds']:.0f}",
+                f"{entry['slowest_input']:,}", f"{entry['memory_bytes'] / 1e6:.1f}",
             )  # fmt: skip
             rows.append(f"| {' | '.join(cells)} |")
     total = sum(entry["inputs"] for entry in state.values())
@@ -180,9 +182,8 @@ def report(state: State) -> str:
     missing = [parser.name for parser in PARSERS if parser.name not in state]
     text = f"Run until {made}: {total:,} inputs, at least {least:,} for each parser, {crashed} crashes.\n"
     if least < INPUTS:
-        text += f"`make fuzz` runs {INPUTS:,} for each; this table holds what was really run.\n"
-    if any(len(entry["code"]) > 1 for entry in state.values()):
-        text += "The code changed while it ran: the inputs of a parser met more than one state of it.\n"
+        text += f"`make fuzz` goes on up to {INPUTS:,} for each; this table holds what was really run.\n"
+    text += "*of this code*: inputs since a module that the parser reaches, or its harness, was last changed.\n"
     if missing:
         text += f"Not run yet: {', '.join(missing)}.\n"
     text += (

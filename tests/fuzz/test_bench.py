@@ -1,4 +1,4 @@
-"""`make fuzz` goes on where it was, starts anew for other code, and its table says what was really run."""
+"""`make fuzz` goes on where it was, tells apart what met other code, and its table says what was really run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import fuzz as bench
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(bench, "STATE", tmp_path / "fuzz" / "state.json")
+    monkeypatch.setattr(bench, "STATE", tmp_path / "state.json")
     monkeypatch.setattr(bench, "STRETCH", 100)
-    return tmp_path / "fuzz" / "state.json"
+    return tmp_path / "state.json"
 
 
 def test_a_run_goes_on_where_it_was(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,20 +30,24 @@ def test_a_run_goes_on_where_it_was(kept: Path, monkeypatch: pytest.MonkeyPatch)
         return real(name, start, count)
 
     monkeypatch.setattr(bench, "stretch", counted)
-    bench.run(["npy"], 150, 2, bench.load(keep=False))
-    bench.run(["npy"], 250, 1, bench.load(keep=False))
+    bench.run(["npy"], 150, 2, bench.load())
+    bench.run(["npy"], 250, 1, bench.load())
     assert ran == [("npy", 0, 100), ("npy", 100, 50), ("npy", 150, 100)]
     entry = json.loads(kept.read_text())["npy"]
     assert entry["inputs"] == 250
     assert entry["crashed"] == 0
-    assert "| npy | 250 |" in bench.report({"npy": entry})
+    assert "src/assay/formats/containers/npy_array.py" in entry["modules"]
+    assert "| npy | 250 | 250 |" in bench.report({"npy": entry})
 
 
-def test_other_code_starts_anew(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inputs_of_other_code_are_told_apart(kept: Path) -> None:
     bench.run(["npy"], 50, 1, {})
-    monkeypatch.setattr(bench, "code_digest", lambda: "other")
-    assert bench.load(keep=False) == {}
-    assert bench.load(keep=True)["npy"]["inputs"] == 50
+    state = bench.load()
+    state["npy"]["code"] = "other"
+    assert "| npy | 50 | 0 |" in bench.report(state)
+    bench.run(["npy"], 80, 1, state)
+    assert "| npy | 80 | 30 |" in bench.report(bench.load())
+    assert kept.exists()
 
 
 def test_a_child_that_dies_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,9 +60,9 @@ def test_a_child_that_dies_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_table_does_not_claim_more_than_was_run() -> None:
     entry = {"inputs": 5, "read": 1, "crashed": 0, "crashes": [], "slowest_seconds": 0.5, "slowest_input": 3,
-             "memory_bytes": 0, "code": ["a", "b"], "date": "2026-01-01"}  # fmt: skip
+             "memory_bytes": 0, "modules": [], "code": "", "of_code": 0, "date": "2026-01-01"}  # fmt: skip
     text = bench.report({"npy": entry})
     assert "at least 5 for each parser" in text
     assert "what was really run" in text
-    assert "code changed while it ran" in text
+    assert "| npy | 5 | 0 |" in text
     assert "Not run yet: sniff" in text

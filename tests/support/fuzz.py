@@ -29,6 +29,8 @@ from tests.support.mutate import edit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+_COUNTED = ("src/assay/", "tests/support/fuzz.py", "tests/support/mutate.py")
 SEED = 20261001
 SEED_BYTES = 24_000  # longer seeds are left out: an input should cost well below a millisecond
 INPUT_CPU_SECONDS = 5.0  # CPU time of one input; inputs are below 100 kB
@@ -75,6 +77,7 @@ class Result:
         slowest_input: its number.
         memory_bytes: growth of the process's largest resident size.
         digest: over all outcomes, to compare runs.
+        modules: files of this repository that were loaded, relative to it.
     """
 
     parser: str
@@ -86,6 +89,7 @@ class Result:
     slowest_input: int = -1
     memory_bytes: int = 0
     digest: str = ""
+    modules: list[str] = field(default_factory=list)
 
 
 class OutOfTime(BaseException):
@@ -173,6 +177,7 @@ def run(parser: Parser, start: int, count: int) -> Result:
         digest.update(f"{number} {kind} {shown if kind != 'crash' else ''}\n".encode("utf-8", "backslashreplace"))
     faulthandler.cancel_dump_traceback_later()
     result.memory_bytes, result.digest = _peak_bytes() - before, digest.hexdigest()
+    result.modules = _modules()
     return result
 
 
@@ -200,6 +205,13 @@ def _timed() -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _modules() -> list[str]:
+    """Of assay and of the harness; what only makes seeds is left out."""
+    files = {Path(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None)}
+    ours = (path.relative_to(ROOT).as_posix() for path in files if path.is_relative_to(ROOT))
+    return sorted(name for name in ours if name.startswith(_COUNTED))
 
 
 def _limit_memory() -> None:
