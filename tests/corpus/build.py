@@ -20,6 +20,7 @@ from . import (
     archives_torch,
     formats_code,
     formats_config,
+    formats_config_run,
     formats_keras,
     formats_serialised,
     formats_weights,
@@ -53,6 +54,7 @@ HOSTILE = (
     archives_other,
     formats_code,
     formats_config,
+    formats_config_run,
     formats_serialised,
     formats_keras,
     formats_weights,
@@ -82,7 +84,9 @@ def write(samples: list[Sample], out: Path, markers: str = MARKERS) -> list[dict
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(sample.make(kit))
         for name, make in sample.extra.items():
-            (target.parent / name).write_bytes(make(kit))
+            beside = target.parent / name
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(make(kit))
         entries.append(entry(sample, kit.path))
     return entries
 

@@ -316,6 +316,17 @@ def _git() -> list[bytes]:
     return [b'[submodule "x"]\n\tpath = x\n\turl = ext::sh -c true\n\tupdate = !true\n[lfs]\n\tprocess = run\n']
 
 
+def _text_protos() -> list[bytes]:
+    return [
+        b'name: "m" # x\nbackend: "py" \'th\\157n\'\ninput [ { name: "x" dims: [ -1, 3 ] }, < d: T > ]\n',
+        b'parameters: { key: "A" value: { string_value: "\\x2f\\n" } }\nv: { latest { n: 1 } } on: true\n',
+    ]
+
+
+def _properties() -> list[bytes]:
+    return [b"# c\na=1\nb : x \\\n  y\nc\\u0061\\=\\t 2\r\n! d\nvmargs=-Xmx1g -javaagent:/x.jar\ne\\"]
+
+
 def _carved() -> list[bytes]:
     return [bytes(40) + b"".join(seeds.pickles()[:6]), b"".join(part.ljust(512, b"\0") for part in seeds.pickles()[:6])]
 
@@ -384,6 +395,8 @@ TEXT: tuple[Parser, ...] = (
         "requirements", _text, "sourcecode.requirements.read_requirements",
         lambda: seeds.texts(*seeds.REQUIREMENTS), total=True, **_BYTES,
     ),
+    _p("text-proto", _listed, "formats.text_proto.read_text_proto", _text_protos, total=True, **_BYTES),
+    _p("properties", _listed, "formats.properties.read_properties", _properties, total=True, **_BYTES),
     _p("git-settings", _listed, "sourcecode.automation.read_git_settings", _git, total=True, **_BYTES),
     _p("notebook", _whole, "sourcecode.notebook.read_notebook", _notebook, limits=LIMITS, **_TREE),
     _p(

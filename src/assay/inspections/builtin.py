@@ -43,7 +43,7 @@ BUILTIN: tuple[Any, ...] = (
         "config",
         "Config",
         _JSON | {"yaml", "toml"},
-        suffixes=(".cfg", "mlmodel", "mlproject", ".gin", ".prototxt"),
+        suffixes=(".cfg", "config.pbtxt", "config.properties", "mlmodel", "mlproject", ".gin", ".prototxt"),
         local=True,
     ),
     Late(

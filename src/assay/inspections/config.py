@@ -29,6 +29,7 @@ from assay.inspections.config_judgement import judge_environment, judge_referenc
 from assay.inspections.references import references
 from assay.inspections.references_loaders import NAMES, registered_functions
 from assay.inspections.references_serialised import BY_SUFFIX, TRIGGER
+from assay.inspections.references_serving import BY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,8 @@ _UNESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{
 # Whether a YAML file is worth parsing: any of the words that references are made of
 _TRIGGER = re.compile(
     r"_target_|_instantiator|class_path|custom_|kernel_mapping|user[-_]dir|_BASE_|_base_|WEIGHTS|weights|mcpServers|hooks"
+    r"|_delete_|default_scope"
+    r"|\btype:[ \t]*['\"]?(?:os|posix|subprocess|builtins|importlib|runpy|pty|shutil|pickle|sys)\."
     r"|trust_remote_code|auto_map|attn_implementation|_type|\blc\b|type_hint|constructor_name|dataset_reader|flavors|activation"
     r"|signatures|service|pipeline|policies|tracker_store|event_broker|lock_store|dependencies|packages|\brun:|\bcmd:|script:|entry_points|"
     + TRIGGER
@@ -80,7 +83,7 @@ class Config:
         """JSON, YAML, TOML and what is written in them without saying so in the name."""
         if {"json", "jsonl", "yaml", "toml"}.intersection(part.formats):
             return True
-        return "text" in part.formats and part.name.lower().endswith((".cfg", *_YAML_NAMES, *BY_SUFFIX))
+        return "text" in part.formats and part.name.lower().endswith((".cfg", *_YAML_NAMES, *BY_SUFFIX, *BY_FILE))
 
     def inspect_part(self, part: Part, out: Collector) -> None:
         """Parse and judge."""
@@ -96,7 +99,7 @@ class Config:
         if base.lower().endswith(".cfg"):
             for line, reference in registered_functions(data.decode("utf-8", "replace")):
                 judge_reference(reference, out, line)
-        if read := BY_SUFFIX.get(PurePosixPath(base.lower()).suffix):
+        if read := BY_FILE.get(base) or BY_SUFFIX.get(PurePosixPath(base.lower()).suffix):
             for line, reference in read(data.decode("utf-8", "replace")):
                 judge_reference(reference, out, line)
         if "json" in part.formats and not base.lower().endswith(".cfg"):

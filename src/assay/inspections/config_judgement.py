@@ -23,7 +23,9 @@ _FRAMEWORKS = (
     "torchmetrics.", "speechbrain.", "random.", "sentence_transformers.", "langchain.", "langchain_core.",
     "langchain_community.", "rasa.", "allennlp.", "allennlp_models.", "gluonts.", "pandas.", "mxnet.", "pymatgen.",
     "matgl.", "monty.", "haystack.", "haystack_integrations.", "autogen_core.", "autogen_agentchat.", "autogen_ext.",
-    "axolotl.", "datetime.", "collections.", "decimal.", "pathlib.", "uuid.",
+    "axolotl.", "datetime.", "collections.", "decimal.", "pathlib.", "uuid.", "mmengine.", "mmcv.", "mmdet.",
+    "mmpretrain.", "mmcls.", "mmseg.", "mmpose.", "mmaction.", "mmocr.", "mmagic.", "mmrotate.", "mmtrack.",
+    "mmdet3d.", "mmyolo.",
 )  # fmt: skip
 _DANGEROUS = re.compile(
     r"(?:builtins\.|os\.|posix\.|subprocess\.|shutil\.|importlib\.|pickle\.|runpy\.|pty\.|ctypes\.|code\.|sys\.|socket\.)"
@@ -47,6 +49,7 @@ _SAYS = {
     "library": ("config-library", "{key} makes the loader import {module!r}"),
     "registered": ("config-library", "{key} names {value}, which code beside the model registers"),
     "path": ("config-path", "{key} makes the loader read {value}, outside this folder"),
+    "open": ("config-serving-open", "{key} = {value} lets others have the server load models, which run code"),
     "command": ("automatic-command", "{key} runs {value} without being asked"),
 }
 
@@ -54,7 +57,7 @@ _SAYS = {
 def judge_reference(reference: CodeReference, out: Collector, line: int | None = None) -> None:
     """One reference to code: how bad depends on whose code it is."""
     facts: dict[str, Any] = {"key": reference.key, "value": reference.value[:500]}
-    severity = Severity.MEDIUM
+    severity = Severity.LOW if reference.kind == "open" else Severity.MEDIUM
     if reference.kind == "library" and "." not in reference.key and reference.module in _pipelines():
         return
     if reference.kind in _SAYS:

@@ -20,6 +20,10 @@ _REGISTERED = re.compile(r"^\s*(@[a-z_]+)\s*=\s*\"([^\"\n]{1,200})\"", re.MULTIL
 # Registered by spaCy, thinc and the packages that they belong to; functions of others come with the repository.
 _SPACY = re.compile(r"(?:spacy|thinc|srsly)[\w-]*\.[\w.\-]+")
 _SPACY_RUNS = frozenset(("@callbacks", "@loggers", "@readers", "@misc", "@augmenters", "@tokenizers", "@scorers"))
+_MMENGINE = frozenset(("_delete_", "custom_imports", "default_scope", "default_hooks", "_scope_"))
+_NEVER_DATA = frozenset(
+    ("os", "posix", "subprocess", "builtins", "importlib", "runpy", "pty", "shutil", "pickle", "sys")
+)
 KEYS = {
     "_BASE_", "_base_", "_instantiator", "_type", "class_path", "constructor_name", "custom_generate", "custom_imports",
     "custom_pipeline", "hooks", "kernel_mapping", "lc", "mcpServers", "template_path", "type", "type_hint", "user-dir",
@@ -49,6 +53,13 @@ def _custom_imports(here: str, value: Any, parent: dict[str, Any]) -> Iterator[C
     for name in listed if isinstance(listed, list) else [listed]:
         if isinstance(name, str):
             yield CodeReference("library", f"{here}.imports", name, module=name)
+
+
+def _bases(here: str, value: Any, parent: dict[str, Any]) -> Iterator[CodeReference]:
+    """MMEngine: several files that are read before, Python among them."""
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, str):
+            yield from _text("_base_", here, item, parent)
 
 
 def _type_hint(here: str, value: Any, parent: dict[str, Any]) -> Iterator[CodeReference]:
@@ -82,6 +93,8 @@ def _text(key: str, here: str, value: str, parent: dict[str, Any]) -> Iterator[C
         yield CodeReference("library", here, value, module=value)
     elif _reads_outside(key, value):
         yield CodeReference("path", here, value)
+    elif key == "_base_" and value.endswith(".py"):  # MMEngine runs it
+        yield CodeReference("module-path", here, value, module=value.removesuffix(".py").removeprefix("./"))
     else:
         yield from _constructed(key, here, value, parent)
 
@@ -142,6 +155,7 @@ def _hooks(here: str, value: Any, parent: dict[str, Any]) -> Iterator[CodeRefere
 
 
 _STRUCTURED: dict[str, Callable[[str, Any, dict[str, Any]], Iterator[CodeReference]]] = {
+    "_base_": _bases,
     "custom_imports": _custom_imports,
     "hooks": _hooks,
     "kernel_mapping": _kernel_mapping,
@@ -161,6 +175,8 @@ def by_file(document: Any, name: str) -> Iterator[CodeReference]:
         yield from _rasa(document)
     if "dataset_reader" in document:
         yield from _allennlp(document)
+    else:
+        yield from _mmengine(document)
 
 
 def _rasa(document: dict[str, Any]) -> Iterator[CodeReference]:
@@ -198,6 +214,27 @@ def _allennlp(document: dict[str, Any]) -> Iterator[CodeReference]:
                 yield CodeReference("target", f"{path}type", value, module=value)
             elif isinstance(value, dict):
                 stack.append((f"{path}{key}.", value))
+
+
+def _mmengine(document: dict[str, Any]) -> Iterator[CodeReference]:
+    """A registry imports and calls a `type` with dots; in other configurations only what can't be data is one."""
+    stack: list[tuple[str, Any]] = [("", document)]
+    found, marked, seen = [], False, set[int]()
+    while stack:
+        path, node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, list):
+            stack += ((f"{path}[]", item) for item in node if isinstance(item, (dict, list)))
+            continue
+        marked = marked or not _MMENGINE.isdisjoint(node)
+        if isinstance(kind := node.get("type"), str) and dotted(kind):
+            found.append((f"{path}.type".lstrip("."), kind))
+        stack += ((f"{path}.{key}", value) for key, value in node.items() if isinstance(value, (dict, list)))
+    for where, kind in found:
+        if marked or kind.partition(".")[0] in _NEVER_DATA:
+            yield CodeReference("target", where, kind, module=kind)
 
 
 def _mlflow(document: dict[str, Any]) -> Iterator[CodeReference]:

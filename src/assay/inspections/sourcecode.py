@@ -83,6 +83,7 @@ class SourceCode:
 
             source = read_python(data, part.limits)
             self._files[part.path, part.inner] = _File(part.path, part.inner, source, out)
+            _python_settings(data, out)
         if "shell" in readings:
             _shell(data, out, dockerfile="dockerfile" in readings)
         if "json" in readings and not part.inner:
@@ -153,6 +154,15 @@ class SourceCode:
                     if key in self._files:
                         found.append(self._files[key])
         return found
+
+
+def _python_settings(data: bytes, out: Collector) -> None:
+    """Configurations of MMEngine written in Python."""
+    from assay.inspections.config_judgement import judge_reference  # noqa: PLC0415
+    from assay.inspections.references_serving import python_references  # noqa: PLC0415
+
+    for line, reference in python_references(data):
+        judge_reference(reference, out, line)
 
 
 def _shell(data: bytes, out: Collector, *, dockerfile: bool) -> None:
