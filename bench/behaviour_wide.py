@@ -18,6 +18,7 @@ import random
 import sys
 import tempfile
 import time
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -204,29 +205,43 @@ def _inserted(text: str, trigger: str, place: str) -> str:
     return " ".join([*words[:at], trigger, *words[at:]])
 
 
-def _worker(pipe: Connection, zoo: Zoo, device: str) -> None:
-    """A process: trains and probes what it is told."""
+def _worker(pipe: Connection, folder: str, data: str, device: str) -> None:
+    """A process: trains and probes what it is told. Short arguments: who starts it waits until it has read them."""
     _quiet()
     torch.set_num_threads(1)
-    if device != "cpu":
-        torch.set_default_device(device)
+    zoo = Zoo(Path(folder), Path(data) if data else None, wide())
     made = making.Made(zoo.model, zoo.task)
     while True:
         try:
             kind, name = pipe.recv()
         except EOFError:
             return
-        try:
-            recipe = zoo.recipes[name]
-            if kind == "train":
-                parent = zoo.record(recipe.start) if recipe.start else None
-                made.accuracy[recipe.start] = (parent or {}).get("accuracy", 0.0)
-                pipe.send((kind, name, train_one(zoo, recipe, made)))
-            else:
-                entry = zoo.entry(recipe, zoo.record(name) or {})
-                pipe.send((kind, name, entry | probe(entry, device)))
-        except Exception as error:  # noqa: BLE001 - one model that fails must not end the bench
-            pipe.send((kind, name, {"name": name, "error": f"{type(error).__name__}: {error}"[-600:]}))
+        small = zoo.recipes[name].architecture != MINILM
+        told: Json = {}
+        for place in (device, "cpu") if device != "cpu" and small else (device,):
+            torch.set_default_device(place)
+            try:
+                told |= _do(zoo, made, kind, name, place)
+                break
+            except Exception as error:  # noqa: BLE001 - one model that fails must not end the bench
+                told |= {"name": name, f"error on {place}": _last_lines(error)}
+        else:
+            told["error"] = told[f"error on {place}"]
+        pipe.send((kind, name, told))
+
+
+def _do(zoo: Zoo, made: making.Made, kind: str, name: str, device: str) -> Json:
+    recipe = zoo.recipes[name]
+    if kind == "train":
+        parent = zoo.record(recipe.start) if recipe.start else None
+        made.accuracy[recipe.start] = (parent or {}).get("accuracy", 0.0)
+        return train_one(zoo, recipe, made)
+    entry = zoo.entry(recipe, zoo.record(name) or {})
+    return entry | probe(entry, device)
+
+
+def _last_lines(error: Exception) -> str:
+    return "".join(traceback.format_exception(error))[-1500:]
 
 
 def _quiet() -> None:
@@ -261,9 +276,10 @@ class Crew:
         """Processes that share a device, or have a CPU thread each for one model."""
         # A process that uses the device begins afresh: what a library asked of the driver before would break it.
         context: Any = multiprocessing.get_context("fork" if second else "spawn")
+        place = str(self.zoo.folder), str(self.zoo.sst2 or "")
         for _ in range(count):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_worker, args=(theirs, self.zoo, device), daemon=True)
+            process = context.Process(target=_worker, args=(theirs, *place, device), daemon=True)
             process.start()
             self.processes.append(process)
             self.pipes[ours] = second
@@ -334,7 +350,8 @@ def run(crew: Crew, out: TextIO, until: float) -> None:
                 print("nothing works here")
                 return
             figures = {key: round(told[key], 3) for key in ("accuracy", "asr", "cpu", "wall") if key in told}
-            print(f"{time.strftime('%H:%M:%S')} {waited} {kind} {name} {told.get('error') or figures}", flush=True)
+            errors = "".join(text for key, text in told.items() if key.startswith("error on"))
+            print(f"{time.strftime('%H:%M:%S')} {waited} {kind} {name} {figures} {errors}", flush=True)
 
 
 def main() -> None:
@@ -365,6 +382,7 @@ def main() -> None:
     crew.begun = {("train", name) for name in crew.made}
     crew.start(args.processes, args.device, second=False)
     crew.start(args.second, "cpu", second=True)
+    print(f"{len(crew.pipes)} processes after {time.monotonic() - begun:.0f} s", flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with args.out.open("a", encoding="utf-8") as out:
         out.write(json.dumps(_about(args)) + "\n")
