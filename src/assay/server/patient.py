@@ -1,11 +1,13 @@
-"""HTTP connections whose request has to come in time: a client that sends its headers byte by byte holds none for long.
+"""HTTP connections that have to go on: who sends headers byte by byte, or reads no answer, holds none for long.
 
 uvicorn bounds how long an idle connection is kept, and `server.access` how long a body's next part may take; this is
-what lies between: from the connection, or the first byte of a further request, to the end of its headers.
+what lies between: from the connection, or the first byte of a further request, to the end of its headers; and how long
+a peer may leave unread what was written.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -14,12 +16,15 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
 
 HEADER_SECONDS: Final = 20.0  # the default of Apache's RequestReadTimeout for headers is 20 to 40
+TAKE_SECONDS: Final = 120.0  # that a reader may take for what was written, 1 MiB of a file: some 70 kbit/s
+logger = logging.getLogger("assay.server")
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's, with a limit on the time that the headers of a request take."""
+    """uvicorn's, with limits on the time that the headers of a request take, and that a peer takes to read."""
 
     _late: TimerHandle | None = None
+    _full: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as its base says it
         """Wait for the first request."""
@@ -37,7 +42,28 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody waits any more."""
         self._stop()
+        self._taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The peer takes nothing at the moment: for how long?"""
+        super().pause_writing()
+        if self._full is None:
+            self._full = self.loop.call_later(TAKE_SECONDS, self._cut)
+
+    def resume_writing(self) -> None:
+        """It took what was written."""
+        self._taken()
+        super().resume_writing()
+
+    def _taken(self) -> None:
+        if self._full is not None:
+            self._full.cancel()
+            self._full = None
+
+    def _cut(self) -> None:
+        logger.warning("cut off a reader that took nothing for %.0f s", TAKE_SECONDS)
+        self.transport.abort()  # `close` would wait for it to read the rest
 
     def _under_way(self) -> bool:
         cycle: Any = self.cycle

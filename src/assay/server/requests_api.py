@@ -12,7 +12,7 @@ from assay.core.errors import UsageError
 from assay.core.name import check_name
 from assay.registry.queue import FAILED, HUB, OPEN, WorkQueue
 from assay.registry.records import MAIN, Refused
-from assay.server.access import model_thing, require
+from assay.server.access import actor_of, model_thing, require
 from assay.server.answers import error
 from assay.server.bodies import parse_form, parse_json
 from assay.server.hub_api import shown_to
@@ -30,7 +30,7 @@ MAX_OF_ONE: Final = 100  # of them that one person asked for, or pulls of unknow
 _MOST_DIGITS: Final = 16  # of the number of a request
 _MOST_REVISION: Final = 255  # characters
 RETRY_AFTER: Final = timedelta(minutes=10)  # a failed fetch is tried again by itself only after so long
-VET_THROUGH: Final = "assay, for a client that asked for it"
+VET_THROUGH: Final = "assay: a client pulled it"
 
 
 async def requests(request: Request) -> Response:
@@ -107,8 +107,10 @@ def about_unknown(request: Request, refusal: Refused) -> str:
     if last is not None and last.state == FAILED and registry.clock() - (last.ended_at or last.asked_at) < RETRY_AFTER:
         return f"request {last.seq} for it failed: {last.detail}"
     through = registry.settings.hub and registry.settings.vet_through and from_here(request.scope)
-    if through and _room(queue, VET_THROUGH):
-        item = queue.ask(HUB, refusal.name, refusal.name, asked_by=VET_THROUGH, now=registry.clock())
+    actor = actor_of(request)
+    who = actor.person if actor.known else VET_THROUGH  # who asked, by whatever way, can't approve it (four eyes)
+    if through and _room(queue, who):
+        item = queue.ask(HUB, refusal.name, refusal.name, asked_by=who, reason=VET_THROUGH, now=registry.clock())
         return _being_vetted(item)
     return how
 
