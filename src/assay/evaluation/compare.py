@@ -40,11 +40,13 @@ class Runs:
         suite: what was run.
         measured: mean value; the interval is the union of the runs' intervals.
         spread: largest less smallest value of the runs; 0 when they agree.
+        doubt: what a person should look at before they believe a refutation; empty: nothing.
     """
 
     suite: Suite
     measured: Measured
     spread: float
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,8 @@ def _judge(claim: Claim, value: float, runs: Runs, notes: list[str]) -> Comparis
     if beyond > _EXACT:
         if metric.fraction and beyond > FAR_OFF:
             notes.append(f"implausible: {beyond:.3f} beyond what the measurement allows")
+        if runs.doubt:
+            notes.append(runs.doubt)
         end = f"upper end {high:.4g}" if metric.higher_is_better else f"lower end {low:.4g}"
         return Comparison(Word.REFUTED, claim, runs, f"the claim is beyond the interval's {end}", tuple(notes))
     better = low > value if metric.higher_is_better else high < value

@@ -172,6 +172,7 @@ def _findings(line: Comparison) -> list[Finding]:
     if line.word is Word.UNVERIFIABLE:
         return [_note("claim-unverifiable", f"{_name(claim)}: {line.reason}; {told}", where, facts)]
     message = f"claimed {measured.metric} {claim.value:.4g} ({claim.written}), {told}"
+    message += f"; {runs.doubt}" if runs.doubt else ""
     found = [Finding("claim-refuted", Severity.HIGH, Confidence.HIGH, message, where, facts)]
     if any(note.startswith("implausible") for note in line.notes):
         found.append(_note("claim-implausible", f"{claim.written}: {'; '.join(line.notes)}", where, facts))

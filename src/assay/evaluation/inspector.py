@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _ENDINGS = {
     "text-classification": ("ForSequenceClassification",),
+    "text-regression": ("ForSequenceClassification",),
     "image-classification": ("ForImageClassification",),
     "token-classification": ("ForTokenClassification",),
     "causal-lm": ("ForCausalLM", "LMHeadModel"),
@@ -161,4 +162,15 @@ def fits(suite: Suite, subject: Subject) -> bool:
     config: Any = config_of(subject)
     architectures = config.get("architectures") if isinstance(config, dict) else None
     names = [name for name in architectures if isinstance(name, str)] if isinstance(architectures, list) else []
+    if suite.task in _OF_SEQUENCES and (suite.task == "text-regression") != gives_a_number(config):
+        return False
     return any(name.endswith(_ENDINGS[suite.task]) for name in names)
+
+
+_OF_SEQUENCES = {"text-classification", "text-regression"}
+
+
+def gives_a_number(config: dict[str, Any]) -> bool:
+    """Whether a model for sequences has one output: a regression, whatever `problem_type` says."""
+    table = config.get("id2label")
+    return config.get("num_labels") == 1 or (isinstance(table, dict) and len(table) == 1)

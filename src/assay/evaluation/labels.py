@@ -12,10 +12,16 @@ In this order, and for all labels of the data at once:
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections import Counter
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError
 from assay.evaluation.names import squeeze
+from assay.evaluation.statistics import wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # What the whole numbers from 0 mean where the names are these (GLUE, SST-2, IMDB, TweetEval, spam and toxicity sets).
 _MEANINGS = (
@@ -91,6 +97,28 @@ def _rules(different: list[str], names: dict[int, str], own: dict[str, int | str
     if different and all(text in meant for text in different):
         rules.append(("index" if all(meant[text] == int(text) for text in different) else "usual meaning", meant))
     return [*rules, ("index", as_index), ("index", truths)]
+
+
+def says_nothing(names: dict[int, str]) -> bool:
+    """Whether the model's names are none, or numbers (`LABEL_0`)."""
+    return all(re.fullmatch(r"(label|class|output|category)?[_ -]?\d+", name.lower()) for name in names.values())
+
+
+def better_in_another_order(truth: Sequence[int], predicted: Sequence[int]) -> bool:
+    """Whether some other order of the outputs answers better beyond chance, for up to five classes."""
+    classes = sorted({*truth, *predicted})
+    if len(classes) not in _ORDERED or not truth:
+        return False
+    pairs = Counter(zip(truth, predicted, strict=True))
+    n = len(truth)
+    hits = sum(pairs[(one, one)] for one in classes)
+    best = max(
+        sum(pairs[(one, other)] for one, other in zip(classes, order, strict=True)) for order in permutations(classes)
+    )
+    return wilson(best, n)[0] > wilson(hits, n)[1]
+
+
+_ORDERED = range(2, 6)  # two to five classes: 120 orders
 
 
 def _word(label: str) -> str:

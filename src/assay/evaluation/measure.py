@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from assay.core.canonical import json_digest
@@ -13,8 +13,9 @@ from assay.core.errors import ContentError
 from assay.evaluation.compare import Runs
 from assay.evaluation.data import Examples, load_data, pictures
 from assay.evaluation.guest import Unmeasured, multiplies_bfloat16
-from assay.evaluation.labels import class_indices, id_to_label
+from assay.evaluation.labels import better_in_another_order, class_indices, id_to_label, says_nothing
 from assay.evaluation.metrics import Measured, Predictions, language_loss, proportion, score
+from assay.evaluation.metrics_numbers import score_numbers
 from assay.evaluation.safety import judge
 from assay.formats.json_text import read_json
 
@@ -102,6 +103,8 @@ def measure(
         metrics = tuple(_over_runs(suite, metric, answers, scoring) for metric in suite.metrics)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise Unmeasured(f"the answers can't be scored: {error}", answers.attempts, answers.layers) from error
+    if isinstance(scoring, _Classes) and (doubt := scoring.doubt(answers.runs[0])):
+        metrics = tuple(replace(runs, doubt=doubt) for runs in metrics)
     more = tuple(runs for metric in also if (runs := _if_defined(suite, metric, answers, scoring)) is not None)
     record = _record(suite, job, answers) | {"also": [runs.measured.metric for runs in more]}
     return Measurement(suite, metrics + more, record, answers.layers, answers.attempts)
@@ -198,31 +201,75 @@ _PREPROCESSING: dict[str, Callable[[str], str]] = {
 
 
 def _text_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
-    texts = _texts(suite, examples)
-    pairs = "text_pair" in suite.data.columns
-    inputs: list[Any] = (
-        [list(pair) for pair in zip(texts, _texts(suite, examples, "text_pair"), strict=True)] if pairs else texts
-    )
-
-    return inputs, _of_classes(subject, suite, examples)
+    return _inputs(suite, examples), _Classes(subject, suite, examples)
 
 
-def _of_classes(subject: Subject, suite: Suite, examples: Examples) -> Score:
-    """Scoring of one class for each example."""
-    truth, _rule = class_indices(examples.column("label"), id_to_label(config_of(subject)), suite.labels)
+def _inputs(suite: Suite, examples: Examples) -> list[Any]:
+    """Texts, or pairs of them."""
+    texts: list[Any] = list(_texts(suite, examples))
+    if "text_pair" not in suite.data.columns:
+        return texts
+    return [list(pair) for pair in zip(texts, _texts(suite, examples, "text_pair"), strict=True)]
+
+
+class _Classes:
+    """Scoring of one class for each example.
+
+    Args:
+        subject: the model; its names of the classes are in its configuration.
+        suite: what is measured.
+        examples: with the labels.
+
+    Raises:
+        ContentError: the labels of the data are none of the model's.
+    """
+
+    def __init__(self, subject: Subject, suite: Suite, examples: Examples) -> None:
+        names = id_to_label(config_of(subject))
+        self.seed = suite.seed
+        self.truth, rule = class_indices(examples.column("label"), names, suite.labels)
+        self.guessed = rule.startswith(("index", "number")) and says_nothing(names)
+
+    def __call__(self, metric: str, run: dict[str, Any]) -> Measured:
+        """One metric of one run."""
+        predicted = _whole(run["classes"], len(self.truth), 0, _MOST_CLASSES)
+        rows = _rows(run, len(self.truth))
+        if rows and max(self.truth) >= min(map(len, rows)):
+            raise ContentError("the data has labels that the model has no output for")
+        return score(metric, Predictions(self.truth, predicted, rows), self.seed)
+
+    def doubt(self, run: dict[str, Any]) -> str:
+        """What to look at when it refutes a claim: outputs without names that answer better in another order."""
+        return _ORDER if self.guessed and better_in_another_order(self.truth, run["classes"]) else ""
+
+
+_ORDER = "its outputs have no names and answer better in another order: if that is meant, give the suite `labels`"
+
+
+def _text_regression(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+    truth = [_number(label) for label in examples.column("label")]
 
     def scoring(metric: str, run: dict[str, Any]) -> Measured:
-        predicted = _whole(run["classes"], len(truth), 0, _MOST_CLASSES)
-        rows = _rows(run, len(truth))
-        if rows and max(truth) >= min(map(len, rows)):
-            raise ContentError("the data has labels that the model has no output for")
-        return score(metric, Predictions(truth, predicted, rows), suite.seed)
+        answers = [_number(value) for value in run["numbers"]]
+        if len(answers) != len(truth):
+            raise ContentError("the worker answered another number of examples")
+        return score_numbers(metric, truth, answers, suite.seed)
 
-    return scoring
+    return _inputs(suite, examples), scoring
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ContentError(f"a label or an answer is no number: {str(value)[:40]!r}")
+    return number
 
 
 def _image_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
-    return list(pictures(suite.data, examples)), _of_classes(subject, suite, examples)
+    return list(pictures(suite.data, examples)), _Classes(subject, suite, examples)
 
 
 def _token_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
@@ -341,6 +388,7 @@ def _plain_label(label: Any) -> str:
 
 _TASKS: dict[str, Callable[[Subject, Suite, Examples], tuple[list[Any], Score]]] = {
     "text-classification": _text_classification,
+    "text-regression": _text_regression,
     "image-classification": _image_classification,
     "token-classification": _token_classification,
     "causal-lm": _causal_lm,

@@ -60,6 +60,12 @@ METRICS: dict[str, Metric] = {
         Metric("accuracy_norm", True, True),
         Metric("refusal_rate", True, True),
         Metric("compliance_rate", False, True),
+        Metric("pearson", True, False, signed=True),
+        Metric("spearman", True, False, signed=True),
+        Metric("r2", True, False),
+        Metric("mean_squared_error", False, False),
+        Metric("root_mean_squared_error", False, False),
+        Metric("mean_absolute_error", False, False),
     )
 }
 _CLASSES = (
@@ -68,6 +74,14 @@ _CLASSES = (
 )  # fmt: skip
 TASK_METRICS: dict[str, tuple[str, ...]] = {
     "text-classification": (*_CLASSES, "roc_auc", "log_loss", "ece"),
+    "text-regression": (
+        "pearson",
+        "spearman",
+        "r2",
+        "mean_squared_error",
+        "root_mean_squared_error",
+        "mean_absolute_error",
+    ),
     "image-classification": (*_CLASSES, "roc_auc", "log_loss", "ece"),
     "token-classification": _CLASSES,
     "tabular": (*_CLASSES, "roc_auc", "log_loss", "ece"),

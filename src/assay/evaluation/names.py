@@ -35,6 +35,13 @@ _METRICS = {
     "matthewscorrelationcoefficient": "matthews_corrcoef",
     "logloss": "log_loss", "neglogloss": "log_loss", "negloglikelihood": "log_loss", "crossentropy": "log_loss",
     "ece": "ece", "expectedcalibrationerror": "ece",
+    "pearson": "pearson", "pearsonr": "pearson", "pearsoncorrelation": "pearson", "pearsoncorr": "pearson",
+    "spearman": "spearman", "spearmanr": "spearman", "spearmancorrelation": "spearman", "spearmanrho": "spearman",
+    "pearsoncorrelationcoefficient": "pearson", "spearmancorrelationcoefficient": "spearman",
+    "r2": "r2", "r2score": "r2", "rsquared": "r2", "coefficientofdetermination": "r2",
+    "mse": "mean_squared_error", "meansquarederror": "mean_squared_error",
+    "rmse": "root_mean_squared_error", "rootmeansquarederror": "root_mean_squared_error",
+    "mae": "mean_absolute_error", "meanabsoluteerror": "mean_absolute_error",
     "loss": "loss", "testloss": "loss", "perplexity": "perplexity", "ppl": "perplexity",
     "accnorm": "accuracy_norm", "accuracynorm": "accuracy_norm", "normalizedaccuracy": "accuracy_norm",
     "crossentropyloss": "loss", "nll": "loss", "tokenperplexity": "perplexity",
@@ -56,6 +63,8 @@ _TASKS = {
     "sentimentclassification": "text-classification", "classification": "text-classification",
     "multiclassclassification": "text-classification", "binaryclassification": "text-classification",
     "sentencepairclassification": "text-classification", "zeroshotclassification": "text-classification",
+    "textregression": "text-regression", "regression": "text-regression", "semanticsimilarity": "text-regression",
+    "sts": "text-regression", "semantictextualsimilarity": "text-regression",
     "imageclassification": "image-classification",
     "tokenclassification": "token-classification", "ner": "token-classification",
     "namedentityrecognition": "token-classification",
@@ -68,11 +77,12 @@ _TASKS = {
 _OTHER_TASKS = {
     "summarization", "translation", "fill-mask", "sentence-similarity", "feature-extraction", "question-answering",
     "object-detection", "image-segmentation", "automatic-speech-recognition", "audio-classification",
-    "text2text-generation", "tabular-regression", "regression", "reinforcement-learning", "text-to-image",
+    "text2text-generation", "tabular-regression", "reinforcement-learning", "text-to-image",
     "text-to-speech", "table-question-answering", "visual-question-answering", "text-ranking", "image-to-text",
-    "image-text-to-text", "video-classification", "retrieval", "reranking", "sts", "clustering", "pair-classification",
+    "image-text-to-text", "video-classification", "retrieval", "reranking", "clustering", "pair-classification",
 }  # fmt: skip
 # A card files its language model under one word, whatever was measured.
+_TEXT = {"text-classification", "text-regression"}  # the hub has one word for both
 _GENERATION = {"causal-lm", "multiple-choice", "safety", "harness"}
 _SPLITS = {
     "val": "validation", "valid": "validation", "dev": "validation", "development": "validation", "eval": "validation",
@@ -200,7 +210,14 @@ def split_name(text: str) -> str:
 
 def same_task(task: str, suite: Suite) -> bool:
     """Whether a claim about `task` (empty: not said) can be about the suite."""
-    return not task or task == suite.task or (task == "causal-lm" and suite.task in _GENERATION)
+    return (
+        not task
+        or task == suite.task
+        or (
+            (task == "causal-lm" and suite.task in _GENERATION)
+            or (task == "text-classification" and suite.task in _TEXT)
+        )
+    )
 
 
 def same_split(split: str, suite: Suite) -> bool:

@@ -27,6 +27,7 @@ _DTYPES = ("auto", "float32", "bfloat16")
 # Which columns of the data a task needs.
 COLUMNS: dict[str, tuple[str, ...]] = {
     "text-classification": ("text", "label"),
+    "text-regression": ("text", "label"),
     "token-classification": ("text", "label"),
     "causal-lm": ("text",),
     "multiple-choice": ("text", "choices", "label"),

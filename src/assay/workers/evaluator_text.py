@@ -115,11 +115,17 @@ def _encode(tokenizer: Any, items: list[Any], limit: int) -> list[dict[str, list
 
 @torch.inference_mode()
 def classify(job: Json) -> Answering:
-    """Text classification: the class of each text, and probabilities when the suite asks for them."""
+    """Text classification: the class of each text, and probabilities when the suite asks for them.
+
+    For the task `text-regression`: the number that a model with one output gives each text.
+    """
     prepare(job)
     tokenizer, model = load(job, AutoModelForSequenceClassification)
     classes = int(model.config.num_labels)
-    if classes < 2 or model.config.problem_type == "multi_label_classification":  # noqa: PLR2004
+    number_only = job["task"] == "text-regression"
+    if number_only and classes != 1:
+        raise Unfit("the model gives classes, not one number")
+    if not number_only and (classes < 2 or model.config.problem_type == "multi_label_classification"):  # noqa: PLR2004
         raise Unfit("the model gives a number or many labels, not one class")
     encoded = _encode(tokenizer, job["items"], token_limit(job, tokenizer, model))
     groups = in_batches([len(one["input_ids"]) for one in encoded], int(job["batch"]))
@@ -132,15 +138,22 @@ def classify(job: Json) -> Answering:
             if len(group) > 1
             else _single(encoded[group[0]])
         )
-        return torch.as_tensor(one(**tokens).logits).float().softmax(-1)
+        logits = torch.as_tensor(one(**tokens).logits).float()
+        return logits if number_only else logits.softmax(-1)
 
-    model, dtype = pick_dtype(job, model, lambda one: torch.cat([forward(one, g) for g in _some(groups)]))
-    runs = []
+    if number_only:
+        dtype = "float32"  # a number has no nearest class to agree on
+    else:
+        model, dtype = pick_dtype(job, model, lambda one: torch.cat([forward(one, g) for g in _some(groups)]))
+    runs: list[Json] = []
     for number in range(int(job["repeats"])):
         out = torch.empty(len(encoded), classes)
         for done, group in _counted(groups):
             out[group] = forward(model, group)
             yield number * len(encoded) + done, int(job["repeats"]) * len(encoded)
+        if number_only:
+            runs.append({"numbers": out[:, 0].tolist()})
+            continue
         runs.append(
             {"classes": out.argmax(1).tolist()} | ({"probabilities": out.tolist()} if job["probabilities"] else {})
         )
