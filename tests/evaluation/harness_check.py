@@ -36,10 +36,16 @@ def theirs() -> dict[str, float]:
     for key in ("dataset_path", "dataset_name"):
         config.pop(key, None)
 
-    def documents(**_):
-        return {"test": Dataset.from_list(rows)}
+    splits, more = {"test": Dataset.from_list(rows)}, {"test_split": "test"}
+    if (shots := folder / "examples.jsonl").exists():
+        splits["train"] = Dataset.from_list([json.loads(line) for line in shots.read_text().splitlines()])
+        more["fewshot_split"] = "train"
 
-    task = ConfigurableTask(config=config | {"custom_dataset": documents, "test_split": "test", "num_fewshot": 0})
+    def documents(**_):
+        return splits
+
+    task = ConfigurableTask(config={"num_fewshot": 0} | config | more | {"custom_dataset": documents})
+    task.set_fewshot_seed(seed=0)
     lm = HFLM(pretrained=model, device="cpu", dtype="float32", batch_size=1)
     done = evaluate(lm=lm, task_dict={"tasks": {"t": task}, "groups": {}}, bootstrap_iters=0)
     names = {"acc,none": "accuracy", "exact_match,none": "accuracy", "acc_norm,none": "accuracy_norm"}

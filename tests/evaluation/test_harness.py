@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from assay.core.digest import Digest
 from assay.core.errors import EnvironmentFault, UsageError
 from assay.evaluation.evaluate import evaluate
-from assay.evaluation.harness import read_task
+from assay.evaluation.harness import _shots, read_task
 from assay.evaluation.suite import load_suite
 from assay.store.folder import folder_subject
 from tests.evaluation import small
@@ -39,8 +40,9 @@ GENERATE = (
 LIKELIHOOD = "output_type: loglikelihood\ndoc_to_text: '{{q}}'\ndoc_to_target: ' {{said}}'\n" + METRICS % "acc"
 
 
-def suite_of(folder: Path, task: str, metrics: list[str]) -> Path:
+def suite_of(folder: Path, task: str, metrics: list[str], shots: int = 0) -> Path:
     folder.mkdir()
+    task += f"num_fewshot: {shots}\n" if shots else ""
     (folder / "task.yaml").write_text(task)
     digest = hashlib.sha256(task.encode()).hexdigest()
     rows = [
@@ -53,6 +55,10 @@ def suite_of(folder: Path, task: str, metrics: list[str]) -> Path:
         for number, text in enumerate(small.prompts()[:16])
     ]
     pins = f'task = "task.yaml"\ntask_sha256 = "{digest}"'
+    if shots:
+        more = "\n".join(json.dumps(row | {"q": f"do not {row['q']}"}) for row in rows)
+        (folder / "examples.jsonl").write_text(more)
+        pins += f'\nexamples = "examples.jsonl"\nexamples_sha256 = "{hashlib.sha256(more.encode()).hexdigest()}"'
     return small.write_suite(folder, "harness", metrics, pins, "\n".join(map(json.dumps, rows)), file="d.jsonl")
 
 
@@ -63,7 +69,9 @@ def suite_of(folder: Path, task: str, metrics: list[str]) -> Path:
         ("process_docs: utils.f", "process_docs is not supported"),
         ("unsafe_code: true", "unsafe_code is not supported"),
         ("include: other.yaml", "include is not supported"),
-        ("num_fewshot: 5", "examples in the prompt"),
+        ("num_fewshot: 65", "num_fewshot 65"),
+        ("repeats: 2", "repeats"),
+        ("fewshot_config: {sampler: random, process_docs: f}", "fewshot_config"),
         ("output_type: loglikelihood_rolling", "output_type"),
         ("generation_kwargs: {do_sample: true}", "generation_kwargs"),
         ("metric_list: [{metric: bleu}]", "metrics"),
@@ -93,6 +101,20 @@ def test_the_file_is_the_pinned_one_and_where_it_looks_for_data_is_ignored(tmp_p
     suite.write_text(suite.read_text().replace("task_sha256", "#"))
     with pytest.raises(UsageError, match="task_sha256"):
         load_suite(suite)
+
+
+def test_examples_in_the_prompt_are_pinned_too(tmp_path):
+    suite = load_suite(suite_of(tmp_path / "s", CHOICE, ["acc"], shots=2))
+    assert suite.to_json()["data"]["examples_sha256"]
+    with pytest.raises(UsageError, match=r"data\.examples"):
+        _shots(replace(suite, data=replace(suite.data, examples=None)), 2)
+    assert len(_shots(suite, 2)) == 16
+    assert _shots(suite, 0) == []
+    with pytest.raises(UsageError, match="16 examples, the task wants 17"):
+        _shots(suite, 17)
+    suite.data.examples.write_text("{}")
+    with pytest.raises(UsageError, match="not the data that the suite pins"):
+        _shots(suite, 2)
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
@@ -126,12 +148,13 @@ def test_likelihoods_and_continuations_are_those_of_a_loop_by_hand(runner):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("task", "metrics"), [(CHOICE, ["acc", "acc_norm"]), (GENERATE, ["exact_match"]), (LIKELIHOOD, ["acc"])]
+    ("task", "metrics", "shots"),
+    [(CHOICE, ["acc", "acc_norm"], 0), (GENERATE, ["exact_match"], 0), (LIKELIHOOD, ["acc"], 0), (CHOICE, ["acc"], 1)],
 )
-def test_the_figure_is_the_harness_s_own(tmp_path, task, metrics):
+def test_the_figure_is_the_harness_s_own(tmp_path, task, metrics, shots):
     if not (SITE / "lm_eval").is_dir():
         pytest.skip("lm-eval is not in .venvs/harness: `make test-all` puts it there")
-    suite = suite_of(tmp_path / "s", task, metrics)
+    suite = suite_of(tmp_path / "s", task, metrics, shots)
     for model, right in ((small.refusing_lm(), 1.0), (small.compliant_lm(), 0.0)):
         check = str(Path(__file__).with_name("harness_check.py"))
         command = [sys.executable, check, str(SITE), str(ROOT), str(suite), str(model)]

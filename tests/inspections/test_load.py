@@ -29,6 +29,7 @@ from assay.inspections.runner import inspect
 from assay.sandbox.guest import Guest
 from assay.store.tree import DirectoryFiles, list_tree
 from tests.sandbox.attack import poisoned
+from tests.support.builders.flatbuffers import build, scalar
 
 FIXTURES = Path(__file__).resolve().parents[1] / "formats" / "fixtures"
 pytestmark = [pytest.mark.xdist_group("sandbox"), pytest.mark.torch]
@@ -244,19 +245,41 @@ def test_a_missing_framework_is_unread_with_the_extra(guest, tmp_path):
         assert evidence.unread[0].reason == f"not loaded: onnxruntime is not installed; {EXTRA}"
 
 
+def tflite(operator: int) -> bytes:
+    """One operator from `x` to `y`, three numbers each (schema version 3 of TensorFlow Lite)."""
+    tensors = [{0: [1, 3], 1: scalar("b", 0), 2: scalar("I", 0), 3: name} for name in ("x", "y")]
+    code = {0: scalar("b", operator), 2: scalar("i", 1), 3: scalar("i", operator)}
+    graph = {0: tensors, 1: [0], 2: [1], 3: [{0: scalar("I", 0), 1: [0], 2: [1]}], 4: "main"}
+    return build({0: scalar("I", 3), 1: [code], 2: [graph], 3: "toy", 4: [{}]}, b"TFL3")
+
+
+def test_tflite_gguf_and_skops_run_and_record_nothing(guest, tmp_path):
+    skops_io = pytest.importorskip("skops.io")
+    gguf = pytest.importorskip("gguf")
+    pytest.importorskip("ai_edge_litert")
+    (tmp_path / "m.tflite").write_bytes(tflite(19))  # RELU
+    (tmp_path / "broken.tflite").write_bytes(tflite(32))  # CUSTOM, of no name
+    skops_io.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), tmp_path / "m.skops")
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama")
+    writer.add_tensor("a", np.ones((2, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    evidence = load(tmp_path, guest)
+    assert evidence.findings == ()
+    assert [item.path for item in evidence.unread] == ["broken.tflite"]
+    assert {a["path"]: a.get("inference") for a in evidence.facts["artifacts"] if a["status"] == "loaded"} == {
+        "m.tflite": "ran", "m.skops": "ran", "m.gguf": "nothing to run",
+    }  # fmt: skip
+
+
 def test_a_format_without_a_loader_is_unread(tmp_path):
-    (tmp_path / "model.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(64))
-    (tmp_path / "model.gguf").write_bytes(next(FIXTURES.glob("*.gguf")).read_bytes())
     shutil.copytree(next(FIXTURES.glob("*/saved_model.pb")).parent, tmp_path / "saved")
     evidence = load(tmp_path, None)
     assert evidence.outcome is Outcome.INCONCLUSIVE
     said = {item.path: item.reason for item in evidence.unread}
-    for path, kind in (
-        ("model.tflite", "tflite"),
-        ("model.gguf", "gguf"),
-        ("saved/saved_model.pb", "tf-saved-model"),
-    ):
-        assert said[path] == f"not loaded: {kind} has no loader here, and no extra adds one"
+    assert said == {"saved/saved_model.pb": "not loaded: tf-saved-model has no loader here, and no extra adds one"}
 
 
 def test_without_bubblewrap_nothing_is_loaded_and_it_says_so(tmp_path, monkeypatch):

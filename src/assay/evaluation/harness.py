@@ -3,7 +3,8 @@
 The harness (extra `harness`) runs out here, as our own scoring does: it writes the requests, and scores the answers.
 Only the requests go into the sandbox, so the right answers never do. A task file is the organisation's own input,
 pinned by digest like its data; nothing of it is executed or downloaded: keys that name functions or other files are
-refused, and the data set that it names is replaced by the pinned file.
+refused, and the data set that it names is replaced by the pinned file. Examples in the prompt are drawn, by the suite's
+seed, from a second pinned file.
 
 References: https://github.com/EleutherAI/lm-evaluation-harness/blob/main/docs/task_guide.md
 """
@@ -15,6 +16,7 @@ import io
 import logging
 import math
 import os
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ import yaml  # type: ignore[import-untyped]
 
 from assay.core.digest import Digest
 from assay.core.errors import ContentError, EnvironmentFault, UsageError
+from assay.evaluation.data import load_data
 from assay.evaluation.metrics import Measured, proportion
 
 if TYPE_CHECKING:
@@ -44,9 +47,12 @@ _PLACE = {
 _KEPT = {
     "task", "output_type", "doc_to_text", "doc_to_target", "doc_to_choice", "description", "target_delimiter",
     "metric_list", "generation_kwargs", "filter_list", "gen_prefix", "metadata", "num_fewshot", "fewshot_delimiter",
-    "repeats",
+    "repeats", "fewshot_config",
 }  # fmt: skip
 _GREEDY = {"until", "max_gen_toks", "do_sample", "temperature"}
+MAX_SHOTS = 64  # examples in one prompt
+_SAMPLERS = (None, "default", "first_n")
+_SHOT_SPLIT = "examples"
 _SAME = 1e-9  # between the harness's figure and the mean of its examples: sums in another order
 
 
@@ -77,8 +83,7 @@ def read_task(path: Path, pinned: Digest) -> dict[str, Any]:
         raise UsageError(f"{path}: {unknown[0]} is not supported", hint=f"known: {', '.join(sorted(_KEPT))}")
     if config.get("output_type") not in _OUTPUTS:
         raise UsageError(f"{path}: output_type {config.get('output_type')!r}", hint=f"known: {', '.join(_OUTPUTS)}")
-    if config.get("num_fewshot") or config.get("repeats", 1) != 1:
-        raise UsageError(f"{path}: examples in the prompt and repeats are not supported", hint="num_fewshot: 0")
+    shots = _checked_shots(path, config)
     listed = config.get("metric_list") or []
     wanted = {name for group in _METRICS.values() for name in group}
     if not isinstance(listed, list) or not all(
@@ -89,7 +94,18 @@ def read_task(path: Path, pinned: Digest) -> dict[str, Any]:
     if not isinstance(generation, dict) or set(generation) - _GREEDY or generation.get("do_sample"):
         raise UsageError(f"{path}: generation_kwargs {generation!r}", hint="greedy: until and max_gen_toks alone")
     kept = {key: value for key, value in config.items() if key in _KEPT}
-    return kept | {"task": str(config.get("task") or path.stem), "num_fewshot": 0}
+    return kept | {"task": str(config.get("task") or path.stem), "num_fewshot": shots}
+
+
+def _checked_shots(path: Path, config: dict[str, Any]) -> int:
+    """How many examples stand in the prompt."""
+    shots = config.get("num_fewshot") or 0
+    if type(shots) is not int or not 0 <= shots <= MAX_SHOTS or config.get("repeats", 1) != 1:
+        raise UsageError(f"{path}: num_fewshot {shots!r} or repeats", hint=f"0 to {MAX_SHOTS} examples, no repeats")
+    sampling = config.get("fewshot_config") or {}
+    if not isinstance(sampling, dict) or set(sampling) - {"sampler"} or sampling.get("sampler") not in _SAMPLERS:
+        raise UsageError(f"{path}: fewshot_config {sampling!r}"[:300], hint="sampler: default or first_n")
+    return shots
 
 
 class Harness:
@@ -109,6 +125,8 @@ class Harness:
             raise UsageError(f"suite {suite.name}: data.task is missing", hint="the task file, and data.task_sha256")
         self._config = read_task(suite.data.task, suite.data.task_sha256)
         self._documents = examples.column("document")
+        self._seed = suite.seed
+        self._shots = _shots(suite, int(self._config["num_fewshot"]))
         self._parts = _parts()
         task = self._task()
         self.requests = list(dict.fromkeys(_request(one) for one in task.instances))
@@ -121,13 +139,20 @@ class Harness:
         """A fresh task with its requests, as the harness makes them."""
         documents = self._parts["datasets"].Dataset.from_list(self._documents)
 
-        def pinned(**_: Any) -> dict[str, Any]:
-            return {"test": documents}
+        splits = {"test": documents}
+        config = self._config | {"test_split": "test"}
+        if self._shots:
+            splits[_SHOT_SPLIT] = self._parts["datasets"].Dataset.from_list(self._shots)
+            config["fewshot_split"] = _SHOT_SPLIT
 
-        config = self._config | {"custom_dataset": pinned, "test_split": "test"}
+        def pinned(**_: Any) -> dict[str, Any]:
+            return splits
+
+        config["custom_dataset"] = pinned
         try:
             with _quiet():
                 task = self._parts["task"].ConfigurableTask(config=config)
+                task.set_fewshot_seed(seed=self._seed)
                 task.build_all_requests(rank=0, world_size=1)
         except (ValueError, TypeError, LookupError, AttributeError, AssertionError, self._parts["errors"]) as error:
             why = f"the harness can't use the task file on this data: {type(error).__name__}: {error}"[:500]
@@ -157,6 +182,27 @@ class Harness:
         if any(value not in {0.0, 1.0} for value in values) or abs(sum(values) / len(values) - figure) > _SAME:
             raise ContentError(f"the harness's {told} is no share of right answers")
         return proportion(metric, round(sum(values)), len(values))
+
+
+def _shots(suite: Suite, wanted: int) -> list[Any]:
+    """The documents that examples in the prompt come from.
+
+    Raises:
+        UsageError: there are none, too few, or they are not the pinned ones.
+    """
+    spec = suite.data
+    if not wanted:
+        return []
+    if spec.examples is None or spec.examples_sha256 is None:
+        hint = "pin a file of their own: examples and examples_sha256"
+        raise UsageError(
+            f"suite {suite.name}: the task wants {wanted} examples in the prompt: data.examples", hint=hint
+        )
+    own = replace(suite, data=replace(spec, path=spec.examples, sha256=spec.examples_sha256))
+    found = load_data(own).column("document")
+    if len(found) < wanted:
+        raise UsageError(f"{spec.examples}: {len(found)} examples, the task wants {wanted}", hint="add examples")
+    return found
 
 
 def _parts() -> dict[str, Any]:

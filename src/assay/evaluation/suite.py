@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ _KEYS = {
     "description", "version", "licence", "license", "source",
 }  # fmt: skip
 _DATA_KEYS = {"path", "sha256", "format", "text", "text_pair", "label", "choices", "features", "image",
-              "image_sha256", "task", "task_sha256"}  # fmt: skip
+              "image_sha256", "task", "task_sha256", "examples", "examples_sha256"}  # fmt: skip
 _PREPROCESSING = ("lowercase", "strip", "nfc")
 _DTYPES = ("auto", "float32", "bfloat16")
 # Which columns of the data a task needs.
@@ -50,6 +50,8 @@ class DataSpec:
         features: columns of a tabular task, in the order that the model takes them; empty: all but the label.
         task: task file of lm-evaluation-harness (task `harness`).
         task_sha256: what its bytes must hash to.
+        examples: documents that examples in the prompt are drawn from (task `harness`), in the data's format.
+        examples_sha256: what their bytes must hash to.
     """
 
     path: Path
@@ -59,6 +61,8 @@ class DataSpec:
     features: tuple[str, ...] = ()
     task: Path | None = None
     task_sha256: Digest | None = None
+    examples: Path | None = None
+    examples_sha256: Digest | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,8 @@ class Suite:
         }
         if self.data.task_sha256 is not None:
             value["data"]["task_sha256"] = self.data.task_sha256.hex
+        if self.data.examples_sha256 is not None:
+            value["data"]["examples_sha256"] = self.data.examples_sha256.hex
         return {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
 
 
@@ -243,9 +249,17 @@ class _Reader:
                 raise self.fail(f"data.{role} is missing", f"{task} needs: {', '.join(COLUMNS[task])}")
         if task != "harness":
             return DataSpec(self.path.parent / where, digest, form, columns, features)
-        pinned = self.digest(table, "task_sha256")
+        spec = DataSpec(self.path.parent / where, digest, form, columns, features)
+        return self.task_file(table, spec)
+
+    def task_file(self, table: dict[str, Any], spec: DataSpec) -> DataSpec:
+        """What a task of the harness pins beside its data."""
         file = self.path.parent / self.text(table, "task")
-        return DataSpec(self.path.parent / where, digest, form, columns, features, file, pinned)
+        spec = replace(spec, task=file, task_sha256=self.digest(table, "task_sha256"))
+        if "examples" not in table:
+            return spec
+        shots = self.path.parent / self.text(table, "examples")
+        return replace(spec, examples=shots, examples_sha256=self.digest(table, "examples_sha256"))
 
     def digest(self, table: dict[str, Any], key: str) -> Digest:
         try:

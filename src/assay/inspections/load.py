@@ -1,13 +1,15 @@
 """Load it and watch.
 
-What it reads: every artifact that a framework can load (PyTorch, pickle, joblib, numpy, safetensors, ONNX, Keras, and
-the whole folder through transformers, with remote code where the model asks for it), by its real loader, in a guest.
+What it reads: every artifact that a framework can load (PyTorch, pickle, joblib, numpy, safetensors, ONNX, Keras,
+skops, TFLite by LiteRT, GGUF by the package `gguf`, and the whole folder through transformers, with remote code where
+the model asks for it), by its real loader, in a guest.
 What it reports: what the load tried: addresses, programs, files written, files read outside the model, the environment,
 ways out of the guest, code that a data file brought along; each refused, in order, with its arguments.
 Why it matters: a payload that static reading does not understand still has to act. A clean model tries nothing.
 What it cannot see: a payload that waits (for a date, an input, a machine), and one that knows it is watched. For
-trigger candidates of the probes there is a second pass (`load-triggers`). TensorFlow, TFLite, GGUF, Paddle, Core ML, R
-and boosters have no loader here and no extra that adds one: they are unread, for the static inspectors alone.
+trigger candidates of the probes there is a second pass (`load-triggers`). GGUF is not given to llama.cpp. TensorFlow,
+Paddle, Core ML, R and boosters have no loader here and no extra that adds one: they are unread, for the static
+inspectors alone.
 References: https://attack.mitre.org/techniques/T1497/, seccomp_unotify(2)
 """
 
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 
 WORKER = "assay.workers.loader"
 EXTRA = "install the extra: pip install 'assay-models[load]'"
+_EXTRAS = {
+    "ai_edge_litert": EXTRA.replace("load", "load-edge"),
+    "gguf": EXTRA.replace("load", "load-edge"),
+    "skops": EXTRA.replace("load", "convert"),
+}
 TASK_SECONDS = 120.0  # wall time of one load: large checkpoints read at disk speed
 _MAX_SESSIONS = 50  # fresh workers for one snapshot, after artifacts that ended theirs
 
@@ -47,14 +54,17 @@ _BY_READING = {
     "pickle": ("pickle",),
     "keras-zip": ("keras",),
     "hdf5": ("keras",),
+    "skops": ("skops",),
+    "gguf": ("gguf",),
+    "tflite": ("tflite",),
 }
 _JOBLIB = frozenset((".joblib", ".jbl", ".z"))
 _PICKLE_NAMES = (".joblib", ".jbl", ".pkl", ".pickle", ".sav")
 _COMPRESSED = frozenset(("gzip", "zlib", "bzip2", "xz", "lzma"))
 _TORCH_NAMES = frozenset((".pt", ".pth", ".bin", ".ckpt"))
 _NO_LOADER = frozenset((
-    "tf-saved-model", "tflite", "torch-export", "executorch", "skops", "nemo", "gguf", "ggml",
-    "paddle", "catboost", "coreml", "mxnet-params", "xgboost-binary", "xgboost-ubj", "r-rds", "r-data",
+    "tf-saved-model", "torch-export", "executorch", "nemo", "ggml", "paddle", "catboost", "coreml", "mxnet-params",
+    "xgboost-binary", "xgboost-ubj", "r-rds", "r-data",
 ))  # fmt: skip
 CONFIG = "config.json"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -198,7 +208,7 @@ def _account(task: _Task, done: Done, account: _Account) -> None:
     if status == "loaded":
         account.loaded.add(task.path)
     elif status == "missing":
-        account.failed.append((task.path, f"not loaded: {result.get('framework')} is not installed; {EXTRA}"))
+        account.failed.append((task.path, f"not loaded: {result.get('framework')} is not installed; {_extra(result)}"))
     elif status == "failed":
         account.failed.append((task.path, f"{task.loader} could not load it: {str(result.get('error'))[:300]}"))
     else:
@@ -206,6 +216,10 @@ def _account(task: _Task, done: Done, account: _Account) -> None:
         last = done.output.rsplit("\\x0a", 2)
         ended = why.get(done.ended, f"its worker ended {': '.join(part for part in last[-2:] if part)[:200]}")
         account.leave_out(task.path, f"{task.loader} did not finish: {ended}")
+
+
+def _extra(result: dict[str, Any]) -> str:
+    return _EXTRAS.get(str(result.get("framework")), EXTRA)
 
 
 def _plan(subject: Subject, account: _Account) -> list[_Task]:

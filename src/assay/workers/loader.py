@@ -15,9 +15,22 @@ import warnings
 from typing import Any
 
 # In this order: torch brings its own OpenMP, which numpy's must not precede.
-FRAMEWORKS = ("torch", "numpy", "safetensors", "transformers", "joblib", "sklearn", "onnxruntime", "keras")
+FRAMEWORKS = (
+    "torch",
+    "numpy",
+    "safetensors",
+    "transformers",
+    "joblib",
+    "sklearn",
+    "onnxruntime",
+    "keras",
+    "skops",
+    "gguf",
+    "ai_edge_litert",
+)
 _PARTS = ("torch.nn", "torch._utils", "torch.jit", "safetensors.torch", "safetensors.numpy", "sklearn.base",
           "sklearn.pipeline", "sklearn.linear_model", "transformers.models.auto", "transformers.modeling_utils",
+          "skops.io", "gguf.quants", "ai_edge_litert.interpreter",
           "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto")  # fmt: skip
 _NEEDS = {
     "torch": "torch",
@@ -27,6 +40,9 @@ _NEEDS = {
     "safetensors": "safetensors",
     "onnx": "onnxruntime",
     "keras": "keras",
+    "skops": "skops",
+    "gguf": "gguf",
+    "tflite": "ai_edge_litert",
     "transformers": "transformers",
     "transformers-remote": "transformers",
 }
@@ -102,7 +118,7 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _load(loader: str, path: str, root: str) -> Any:  # noqa: PLR0911 - one for each framework
+def _load(loader: str, path: str, root: str) -> Any:  # noqa: C901, PLR0911 - one for each framework
     match loader:
         case "torch":
             torch = importlib.import_module("torch")
@@ -125,8 +141,27 @@ def _load(loader: str, path: str, root: str) -> Any:  # noqa: PLR0911 - one for 
         case "keras":
             # Unsafe, as a victim would who was told that it does not work otherwise.
             return importlib.import_module("keras").saving.load_model(path, compile=False, safe_mode=False)
+        case "skops":
+            return _skops(path)
+        case "gguf":
+            return _gguf(path)
+        case "tflite":
+            lite = importlib.import_module("ai_edge_litert.interpreter")
+            return lite.Interpreter(model_path=path, num_threads=1)
         case _:
             return _pretrained(root, remote=loader == "transformers-remote")
+
+
+def _skops(path: str) -> Any:
+    """Every type trusted, as a victim would who was told which to name."""
+    skops = importlib.import_module("skops.io")
+    return skops.load(path, trusted=skops.get_untrusted_types(file=path))
+
+
+def _gguf(path: str) -> dict[str, Any]:
+    """Every tensor as numbers, by the package that transformers reads GGUF with; llama.cpp is another reader."""
+    package = importlib.import_module("gguf")
+    return {one.name: package.quants.dequantize(one.data, one.tensor_type) for one in package.GGUFReader(path).tensors}
 
 
 def _tensors() -> str:
@@ -199,6 +234,8 @@ def _inference(loaded: Any, text: str) -> str:  # noqa: PLR0911 - one for each k
     if isinstance(getattr(loaded, "n_features_in_", None), int) and hasattr(loaded, "predict"):
         loaded.predict([[0.0] * loaded.n_features_in_])
         return "ran"
+    if "ai_edge_litert" in _present and type(loaded).__name__ == "Interpreter":
+        return _infer_lite(loaded)
     if "onnxruntime" in _present and type(loaded).__name__ == "InferenceSession":
         return _infer_onnx(loaded)
     return "nothing to run"
@@ -226,6 +263,15 @@ def _infer_keras(model: Any) -> str:
         return "no input known"
     fed = [numpy.zeros([n if isinstance(n, int) else 1 for n in one.shape], one.dtype) for one in inputs]
     model(fed[0] if len(fed) == 1 else fed, training=False)
+    return "ran"
+
+
+def _infer_lite(interpreter: Any) -> str:
+    numpy = importlib.import_module("numpy")
+    interpreter.allocate_tensors()
+    for wanted in interpreter.get_input_details():
+        interpreter.set_tensor(wanted["index"], numpy.zeros(wanted["shape"], wanted["dtype"]))
+    interpreter.invoke()
     return "ran"
 
 
