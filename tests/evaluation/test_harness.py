@@ -42,7 +42,7 @@ LIKELIHOOD = "output_type: loglikelihood\ndoc_to_text: '{{q}}'\ndoc_to_target: '
 
 def suite_of(folder: Path, task: str, metrics: list[str], shots: int = 0) -> Path:
     folder.mkdir()
-    task += f"num_fewshot: {shots}\n" if shots else ""
+    task += f"\nnum_fewshot: {shots}\n" if shots else ""
     (folder / "task.yaml").write_text(task)
     digest = hashlib.sha256(task.encode()).hexdigest()
     rows = [

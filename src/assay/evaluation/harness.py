@@ -167,6 +167,7 @@ class Harness:
         """
         answers = _checked(run, self.requests)
         task, name = self._task(), self._config["task"]
+        task.set_fewshot_seed(seed=self._seed)  # it writes its requests once more, with the same examples
         model = _replay(self._parts["model"].LM, answers)
         with _quiet():
             done = self._parts["evaluator"].evaluate(
