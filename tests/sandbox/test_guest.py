@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from assay.core.errors import SandboxError
+from assay.policy.model import LAYERS
 from assay.sandbox import start as start_module
 from assay.sandbox.guest import DEFAULT_REQUIRED, Guest
 from tests.sandbox.attack import attack, poisoned, printed, strike, tried
@@ -29,6 +30,7 @@ def test_every_layer_is_active_and_proven(guest):
         missing = {name for name, active in session.layers.items() if not active}
         assert missing <= {"cgroup_memory", "cgroup_pids", "cgroup_cpu"}  # not writable everywhere
         assert set(DEFAULT_REQUIRED) | {"landlock", "user_namespace", "bubblewrap"} <= set(session.layers)
+        assert set(session.layers) <= set(LAYERS), "a policy can ask for each"
     assert guest.nested
     assert guest.lost == ""
 
