@@ -29,8 +29,9 @@ BEHAVIOUR = "behaviour"  # the inspector that `run.tasks` requires
 TASKS = ("text-classification", "image-classification", "text-generation")  # that it has probes for
 LAYERS = (
     "bubblewrap", "private_root", "read_only_root", "private_scratch", "net_namespace", "pid_namespace",
-    "mnt_namespace", "ipc_namespace", "user_namespace", "uts_namespace", "not_root", "no_capabilities", "no_new_privs", "rlimits",
-    "empty_environment", "landlock", "seccomp", "recording", "cgroup_memory", "cgroup_pids", "cgroup_cpu",
+    "mnt_namespace", "ipc_namespace", "user_namespace", "uts_namespace", "not_root", "no_capabilities",
+    "no_new_privs", "rlimits", "empty_environment", "landlock", "seccomp", "recording", "cgroup_memory",
+    "cgroup_pids", "cgroup_cpu",
 )  # fmt: skip
 _NOT_BUILT_IN = {"runsc": "gVisor would not record what is tried: see ADR 8", "gvisor": "see ADR 8"}
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
