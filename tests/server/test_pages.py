@@ -266,6 +266,12 @@ def test_who_pulled_what_is_for_those_who_audit(pages, seeded):
     assert "/-/pulls" not in text(pages, f"/{GOOD}")
 
 
+def test_what_came_of_the_last_requests(pages):
+    page = text(pages, "/-/requests")
+    assert re.search(r'acme/none</a></th><td><span class="word failed">failed', page)
+    assert "the hub has no &lt;script&gt;" in page
+
+
 def test_a_request_by_the_form(pages, seeded):
     developer = _token(seeded, "dora", "developer")
     assert 'method="post"' in pages.get("/-/requests", headers=developer).text

@@ -14,7 +14,7 @@ from assay.provenance import statements as st
 from assay.provenance.bundle import to_bundle
 from assay.registry.lineage import Lineage, Node
 from assay.registry.pulls import Consumer, PullLedger
-from assay.registry.queue import HUB, WorkQueue
+from assay.registry.queue import FAILED, HUB, WorkQueue
 from assay.store import log
 from assay.store.index import StoredStatement
 from tests.support import admitted
@@ -95,6 +95,9 @@ class Seeded(Publisher):
 
     def _use(self) -> None:
         queue = WorkQueue(self.index)
+        queue.ask(HUB, "acme/none", "acme/none", asked_by="bob", now=self.now)
+        item = queue.claim("seed", lambda _: False, self.now)
+        queue.end(item, FAILED, "", f"the hub has no {HOSTILE}", self.now)
         queue.ask(HUB, "big/model", "big/model", asked_by="anna", reason="for the search team", now=self.now)
         ledger = PullLedger(self.index)
         resolved = self.catalog.resolve(GOOD, now=self.now)

@@ -208,6 +208,10 @@ class WorkQueue:
         order = (work.c.state, work.c.priority.desc(), work.c.seq)
         return self._list(select(work).where(work.c.state.in_(OPEN)).order_by(*order).limit(limit))
 
+    def ended(self, limit: int = 20) -> tuple[Work, ...]:
+        """What was asked for last and has ended, newest request first."""
+        return self._list(select(work).where(work.c.state.not_in(OPEN)).order_by(work.c.seq.desc()).limit(limit))
+
     def open_by(self, asked_by: str, tx: Connection | None = None) -> int:
         """How many items of one person are open."""
         query = select(func.count()).where(work.c.asked_by == asked_by, work.c.state.in_(OPEN))

@@ -53,6 +53,7 @@ def _requests(request: Request, problem: str) -> Response:
         "requests.html",
         400 if problem else 200,
         open=[one for one in queue.waiting() if shown(one.name)],
+        ended=[one for one in queue.ended() if shown(one.name)],
         hub=registry.settings.hub,
         may_ask=bool(may(actor_of(request), "request")),
         name=wanted(request, "name"),
