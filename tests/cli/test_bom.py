@@ -11,6 +11,8 @@ import pytest
 
 from assay.cli.main import main
 from assay.provenance.bom.validate import check_cyclonedx, check_spdx
+from assay.registry.inventory import Inventory
+from assay.store.index import Index
 from tests.support.boms import BODY, FILES, FRONT, WEIGHTS, card, safetensors
 
 if TYPE_CHECKING:
@@ -109,6 +111,16 @@ def test_what_was_signed_is_exported_valid_and_the_same_record(capsys, data, tmp
 )
 def test_find(capsys, data, query, expected) -> None:
     assert names(run(capsys, data, "find", *query, "--format", "json")) == expected
+
+
+def test_the_licences_of_everything_that_a_model_was_made_from(data) -> None:
+    index = Index.open(f"sqlite:///{data / 'index.sqlite'}")
+    inventory = Inventory(index)
+    above = {"org/child": "mit", "org/base": "mit"}
+    assert inventory.licences_above("org/grandchild") == {"org/grandchild": "mit", **above}
+    assert inventory.licences_above("org/base") == {"org/base": "mit"}
+    assert inventory.licences_above("no/such") == {"no/such": ""}
+    index.close()
 
 
 def test_find_by_any_hash(capsys, data) -> None:

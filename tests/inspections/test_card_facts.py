@@ -206,8 +206,13 @@ class Known:
         shares = {n: sum(a == b for a, b in zip(s, sketch, strict=True)) / 64 for n, s in self.cards.items()}
         return [SimpleNamespace(name=n, share=value) for n, value in shares.items() if value >= share]
 
-    def licence_of(self, name):
-        return {"known/model": "cc-by-nc-4.0"}.get(name, "")
+    def licences_above(self, name):
+        above = {
+            "known/model": {"known/model": "cc-by-nc-4.0"},
+            "fine/tune": {"fine/tune": "mit", "some/merge": "apache-2.0", "known/model": "cc-by-nc-4.0"},
+            "own/llama": {"own/llama": "mit", "meta-llama/llama-2-7b": ""},
+        }
+        return above.get(name, {})
 
 
 @pytest.mark.parametrize(
@@ -221,6 +226,9 @@ class Known:
         ("other/model", card(LONG + " This card has been generated automatically."), {}),
         ("other/model", card("Short.", base_model="known/model", license="mit"), {"licence-of-base": "medium"}),
         ("other/model", card("Short.", base_model="known/model", license="cc-by-nc-4.0"), {}),
+        ("other/model", card("Short.", base_model="fine/tune", license="mit"), {"licence-of-base": "medium"}),
+        ("other/model", card("Short.", base_model="own/llama", license="mit"), {"licence-of-base": "medium"}),
+        ("other/model", card("Short.", base_model="own/llama", license="llama2"), {}),
     ],
 )  # fmt: skip
 def test_a_card_that_is_another_publishers(name, data, expected) -> None:

@@ -17,7 +17,7 @@ from assay.inspections.card_text import Card, read_card
 from assay.inspections.licences import licences
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from assay.core.inspector import Subject
     from assay.inspections.parts import Collector, Part
@@ -47,8 +47,8 @@ class Cards(Protocol):
         """Models, published before `name`, whose card is at least so much alike, most alike first."""
         ...
 
-    def licence_of(self, name: str) -> str:
-        """Licence of a model; empty when unknown."""
+    def licences_above(self, name: str) -> Mapping[str, str]:
+        """Licences of a model and of all that it was made from, at any depth; empty where unknown."""
         ...
 
 
@@ -83,10 +83,24 @@ class CopiedCard:
         self._copied(card, {base.lower() for base in bases}, out)
         declared = card.declared.get("license", "")
         for base in bases:
-            licence = self._cards.licence_of(base)
-            if licences().drops_terms(declared, licence):
-                message = f"declares {declared} over the base {base!r}, which is under {licence} in the inventory"
-                out.finding("licence-of-base", Severity.MEDIUM, Confidence.HIGH, message, base=base, licence=licence)
+            self._terms(declared, base, out)
+
+    def _terms(self, declared: str, base: str, out: Collector) -> None:
+        """The base's own terms as the inventory knows them, and those of what it was made from."""
+        lists = licences()
+        for name, known in self._cards.licences_above(base).items():
+            licence = (
+                known
+                if name == base
+                else next((one for one in (known, lists.of_family(name)) if lists.drops_terms(declared, one)), "")
+            )
+            if not lists.drops_terms(declared, licence):
+                continue
+            where = "in the inventory" if licence == known else "by its family"
+            made = "" if name == base else f", made from {name!r}"
+            message = f"declares {declared} over the base {base!r}{made}, which is under {licence} {where}"
+            out.finding("licence-of-base", Severity.MEDIUM, Confidence.HIGH, message, base=name, licence=licence)
+            return
 
     def _copied(self, card: Card, bases: set[str], out: Collector) -> None:
         if card.generated or not card.sketch:

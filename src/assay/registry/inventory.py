@@ -161,10 +161,15 @@ class Inventory:
             row = tx.execute(select(boms).where(boms.c.digest == digest.hex)).first()
         return None if row is None else _entry(row)
 
-    def licence_of(self, name: str) -> str:
-        """Licence of the current bill of materials of a name; empty when unknown."""
-        entry = self.newest(name)
-        return entry.licence if entry else ""
+    def licences_above(self, name: str) -> dict[str, str]:
+        """Licences of a model and of everything that it was made from, at any depth; empty where unknown.
+
+        As bills of materials name them, each with the licence of the current one of that name.
+        """
+        with self.index.reading() as tx:
+            names = tx.execute(_ancestors(name.lower()).limit(self.limit)).scalars().all()
+        found = {name: self.newest(name), **{one: self.newest(one) for one in names}}
+        return {one: entry.licence if entry else "" for one, entry in found.items()}
 
     def alike(self, sketch: Iterable[int], share: float, name: str) -> tuple[Alike, ...]:
         """Models whose card is nearly the same text, most alike first.
@@ -248,6 +253,18 @@ def _descendants(base: str) -> Select[Any]:
     )
     family = start.union(step)
     return select(family.c.name).where(family.c.name != base)
+
+
+def _ancestors(name: str) -> Select[Any]:
+    """Names of everything that a model was made from, at any depth, lower case; a cycle ends it as above."""
+    start = select(literal(name).label("name")).cte("family", recursive=True)
+    step = (
+        select(bom_links.c.target_key)
+        .join(boms, and_(bom_links.c.bom == boms.c.digest, bom_links.c.relation == "base"))
+        .join(start, boms.c.name_key == start.c.name)
+    )
+    family = start.union(step)
+    return select(family.c.name).where(family.c.name != name)
 
 
 def _entry(row: Row[Any]) -> Entry:
