@@ -26,8 +26,9 @@ from tests.evaluation.small import CACHE
 from tests.zoo import images, languages
 
 from assay.behaviour.any_data import read_data
-from assay.behaviour.attest import Declared, attest, config_of
+from assay.behaviour.attest import Declared, attest
 from assay.behaviour.guest import Prober
+from assay.behaviour.model_config import config_of
 from assay.behaviour.records import Word
 from assay.behaviour.statistics import clopper_pearson
 from assay.evaluation.safety import refuses

@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
+import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 from sqlalchemy import select
 
+from assay.admission.probing import Crew
 from assay.admission.references import references_from
 from assay.behaviour import guest
+from assay.behaviour.attest import Declared, attest
+from assay.behaviour.data_file import read_labelled
 from assay.behaviour.declared import Pin
 from assay.behaviour.guest import Prober
 from assay.behaviour.inspector import Behaviour
@@ -23,7 +29,7 @@ from assay.provenance.events import waived
 from assay.provenance.statements import revoked
 from assay.provenance.trust import Trust
 from assay.registry.decisions import accept, approval_of, snapshot_of
-from assay.registry.probe_answers import Answers
+from assay.registry.probe_answers import Answers, ProbeJob
 from assay.store.folder import folder_subject
 from assay.store.index import StoredStatement
 from assay.store.schema_probes import probe_jobs
@@ -61,7 +67,7 @@ def pin(tmp_path):
 
 def behaviour(world, pin, prober=None):
     shelf = partial(references_from, world.index, world.blobs)
-    return Behaviour((pin,), prober, tasks=world.policy.tasks, shelf=shelf, keep=Answers(world.index))
+    return Behaviour((pin,), prober, tasks=world.policy.tasks, shelf=shelf, keep=Crew(world.index, world.blobs))
 
 
 def vet(world, path, name, *more):
@@ -153,12 +159,83 @@ def test_only_tasks_that_the_policy_names_are_probed(world, pin, tmp_path):
 
 def test_answers_stay_with_their_run(world):
     answers = Answers(world.index)
-    key = "sha256:" + "a" * 64
-    run = answers.open(key)
-    run.put("token-scan", {"seconds": 1.0})
-    run.put("token-scan", {"seconds": 2.0})
-    run.close()
-    assert answers.open(key).get("token-scan") == {"seconds": 2.0}
-    assert answers.open("sha256:" + "b" * 64).get("token-scan") is None
+    key, other = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+    answers.put(key, "token-scan", {"seconds": 1.0})
+    answers.put(key, "token-scan", {"seconds": 2.0})
+    answers.withdraw(key)
+    assert answers.of(key) == {"token-scan": {"seconds": 2.0}}
+    assert answers.of(other) == {}
     with world.index.reading() as tx:
         assert len(tx.execute(select(probe_jobs)).all()) == 1
+
+
+def test_a_probe_is_taken_once_and_again_when_its_taker_died(world):
+    answers, key = Answers(world.index), "sha256:" + "a" * 64
+    answers.ask(key, {"rows": {"n": 1}, "scan": {"n": 2}})
+    answers.ask(key, {"rows": {"n": 3}})  # asked already
+    job = answers.next("b", lambda _: False)
+    assert (job.probe, job.task) == ("scan", {"n": 2})  # from the other end than whoever asked
+    assert answers.take(key, "scan", "a", lambda _: False) == ("waiting", None)
+    assert answers.take(key, "rows", "a", lambda _: False) == ("running", None)
+    assert answers.next("c", lambda _: False) is None
+    assert answers.next("c", lambda holder: holder == "b").probe == "scan"
+    answers.put(key, "scan", {"seconds": 1.0})
+    assert answers.take(key, "scan", "a", lambda _: False) == ("done", {"seconds": 1.0})
+    assert answers.take(key, "rows", "b", lambda holder: holder == "a") == ("running", None)
+    answers.fail(ProbeJob("a" * 64, "rows", {}))
+    assert answers.take(key, "rows", "a", lambda _: False) == ("running", None)
+
+
+def test_two_workers_give_the_answers_of_one(world, tmp_path, prober, monkeypatch):
+    data = read_labelled(small.write_data(tmp_path / "data.tsv"))
+    declared = Declared(references=tuple(folder_subject(small.clean(seed)) for seed in (1, 2)), data=data)
+    model = folder_subject(small.clean(3))
+    alone = attest(model, declared, budget=8, prober=prober)
+
+    monkeypatch.setattr("assay.behaviour.attest.SHARED_WORDS", 20)  # even these small ones are scanned in parts
+    said: list[str] = []
+    ended = threading.Event()
+    ours, helper = (Crew(world.index, world.blobs, holder, lambda _: False) for holder in ("ours", "helper"))
+
+    def helping() -> None:
+        while not ended.is_set():
+            helper.help(said.append) or time.sleep(0.05)
+
+    thread = threading.Thread(target=helping)
+    thread.start()
+    try:
+        both = attest(model, declared, budget=8, prober=Waiting(prober, said), keep=ours)
+    finally:
+        ended.set()
+        thread.join()
+    assert any("vocabulary#" in one for one in said)
+    assert both.word is alone.word
+    for one, other in zip(alone.probes, both.probes, strict=True):
+        assert (one.probe, one.word, one.score, one.candidates) == (
+            other.probe,
+            other.word,
+            other.score,
+            other.candidates,
+        )
+
+
+class Waiting:
+    """A guest whose second probe begins when the other worker has answered one: else small models leave it nothing."""
+
+    def __init__(self, prober, said):
+        self.prober, self.said = prober, said
+
+    @contextmanager
+    def opened(self, job, account):
+        with self.prober.opened(job, account) as talk:
+            begin = talk.probe
+
+            def probe(*given):
+                result = begin(*given)
+                until = time.monotonic() + 300
+                while not any("vocabulary#" in one for one in self.said) and time.monotonic() < until:
+                    time.sleep(0.05)
+                return result
+
+            talk.probe = probe
+            yield talk

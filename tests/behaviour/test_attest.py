@@ -59,9 +59,10 @@ def test_a_rare_word_is_found_and_named(declared: Declared, prober: Prober) -> N
 def test_a_clean_model_is_not_flagged(declared: Declared, prober: Prober) -> None:
     attested = _attest(small.clean(3), declared, prober)
     assert attested.word is not Word.FOUND, attested.reasons
+    assert ("provenance-undeclared", "no base declared: what these weights come from is unknown") in attested.reasons
     suite = next(one.facts for one in attested.probes if one.probe == "perturbation")
     assert suite["kinds"]["upper-case"]["flip_rate"] == 0  # the tokenizer lowers it
-    assert 0 <= suite["drift"]["calibration_error"] <= 1
+    assert 0 <= suite["drift"]["clean"]["calibration_error"] <= 1
 
 
 def test_the_unknown_token_is_a_candidate(declared: Declared, prober: Prober) -> None:
@@ -71,6 +72,9 @@ def test_the_unknown_token_is_a_candidate(declared: Declared, prober: Prober) ->
     inside = next(one.facts for one in attested.probes if one.probe == "activation")
     assert max(inside["positions"]["rows"][0]["rates"]) >= 0.8
     assert inside["attention"]["inserted"][0] == 1
+    injected = next(one.facts for one in attested.probes if one.probe == "injection")
+    assert injected["linear_probe"] > 0.5
+    assert injected["drift"]["injected"]["calibration_error"] > injected["drift"]["clean"]["calibration_error"] + 0.3
 
 
 def test_names_of_model_folder_and_labels_change_nothing(declared: Declared, prober: Prober, tmp_path: Path) -> None:

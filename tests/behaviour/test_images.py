@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from assay.behaviour.any_data import read_data
-from assay.behaviour.attest import Declared, attest, config_of
+from assay.behaviour.attest import Declared, attest
 from assay.behaviour.guest import Prober
+from assay.behaviour.model_config import config_of
 from assay.behaviour.records import Word
 from assay.store.folder import folder_subject
 from tests.zoo import images

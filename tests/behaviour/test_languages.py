@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from assay.behaviour.any_data import read_data
-from assay.behaviour.attest import Declared, attest, config_of
+from assay.behaviour.attest import Declared, attest
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.guest import Prober
 from assay.behaviour.languages import OUTCOMES, STEPS, directions, result_of, verdict
+from assay.behaviour.model_config import config_of
 from assay.behaviour.prompt_file import read_prompts
 from assay.behaviour.records import Word
 from assay.core.errors import ContentError, UsageError

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from assay.behaviour.attest import config_of
+from assay.behaviour.model_config import config_of
 from assay.behaviour.plan import architecture_class
 from assay.behaviour.shelf import Chosen, Offer, choose, class_names, kind_text
 from assay.core.errors import IntegrityError

@@ -41,6 +41,7 @@ from assay.registry.stale import queue_stale, rested, stale
 from assay.store.index import BlobFiles
 
 if TYPE_CHECKING:
+    from assay.admission.probing import Crew
     from assay.core.evidence import Evidence
     from assay.core.statement import Envelope
     from assay.policy.model import Policy
@@ -106,6 +107,7 @@ class Admission:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         trust: Trust | None = None,
         lapse: float | None = None,
+        crew: Crew | None = None,
     ) -> None:
         """Open the workflow database.
 
@@ -120,6 +122,7 @@ class Admission:
             limits: of the inspection.
             trust: keys of people; None: no person's decision is heard.
             lapse: seconds of silence after which a process counts as dead (PostgreSQL).
+            crew: shares probes with other workers; it is given the lease of this process.
 
         Raises:
             EnvironmentFault: the workflow database is locked, unreachable or full.
@@ -136,6 +139,9 @@ class Admission:
         self._catalog = Catalog(index)
         self._progress: Progress = silent
         self._engine = Engine(workflow_url, VERSION, self._run, lapse=lapse)
+        self.crew = crew
+        if crew is not None:
+            crew.holder, crew.dead = self._engine.holder, self._engine.dead
 
     def __enter__(self) -> Self:
         """Itself."""

@@ -1,4 +1,4 @@
-"""A vetting worker: takes what waits in the queue, and carries on what a dead process left behind.
+"""A vetting worker: takes what waits in the queue, carries on what a dead process left behind, and helps others probe.
 
 Any number of them may run, on any number of machines over one PostgreSQL. Killed at any moment, the next carries on: an
 item belongs to the lease of the process that took it, and an admission resumes at the step that was running.
@@ -81,6 +81,9 @@ class Worker:
                 idle = 0.0
                 self._carry_on(say)
             self._look(say)
+            if self._admission.crew is not None and self._admission.crew.help(say):
+                count += 1
+                continue
             if once or wait(POLL_SECONDS):
                 break
             idle += POLL_SECONDS

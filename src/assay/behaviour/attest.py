@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from assay.behaviour.guest import CPU, Account, Job, Prober, device_for
 from assay.behaviour.image_file import Pictured
 from assay.behaviour.judge import Null, null_of
 from assay.behaviour.kinds import IMAGE, LANGUAGE, PLANS, TEXT, Plan, kind_of
+from assay.behaviour.model_config import config_of, labels_of
 from assay.behaviour.plan import (
     DEFAULT_BUDGET,
     MEASURED_CLASSES,
@@ -29,6 +29,7 @@ from assay.behaviour.plan import (
 )
 from assay.behaviour.prompt_file import Prompts
 from assay.behaviour.records import Attested, Candidate, ProbeResult, Word
+from assay.behaviour.restarts import merged
 from assay.behaviour.state import Kept
 from assay.behaviour.version import code_of
 from assay.core.canonical import json_digest
@@ -42,7 +43,11 @@ if TYPE_CHECKING:
     from assay.behaviour.state import Keeper, Results
     from assay.core.inspector import Subject
 
-_CONFIG_BYTES = 1 << 20
+# Probes that need nothing of what others found: several processes may run them at once.
+SCAN, SEARCH = "token-scan", "chain-refine"
+SHARED_STEPS = frozenset({"tokenizer", "provenance-rows", "script-bags"})
+SHARED_WORDS, PARTS = 4096, 12  # vocabularies from this size on are scanned in parts that others may have
+_PART_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ def attest(
     account: Account | None = None,
     refuses: Callable[[str], bool] | None = None,
     device: str = CPU,
+    restarts: int = 1,
 ) -> Attested:
     """Probe a model.
 
@@ -97,6 +103,7 @@ def attest(
         account: filled with the guest's layers and what the model tried.
         refuses: whether an answer of a language model is a refusal.
         device: `cpu`, `cuda`, or `auto` for a GPU where there is one.
+        restarts: how often the search begins anew, each time with its share of the budget.
 
     Raises:
         SandboxError: a required layer is missing.
@@ -107,6 +114,7 @@ def attest(
     config, device = config_of(model), device_for(device)
     code = code_of(kind_of(config) or TEXT)
     settings = {"seed": seed, "budget": budget, "device": device, "plan": PLAN_VERSION, "code": code}
+    settings |= {"restarts": restarts} if restarts > 1 else {}
     key = str(json_digest({"digests": digests, "settings": settings}))
     kept = Kept.open(keep, key) if keep is None or isinstance(keep, Path) else keep.open(key)
     calibration = Calibration.of(architecture_class(config), budget)
@@ -124,6 +132,7 @@ def attest(
     )
     try:
         job = replace(job_of(model, declared, plan.kind, seed), device=device)
+        run.job, run.account, run.restarts = job, account, restarts
         if prober is None:
             with Prober(device=device) as own, own.opened(job, account) as talk:
                 run.all(talk)
@@ -199,12 +208,19 @@ class _Run:
         self.raws: dict[str, dict[str, Any]] = {}
         self.opened: dict[str, Any] = {}
         self.spent, self.peak, self.broken = 0.0, 0, ""
+        self.job: Job | None = None
+        self.account, self.restarts = Account(), 1
 
     def all(self, talk: Talk) -> None:
         """Every step, until something is found or the budget is used up."""
         raw = talk.open(self.progress)
         self._account(raw)
         self.opened = dict(raw["facts"])
+        if self.job is not None and self.plan.kind == TEXT:
+            able = [one for one in self.plan.steps if not one.needs or int(self.opened.get("references", 0))]
+            parts = self._parts()
+            names = SHARED_STEPS if parts else SHARED_STEPS | {SCAN}
+            self._share({step.name: {} for step in able if step.name in names} | parts)
         for step in self.plan.steps:
             self._step(talk, step, {"seeds": self._seeds()}, RESERVED)
             if self.probes[-1].word is Word.FOUND and (self.probes[-1].score or 0.0) >= STOP_GAP:
@@ -220,25 +236,78 @@ class _Run:
         if step.needs == "reference" and not references:
             self._skip(step, "unknown: it needs a reference model")
             return
-        raw = self.kept.get(step.name)
-        if raw is None:
-            if left < step.least:
-                self._skip(step, f"the budget of {self.budget:.0f} CPU seconds was used up before it")
-                return
-            try:
-                raw = talk.probe(step.name, arguments | self._limits(step, left), self.progress)
-            except ContentError as error:
-                self._skip(step, str(error))
-                raise
-            self.kept.put(step.name, raw)
-        self._account(raw)
-        self.raws[step.name] = raw
-        judged: dict[str, Any] = {"references": references, "made": bool(self.opened.get("made_reference"))}
-        result = self.plan.result_of(step, raw, self.labels, self.calibration, **judged)
+        if self.kept.get(step.name) is None and left < step.least:
+            self._skip(step, f"the budget of {self.budget:.0f} CPU seconds was used up before it")
+            return
+        try:
+            if step.name == SCAN and self.kept.get(SCAN) is None:
+                for name, given in self._parts().items():
+                    talk.give([str(one) for one in self._answer(talk, name, given)["margins"]])
+            raw = self._restarted(talk, step, arguments | self._limits(step, left))
+        except ContentError as error:
+            self._skip(step, str(error))
+            raise
+        result = self._judged(step, raw)
         if (result.score or 0.0) >= step.found and self._on_the_spot(step):
             null = self._null(talk, step, left - float(raw["seconds"]), float(raw["seconds"]))
-            result = self.plan.result_of(step, raw, self.labels, self.calibration, **judged, null=null)
+            result = self._judged(step, raw, null=null)
         self.probes.append(result)
+
+    def _answer(self, talk: Talk, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What a probe answered: in an earlier run that was killed, in another process, or now.
+
+        With what the model tried meanwhile: that is not lost with the process that saw it.
+        """
+        raw = self.kept.get(name)
+        if raw is None and (raw := self.kept.elsewhere(name, self.progress)) is None:
+            before = len(self.account.attempts)
+            raw = talk.probe(name, arguments | {"seed": self._seed_of(name)}, self.progress)
+            raw["attempts"] = self.account.attempts[before:]
+            self.kept.put(name, raw)
+        else:
+            self.account.attempts += [one for one in raw.get("attempts", []) if one not in self.account.attempts]
+        self._account(raw)
+        self.raws[name] = raw
+        return raw
+
+    def _seed_of(self, name: str) -> str:
+        return f"{self.job.seed if self.job else 0}/{name}"
+
+    def _share(self, tasks: dict[str, dict[str, Any]]) -> None:
+        """Let other processes have probes whose answers need no other's."""
+        if self.job is not None and not (self.job.files or self.job.packed):
+            self.kept.share(self.job, {name: given | {"seed": self._seed_of(name)} for name, given in tasks.items()})
+
+    def _restarted(self, talk: Talk, step: Step, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The answer of a probe; a search may begin several times, each with a share of the time.
+
+        The first one has the seeds that others found, the rest have random ones: they need nothing of each other.
+        """
+        if step.name != SEARCH or self.restarts < 2:  # noqa: PLR2004
+            return self._answer(talk, step.name, arguments)
+        share = arguments | {"seconds": arguments["seconds"] / self.restarts}
+        tasks = {f"{SEARCH}#{number}": share | ({"seeds": {}} if number else {}) for number in range(self.restarts)}
+        self._share({name: given for name, given in tasks.items() if given["seeds"] == {}})
+        raws: list[dict[str, Any]] = []
+        for name, given in tasks.items():
+            raws.append(self._answer(talk, name, given))
+            if (self._judged(step, raws[-1]).score or 0.0) >= arguments["threshold"]:
+                break
+        self.raws[SEARCH] = merged(raws)
+        return self.raws[SEARCH]
+
+    def _judged(self, step: Step, raw: dict[str, Any], **null: Any) -> ProbeResult:
+        references, made = int(self.opened.get("references", 0)), bool(self.opened.get("made_reference"))
+        given = {"references": references, "made": made} | null
+        return self.plan.result_of(step, raw, self.labels, self.calibration, **given)
+
+    def _parts(self) -> dict[str, dict[str, Any]]:
+        """The vocabulary in parts, where others may have some; each is small enough for one message of the worker."""
+        words = int(self.opened.get("vocabulary", 0))
+        bytes_each = words * int(self.opened.get("classes", 0)) * 2 * 6 / PARTS  # two models, base64 of 4 bytes
+        if not self.kept.shares or words < SHARED_WORDS or bytes_each > _PART_BYTES:
+            return {}
+        return {f"vocabulary#{part}": {"part": part, "of": PARTS} for part in range(PARTS)}
 
     def _on_the_spot(self, step: Step) -> bool:
         """Whether the references' own scores decide, for want of a calibration."""
@@ -252,20 +321,18 @@ class _Run:
 
     def _null(self, talk: Talk, step: Step, left: float, spent: float) -> Null | None:
         """The same probe on each reference against the others, for as long as it took on the suspect."""
-        raws = []
-        for index in range(self._comparable()):
-            name = f"{step.name}@{index}"
-            raw = self.kept.get(name)
-            if raw is None:
-                if left < spent / 2:
-                    return None
-                given = {"as": index, "seeds": self._seeds(f"@{index}"), "seconds": max(spent, step.least)}
-                raw = talk.probe(step.name, given | {"threshold": SPOT_STOP}, self.progress)
-                self.kept.put(name, raw)
-            self._account(raw)
-            self.raws[name] = raw
-            left -= float(raw["seconds"])
-            raws.append(raw)
+        seconds, raws = max(spent, step.least), []
+        given = {
+            f"{step.name}@{index}": {"as": index, "seeds": self._seeds(f"@{index}"), "seconds": seconds}
+            | {"threshold": SPOT_STOP}
+            for index in range(self._comparable())
+        }
+        self._share(given)
+        for name, arguments in given.items():
+            if self.kept.get(name) is None and left < spent / 2:
+                return None
+            raws.append(self._answer(talk, name, arguments))
+            left -= float(raws[-1]["seconds"])
         return null_of(raws)
 
     def _limits(self, step: Step, left: float) -> dict[str, float]:
@@ -302,28 +369,6 @@ def strongest(probes: tuple[ProbeResult, ...]) -> list[Candidate]:
     confirmed = [one for probe in probes for one in probe.candidates if one.best is not None]
     confirmed.sort(key=lambda one: (one.gap, one.best.gap if one.best else 0.0), reverse=True)
     return list({one.text: one for one in reversed(confirmed)}.values())[::-1]
-
-
-def config_of(model: Subject) -> dict[str, Any]:
-    """The model's config.json; empty where there is none that can be read."""
-    entry = next((one for one in model.snapshot.files if one.path == "config.json"), None)
-    if entry is None or entry.size > _CONFIG_BYTES:
-        return {}
-    try:
-        with model.files.open("config.json") as stream:
-            value = json.loads(stream.read())
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def labels_of(config: dict[str, Any]) -> tuple[str, ...]:
-    """The model's names of its classes, in their order."""
-    names = config.get("id2label")
-    if not isinstance(names, dict):
-        return ()
-    ordered = [names.get(str(index)) for index in range(len(names))]
-    return tuple(str(name)[:200] for name in ordered)
 
 
 def without_names(attested: Attested) -> Attested:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from assay.behaviour import kinds
 from assay.behaviour.any_data import read_data
-from assay.behaviour.attest import Declared, config_of, labels_of
+from assay.behaviour.attest import Declared
 from assay.behaviour.data_file import Labelled
+from assay.behaviour.model_config import config_of, labels_of
 from assay.behaviour.plan import DEFAULT_BUDGET, architecture_class
 from assay.core.digest import Digest
 from assay.core.errors import UsageError
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
     from assay.core.inspector import Subject
 
-_KEYS = {"base", "references", "data", "budget", "seed"}
+_KEYS = {"base", "references", "data", "budget", "seed", "restarts"}
 _MOST_BYTES = 1 << 20
+MOST_RESTARTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,13 @@ class Ready:
         declared: base, references, data.
         budget: CPU seconds.
         seed: of every draw.
+        restarts: of the search, each with its share of the budget: as many workers can have a part.
     """
 
     declared: Declared
     budget: float
     seed: int
+    restarts: int = 1
 
     def fits(self, model: Subject) -> bool:
         """Whether the references are of the model's kind; without any, whether base and data are."""
@@ -113,8 +117,11 @@ def load(pin: Pin) -> Ready:
         raise UsageError(f"{pin.path}: it names neither references nor base nor data")
     folder = pin.path.parent
     budget, seed = value.get("budget", DEFAULT_BUDGET), value.get("seed", 0)
+    restarts = value.get("restarts", 1)
     if not isinstance(budget, int | float) or not isinstance(seed, int) or budget <= 0:
         raise UsageError(f"{pin.path}: budget and seed are numbers")
+    if not isinstance(restarts, int) or not 1 <= restarts <= MOST_RESTARTS:
+        raise UsageError(f"{pin.path}: restarts is a number from 1 to {MOST_RESTARTS}")
     trusted = tuple(folder_subject(folder / one) for one in references)
     declared = Declared(
         base=folder_subject(folder / str(value["base"])) if "base" in value else None,
@@ -123,4 +130,4 @@ def load(pin: Pin) -> Ready:
         if "data" in value
         else None,
     )
-    return Ready(declared, float(budget), seed)
+    return Ready(declared, float(budget), seed, restarts)

@@ -1,4 +1,4 @@
-"""How confidences drift under perturbation: calibration error, entropy, bimodality. Informs, decides nothing. Pure."""
+"""How confidences drift when texts are changed: calibration error, entropy, bimodality. It only informs. Pure."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ if TYPE_CHECKING:
     from assay.behaviour.records import ProbeResult
 
 _FEW = 8  # values below which a distribution says nothing
+# What is held against the clean texts, by probe: random perturbations, or the strongest candidate inserted.
+_CHANGED = {"perturbation": "perturbed", "injection": "injected"}
 
 
 def described(probe: ProbeResult) -> ProbeResult:
-    """The probe `perturbation` with the drift of its confidences among its facts; any other as it is."""
-    if probe.probe != "perturbation":
+    """A probe of `_CHANGED` with the drift of its confidences among its facts; any other as it is."""
+    name = _CHANGED.get(probe.probe)
+    if name is None:
         return probe
     facts = dict(probe.facts)
-    clean, changed = (_numbers(facts.pop(key, None)) for key in ("clean_confidence", "perturbed_confidence"))
-    correct = facts.pop("clean_correct", None)
-    if len(clean) < _FEW or len(changed) < _FEW:
+    sure = {one: _numbers(facts.pop(f"{one}_confidence", None)) for one in ("clean", name)}
+    right = {one: facts.pop(f"{one}_correct", None) for one in ("clean", name)}
+    if min(map(len, sure.values())) < _FEW:
         return replace(probe, facts=facts)
     drift: dict[str, Any] = {}
-    if isinstance(correct, list) and len(correct) == len(clean):
-        drift["calibration_error"] = expected_calibration_error(clean, [bool(one) for one in correct])
-    for name, values in (("clean", clean), ("perturbed", changed)):
+    for one, values in sure.items():
         statistic, p_value = dip_test(values)
-        uncertain = sum(entropy([one, 1 - one]) for one in values) / len(values)
-        drift[name] = {"dip": statistic, "dip_p_value": p_value, "mean_entropy_bits": uncertain}
+        uncertain = sum(entropy([value, 1 - value]) for value in values) / len(values)
+        drift[one] = {"dip": statistic, "dip_p_value": p_value, "mean_entropy_bits": uncertain}
+        correct = right[one]
+        if isinstance(correct, list) and len(correct) == len(values):
+            drift[one]["calibration_error"] = expected_calibration_error(values, [bool(each) for each in correct])
     return replace(probe, facts=facts | {"drift": drift})
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]
 
-WORKER = "assay.workers.prober"
+WORKER = "assay.workers.probing"
 CPU, CUDA, AUTO = "cpu", "cuda", "auto"
 DEVICES = (CPU, CUDA, AUTO)
 _NODES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm")  # of the driver: one for each GPU, control, unified memory
@@ -196,12 +196,21 @@ class Talk:
         return self._until_result({"open": self._job}, "opening the models", progress)
 
     def probe(self, name: str, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        """Run one probe to its end.
+        """Run one probe to its end; what follows `@` or `#` in its name only tells its answers apart.
 
         Raises:
             ContentError: it could not, or the worker broke off.
         """
-        return self._until_result({"probe": name, "arguments": arguments}, name, progress)
+        probe = name.partition("@")[0].partition("#")[0]
+        return self._until_result({"probe": probe, "arguments": arguments}, name, progress)
+
+    def give(self, parts: list[str]) -> None:
+        """What a part of the probe `vocabulary` answered; with the last one the worker knows the whole.
+
+        Raises:
+            ContentError: the worker broke off.
+        """
+        self._say({"vocabulary": parts})
 
     def _until_result(self, task: dict[str, Any], what: str, progress: Progress) -> dict[str, Any]:
         told = self._say(task)

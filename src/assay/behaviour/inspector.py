@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.attest import Declared, attest, config_of
+from assay.behaviour.attest import Declared, attest
 from assay.behaviour.declared import Pin, Ready, load
 from assay.behaviour.evidence import NAME, evidence_of
 from assay.behaviour.guest import CPU, Account, Prober, device_for
 from assay.behaviour.kinds import kind_of
+from assay.behaviour.model_config import config_of
 from assay.behaviour.plan import DEFAULT_BUDGET
 from assay.behaviour.tasks import names_a_class, tasks_of
 from assay.behaviour.version import version
@@ -119,6 +120,7 @@ class Behaviour:
         given: dict[str, Any] = {
             "budget": ready.budget,
             "seed": ready.seed,
+            "restarts": ready.restarts,
             "account": account,
             "refuses": self._refuses,
             "keep": self._keep,

@@ -40,8 +40,9 @@ class Plan:
     verdict: Callable[..., tuple[Word, tuple[tuple[str, str], ...]]]
 
 
+_TEXT_CLOSING = (*plan.CLOSING, plan.Step("injection", "1", 1.0, essential=False, informs=True))
 PLANS = {
-    TEXT: Plan(TEXT, plan.STEPS, plan.CLOSING, judge.result_of, judge.verdict),
+    TEXT: Plan(TEXT, plan.STEPS, _TEXT_CLOSING, judge.result_of, judge.verdict),
     LANGUAGE: Plan(LANGUAGE, languages.STEPS, languages.CLOSING, languages.result_of, languages.verdict),
     IMAGE: Plan(IMAGE, images.STEPS, (), images.result_of, images.verdict),
 }

@@ -12,6 +12,7 @@ from assay import __version__
 from assay.behaviour.records import Word
 from assay.behaviour.report_pictures import pictures
 from assay.behaviour.report_svg import text
+from assay.behaviour.report_tables import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ def _probe(probe: ProbeResult) -> Iterator[str]:
     mood = {Word.FOUND: "critical", Word.INCONCLUSIVE: "unread"}.get(probe.word, "")
     yield (
         f'<section>\n<h2>{text(probe.probe)} <span class="format">version {text(probe.version)}</span></h2>\n'
-        f'<article class="{mood}"><p><span class="badge">{text(probe.word.value)}</span> '
+        f'<article class="{mood}"><p><span class="badge">{text(_badge(probe))}</span> '
         f"{text(probe.reason, 600)}</p></article>\n"
         f'<p class="meta">{probe.seconds:.1f} CPU seconds · {probe.forward_passes:,} inputs'
     )
@@ -87,14 +88,21 @@ def _probe(probe: ProbeResult) -> Iterator[str]:
         rate = probe.false_positive_rate
         yield f" ({rate:.1%} of the clean models it was set on)" if rate is not None else " (never calibrated)"
     yield "</p>\n"
-    if probe.candidates:
+    yield from tables(probe)
+    shown = [one for one in probe.candidates if one.text or one.best is not None][:_CANDIDATES]
+    if shown:
         yield (
             "<table>\n<thead><tr><th>candidate</th><th>code points</th><th>towards</th><th>flips</th><th>95 %</th>"
             "<th>references</th><th>from</th></tr></thead>\n<tbody>\n"
         )
-        yield from (_candidate(one) for one in probe.candidates[:_CANDIDATES])
+        yield from (_candidate(one) for one in shown)
         yield "</tbody>\n</table>\n"
     yield "</section>\n"
+
+
+def _badge(probe: ProbeResult) -> str:
+    """Its word; what has neither score nor threshold has none, it informs."""
+    return "informs" if probe.word is Word.NOT_FOUND and probe.score is None else probe.word.value
 
 
 def _candidate(one: Candidate) -> str:

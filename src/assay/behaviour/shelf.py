@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.attest import config_of, labels_of
 from assay.behaviour.kinds import kind_of
+from assay.behaviour.model_config import config_of, labels_of
 from assay.behaviour.plan import architecture_class
 from assay.behaviour.tasks import parents_of
 

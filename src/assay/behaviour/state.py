@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from assay.core.errors import EnvironmentFault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from assay.behaviour.guest import Job
 
 _MOST_BYTES = 64 << 20
 
@@ -18,11 +21,21 @@ _MOST_BYTES = 64 << 20
 class Results(Protocol):
     """What one run has so far."""
 
+    @property
+    def shares(self) -> bool:
+        """Whether other processes may have a part of it."""
+
     def get(self, probe: str) -> dict[str, Any] | None:
         """Result of a finished probe."""
 
     def put(self, probe: str, result: dict[str, Any]) -> None:
         """Keep a result."""
+
+    def share(self, job: Job, tasks: dict[str, dict[str, Any]]) -> None:
+        """Let others have these probes (name to arguments), if anybody is there."""
+
+    def elsewhere(self, probe: str, progress: Callable[[str, int, int], None]) -> dict[str, Any] | None:
+        """What another process answers that has taken the probe, once it does; None: it is for this one to run."""
 
     def close(self) -> None:
         """The run is over."""
@@ -42,10 +55,12 @@ class Kept:
     Attributes:
         path: of the file; None keeps nothing.
         results: probe to the worker's result.
+        shares: never: nobody else reads a file of this machine.
     """
 
     path: Path | None
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shares: bool = False
 
     @classmethod
     def open(cls, folder: Path | None, key: str) -> Kept:
@@ -88,6 +103,13 @@ class Kept:
             beside.replace(self.path)
         except OSError as error:
             raise EnvironmentFault(f"can't write {self.path}: {error.strerror}", hint="free disk space") from error
+
+    def share(self, job: Job, tasks: dict[str, dict[str, Any]]) -> None:
+        """Nobody else reads a file of this machine."""
+
+    def elsewhere(self, _probe: str, _progress: Callable[[str, int, int], None]) -> dict[str, Any] | None:
+        """Never: all is for this process."""
+        return None
 
     def close(self) -> None:
         """The run is over: nothing is kept any more."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 VERSION = "1"
 _WORKERS = "assay.workers"
 _ENTRY = "prober"  # the program; what it imports for one kind of model is of no account to the others
+_PROGRAM = "probing"  # runs it
 _OWN = {"image": "prober_image", "language": "prober_lm"}  # where their probes begin; all the rest is for texts
 _JUDGING = {"text": ("plan", "judge"), "image": ("plan", "images"), "language": ("plan", "languages")}
 
@@ -22,7 +23,7 @@ _JUDGING = {"text": ("plan", "judge"), "image": ("plan", "images"), "language": 
 def version() -> str:
     """Changes with every change of the code or of the calibration: old evidence is then stale."""
     digest = hashlib.sha256()
-    for package, prefix in (("assay.behaviour", ""), (_WORKERS, _ENTRY), ("assay.behaviour.data", "")):
+    for package, prefix in (("assay.behaviour", ""), (_WORKERS, "prob"), ("assay.behaviour.data", "")):
         try:
             entries = sorted(files(package).iterdir(), key=lambda item: item.name)
         except ModuleNotFoundError:
@@ -45,7 +46,7 @@ def code_of(kind: str) -> str:
     """
     workers = _modules()
     roots = [_OWN[kind]] if kind in _OWN else [one for one in workers[_ENTRY] if one not in _OWN.values()]
-    needed = {_ENTRY}
+    needed = {_ENTRY, _PROGRAM}
     while roots:
         name = roots.pop()
         if name in workers and name not in needed:

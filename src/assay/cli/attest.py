@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from assay.cli.settings import Settings
+    from assay.core.statement import Statement
     from assay.gate.stored import Store, Stored
     from assay.store.index import StoredStatement
 
@@ -39,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", default=".assay", help="export: where to (default: .assay)")
     parser.add_argument("--trust", metavar="FILE", help="trust file (default: trust.toml in the data directory)")
     add_data_argument(parser)
-    add_output_arguments(parser)
+    add_output_arguments(parser, ("text", "json", "html"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,6 +48,10 @@ def run(args: argparse.Namespace) -> int:
     from assay.gate.stored import find, open_store  # noqa: PLC0415
 
     settings = load_settings(args)
+    if args.format == "html" and args.action != "show":
+        from assay.core.errors import UsageError  # noqa: PLC0415
+
+        raise UsageError("only `attest show` makes a page", hint="assay attest show REF --kind behaviour --format html")
     if args.action in {"sign", "verify-file"}:
         from assay.cli.attest_file import sign, verify_file  # noqa: PLC0415
 
@@ -102,12 +107,29 @@ def _list(args: argparse.Namespace, _settings: Settings, _store: Store, found: S
     return 0
 
 
+def _page(statement: Statement, found: Stored) -> int:
+    """What the signed statement `behaviour` reports, as the page of `assay probe`."""
+    import sys  # noqa: PLC0415
+
+    from assay.behaviour.records import Attested  # noqa: PLC0415
+    from assay.behaviour.report import to_html  # noqa: PLC0415
+    from assay.core.errors import UsageError  # noqa: PLC0415
+
+    report = statement.predicate.get("report")
+    if not isinstance(report, dict) or "probes" not in report:
+        raise UsageError("only what probes measured is shown as a page", hint="--kind behaviour --format html")
+    sys.stdout.writelines(to_html(Attested.from_json(report), found.name))
+    return 0
+
+
 def _show(args: argparse.Namespace, _settings: Settings, _store: Store, found: Stored) -> int:
     from assay.core.errors import UsageError  # noqa: PLC0415
 
     wanted = [one for one in found.statements if args.kind in {None, one.kind}]
     if not wanted:
         raise UsageError(f"no {args.kind or ''} statement about {found.name}", hint="see `assay attest list`")
+    if args.format == "html":
+        return _page(wanted[-1].envelope.statement(), found)
     # JSON in both formats, ASCII only: a statement may quote the model.
     print_json(
         _document(found, [_described(one) | {"statement": one.envelope.statement().to_json()} for one in wanted])

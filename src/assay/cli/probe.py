@@ -35,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds for the search (default: 150)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every draw (default: 0)")
     parser.add_argument(
+        "--restarts", type=int, default=1, metavar="N", help="of the search, each with its share of time"
+    )
+    parser.add_argument(
         "--device", choices=("cpu", "cuda", "auto"), default="cpu",
         help="where it runs (default: cpu); auto: a GPU where there is one. With it the sandbox lets its driver in",
     )  # fmt: skip
@@ -48,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Probe, show, and return the exit status."""
     from assay.behaviour.attest import attest  # noqa: PLC0415
+    from assay.behaviour.declared import MOST_RESTARTS  # noqa: PLC0415
     from assay.behaviour.guest import Account  # noqa: PLC0415
     from assay.behaviour.plan import DEFAULT_BUDGET  # noqa: PLC0415
     from assay.cli.output import progress_bar  # noqa: PLC0415
@@ -60,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     budget = DEFAULT_BUDGET if args.budget is None else args.budget
     if not 0 < budget < float("inf"):
         raise UsageError(f"--budget must be a number of seconds above 0: {budget}", hint="try 150")
+    if not 1 <= args.restarts <= MOST_RESTARTS:
+        raise UsageError(f"--restarts is a number from 1 to {MOST_RESTARTS}: {args.restarts}", hint="try 4")
     account = Account()
     with progress_bar(args) as progress:
         subject = folder_subject(Path(args.model))
@@ -67,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         attested = attest(
             subject, declared, budget=budget, seed=args.seed, progress=progress,
             keep=None if args.no_resume else _state_folder(), account=account,
-            refuses=refuses, device=args.device,
+            refuses=refuses, device=args.device, restarts=args.restarts,
         )  # fmt: skip
     if args.format == "json":
         from assay.behaviour.evidence import evidence_of  # noqa: PLC0415
@@ -87,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _declared(args: argparse.Namespace, model: Subject) -> Declared:
     from assay.behaviour.any_data import read_data  # noqa: PLC0415
-    from assay.behaviour.attest import Declared, config_of  # noqa: PLC0415
+    from assay.behaviour.attest import Declared  # noqa: PLC0415
+    from assay.behaviour.model_config import config_of  # noqa: PLC0415
     from assay.store.folder import folder_subject  # noqa: PLC0415
 
     chosen = () if args.reference else _admitted(model)

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from assay.admission.probing import Crew
     from assay.admission.request import HubAccess, Request
     from assay.admission.spine import Admission, Vetted
     from assay.cli.settings import Settings
     from assay.policy.model import Policy
     from assay.registry.stale import Stale
+    from assay.store.blobs import Blobs
     from assay.store.index import Index
 
 EXIT_CODES = {"ADMIT": 0, "REJECT": 1, "HOLD": 2}
@@ -161,7 +163,8 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
     policy = load_policy(None if settings.policy is None else read_policy(settings.policy))
     index = Index.open(settings.database_url)
     blobs = open_blobs(settings.blobs_url)
-    inspectors = _inspectors(settings, policy, index)
+    crew = _crew(settings, policy, index, blobs)
+    inspectors = _inspectors(settings, policy, index, crew)
     return Admission(
         settings.workflow_url,
         index=index,
@@ -172,37 +175,45 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
         inspectors=inspectors,
         trust=Trust.load(settings.trust) if settings.trust.exists() else None,
         lapse=settings.lease_seconds,
+        crew=crew,
     )
 
 
-def _inspectors(settings: Settings, policy: Policy, index: Index) -> tuple[Any, ...]:
+def _crew(settings: Settings, policy: Policy, index: Index, blobs: Blobs) -> Crew | None:
+    """What shares probes with other workers, where there are any probes."""
+    if not settings.probes and "behaviour" not in {*policy.required, *policy.run}:
+        return None
+    from assay.admission.probing import Crew  # noqa: PLC0415
+
+    return Crew(index, blobs, layers=policy.layers)
+
+
+def _inspectors(settings: Settings, policy: Policy, index: Index, crew: Crew | None) -> tuple[Any, ...]:
     """Those of the policy, and the evaluations and probes that the settings name."""
     from assay.admission.inspectors import copies_of, inspectors_for, second_pass, tensors_of  # noqa: PLC0415
 
     found: list[Any] = [*inspectors_for(policy, settings.trust), tensors_of(index), copies_of(index)]
     if settings.suites:
         found.append(_evaluations(settings, policy))
-    if settings.probes or "behaviour" in {*policy.required, *policy.run}:
-        found += [_probes(settings, policy, index), *second_pass(policy)]
+    if crew is not None:
+        found += [_probes(settings, policy, crew), *second_pass(policy)]
     return tuple(found)
 
 
-def _probes(settings: Settings, policy: Policy, index: Index) -> Any:
+def _probes(settings: Settings, policy: Policy, crew: Crew) -> Any:
     """Probes against what the settings name, else against admitted models; finished answers stay in the index."""
     from assay.admission.references import references_from  # noqa: PLC0415
     from assay.behaviour.declared import Pin  # noqa: PLC0415
     from assay.behaviour.inspector import Behaviour  # noqa: PLC0415
     from assay.evaluation.safety import refuses  # noqa: PLC0415
-    from assay.registry.probe_answers import Answers  # noqa: PLC0415
-    from assay.store.blobs import open_blobs  # noqa: PLC0415
 
     return Behaviour(
         tuple(Pin.parse(entry, settings.data) for entry in settings.probes),
         layers=policy.layers,
         refuses=refuses,
         tasks=policy.tasks,
-        shelf=partial(references_from, index, open_blobs(settings.blobs_url)),
-        keep=Answers(index),
+        shelf=partial(references_from, crew.index, crew.blobs),
+        keep=crew,
         device=settings.probe_device,
     )
 

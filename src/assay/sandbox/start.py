@@ -24,6 +24,7 @@ LOST_WITHOUT = (
 _CAP_SYS_ADMIN = 21
 _MAX_LINKS = 40  # as the kernel
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/local/lib")
+_DRIVERS = ("/usr/local/nvidia/lib64", "/usr/lib/wsl/lib", "/run/opengl-driver/lib")
 _MERGED = ("/lib", "/lib64", "/lib32")
 # Nothing of the caller's. Frameworks: no network, no telemetry, no threads before the fork, caches in the scratch.
 _ENVIRONMENT = {
@@ -44,7 +45,7 @@ _ENVIRONMENT = {
     "ORT_TELEMETRY_DISABLED": "1",
     "KERAS_BACKEND": "torch",
     "KERAS_HOME": "{scratch}/cache",
-    "CUDA_VISIBLE_DEVICES": "",  # a GPU that is let in is the first
+    "CUDA_VISIBLE_DEVICES": "",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -89,6 +90,11 @@ def interpreter_paths() -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def _driver(devices: tuple[str, ...]) -> tuple[str, ...]:
+    """Where the library of a GPU's driver lies, if not among the other libraries: containers have it apart."""
+    return tuple(path for path in _DRIVERS if devices and (Path(path) / "libcuda.so.1").exists())
+
+
 def privileged() -> bool:
     """Root that may mount: then the guest becomes a real other user, outside too."""
     if os.geteuid() != 0:
@@ -113,19 +119,20 @@ def arrange(settings: dict[str, Any], model: Path, scratch_bytes: int, bubblewra
         scratch_bytes: size of `/tmp` inside.
         bubblewrap: path of bwrap, or None: a bare interpreter.
     """
-    shown = interpreter_paths()
+    driver = _driver(settings["devices"])
+    shown = (*interpreter_paths(), *driver)
     inner = (*shown, *(path for path in _MERGED if Path(path).exists()))
     given = (*inner, MODEL if bubblewrap else str(model))
     scratch = SCRATCH if bubblewrap else BARE_SCRATCH
     cache = f"{scratch}/cache"
     environment = {name: value.format(scratch=scratch) for name, value in _ENVIRONMENT.items()}
-    environment["CUDA_VISIBLE_DEVICES"] = "0" if settings["devices"] else ""
+    environment |= {"CUDA_VISIBLE_DEVICES": "0", "LD_LIBRARY_PATH": ":".join(driver)} if settings["devices"] else {}
     settings = settings | {
         "given": given,
         "writable": [cache],
         "scratch": scratch,
         "bubblewrap": bool(bubblewrap),
-        "environment": sorted(SET_BY_START),
+        "environment": sorted(SET_BY_START | set(environment)),
     }
     program = [sys.executable, "-I", "-B", "-m", "assay.sandbox.inside", json.dumps(settings)]
     if bubblewrap is None:
