@@ -108,7 +108,7 @@ def test_what_is_claimed_is_measured_too():
     assert also_claimed(claims, SST) == ("ece", "log_loss")
     ner = suite("conll", "token-classification", ("accuracy",))
     by_entity = [make_claim("f1", 0.9, source="README.md", dataset="conll")]
-    assert also_claimed(by_entity, ner) == ()
+    assert also_claimed(by_entity, ner) == ("entity_f1",)
 
 
 def test_contradictions_are_between_places():

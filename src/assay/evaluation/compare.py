@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from assay.evaluation.entities import ENTITY_METRICS
 from assay.evaluation.metrics import METRICS, TASK_METRICS
 from assay.evaluation.names import dataset_key, same_dataset, same_split, same_task
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from assay.evaluation.suite import Suite
 
 FAR_OFF = 0.1  # a claim this far beyond the interval is not a matter of another seed or version
+_MANY = 100  # examples without one fault
 _MOST_ROUNDING = 0.005  # of a share: 0.9 may be 0.90 as well, never 0.949
 _MOST_RELATIVE = 0.02  # of another figure
 _ROUNDING = 5e-5 + 1e-9  # a card gives four digits of what a file holds in full
@@ -149,11 +151,13 @@ def meant_by(claim: Claim, suite: Suite) -> tuple[str, ...]:
         return (first,)
     if claim.metric == "loss" and "loss" not in TASK_METRICS[suite.task]:
         return ("log_loss",)
-    # A card's F1 of named entities is counted by whole entities; tokens are something else.
-    return (claim.metric,) if suite.task in _BY_TOKEN else _AVERAGES.get(claim.metric, (claim.metric,))
+    if suite.task in _BY_TOKEN:  # a card's F1 of named entities is counted by whole entities
+        return _ENTITIES.get(claim.metric, (claim.metric,))
+    return _AVERAGES.get(claim.metric, (claim.metric,))
 
 
 _BY_TOKEN = {"token-classification"}
+_ENTITIES = {part: (f"entity_{part}", part, f"{part}_macro") for part in ("f1", "precision", "recall")}
 
 
 def also_claimed(claims: Iterable[Claim], suite: Suite) -> tuple[str, ...]:
@@ -164,7 +168,7 @@ def also_claimed(claims: Iterable[Claim], suite: Suite) -> tuple[str, ...]:
         about = any(same_dataset(name, suite) for name in names) or (not claim.dataset and suite.takes_unnamed_claims)
         if about and not claim.obstacle and same_task(claim.task, suite) and same_split(claim.split, suite):
             wanted += meant_by(claim, suite)
-    known = ("accuracy",) if suite.task in _BY_TOKEN else TASK_METRICS[suite.task]
+    known = ("accuracy", *ENTITY_METRICS) if suite.task in _BY_TOKEN else TASK_METRICS[suite.task]
     return tuple(metric for metric in dict.fromkeys(wanted) if metric in known and metric not in suite.metrics)
 
 
@@ -247,5 +251,9 @@ def _judge(claim: Claim, value: float, runs: Runs, notes: list[str]) -> Comparis
         end = f"upper end {high:.4g}" if metric.higher_is_better else f"lower end {low:.4g}"
         return Comparison(Word.REFUTED, claim, runs, f"the claim is beyond the interval's {end}", tuple(notes))
     better = low > value if metric.higher_is_better else high < value
+    far = (low - value if metric.higher_is_better else value - high) > FAR_OFF
+    flawless = measured.value >= 1 if metric.higher_is_better else measured.value <= 0
+    if metric.fraction and better and (far or (flawless and measured.n >= _MANY)):
+        notes.append("implausible: measured far better than claimed, or without a fault: has it seen these data?")
     reason = "measured better than claimed" if better else "the claim lies within the interval and tolerance"
     return Comparison(Word.HOLDS, claim, runs, reason, tuple(notes))

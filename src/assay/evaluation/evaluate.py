@@ -157,10 +157,13 @@ def _evidence(
 
 def _findings(line: Comparison) -> list[Finding]:
     claim, runs = line.claim, line.runs
-    if claim is None or line.word is Word.HOLDS:
+    odd = any(note.startswith("implausible") for note in line.notes)
+    if claim is None or (line.word is Word.HOLDS and not odd):
         return []
     where = Where(claim.source, line=claim.line)
     facts: dict[str, Any] = {"claimed": claim.value, "written": claim.written, "dataset": claim.dataset}
+    if line.word is Word.HOLDS:
+        return [_note("claim-implausible", f"{claim.written}: {'; '.join(line.notes)}", where, facts)]
     if runs is None:
         return [_note("claim-unverifiable", f"{_name(claim)}: {line.reason}", where, facts)]
     measured = runs.measured
@@ -174,7 +177,7 @@ def _findings(line: Comparison) -> list[Finding]:
     message = f"claimed {measured.metric} {claim.value:.4g} ({claim.written}), {told}"
     message += f"; {runs.doubt}" if runs.doubt else ""
     found = [Finding("claim-refuted", Severity.HIGH, Confidence.HIGH, message, where, facts)]
-    if any(note.startswith("implausible") for note in line.notes):
+    if odd:
         found.append(_note("claim-implausible", f"{claim.written}: {'; '.join(line.notes)}", where, facts))
     return found
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from assay.core.canonical import json_digest
 from assay.core.errors import ContentError
+from assay.evaluation.answers import finite, rows_of, whole
 from assay.evaluation.compare import Runs
 from assay.evaluation.data import Examples, load_data, pictures
+from assay.evaluation.entities import ENTITY_METRICS, score_entities
 from assay.evaluation.guest import Unmeasured, multiplies_bfloat16
 from assay.evaluation.labels import better_in_another_order, class_indices, id_to_label, says_nothing
 from assay.evaluation.metrics import Measured, Predictions, language_loss, proportion, score
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 CONFIG_BYTES = 4 << 20
 _PROBABILITY = ("roc_auc", "log_loss", "ece")
 _JSON_DEPTH = 64
-_SUM = 0.02  # how far from 1 rounding may take the sum of probabilities
 
 
 @dataclass(frozen=True)
@@ -160,28 +161,6 @@ def config_of(subject: Subject) -> Any:
         return read_json(stream.read(CONFIG_BYTES + 1), depth=_JSON_DEPTH).value
 
 
-def _whole(values: Any, count: int, low: int, high: int) -> tuple[int, ...]:
-    """A list of `count` whole numbers, as the worker must have sent it."""
-    if not isinstance(values, list) or len(values) != count:
-        raise ContentError("the worker answered another number of examples")
-    if not all(type(value) is int and low <= value < high for value in values):
-        raise ContentError("the worker answered with something that is no class")
-    return tuple(values)
-
-
-def _rows(run: dict[str, Any], count: int) -> tuple[tuple[float, ...], ...]:
-    """Checked probabilities; empty when there are none."""
-    rows = run.get("probabilities")
-    if rows is None:
-        return ()
-    if not isinstance(rows, list) or len(rows) != count:
-        raise ContentError("the worker answered another number of examples")
-    made = tuple(tuple(float(value) for value in row) for row in rows)
-    if not all(all(0 <= value <= 1 for value in row) and abs(sum(row) - 1) < _SUM for row in made):
-        raise ContentError("the model's probabilities are none")
-    return made
-
-
 _MOST_CLASSES = 1 << 20
 
 
@@ -232,8 +211,8 @@ class _Classes:
 
     def __call__(self, metric: str, run: dict[str, Any]) -> Measured:
         """One metric of one run."""
-        predicted = _whole(run["classes"], len(self.truth), 0, _MOST_CLASSES)
-        rows = _rows(run, len(self.truth))
+        predicted = whole(run["classes"], len(self.truth), 0, _MOST_CLASSES)
+        rows = rows_of(run, len(self.truth))
         if rows and max(self.truth) >= min(map(len, rows)):
             raise ContentError("the data has labels that the model has no output for")
         return score(metric, Predictions(self.truth, predicted, rows), self.seed)
@@ -247,25 +226,15 @@ _ORDER = "its outputs have no names and answer better in another order: if that 
 
 
 def _text_regression(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
-    truth = [_number(label) for label in examples.column("label")]
+    truth = [finite(label) for label in examples.column("label")]
 
     def scoring(metric: str, run: dict[str, Any]) -> Measured:
-        answers = [_number(value) for value in run["numbers"]]
+        answers = [finite(value) for value in run["numbers"]]
         if len(answers) != len(truth):
             raise ContentError("the worker answered another number of examples")
         return score_numbers(metric, truth, answers, suite.seed)
 
     return _inputs(suite, examples), scoring
-
-
-def _number(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ContentError(f"a label or an answer is no number: {str(value)[:40]!r}")
-    return number
 
 
 def _image_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
@@ -280,11 +249,17 @@ def _token_classification(subject: Subject, suite: Suite, examples: Examples) ->
     flat = [label for row in labels for label in row]
     truth, _rule = class_indices(flat, id_to_label(config_of(subject)), suite.labels)
     groups = tuple(number for number, row in enumerate(labels) for _ in row)
+    tags = [[str(label) for label in row] for row in labels]
+    known = dict(zip(truth, (tag for row in tags for tag in row), strict=True))
+    named = id_to_label(config_of(subject)) | known  # the data's own words win: its B- tags are what is counted
 
     def scoring(metric: str, run: dict[str, Any]) -> Measured:
         if [len(row) for row in run["tags"]] != [len(row) for row in labels]:
             raise ContentError("the worker answered another number of words")
-        predicted = _whole([tag for row in run["tags"] for tag in row], len(truth), -1, _MOST_CLASSES)
+        predicted = whole([tag for row in run["tags"] for tag in row], len(truth), -1, _MOST_CLASSES)
+        if metric in ENTITY_METRICS:
+            answers = [[named.get(tag, "O") for tag in row] for row in run["tags"]]
+            return score_entities(metric, tags, answers, suite.seed)
         return score(metric, Predictions(truth, predicted, (), groups), suite.seed)
 
     return [list(map(str, row)) for row in words], scoring
@@ -298,7 +273,7 @@ def _causal_lm(_subject: Subject, suite: Suite, examples: Examples) -> tuple[lis
     texts = _texts(suite, examples)
 
     def scoring(metric: str, run: dict[str, Any]) -> Measured:
-        tokens = _whole(run["tokens"], len(texts), 0, 1 << 40)
+        tokens = whole(run["tokens"], len(texts), 0, 1 << 40)
         losses = [float(value) for value in run["nll"]]
         if len(losses) != len(texts) or not all(math.isfinite(value) for value in losses):
             raise ContentError("the model's loss is no number")
@@ -366,7 +341,7 @@ def _tabular(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[
         names = [*map(str, run["order"]), *sorted({*labels, *predicted})]
         table = {name: index for index, name in reversed(list(enumerate(names)))}  # the model's own order wins
         truth = tuple(table[label] for label in labels)
-        rows = _rows(run, len(labels)) if metric in _PROBABILITY else ()
+        rows = rows_of(run, len(labels)) if metric in _PROBABILITY else ()
         if rows and max(truth) >= min(map(len, rows)):
             raise ContentError("the data has labels that the model has no output for")
         return score(metric, Predictions(truth, tuple(table[label] for label in predicted), rows), suite.seed)
