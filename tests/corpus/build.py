@@ -23,6 +23,7 @@ from . import (
     formats_config_run,
     formats_keras,
     formats_serialised,
+    formats_small,
     formats_weights,
     pickle_allowed,
     pickle_direct,
@@ -56,6 +57,7 @@ HOSTILE = (
     formats_config,
     formats_config_run,
     formats_serialised,
+    formats_small,
     formats_keras,
     formats_weights,
 )

@@ -129,8 +129,8 @@ def test_repeated_calls_are_counted(tracer: Tracer) -> None:
 
 
 def test_a_pickle_that_crashes_the_unpickler_costs_only_itself() -> None:
-    """Hashing a tuple that is nested 2,000,000 deep overflows the C stack; the child is replaced."""
-    deep = asm.EMPTY_DICT + asm.EMPTY_TUPLE + asm.TUPLE1 * 2_000_000 + asm.NONE + asm.SETITEM
+    """Hashing a tuple that is nested 200,000 deep overflows the C stack; the child is replaced."""
+    deep = asm.EMPTY_DICT + asm.EMPTY_TUPLE + asm.TUPLE1 * 200_000 + asm.NONE + asm.SETITEM
     with Tracer(Limits()) as started:
         trace = started.trace(asm.pickle(asm.call("os", "system", "id"), deep))
         assert not trace.complete
@@ -177,3 +177,14 @@ def test_closing_is_safe_at_any_time() -> None:
     late = Tracer(SMALL)
     late.begin(pickle.dumps(1))
     late.close()
+
+
+@pytest.mark.parametrize("size", [100_000, 1_500_000])
+def test_memory_grows_with_the_pickle_and_no_faster(size: int) -> None:
+    """Each byte of this one costs the unpickler 64; what it would need beyond six is refused."""
+    with Tracer(Limits()) as started:
+        trace = started.trace(asm.pickle(asm.call("os", "system", "id"), asm.MARK, asm.EMPTY_DICT * size, asm.TUPLE))
+        assert trace.complete == (64 * size < (16 << 20) + 6 * size)
+        assert trace.limit != trace.complete
+        assert calls(trace) == ["os.system('id')"]
+        assert started.trace(pickle.dumps([1])).complete

@@ -22,8 +22,9 @@ _WORKER = "assay.workers.tracer"
 # Without `site`: quicker, and no .pth file of the installation runs in the child. Its one path is that of this package.
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from assay.sandbox.confine import main; main(sys.argv[1:])"
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
-_BASE_BYTES = 256 << 20  # address space: the interpreter itself, and room for small pickles
-MEMORY_FACTOR = 6
+_INTERPRETER_BYTES = 256 << 20  # address space, at most: a hard limit of the child, beside that for a pickle
+_ROOM_BYTES = 16 << 20  # of what the child may grow by: small pickles, one message
+MEMORY_FACTOR = 6  # times the size of the pickle, of what the child may grow by beyond that
 _TOTAL_CPU_SECONDS = 3600  # hard limit of one child; each pickle has a soft one
 _START_SECONDS = 60  # wall time until the child says what confines it, on a busy machine
 _WALL_FACTOR = 3  # wall seconds per allowed CPU second
@@ -50,6 +51,7 @@ class Tracer:
         self._channel: socket.socket | None = None
         self.layers: dict[str, Any] = {}
         self.restarts = 0
+        self._idle = 0  # address space of the child before its first pickle
         self._owed = False  # an answer has not been collected
 
     def __enter__(self) -> Self:
@@ -68,7 +70,7 @@ class Tracer:
             return
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         settings = {
-            "memory_bytes": _BASE_BYTES + self._limits.pickle_memory_bytes,
+            "memory_bytes": _INTERPRETER_BYTES + self._limits.pickle_memory_bytes,
             "cpu_seconds": _TOTAL_CPU_SECONDS,
         }
         try:
@@ -101,7 +103,7 @@ class Tracer:
     ) -> None:
         """Hand over one pickle: its bytes, or regions of a descriptor. `finish` must follow.
 
-        The child may use `MEMORY_FACTOR` times the pickle's size (`pickle_bytes`, else of `body`) and a base.
+        The child may grow by `MEMORY_FACTOR` times the size of the pickle (`pickle_bytes`, else of `body`) and a bit.
 
         Raises:
             SandboxError: when the child can't be started or confined.
@@ -112,12 +114,13 @@ class Tracer:
         channel = self._channel
         if channel is None:
             raise SandboxError("the tracing child is not running")
-        memory = min(_BASE_BYTES + MEMORY_FACTOR * (pickle_bytes or len(body)), self._limits.pickle_memory_bytes)
-        header: dict[str, Any] = {"cpu_seconds": self._limits.pickle_cpu_seconds, "memory_bytes": memory}
+        growth = min(_ROOM_BYTES + MEMORY_FACTOR * (pickle_bytes or len(body)), self._limits.pickle_memory_bytes)
+        header: dict[str, Any] = {"cpu_seconds": self._limits.pickle_cpu_seconds, "memory_bytes": 0}
         if descriptor is not None:
             header["regions"] = [list(region) for region in regions or []]
         try:
             self._greet(channel)
+            header["memory_bytes"] = self._idle + growth
             wire.send(channel, header, body, () if descriptor is None else (descriptor,))
             self._owed = True
         except OSError as error:
@@ -137,8 +140,18 @@ class Tracer:
             self.close()
             raise SandboxError("the tracing child ended before it was ready", hint="run assay with its own interpreter")
         self.layers = message[0]["layers"]
+        self._idle = self._held()
         channel.settimeout(_WALL_FACTOR * self._limits.pickle_cpu_seconds)
         wire.send(channel, {"quiet": sorted(self._quiet), "max_events": self._limits.pickle_events})
+
+    def _held(self) -> int:
+        """Bytes of the child's address space; it can't look itself."""
+        pid = self._process.pid if self._process is not None else 0
+        try:
+            with open(f"/proc/{pid}/statm", encoding="ascii") as status:  # noqa: PTH123 - at every start
+                return int(status.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, ValueError, IndexError):
+            return _INTERPRETER_BYTES
 
     def finish(self) -> Trace:
         """Collect the reading of the pickle that was handed over; never raises for what the pickle does."""
