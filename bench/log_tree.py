@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 BATCH = 10_000
 
+STATEMENTS = 10  # of one model
+SNAPSHOT = "5" * 64
+
 
 def fill(index: Index, count: int) -> None:
     """Entries as `append` makes them, inserted in batches."""
@@ -76,13 +79,16 @@ def main() -> None:
         fill(index, count)
         note = times.of("first checkpoint, which keeps all nodes", transparency.make_checkpoint, index, key, now)
         with index.transaction() as tx:
-            log.append(tx, "statement", {}, now)
-        times.of("checkpoint after one more entry", transparency.make_checkpoint, index, key, now)
+            for number in range(STATEMENTS):
+                body = {"snapshot": SNAPSHOT, "statement": f"{number:064x}"}
+                log.append_statement(tx, body, now)
+        times.of(f"checkpoint after {STATEMENTS} more entries", transparency.make_checkpoint, index, key, now)
         times.of("proof of an entry", transparency.prove_entry, index, count // 2)
+        times.of(f"proofs of the {STATEMENTS} statements about a model", transparency.prove_statements, index, SNAPSHOT)
         times.of("proof of growth", transparency.prove_growth, index, Checkpoint.of(note))
         check = times.of("verify the whole log", transparency.check_log, index, None, [], [key.public])
         index.close()
-    if not check.ok or check.entries != count + 1:
+    if not check.ok or check.entries != count + STATEMENTS:
         sys.exit(f"the log is not whole: {check.problem}")
     table = "| what | wall (s) | CPU (s) |\n|---|---|---|\n" + "\n".join(times.rows)
     if args.write:
