@@ -214,6 +214,12 @@ def test_services_that_refuse_or_are_not_there(private):
         sign_keyless(statement, sigstore.client_config("http://127.0.0.1:1"), token(IDENTITY, ISSUER))
 
 
+def test_without_the_extra_it_says_what_to_install(private, bundle, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EnvironmentFault, match="sigstore is not installed"):
+        verified(bundle, trust(private[0]))
+
+
 @pytest.mark.parametrize(
     ("entry", "why"),
     [

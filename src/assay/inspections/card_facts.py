@@ -282,7 +282,7 @@ _GGUF_BASE = re.compile(r"general\.base_model\.\d+\.(?:repo_url|name)")
 
 
 def _parent(name: str, relation: str, source: str, revision: str = "") -> dict[str, str]:
-    plain = re.sub(r"^https?://(?:www\.)?huggingface\.co/", "", name.strip().strip("/"))
+    plain = re.sub(r"^https?://(?:www\.)?huggingface\.co/", "", name.strip().rstrip("/"))
     return {"name": plain[:300], "relation": relation, "source": source, "revision": revision}
 
 

@@ -180,6 +180,18 @@ def test_a_base_of_the_inventory_has_its_digests() -> None:
     assert "1" * 64 in json.dumps(spdx(record))
 
 
+@pytest.mark.parametrize("name", ["/home/ada/models/llama", "./checkpoint", "a model of our own", "a/b/c"])
+def test_what_can_not_be_the_id_of_a_hub_has_no_address_there(name: str) -> None:
+    record = record_of(changed(readme=card(BODY, base_model=[name], datasets=[name])))
+    assert record.value("bases") == [name]
+    document = cyclonedx(record)
+    assert all("purl" not in one for one in document["components"])
+    assert "huggingface" not in json.dumps([document["components"], document["metadata"]["component"]["pedigree"]])
+    assert "pkg:huggingface" not in json.dumps(spdx(record))
+    check_cyclonedx(document)
+    check_spdx(spdx(record))
+
+
 def test_a_base_that_the_weights_refute_is_no_field() -> None:
     finding = Finding("base-refuted", Severity.HIGH, Confidence.HIGH, "no tensor is that of org/base",
                       Where("README.md"), {"base": "org/base"})  # fmt: skip

@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from assay import __version__
-from assay.provenance.bom.purl import base_purl, model_purl
+from assay.provenance.bom.purl import base_purl, is_hub_id, model_purl
 
 if TYPE_CHECKING:
     from assay.provenance.bom.record import Field, FileFact, Parent, Record
@@ -165,13 +165,14 @@ def _parent(parent: Parent, prefix: str = "base:") -> dict[str, Any]:
         "type": "machine-learning-model",
         "bom-ref": f"{prefix}{parent.name}",
         "name": parent.name,
-        "purl": base_purl(parent.name, parent.revision),
         "properties": [
             _property("relation", parent.relation),
             _property("standing", parent.standing),
             _property("source", parent.source),
         ],
     }
+    if purl := base_purl(parent.name, parent.revision):
+        made["purl"] = purl
     if parent.revision:
         made["version"] = parent.revision
     if parent.snapshot:
@@ -186,11 +187,9 @@ def _parent(parent: Parent, prefix: str = "base:") -> dict[str, Any]:
 def _data_sets(record: Record) -> list[dict[str, Any]]:
     made = []
     for name in record.value("datasets") or ():
-        data = {
-            "type": "dataset",
-            "name": name,
-            "contents": {"url": f"https://huggingface.co/datasets/{_quoted(name)}"},
-        }
+        data: dict[str, Any] = {"type": "dataset", "name": name}
+        if is_hub_id(name):
+            data["contents"] = {"url": f"https://huggingface.co/datasets/{_quoted(name)}"}
         made.append({"type": "data", "bom-ref": f"data:{name}", "name": name, "data": [data]})
     for digest, suite in (record.value("evaluation_data") or {}).items():
         is_digest = digest.startswith("sha256:")
