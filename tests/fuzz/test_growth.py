@@ -10,18 +10,18 @@ from tests.support.fuzz_parsers import PARSERS
 
 
 def _every_end(data: bytes) -> int:
-    return sum(data.find(b"\n", place) for place in range(0, len(data), 2))
+    return sum(data.find(b"\n", place) for place in range(len(data)))
 
 
 def test_a_parser_that_searches_to_the_end_again_and_again_is_told() -> None:
     quadratic = Parser("quadratic", _every_end, lambda: [b"x"], ())
-    shapes = [found.shape for found in growth.superlinear(quadratic, every=len(growth.TOKENS))]
+    shapes = [found.shape for found in growth.superlinear(quadratic, every=1000)]
     assert shapes == [repr(growth.TOKENS[0])]
 
 
 def test_a_parser_that_reads_everything_many_times_is_not() -> None:
-    linear = Parser("linear", lambda data: [data.count(b"ab") for _ in range(1000)], lambda: [b"x"], ())
-    assert not growth.superlinear(linear, every=len(growth.TOKENS))
+    linear = Parser("linear", lambda data: [data.count(b"ab") for _ in range(2000)], lambda: [b"x"], ())
+    assert not growth.superlinear(linear, every=1000)
 
 
 @pytest.mark.slow
