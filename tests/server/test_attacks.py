@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ from assay.registry.tokens import Tokens
 from assay.server import requests_api
 from assay.server.app import create_app
 from assay.server.limits import caller_of
+from assay.server.oidc_login import OidcLogin, RoleRule
 from assay.server.requests_api import VET_THROUGH
 from assay.server.state import ServerSettings
 from tests.server.conftest import NAME
@@ -304,3 +307,36 @@ def test_a_quarantine_stops_a_download_at_its_next_request(client, place):
             again = client.get(path, headers=header)
             assert (again.status_code, again.headers["X-Error-Code"]) == (404, "RevisionNotFound")
         assert client.head(path).status_code == 404
+
+
+def test_slow_uploads_hold_up_nobody_else(client, place):
+    """More of them than a server has threads for everything else."""
+    content = b"slow" * 1000
+    objects = [{"oid": hashlib.sha256(content).hexdigest(), "size": len(content)}]
+    asked = client.post(f"/{NAME}.git/info/lfs/objects/batch", json={"operation": "upload", "objects": objects})
+    link = urlsplit(asked.json()["objects"][0]["actions"]["upload"]["href"])
+    head = f"PUT {link.path}?{link.query} HTTP/1.1\r\nHost: {link.netloc}\r\nContent-Length: {len(content)}\r\n\r\n"
+    parts = urlsplit(place[1])
+    with ExitStack() as stack:
+        for _ in range(60):
+            sock = stack.enter_context(socket.create_connection((parts.hostname, parts.port), 10))
+            sock.sendall(head.encode() + content[:100])
+        time.sleep(0.5)  # until the server has begun with them
+        assert client.get("/healthz", timeout=15).status_code == 200
+        assert client.get(f"/{NAME}/resolve/main/config.json", timeout=15).status_code == 200
+
+
+def test_a_provider_that_does_not_answer_holds_up_nobody_else(place):
+    publisher = place[0]
+    with ExitStack() as stack:
+        deaf = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=200))
+        issuer = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        login = OidcLogin(issuer, "assay", "secret", [RoleRule.parse("groups=a developer")])
+        settings = ServerSettings(anonymous=False)
+        url = stack.enter_context(serving(create_app(publisher.catalog, publisher.blobs, settings, oidc=login)))
+        parts = urlsplit(url)
+        for _ in range(60):
+            sock = stack.enter_context(socket.create_connection((parts.hostname, parts.port), 10))
+            sock.sendall(b"GET /login/provider HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(0.5)
+        assert httpx.get(f"{url}/healthz", timeout=8).status_code == 200

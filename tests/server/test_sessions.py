@@ -198,6 +198,17 @@ def test_sessions_end_when_idle_and_after_a_day_s_work(typed):
         assert typed.registry.sessions.find(browser.cookies["assay"], typed.now()) is None
 
 
+def test_a_late_note_of_use_takes_nothing_back(typed):
+    text, _ = typed.token("developer")
+    with typed.browser() as browser:
+        browser.post("/login", data={"token": text})
+        sessions, cookie, now = typed.registry.sessions, browser.cookies["assay"], typed.now()
+        session = sessions.find(cookie, now)
+        sessions.used(session, now + timedelta(minutes=50))
+        sessions.used(session, now + timedelta(minutes=30))
+        assert sessions.find(cookie, now + timedelta(minutes=100)) is not None
+
+
 def test_a_change_by_cookie_needs_the_token_and_our_origin(typed):
     text, _ = typed.token("developer")
     with typed.browser() as browser:

@@ -121,7 +121,11 @@ class Sessions:
         if self.noted(session, now):
             return
         with self._index.transaction() as tx:
-            tx.execute(update(sessions).where(sessions.c.id == session.id).values(used_at=format_time(now)))
+            older = (
+                sessions.c.id == session.id,
+                sessions.c.used_at < format_time(now),
+            )  # a late writer takes nothing back
+            tx.execute(update(sessions).where(*older).values(used_at=format_time(now)))
 
     def end(self, session: Session, now: datetime) -> None:
         """Log out; again changes nothing."""

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from anyio.to_thread import run_sync
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
@@ -69,8 +70,12 @@ def _by_token(registry: Registry, token: str) -> tuple[str, datetime] | None:
     return cookie, session.expires_at
 
 
-def provider(request: Request) -> Response:
+async def provider(request: Request) -> Response:
     """`/login/provider`: on to the provider."""
+    return await run_sync(_provider, request, limiter=registry_of(request).asking)
+
+
+def _provider(request: Request) -> Response:
     registry = registry_of(request)
     if registry.login is None:
         raise UsageError("no provider is configured here")
@@ -82,8 +87,12 @@ def provider(request: Request) -> Response:
     return answer
 
 
-def callback(request: Request) -> Response:
+async def callback(request: Request) -> Response:
     """`/login/callback`: back from the provider, with a code."""
+    return await run_sync(_callback, request, limiter=registry_of(request).asking)
+
+
+def _callback(request: Request) -> Response:
     registry = registry_of(request)
     if registry.login is None:
         raise UsageError("no provider is configured here")

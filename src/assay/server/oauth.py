@@ -9,6 +9,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from anyio.to_thread import run_sync
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
@@ -40,7 +41,7 @@ async def token(request: Request) -> Response:
             return _error("unsupported_grant_type", "identity tokens of pipelines (RFC 8693), device codes (RFC 8628)")
         if fields.get("subject_token_type") != ID_TOKEN:
             return _error("invalid_request", f"subject_token_type is {ID_TOKEN}")
-        return await run_in_threadpool(_exchange, request, fields)
+        return await run_sync(_exchange, request, fields, limiter=registry_of(request).asking)
     except UsageError as problem:
         return _error("invalid_request", str(problem))
     except TrustError as problem:

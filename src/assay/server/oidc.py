@@ -90,6 +90,7 @@ class Issuer:
         self._keys: KeySet | None = None
         self._about: dict[str, Any] = {}
         self._read_at = 0.0
+        self._failed_at = -AGAIN_SECONDS
 
     def claims(self, token: str, audience: str, now: datetime, nonce: str | None = None) -> dict[str, Any]:
         """The claims of an identity token that is good for `audience` now; of a login, it also brings its `nonce`.
@@ -142,20 +143,31 @@ class Issuer:
 
     def _keyset(self, *, fresh: bool) -> KeySet:
         with self._lock:
-            age = time.monotonic() - self._read_at
-            if self._keys is None or age > (AGAIN_SECONDS if fresh else KEYS_SECONDS):
-                about = ask("GET", f"{self.url.rstrip('/')}/.well-known/openid-configuration")
-                if about.get("issuer") != self.url:
-                    raise TrustError(f"{self.url} says that it is another issuer")
-                where = str(about.get("jwks_uri", ""))
-                check_url(where)
-                try:
-                    self._keys = KeySet.import_key_set(ask("GET", where))  # type: ignore[arg-type]  # checked by it
-                except (JoseError, ValueError, TypeError, KeyError) as error:
-                    raise TrustError(f"the keys of {self.url} can't be read") from error
-                self._about = about
-                self._read_at = time.monotonic()
+            now = time.monotonic()
+            if self._keys is not None and now - self._read_at <= (AGAIN_SECONDS if fresh else KEYS_SECONDS):
+                return self._keys
+            if now - self._failed_at < AGAIN_SECONDS:  # whoever waited for the same answer does not wait again
+                raise EnvironmentFault(f"{self.url} did not answer just now", hint="is the issuer's URL right?")
+            try:
+                self._keys = self._read()
+            except EnvironmentFault:
+                self._failed_at = time.monotonic()
+                raise
+            self._read_at = time.monotonic()
             return self._keys
+
+    def _read(self) -> KeySet:
+        about = ask("GET", f"{self.url.rstrip('/')}/.well-known/openid-configuration")
+        if about.get("issuer") != self.url:
+            raise TrustError(f"{self.url} says that it is another issuer")
+        where = str(about.get("jwks_uri", ""))
+        check_url(where)
+        try:
+            keys = KeySet.import_key_set(ask("GET", where))  # type: ignore[arg-type]  # checked by it
+        except (JoseError, ValueError, TypeError, KeyError) as error:
+            raise TrustError(f"the keys of {self.url} can't be read") from error
+        self._about = about
+        return keys
 
 
 class Issuers:

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 _PATTERNS_SECONDS = 2.0  # that the models of teams are remembered; tokens and revocations are read each time
 MAX_FILE = 200 * GIB  # bytes of one uploaded file
 _TOKENS = 10_000  # remembered
-_TRANSFERS = 32  # threads that read blobs; other requests have threads of their own
+_ASKING = 8  # threads that wait for others
+_TRANSFERS = 32  # threads that read blobs, and as many that store them; other requests have threads of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ class Registry:
         login: through which provider people log in; None: they type an access token.
         integrity: what is known about the blobs' bytes.
         transfers: bounds the threads that read blobs.
+        asking: bounds the threads that wait for a provider of identities.
+        arrivals: bounds the threads that store what clients send, as slowly as they like.
         tokens: access tokens.
         sessions: of browsers.
         logins: under way.
@@ -119,6 +122,8 @@ class Registry:
     login: OidcLogin | None = None
     integrity: Integrity = field(init=False)
     transfers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_TRANSFERS))
+    asking: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_ASKING))
+    arrivals: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_TRANSFERS))
     tokens: Tokens = field(init=False)
     sessions: Sessions = field(init=False)
     logins: Logins = field(init=False)

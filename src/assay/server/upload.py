@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from anyio import from_thread
+from anyio.to_thread import run_sync
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
@@ -111,7 +112,7 @@ async def lfs_put(request: Request) -> Response:
         return uploads.put_file(body_chunks(request, size), name=name, actor=actor, expect=digest)
 
     try:
-        await run_in_threadpool(store)
+        await run_sync(store, limiter=registry_of(request).arrivals)
     except ContentError as problem:
         return error(400, f"assay: {problem}")
     return Response(status_code=200)

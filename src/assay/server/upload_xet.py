@@ -13,6 +13,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from anyio.to_thread import run_sync
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -85,7 +86,7 @@ async def _keep(request: Request, kind: str, label: str, most: int) -> bool:
         return uploads.put_xet(kind, label, chunks, name=claims["name"], actor=claims["actor"])
 
     try:
-        return await run_in_threadpool(store)
+        return await run_sync(store, limiter=registry_of(request).arrivals)
     except ContentError as problem:
         raise HTTPException(400, str(problem)) from problem
 
