@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,19 +31,19 @@ from assay.registry import listing
 from assay.registry.catalog import Catalog
 from assay.registry.listing import Asked
 from assay.store.index import Index
-from registry_fill import NOW, fill, name_of
-from registry_http import CONNECTIONS, cpu_seconds, load, serving
+from registry_fill import NOW, fill, filled, name_of
+from registry_http import serving
+from registry_metadata import bench_metadata, bench_pages
 from registry_plot import curves
 from serving import free_port
-from yardstick import ASSAY, ROOT, Row, at_least, at_most, command, replace_section
+from yardstick import ASSAY, ROOT, Row, at_most, command, replace_section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 HEAD = "| what | ours | yardstick, same run | its figure | ratio | asked | met |\n|---|---|---|---|---|---|---|\n"
 PLOT = ROOT / "docs" / "registry-scale.svg"
 PAGE = 100  # models of a page
-HTTP = Path(__file__).with_name("registry_http.py")
 PULLED = "bench/minilm"
 
 
@@ -69,7 +69,8 @@ def searches(size: int) -> dict[str, Asked]:
     """What is looked for: found once, in one of a thousand names, in every tenth, and with a filter."""
     return {
         "one name": Asked(name_of(size // 2).partition("-v")[2], served=True),
-        "1 in 1,000": Asked("zebra", served=True),
+        "1 in 1,000": Asked("quokka", served=True),
+        "1 in 1,000, of 5 publishers": Asked("zebra", served=True),
         "1 in 10": Asked("mistral", served=True),
         "1 in 10, of one task": Asked("mistral", task="translation", served=True),
     }
@@ -146,52 +147,6 @@ def bench_search(index: Index, kind: str, size: int, result: Result, *, rounds: 
     result.point(f"resolve a name ({kind})", size, (time.perf_counter() - start) * 1000 / len(names))
 
 
-def bench_metadata(work: Path, env: dict[str, str], size: int, requests: int) -> list[Row]:
-    """`/api/models/{name}` over 64 connections: of 500 models again and again, and of another one each time."""
-    ours, theirs = free_port(), free_port()
-    again = [f"/api/models/{name_of(1 + number % 500)}" for number in range(requests)]
-    other = [f"/api/models/{name_of(501 + number)}" for number in range(min(requests // 4, size - 501))]
-    answers = work / "answers.json"
-    with serving([*ASSAY, "serve", "--port", str(ours), "--no-worker"], ours, env) as ours_pid:
-        known = {}
-        for path in dict.fromkeys(again + other):
-            with urllib.request.urlopen(f"http://127.0.0.1:{ours}{path}") as answer:
-                known[path] = answer.read().decode()
-        answers.write_text(json.dumps(known), "utf-8")
-    bare = [sys.executable, str(HTTP), "bare", str(theirs), str(answers)]
-    rates: dict[str, list[float]] = {}
-    costs: dict[str, list[float]] = {}
-    for _ in range(3):
-        with (
-            serving([*ASSAY, "serve", "--port", str(ours), "--no-worker"], ours, env) as ours_pid,
-            serving(bare, theirs) as bare_pid,
-        ):
-            for what, port, pid, paths in (
-                ("other", ours, ours_pid, other),
-                ("warm", ours, ours_pid, again[:1000]),
-                ("warm", theirs, bare_pid, again[:1000]),
-                ("again", ours, ours_pid, again),
-                ("bare", theirs, bare_pid, again),
-            ):
-                before = cpu_seconds(pid)
-                seconds, length = load(port, paths)
-                if length != sum(len(known[path].encode()) for path in paths):
-                    sys.exit(f"{what}: other bytes than asked for")
-                rates.setdefault(what, []).append(len(paths) / seconds)
-                costs.setdefault(what, []).append((cpu_seconds(pid) - before) * 1000 / len(paths))
-    rate, cost = ({what: median(values) for what, values in of.items()} for of in (rates, costs))
-    yardstick = f"bare Starlette route, same bytes, {CONNECTIONS} connections"
-    of = f"of {size:,} in the index"
-    return [
-        at_least(
-            f"metadata, 500 models {of}, again and again (requests/s)", rate["again"], yardstick, rate["bare"], 0.5
-        ),
-        at_least(f"metadata, another model {of} each time (requests/s)", rate["other"], yardstick, rate["bare"], 0.5),
-        at_most("… CPU of the server for one request, again (ms)", cost["again"], "the bare route", cost["bare"], 2),
-        at_most("… CPU of the server, another each time (ms)", cost["other"], "the bare route", cost["bare"], 2),
-    ]
-
-
 LOAD = """
 import json, statistics, sys, time
 from transformers import AutoModel
@@ -248,50 +203,76 @@ def bench_from_pretrained(work: Path, rounds: int) -> list[Row]:
     ]
 
 
-def measure(args: argparse.Namespace, result: Result) -> None:
-    """Everything; rows are printed as they come."""
-    with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
-        work = Path(folder)
-        if "pretrained" in args.parts:
-            result.add(bench_from_pretrained(work, args.rounds))
-        env = os.environ | {"ASSAY_DATA": str(work / "data")}
-        command(*ASSAY, "init", env=env)
-        grow(f"sqlite:///{work}/data/index.sqlite", "SQLite", args, result, (work, env))
-    if "postgresql" in args.parts:
-        with running_postgres() as server:
-            grow(server.new_database(), "PostgreSQL", args, result, None)
+@dataclass
+class Run:
+    """One run: what was asked for, where, and what came of it."""
 
+    args: argparse.Namespace
+    work: Path
+    env: dict[str, str]
+    result: Result
 
-def grow(
-    url: str, kind: str, args: argparse.Namespace, result: Result, served: tuple[Path, dict[str, str]] | None
-) -> None:
-    """One index from size to size."""
-    index, before = Index.open(url), 0
-    for size in args.sizes:
-        start = time.perf_counter()
-        fill(index, before + 1, size)
+    def everything(self) -> None:
+        """All parts; rows are printed as they come."""
+        if "pretrained" in self.args.parts:
+            self.result.add(bench_from_pretrained(self.work, self.args.rounds))
+        command(*ASSAY, "init", env=self.env)
+        kept = self.args.cache or self.work
+        kept.mkdir(parents=True, exist_ok=True)
+        if "sqlite" in self.args.parts:
+            for size in self.args.sizes:
+                with announced("SQLite", size):
+                    url = f"sqlite:///{filled(kept, size)}"
+                self.one_size(url, "SQLite", size)
+        if "postgresql" in self.args.parts:
+            with running_postgres() as server:
+                for size in self.args.sizes:
+                    url = server.new_database()
+                    with announced("PostgreSQL", size):
+                        index = Index.open(url)
+                        fill(index, 1, size)
+                        index.close()
+                    self.one_size(url, "PostgreSQL", size)
+                    server.drop(url)
+
+    def one_size(self, url: str, kind: str, size: int) -> None:
+        """Whatever is asked of an index of one size."""
         gc.collect()
-        print(f"{kind}: {size:,} snapshots ({time.perf_counter() - start:.0f} s)", flush=True)
-        if "search" in args.parts:
-            bench_search(index, kind, size, result, rounds=args.rounds * 3, last=size == args.sizes[-1])
-        if served and "metadata" in args.parts and size == args.sizes[-2:][0]:
-            result.add(bench_metadata(*served, size, args.requests))
-        before = size
-    index.close()
+        env = self.env | {"ASSAY_DATABASE_URL": url}
+        if "search" in self.args.parts:
+            index = Index.open(url)
+            last = size == self.args.sizes[-1]
+            bench_search(index, kind, size, self.result, rounds=self.args.rounds * 3, last=last)
+            index.close()
+        if "pages" in self.args.parts:
+            bench_pages(env, lambda what, taken: self.result.point(f"{what} ({kind})", size, taken))
+        if "metadata" in self.args.parts and size == self.args.sizes[-2:][0]:
+            self.result.add(bench_metadata(self.work, env, kind, size, self.args.requests))
+
+
+@contextmanager
+def announced(kind: str, size: int) -> Iterator[None]:
+    """Say how long it took to fill an index."""
+    start = time.perf_counter()
+    yield
+    print(f"{kind}: {size:,} snapshots ({time.perf_counter() - start:.0f} s)", flush=True)
 
 
 def main() -> None:
     """Measure; `--write` puts the rows into docs/benchmarks.md and the curves beside it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--requests", type=int, default=6000, help="of a round")
     parser.add_argument("--rounds", type=int, default=7)
-    parts = ("pretrained", "search", "metadata", "postgresql")
+    parts = ("pretrained", "search", "pages", "metadata", "sqlite", "postgresql")
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--cache", type=Path, help="folder that keeps the filled SQLite files from run to run")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     result, began = Result(), time.perf_counter()
-    measure(args, result)
+    with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
+        work = Path(folder)
+        Run(args, work, os.environ | {"ASSAY_DATA": str(work / "data")}, result).everything()
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     took = f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine}; medians; {time.perf_counter() - began:.0f} s in all"
     text = f"{took}, load {os.getloadavg()[1]:.1f}.\n\n{HEAD}" + "\n".join(row.markdown() for row in result.rows)

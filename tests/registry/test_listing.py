@@ -142,7 +142,7 @@ def test_names_are_found_by_any_part_of_them(office: Office, monkeypatch: pytest
         return [one.name for one in office.catalog.models(search, now=office.now, asked=Asked(**asked)).models]
 
     for common in (False, True):
-        monkeypatch.setattr(listing, "common", lambda _tx, _key, answer=common: answer)
+        monkeypatch.setattr(listing, "common", lambda _engine, _key, answer=common: answer)
         assert found("BERT") == ["org/bert-base", "org/distilbert", "other/BERT_x", "team/secret-bert"]
         assert found("lbert") == ["org/distilbert"]
         assert found("g/b") == ["org/bert-base"]
@@ -159,12 +159,22 @@ def test_names_are_found_by_any_part_of_them(office: Office, monkeypatch: pytest
     assert row.name == "evil/bert-bad"
 
 
-def test_hidden_names_do_not_shorten_a_page(office: Office) -> None:
+def test_hidden_names_do_not_shorten_a_page(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(30):
         office.publish(f"org/m{number:02}", office.snapshots[0])
     page = office.catalog.models("org/m", 2, now=office.now, shown=lambda name: name >= "org/m27")
     assert [one.name for one in page.models] == ["org/m27", "org/m28"]
     assert page.cursor == "org/m28"
+    monkeypatch.setattr(listing, "common", lambda _engine, _key: False)
+    for few in (0, 5, 9, 100):  # names that are looked through before all hits are collected
+        monkeypatch.setattr(listing, "_FEW", few)
+        found: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = office.catalog.models("g/m1", 4, cursor, office.now)
+            found += [one.name for one in page.models]
+            cursor = page.cursor
+        assert found == [f"org/m{number}" for number in range(10, 20)]
 
 
 def test_a_listing_changed_by_hand_is_told(office: Office) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import namedtuple
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +23,7 @@ from assay.core.verdict import format_time
 from assay.registry.records import MAIN, Refused
 from assay.registry.rows import NEWEST, is_revoked
 from assay.registry.standing import find, standing
-from assay.store.database import lone
+from assay.store.database import lone, plain
 from assay.store.schema import decisions, revisions, verdicts
 from assay.store.schema_inventory import boms
 from assay.store.schema_listing import listing
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from sqlalchemy import BindParameter, Connection, Engine, Row, Select
+    from sqlalchemy import BindParameter, Connection, Dialect, Engine, ScalarSelect, Select
 
     from assay.store.index import Index
 
@@ -58,8 +59,11 @@ _OF_A_NAME: Final = (
     *("name", "snapshot_id", "decision", "decided_at", "verdict", "revoked", "task", "licence"),
     *("main_revision", "state", "served_from", "served_until"),
 )
+_Served = namedtuple("_Served", _OF_A_MODEL)  # noqa: PYI024 - its fields are a list that the statement is made of
+_Judged = namedtuple("_Judged", _OF_A_NAME)  # noqa: PYI024
 _FILTERS: Final = ("publisher", "decision", "task", "licence")
 _HITS: Final = text("SELECT rowid FROM listing_text WHERE listing_text MATCH :phrase")
+_FEW: Final = 500  # names looked through before hits are collected
 _MOST_BATCH: Final = 2000  # rows read at once while most are hidden
 
 
@@ -184,7 +188,7 @@ def _facets(tx: Connection, name: str, snapshot: str) -> dict[str, str]:
 
 def page(
     index: Index, asked: Asked, now: datetime, *, after: str, limit: int, shown: Callable[[str], bool]
-) -> tuple[list[Row[Any]], str | None]:
+) -> tuple[list[Any], str | None]:
     """At most `limit` rows by name behind `after`, and the name to go on behind; None at the end.
 
     Args:
@@ -195,33 +199,49 @@ def page(
         limit: most rows.
         shown: whether whoever asks may see a name.
     """
-    found: list[Row[Any]] = []
+    found: list[Any] = []
     batch = limit + 1
-    with lone(index.engine) as tx:
-        statement, values = query(tx, asked, now)
-        while True:
-            got = tx.execute(statement, {**values, "after": after, "limit": batch}).all()
-            for row in got:
-                if shown(row.name):
-                    if len(found) == limit:
-                        return found, after
-                    found.append(row)
-                after = row.name
-            if len(got) < batch:
-                return found, None
-            batch = min(2 * batch, _MOST_BATCH)
-
-
-def query(tx: Connection, asked: Asked, now: datetime) -> tuple[Select[Any], dict[str, Any]]:
-    """The statement that lists what fits, by name, and its values but `after` and `limit`."""
-    given = {column: value for column in _FILTERS if (value := getattr(asked, column))}
-    how, values = _how(tx, asked.search.lower())
+    key = asked.search.lower()
+    how, values = _how(index.engine, key)
+    values |= {column: value for column in _FILTERS if (value := getattr(asked, column))}
     if asked.served:
-        values["now"] = format_time(now)
-    return _statement(tuple(given), how, asked.served), {**given, **values}
+        values |= {"state": SERVED, "now": format_time(now)}
+    while True:
+        given = {**values, "after": after, "limit": batch}
+        got = _close_by(index.engine, asked, how, given) or _ask(index.engine, asked, how, given)
+        for row in got:
+            if shown(row.name):
+                if len(found) == limit:
+                    return found, after
+                found.append(row)
+            after = row.name
+        if len(got) < batch:
+            return found, None
+        batch = min(2 * batch, _MOST_BATCH)
 
 
-def state_of(row: Row[Any], now: datetime) -> str:
+def _ask(engine: Engine, asked: Asked, how: str, given: dict[str, Any]) -> list[Any]:
+    filters = tuple(column for column in _FILTERS if getattr(asked, column))
+    statement, constants, order = _text(engine.dialect, filters, how, asked.served)
+    named = {**constants, **given}
+    values = named if order is None else [named[name] for name in order]
+    make = _Served._make if asked.served else _Judged._make
+    return [make(row) for row in plain(engine, statement, [values])]
+
+
+def _close_by(engine: Engine, asked: Asked, how: str, given: dict[str, Any]) -> list[Any] | None:
+    """A whole page out of the next few names, where hits that would else be collected and sorted stand together.
+
+    As those of one publisher do. Not looked for when hardly any name has it: it would cost what a hit does.
+    """
+    key = asked.search.lower()
+    if how not in {"phrase", "grams"} or not _expected(engine, key):
+        return None
+    got = _ask(engine, asked, "close-by", {**given, "like": _like(key), "few": _FEW})
+    return got if len(got) == given["limit"] else None
+
+
+def state_of(row: Any, now: datetime) -> str:
     """`served`, or why `main` is not."""
     if row.state == SERVED and not row.served_from <= format_time(now) < row.served_until:
         return EXPIRED
@@ -229,15 +249,28 @@ def state_of(row: Row[Any], now: datetime) -> str:
 
 
 @cache
+def _text(
+    dialect: Dialect, filters: tuple[str, ...], how: str, served: bool
+) -> tuple[str, dict[str, Any], list[str] | None]:
+    """In the driver's words, values of its own, and the order of all (None: it takes them by name).
+
+    Made once for each kind of question: SQLAlchemy takes longer to make and send it than a database to answer it.
+    """
+    made = _statement(filters, how, served).compile(dialect=dialect)
+    return str(made), dict(made.params), list(made.positiontup) if made.positiontup is not None else None
+
+
 def _statement(filters: tuple[str, ...], how: str, served: bool) -> Select[Any]:
-    """Made once for each kind of question: SQLAlchemy takes longer to make it than a database to answer it."""
     shown = _OF_A_MODEL if served else _OF_A_NAME
     made = select(*(listing.c[column] for column in shown))
     made = made.where(*(listing.c[column] == bindparam(column) for column in filters))
     if served:
         now: BindParameter[str] = bindparam("now")
-        made = made.where(listing.c.state == SERVED, listing.c.served_from <= now, listing.c.served_until > now)
-    if how in {"walk", "grams"}:
+        made = made.where(listing.c.state == bindparam("state"))
+        made = made.where(listing.c.served_from <= now, listing.c.served_until > now)
+    if how == "close-by":
+        made = made.where(listing.c.name <= _further())
+    if how in {"walk", "grams", "close-by"}:
         made = made.where(listing.c.name_key.like(bindparam("like"), escape="/"))
     if how == "grams":
         made = made.where(listing.c.grams.contains(bindparam("grams", type_=ARRAY(Text()))))
@@ -250,31 +283,56 @@ def _statement(filters: tuple[str, ...], how: str, served: bool) -> Select[Any]:
     )
 
 
-def _how(tx: Connection, key: str) -> tuple[str, dict[str, Any]]:
+def _further() -> ScalarSelect[str]:
+    """The name that stands a few behind `after`; nothing is below it when there are not so many."""
+    names = listing.alias()
+    few = bindparam("few", type_=Integer())
+    found = select(names.c.name).where(names.c.name > bindparam("after")).order_by(names.c.name)
+    return found.limit(1).offset(few).scalar_subquery()
+
+
+def _how(engine: Engine, key: str) -> tuple[str, dict[str, Any]]:
     """How a part of a name is looked for, and the values for that."""
     if not key:
         return "", {}
-    like = {"like": f"%{key.replace('/', '//').replace('%', '/%').replace('_', '/_')}%"}
+    like = {"like": _like(key)}
     if len(key) < _GRAM:
         return "walk", like
-    if common(tx, key):
+    if common(engine, key):
         return "walk", like
-    if tx.dialect.name == "postgresql":
+    if engine.dialect.name == "postgresql":
         return "grams", {**like, "grams": grams(key)}
     return "phrase", {"phrase": '"' + key.replace('"', '""') + '"'}
 
 
-def common(tx: Connection, key: str) -> bool:
+def _like(key: str) -> str:
+    escaped = key.replace("/", "//").replace("%", "/%").replace("_", "/_")
+    return f"%{escaped}%"
+
+
+def common(engine: Engine, key: str) -> bool:
     """Whether hits are found sooner by walking through the names in order than by collecting all and sorting them.
 
     A hit h that is collected costs some 3 µs, one of the n names that is walked by 0.5 µs, and a page is 100 hits:
-    3 h = 50 n / h. Judged by a sample of names, which may be some seconds old: it changes how, never what is found.
+    3 h = 50 n / h.
     """
-    sample = _SAMPLES.get(tx.engine)
+    hits = _expected(engine, key)
+    return hits * hits > _COMMON * _sampled(engine).last
+
+
+def _expected(engine: Engine, key: str) -> float:
+    """How many names have `key` in them, judged by a sample."""
+    sample = _sampled(engine)
+    return sample.text.count(key) / max(sample.names, 1) * sample.last
+
+
+def _sampled(engine: Engine) -> _Sample:
+    """Some names. They may be some seconds old: it changes how names are looked for, never what is found."""
+    sample = _SAMPLES.get(engine)
     if sample is None or time.monotonic() - sample.at > _SAMPLE_SECONDS:
-        last = tx.execute(select(func.max(listing.c.seq))).scalar() or 0
-        chosen = {1 + number * _SPREAD % last for number in range(min(last, _SAMPLE))}
-        names = tx.execute(select(listing.c.name_key).where(listing.c.seq.in_(chosen))).scalars().all()
-        sample = _SAMPLES[tx.engine] = _Sample(time.monotonic(), last, len(names), "\n".join(names))
-    hits = sample.text.count(key) / max(sample.names, 1) * sample.last
-    return hits * hits > _COMMON * sample.last
+        with lone(engine) as tx:
+            last = tx.execute(select(func.max(listing.c.seq))).scalar() or 0
+            chosen = {1 + number * _SPREAD % last for number in range(min(last, _SAMPLE))}
+            names = tx.execute(select(listing.c.name_key).where(listing.c.seq.in_(chosen))).scalars().all()
+        sample = _SAMPLES[engine] = _Sample(time.monotonic(), last, len(names), "\n".join(names))
+    return sample

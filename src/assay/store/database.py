@@ -14,7 +14,7 @@ from assay.core.errors import AssayError, EnvironmentFault, UsageError
 from assay.store import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, PoolProxiedConnection
 
@@ -119,7 +119,7 @@ def single(engine: Engine, statement: str) -> Any:
     return None
 
 
-def plain(engine: Engine, statement: str, values: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
+def plain(engine: Engine, statement: str, values: Iterable[Sequence[Any] | Mapping[str, Any]]) -> list[tuple[Any, ...]]:
     """All rows that a statement in the driver's own words gives for each of `values`, by the driver alone.
 
     Raises:
