@@ -40,6 +40,7 @@ TABLES = {
     "revisions": ("seq", "name", "revision", "parent", "snapshot_id", "published_at"),
     "decisions": ("seq", "name", "snapshot_id", "verdict", "decided_at"),
     "ref_moves": ("seq", "name", "ref", "revision", "statement", "moved_at"),
+    "endings": ("name", "snapshot_id", "verdict", "expires_at"),
     "listing": (
         *("seq", "name", "name_key", "publisher", "snapshot_id", "decision", "decided_at", "verdict", "revoked"),
         *("main_revision", "main_snapshot", "state", "served_from", "served_until", "created_at", "moved_at"),
@@ -78,6 +79,7 @@ def rows(first: int, last: int) -> Iterator[dict[str, tuple[Any, ...]]]:
             "revisions": (number, name, revision, "", snapshot, at),
             "decisions": (number, name, snapshot, verdict, at),
             "ref_moves": (number, name, "main", revision, "2" * 64, at),
+            "endings": (name, snapshot, verdict, until),
             "listing": (
                 *(number, name, name, name.partition("/")[0], snapshot, "ADMIT", at, verdict, *served, *facets),
             ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from assay.core.digest import Digest
-from assay.registry.listing import differences
+from assay.registry import endings, listing
 from assay.store import schema, schema_log, schema_people
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def audit(index: Index) -> tuple[str, ...]:
     """What in the tables does not fit the log or its own digest, one sentence each; empty when all is well."""
     with index.reading() as tx:
         problems = [problem for pair in _PAIRS if (problem := _compare(tx, pair)) is not None]
-        return (*problems, *_wrong_digests(tx), *differences(tx, index))
+        return (*problems, *_wrong_digests(tx), *listing.differences(tx, index), *endings.differences(tx))
 
 
 def _compare(tx: Connection, pair: _Pair) -> str | None:

@@ -17,10 +17,10 @@ from assay.core.canonical import json_digest
 from assay.core.errors import IntegrityError, UsageError
 from assay.core.name import check_name
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
-from assay.registry import checks, listing, rows
+from assay.registry import checks, endings, listing, rows
 from assay.registry.listing import Asked
 from assay.registry.recent import MOST_FILES, Recent, RecentSnapshots
-from assay.registry.records import MAIN, Model, Page, Ref, Resolved, Revision
+from assay.registry.records import MAIN, Page, Ref, Resolved, Revision
 from assay.registry.retention import unmark
 from assay.registry.served import served
 from assay.registry.standing import REVISION, find, standing
@@ -211,6 +211,7 @@ class Catalog:
             raise UsageError(f"a newer verdict about {name!r} was given at {newer.decided_at}", hint="vet it again")
         row = {"name": name, "snapshot_id": verdict.subject.hex, "verdict": verdict.digest.hex}
         tx.execute(insert(decisions).values(**row, decided_at=decided))
+        endings.refresh(tx, self.index, name, verdict.subject)
         kind = "admitted" if verdict.decision is Decision.ADMIT else "refused"
         body = {"name": name, "snapshot": verdict.subject.hex, "verdict": verdict.digest.hex, "decided_at": decided}
         log.append(tx, kind, {**body, "decision": verdict.decision.value}, now)
@@ -322,4 +323,4 @@ class Catalog:
         wanted = replace(asked or Asked(), search=search, served=True)
         now = now or datetime.now(UTC)
         found, following = listing.page(self.index, wanted, now, after=cursor or "", limit=limit, shown=shown)
-        return Page(tuple(map(Model._make, found)), following)
+        return Page(tuple(found), following)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections import namedtuple
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Integer, Text, bindparam, func, insert, literal_column, select, text, update
@@ -20,7 +19,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from assay.core.digest import Digest
 from assay.core.errors import IntegrityError
 from assay.core.verdict import format_time
-from assay.registry.records import MAIN, Refused
+from assay.registry.records import MAIN, Model, Refused
 from assay.registry.rows import NEWEST, is_revoked
 from assay.registry.standing import find, standing
 from assay.store.database import lone, plain
@@ -55,12 +54,25 @@ _OF_A_MODEL: Final = (  # as `records.Model` has them
     "task",
     "licence",
 )
-_OF_A_NAME: Final = (
-    *("name", "snapshot_id", "decision", "decided_at", "verdict", "revoked", "task", "licence"),
-    *("main_revision", "state", "served_from", "served_until"),
-)
-_Served = namedtuple("_Served", _OF_A_MODEL)  # noqa: PYI024 - its fields are a list that the statement is made of
-_Judged = namedtuple("_Judged", _OF_A_NAME)  # noqa: PYI024
+
+
+class _Judged(NamedTuple):
+    """What a list says about a name, as the index holds it."""
+
+    name: str
+    snapshot_id: str
+    decision: str
+    decided_at: str
+    verdict: str
+    revoked: str
+    main_revision: str
+    state: str
+    served_from: str
+    served_until: str
+    task: str
+    licence: str
+
+
 _FILTERS: Final = ("publisher", "decision", "task", "licence")
 _HITS: Final = text("SELECT rowid FROM listing_text WHERE listing_text MATCH :phrase")
 _FEW: Final = 500  # names looked through before hits are collected
@@ -225,7 +237,7 @@ def _ask(engine: Engine, asked: Asked, how: str, given: dict[str, Any]) -> list[
     statement, constants, order = _text(engine.dialect, filters, how, asked.served)
     named = {**constants, **given}
     values = named if order is None else [named[name] for name in order]
-    make = _Served._make if asked.served else _Judged._make
+    make = Model._make if asked.served else _Judged._make
     return [make(row) for row in plain(engine, statement, [values])]
 
 
@@ -261,7 +273,7 @@ def _text(
 
 
 def _statement(filters: tuple[str, ...], how: str, served: bool) -> Select[Any]:
-    shown = _OF_A_MODEL if served else _OF_A_NAME
+    shown = _OF_A_MODEL if served else _Judged._fields
     made = select(*(listing.c[column] for column in shown))
     made = made.where(*(listing.c[column] == bindparam(column) for column in filters))
     if served:

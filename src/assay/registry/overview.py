@@ -14,10 +14,10 @@ from assay.core.digest import Digest
 from assay.core.errors import AssayError
 from assay.core.statement import Envelope
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
-from assay.registry import listing
+from assay.registry import endings, listing
 from assay.registry.rows import NEWEST, is_revoked
 from assay.store.log import LogEntry, head
-from assay.store.schema import decisions, log, revisions, statements, verdicts
+from assay.store.schema import decisions, log, statements, verdicts
 from assay.store.schema_listing import listing as table
 from assay.store.schema_pulls import pulls
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from assay.store.index import Index
 
 SOON: Final = timedelta(days=14)  # a verdict or waiver that ends within it is shown
-_OLDEST: Final = 200  # verdicts looked at for their end: those decided first end first under one policy
+_OLDEST: Final = 200  # of what ends soon, and of waivers
 _RECENT: Final = 20_000  # entries of the log that are looked through for its loud ones
 
 
@@ -99,20 +99,15 @@ def verdicts_of(index: Index, name: str, limit: int = 50) -> tuple[Named, ...]:
 
 
 def ending(index: Index, now: datetime) -> tuple[tuple[Named, datetime], ...]:
-    """Admitted revisions whose verdict ends within `SOON` (or has ended), soonest first, with that end."""
-    newest = (
-        select(func.max(decisions.c.seq).label("seq")).group_by(decisions.c.name, decisions.c.snapshot_id).subquery()
-    )
-    published = and_(revisions.c.name == decisions.c.name, revisions.c.snapshot_id == decisions.c.snapshot_id)
-    source = newest.join(decisions, decisions.c.seq == newest.c.seq).join(revisions, published)
-    query = _judged(source).where(verdicts.c.decision == Decision.ADMIT.value)
+    """Published snapshots whose admission ends within `SOON` (or has ended), soonest first, with that end."""
     found = []
     with index.reading() as tx:
-        for row in tx.execute(query.order_by(decisions.c.decided_at).limit(_OLDEST)).all():
-            verdict = index.get_verdict(Digest(row.verdict), tx)
-            if verdict is not None and verdict.expires_at <= now + SOON:
-                found.append((_named(tx, row), verdict.expires_at))
-    return tuple(sorted((one for one in found if not one[0].revoked), key=lambda one: one[1]))
+        for name, snapshot_id, digest in endings.until(tx, now + SOON, _OLDEST):
+            verdict = index.get_verdict(digest, tx)
+            if verdict is not None:
+                named = Named(name, snapshot_id, verdict.decision, verdict.decided_at, digest, revoked=False)
+                found.append((named, verdict.expires_at))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +226,19 @@ def _named(tx: Connection, row: Row[Any]) -> Named:
 
 
 def policies(index: Index, limit: int = 1000) -> tuple[tuple[str, int], ...]:
-    """Digests of the policies behind the newest verdicts of (at most `limit`) names, the commonest first, counted."""
-    last = select(func.max(decisions.c.seq).label("seq")).group_by(decisions.c.name).subquery()
-    query = select(decisions.c.verdict).join(last, last.c.seq == decisions.c.seq).order_by(decisions.c.seq.desc())
+    """Digests of the policies behind the newest verdicts of names judged lately, the commonest first, counted.
+
+    Args:
+        index: to ask.
+        limit: verdicts that are looked at.
+    """
+    query = select(decisions.c.name, decisions.c.verdict).order_by(decisions.c.seq.desc()).limit(limit)
     found: Counter[str] = Counter()
     with index.reading() as tx:
-        for digest in tx.execute(query.limit(limit)).scalars().all():
+        newest: dict[str, str] = {}
+        for name, digest in tx.execute(query).all():
+            newest.setdefault(name, digest)
+        for digest in newest.values():
             verdict = index.get_verdict(Digest(digest), tx)
             if verdict is not None:
                 found[str(verdict.policy)] += 1

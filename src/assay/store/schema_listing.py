@@ -40,6 +40,7 @@ listing = Table(
     Column("grams", postgresql.ARRAY(Text()).with_variant(Text(), "sqlite")),
     Index("listing_by_publisher", "publisher", "name"),
     Index("listing_by_decision", "decision", "name"),
+    Index("listing_by_standing", "decision", "revoked"),
     Index("listing_by_task", "task", "name"),
     Index("listing_by_licence", "licence", "name"),
 )
