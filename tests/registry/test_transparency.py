@@ -111,6 +111,25 @@ def test_entries_are_proven_and_nothing_else(index, key):
         tl.prove_entry(index, MANY + 1)
 
 
+def test_the_statements_about_a_model_are_proven_together(index, key, tmp_path):
+    snapshot = "5" * 64
+    assert tl.prove_statements(index, snapshot) == {}
+    with index.transaction() as tx:
+        for digest in ("a" * 64, "b" * 64):
+            log.append_statement(tx, {"snapshot": snapshot, "statement": digest}, NOW)
+    assert not tl.reached(index, snapshot)
+    note = tl.make_checkpoint(index, key, NOW)
+    assert tl.reached(index, snapshot)
+    with index.transaction() as tx:
+        log.append_statement(tx, {"snapshot": snapshot, "statement": "c" * 64}, NOW)
+    proofs = tl.prove_statements(index, snapshot)
+    assert set(proofs) == {"a" * 64, "b" * 64}, "the newest checkpoint reaches no further"
+    assert {tl.check_entry(proof, [key.public]).root for proof in proofs.values()} == {Checkpoint.of(note).root}
+    tamper(tmp_path, f"UPDATE statement_entries SET entry = 7 WHERE entry = {MANY + 1}")
+    with pytest.raises(IntegrityError, match="for a statement that is not there"):
+        tl.prove_statements(index, snapshot)
+
+
 def test_growth_is_proven_from_every_size(index, key):
     old = Checkpoint.of(tl.make_checkpoint(index, key, NOW))
     grow(index, 700)
