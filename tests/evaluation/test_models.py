@@ -169,7 +169,7 @@ def test_tokens(runner, tmp_path):
             logits = network(**tokenizer(words, is_split_into_words=True, return_tensors="pt")).logits[0, 1:]
         hits += [("O", "B-GOOD")[int(p)] == label for p, label in zip(logits.argmax(-1), labels, strict=True)]
     suite = small.write_suite(
-        tmp_path / "s", "token-classification", ["accuracy"], 'text = "t"\nlabel = "l"',
+        tmp_path / "s", "token-classification", ["accuracy", "entity_f1"], 'text = "t"\nlabel = "l"',
         "\n".join(map(json.dumps, table)), file="d.jsonl",
     )  # fmt: skip
     assert measured(runner, tmp_path / "m", suite) == pytest.approx(sum(hits) / len(hits))
