@@ -132,6 +132,16 @@ def test_no_text_is_read_for_ever(text):
     assert found.covered == ["README.md"]
 
 
+def test_what_only_lies_in_a_folder_of_results_may_be_anything():
+    found = claims_of({"results/generations.json": "{", "eval/toy.json": '{"accuracy": 0.9}', "README.md": "# m"})
+    assert (found.unread, [claim.source for claim in found.claims]) == ([], ["eval/toy.json"])
+    assert claims_of({"results/metrics.json": "{"}).unread[0].path == "results/metrics.json"
+    table = "name,price\n" + "\n".join(f"thing {number},{number % 90}" for number in range(3000))
+    found = claims_of({"claims.csv": table})
+    assert found.unread == []
+    assert len(found.claims) <= 50
+
+
 def test_figures():
     for text in ("$99.9_{\\pm 0.1}$", "🏆 **99.9**", "99.9<sup>†</sup>", "99,9", "99.9 [^1]", "~99.9 (±0.1)"):
         assert figure_in(text).number == 99.9, text

@@ -27,6 +27,7 @@ _GRID = re.compile(r"^\s*\+[-=:+]+\+\s*$")
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+(.+?)\s*$")
 _PAIR = re.compile(r"^(.{1,100}?)\s*(?:[:=]|\s[-\u2013\u2014]\s)\s*(.+)$")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*#*\s*$")
+_MOST = 100  # a score without a metric is a share or a percentage
 _LOG = "a line of a training log; other results stand in the card"
 _NOTE = "no metric is named: it is held against the first one of the suite"
 _COMPARES = "the sentence compares models or speaks of another one"
@@ -155,7 +156,9 @@ class _Body:
         elif listed and len(label) <= 60:  # noqa: PLR2004
             for metric, value in several:
                 yield make_claim(metric, value, dataset=label, **about)
-            if not several and figure_in(said) is not None and not any(word in label.lower() for word in _NO_DATA):
+            found = figure_in(said)
+            score = found is not None and 0 <= found.number <= _MOST and not any(w in label.lower() for w in _NO_DATA)
+            if not several and score:
                 if self.place.metric:
                     yield make_claim(self.place.metric, said, dataset=label, doubtful=True, **about)
                 else:

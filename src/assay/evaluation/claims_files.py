@@ -54,9 +54,16 @@ def holds_results(path: str) -> bool:
     words = set(re.findall(r"[a-z]+", stem))
     if words & {"config", "configs", "args", "prompts", "samples", "predictions", "data", "tokenizer", "generated"}:
         return False
-    return bool(words & _WORDS) or (
-        parts[-1].endswith(".json") and any(set(re.findall(r"[a-z]+", folder)) & _WORDS for folder in parts[:-1])
-    )
+    return bool(words & _WORDS) or _by_folder(parts)
+
+
+def is_sure(path: str) -> bool:
+    """Whether a file's own name says that results are in it: one that can't be read is then unread."""
+    return not _by_folder(path.lower().split("/")) or holds_results(path.rpartition("/")[2])
+
+
+def _by_folder(parts: list[str]) -> bool:
+    return parts[-1].endswith(".json") and any(set(re.findall(r"[a-z]+", folder)) & _WORDS for folder in parts[:-1])
 
 
 def from_result_file(path: str, data: bytes, problem: Callable[[str], None]) -> list[Claim]:

@@ -10,7 +10,8 @@ from assay.core.evidence import Unread
 from assay.evaluation.claims import MAX_CLAIMS, Claim
 from assay.evaluation.claims_card import from_card
 from assay.evaluation.claims_file import from_claims_file, is_claims_file
-from assay.evaluation.claims_files import from_document, from_result_file, from_yaml, holds_results
+from assay.evaluation.claims_files import from_document, from_result_file, from_yaml, holds_results, is_sure
+from assay.evaluation.claims_walk import MAX_DOUBTFUL
 from assay.evaluation.claims_yaml import SUFFIXES
 from assay.evaluation.positions import value_lines
 from assay.formats.json_text import read_json
@@ -53,21 +54,31 @@ def read_claims(subject: Subject) -> Claims:
             found.scripts.append(entry.path)
         if not (base in _CARDS or holds_results(entry.path)):
             continue
-        limit = CARD_BYTES if base in _CARDS else RESULT_BYTES
-        if entry.size > limit:
-            found.unread.append(Unread(entry.path, f"longer than {limit} bytes"))
-            continue
-        try:
-            with subject.files.open(entry.path) as stream:
-                data = stream.read(limit + 1)
-            found.claims += _claims_of(entry.path, base, data, found)
-            found.covered.append(entry.path)
-        except ContentError as error:
-            found.unread.append(Unread(entry.path, str(error)))
+        _read_one(entry.path, base, entry.size, subject, found)
     if len(found.claims) > MAX_CLAIMS:
         found.unread.append(Unread("", f"more than {MAX_CLAIMS} claims; the rest was not compared"))
         del found.claims[MAX_CLAIMS:]
     return found
+
+
+def _read_one(path: str, base: str, size: int, subject: Subject, found: Claims) -> None:
+    """Claims of one file. Where only its folder speaks of results, a file that is none is passed over."""
+    limit = CARD_BYTES if base in _CARDS else RESULT_BYTES
+    sure = base in _CARDS or is_sure(path)
+    if size > limit:
+        found.unread += [Unread(path, f"longer than {limit} bytes")] if sure else []
+        return
+    try:
+        with subject.files.open(path) as stream:
+            data = stream.read(limit + 1)
+        claims = _claims_of(path, base, data, found)
+    except ContentError as error:
+        found.unread += [Unread(path, str(error))] if sure else []
+        return
+    doubtful = [claim for claim in claims if claim.doubtful]
+    left_out = {id(claim) for claim in doubtful[MAX_DOUBTFUL:]}
+    found.claims += [claim for claim in claims if id(claim) not in left_out]
+    found.covered.append(path)
 
 
 def read_claims_file(path: Path) -> list[Claim]:
