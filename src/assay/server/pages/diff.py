@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from assay.core.errors import UsageError
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 MOST_TEXT: Final = 64 << 10  # bytes of a file whose lines are compared
 _MOST_TENSORS: Final = 200  # that are shown
 _MOST_TEXTS: Final = 10  # files
-_MOST_LINES: Final = 2000  # of one comparison
+_MOST_COMPARED: Final = 1000  # lines on each side, without those that are the same at both ends
+_MOST_LINES: Final = 2000  # that are shown
+_CONTEXT: Final = 3  # lines around a change
+_HUNK: Final = re.compile(r"^@@ -(\d+)((?:,\d+)?) \+(\d+)((?:,\d+)?) @@$")
 _TEXTS: Final = (".json", ".jinja", ".md", ".py", ".txt", ".yaml", ".yml", ".toml")
 
 
@@ -138,13 +143,26 @@ def _kind(values: tuple[str, ...]) -> str:
 
 
 def lines_of(blobs: Blobs, change: Change) -> list[str] | None:
-    """The difference of two files, taken as lines of text and no more; None when one is too large to show."""
+    """The difference of two files, taken as lines of text and no more; None when there is too much to compare."""
     sides = [entry for entry in (change.old, change.new) if entry is not None]
     if any(entry.size > MOST_TEXT for entry in sides):
         return None
     old, new = (_lines(blobs, entry) for entry in (change.old, change.new))
-    found = difflib.unified_diff(old, new, lineterm="", n=3)
-    return [line for place, line in enumerate(found) if 2 <= place < _MOST_LINES]  # noqa: PLR2004 - two head lines
+    # Comparing takes the square of the lines: what is the same at both ends is cut off first, and the rest is bounded.
+    most = min(len(old), len(new))
+    head = next((at for at in range(most) if old[at] != new[at]), most)
+    tail = next((at for at in range(most - head) if old[-1 - at] != new[-1 - at]), most - head)
+    if most and max(len(old), len(new)) - head - tail > _MOST_COMPARED:
+        return None
+    start, end = max(0, head - _CONTEXT), max(0, tail - _CONTEXT)
+    sides = (side[start : len(side) - end] for side in (old, new))
+    found = difflib.unified_diff(*sides, lineterm="", n=_CONTEXT)
+    return [_shifted(line, start) for line in islice(found, 2, _MOST_LINES)]  # without the two lines that name files
+
+
+def _shifted(line: str, by: int) -> str:
+    """A hunk's head with the numbers that its lines have in the whole file."""
+    return _HUNK.sub(lambda found: f"@@ -{int(found[1]) + by}{found[2]} +{int(found[3]) + by}{found[4]} @@", line)
 
 
 def _lines(blobs: Blobs, entry: FileEntry | None) -> list[str]:
