@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from assay.core.weights import TensorRow
+from assay.registry.lineage import Lineage, Node
 from assay.registry.tokens import Tokens
 from assay.registry.weights import Weights
 from assay.server.app import create_app
@@ -248,6 +249,19 @@ def test_log_and_access_are_for_those_who_audit(pages, seeded):
     assert "the demo is tomorrow" in alarms
     assert seen == list(range(seen[0], 0, -1))
     assert "carla" in pages.get("/-/access", headers=auditor).text
+
+
+def test_a_long_history_is_cut_and_says_so(tmp_path):
+    made = Seeded(tmp_path / "data")
+    lineage, own = Lineage(made.index), Node("snapshot", made.catalog.resolve(GOOD, now=made.now).snapshot.id.hex)
+    for number in range(120):
+        lineage.link(Node("deployment", f"cluster-{number:03}"), own, "runs", "signed")
+    app = create_app(made.catalog, made.blobs, clock=lambda: made.now)
+    with serving(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        page = text(client, f"/{GOOD}")
+    assert len(re.findall(r"<td>deployment <code>", page)) == 100
+    assert f"And 24 more: <code>assay lineage {GOOD}</code>" in page
+    made.index.close()
 
 
 def test_who_pulled_what_is_for_those_who_audit(pages, seeded):

@@ -155,8 +155,8 @@ def lines_of(blobs: Blobs, change: Change) -> list[str] | None:
     if most and max(len(old), len(new)) - head - tail > _MOST_COMPARED:
         return None
     start, end = max(0, head - _CONTEXT), max(0, tail - _CONTEXT)
-    sides = (side[start : len(side) - end] for side in (old, new))
-    found = difflib.unified_diff(*sides, lineterm="", n=_CONTEXT)
+    before, after = (side[start : len(side) - end] for side in (old, new))
+    found = difflib.unified_diff(before, after, lineterm="", n=_CONTEXT)
     return [_shifted(line, start) for line in islice(found, 2, _MOST_LINES)]  # without the two lines that name files
 
 

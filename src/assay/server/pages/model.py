@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _MOST_FINDINGS: Final = 200  # shown, the worst of them
 _MOST_FILES: Final = 500
+_MOST_LINES: Final = 100  # of relations, statements, revisions and moves
 # Inspector that a policy may ask for → what is not done without it.
 _DEEPER: Final = {
     "load": "loading it under watch",
@@ -105,6 +106,13 @@ def model_page(request: Request) -> Response:
     graph = Lineage(catalog.index)
     own = Node("snapshot", case.snapshot.id.hex)
     edges = [edge for edge in graph.edges(own) if edge.relation != "holds"]
+    history: dict[str, Any] = {
+        "edges": edges,
+        "statements": statements_about(name, catalog.index.statements_for(case.snapshot.id))[::-1],
+        "revisions": catalog.revisions(name),
+        "moves": moves(catalog.index, name, trust=registry.trust)[::-1],
+    }
+    edges = edges[:_MOST_LINES]
     return page(
         request,
         "model.html",
@@ -124,15 +132,13 @@ def model_page(request: Request) -> Response:
         masks=masks(case.evidence),
         files=file_states(case.snapshot, case.evidence)[:_MOST_FILES],
         more_files=max(0, len(case.snapshot.files) - _MOST_FILES),
-        edges=edges,
+        **{key: rows[:_MOST_LINES] for key, rows in history.items()},
+        more={key: max(0, len(rows) - _MOST_LINES) for key, rows in history.items()},
         graph=lineage(own, edges, _texts(case, edges, shown_to(request))) if edges else None,
         hidden=lambda node: node.kind == "model" and not shown_to(request)(node.key),
         own=own,
-        statements=statements_about(name, catalog.index.statements_for(case.snapshot.id)),
         refs=refs,
-        revisions=catalog.revisions(name),
         judged=overview.verdicts_of(catalog.index, name),
-        moves=tuple(reversed(moves(catalog.index, name, trust=registry.trust))),
         work=WorkQueue(catalog.index).about(name, 5),
         settings=client_settings(base_of(request)),
         base=base_of(request),
