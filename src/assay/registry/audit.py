@@ -127,7 +127,20 @@ def audit(index: Index) -> tuple[str, ...]:
     """What in the tables does not fit the log or its own digest, one sentence each; empty when all is well."""
     with index.reading() as tx:
         problems = [problem for pair in _PAIRS if (problem := _compare(tx, pair)) is not None]
-        return (*problems, *_wrong_digests(tx), *listing.differences(tx, index), *endings.differences(tx))
+        return (*problems, *_misplaced(tx), *_wrong_digests(tx), *listing.differences(tx, index), *endings.differences(tx))
+
+
+def _misplaced(tx: Connection) -> Iterator[str]:
+    """The first statement of which the index says another entry of the log than the one that records it."""
+    known = schema_log.statement_entries.c
+    rows = tx.execute(select(known.entry, known.snapshot_id, known.statement).order_by(known.entry)).all()
+    query = select(schema.log.c.seq, schema.log.c.body).where(schema.log.c.kind == "statement")
+    entries = tx.execute(query.order_by(schema.log.c.seq)).all()
+    for entry, row in zip_longest(entries, rows):
+        said = json.loads(entry.body) if entry else {}
+        if not (entry and row) or tuple(row) != (entry.seq, said.get("snapshot"), said.get("statement")):
+            yield f"the index does not say what log entry {entry.seq if entry else row.entry} recorded: a statement"
+            return
 
 
 def _compare(tx: Connection, pair: _Pair) -> str | None:
