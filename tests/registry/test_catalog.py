@@ -412,8 +412,8 @@ def test_models_are_listed_by_name_in_pages(desk: Desk) -> None:
 
 
 _BEHIND = {
-    "a statement's place moved": "UPDATE statement_entries SET entry = 1000 WHERE statement IN "
-    "(SELECT max(statement) FROM statement_entries)",
+    "a statement's place moved": "UPDATE statement_entries SET entry = 1000 "
+    "WHERE statement IN (SELECT max(statement) FROM statement_entries)",
     "a statement's place lost": "DELETE FROM statement_entries",
     "a ref moved by hand": "INSERT INTO ref_moves (seq, name, ref, revision, statement, moved_at) "
     "SELECT seq + 100, name, ref, revision, statement, moved_at FROM ref_moves",
