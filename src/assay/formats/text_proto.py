@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_FIELDS = 200_000
+_SHOWN_DEPTH = 32
 _TOKEN = re.compile(
-    r"[ \t\r\f\v]+|(?P<line>\n)|#[^\n]*"
+    r"[ \t\r\f\v]+|(?P<line>\n)|#[^\n]*|\\."
     r"|(?P<text>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
     r"|(?P<word>[A-Za-z_][\w.]*|\[[\w./\- ]{1,300}\])|(?P<number>[-+.\d][\w.+\-]*)|(?P<mark>[{}<>:;,\[\]])|."
 )
@@ -28,25 +29,32 @@ def read_text_proto(text: str) -> Iterator[tuple[str, str, int]]:
         text: the file.
     """
     path: list[str] = []
-    name, value, line, begun, fields = "", "", 1, 1, 0
+    pieces: list[str] = []
+    name, line, begun, fields = "", 1, 1, 0
     for match in _TOKEN.finditer(text):
         kind, token = match.lastgroup, match[0]
         if kind == "line":
             line += 1
         elif kind == "text" and name:
-            value, begun = value + _plain(token[1:-1]), begun if value else line
+            begun = begun if pieces else line
+            pieces.append(_plain(token[1:-1]))
         elif kind is not None:
-            if value:
-                yield ".".join((*path, name)), value, begun
-                value, fields = "", fields + 1
+            if pieces:
+                yield _joined(path, name), "".join(pieces), begun
+                pieces, fields = [], fields + 1
             if fields > MAX_FIELDS:
                 return
             name, ended = _step(path, name, kind, token)
             if ended:
-                yield ".".join((*path, ended)), token, line
+                yield _joined(path, ended), token, line
                 fields += 1
-    if value:
-        yield ".".join((*path, name)), value, begun
+    if pieces:
+        yield _joined(path, name), "".join(pieces), begun
+
+
+def _joined(path: list[str], name: str) -> str:
+    """Of what is nested deeper than any settings are, the innermost names."""
+    return ".".join((*path[-_SHOWN_DEPTH:], name))
 
 
 def _step(path: list[str], name: str, kind: str, word: str) -> tuple[str, str]:
