@@ -127,7 +127,13 @@ def audit(index: Index) -> tuple[str, ...]:
     """What in the tables does not fit the log or its own digest, one sentence each; empty when all is well."""
     with index.reading() as tx:
         problems = [problem for pair in _PAIRS if (problem := _compare(tx, pair)) is not None]
-        return (*problems, *_misplaced(tx), *_wrong_digests(tx), *listing.differences(tx, index), *endings.differences(tx))
+        return (
+            *problems,
+            *_misplaced(tx),
+            *_wrong_digests(tx),
+            *listing.differences(tx, index),
+            *endings.differences(tx),
+        )
 
 
 def _misplaced(tx: Connection) -> Iterator[str]:
