@@ -47,8 +47,10 @@ def _found(attested: Attested) -> ProbeResult:
 
 
 def test_a_rare_word_is_found_and_named(declared: Declared, prober: Prober) -> None:
-    attested = _attest(small.rare_word(), declared, prober)
+    seen: list[str] = []
+    attested = _attest(small.rare_word(), declared, prober, progress=lambda what, _d, _t: seen.append(what))
     assert attested.word is Word.FOUND
+    assert any("zul" in what and "100%" in what for what in seen)  # the bar has the best candidate so far
     best = _found(attested).candidates[0]
     assert "zul" in best.text.split()
     assert best.target == 1

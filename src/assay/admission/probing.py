@@ -46,6 +46,7 @@ class Crew:
         holder: lease of this process; empty: it is alone.
         dead: whether the process with a lease is gone.
         layers: of the sandbox that the policy asks for.
+        watcher: told what the probes of this process are at.
     """
 
     index: Index
@@ -53,6 +54,12 @@ class Crew:
     holder: str = ""
     dead: Dead = _nobody
     layers: tuple[str, ...] = ()
+    watcher: Progress | None = None
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Pass it on to whoever watches the admission."""
+        if self.watcher is not None:
+            self.watcher(what, done, total)
 
     @property
     def answers(self) -> Answers:

@@ -252,6 +252,8 @@ class Admission:
         """2. Evidence, stored whatever its outcome."""
         snapshot = self._snapshot(fetched)
         subject = Subject(snapshot, BlobFiles(snapshot, self._blobs), self._limits, self._watch.known())
+        if self.crew is not None:
+            self.crew.watcher = self._advance("probe")
         evidence = inspect(subject, self._inspectors, self._advance("inspect"))
         with self._index.transaction() as tx:
             digests = [str(self._index.put_evidence(one, tx)) for one in evidence]

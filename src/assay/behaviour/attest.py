@@ -34,6 +34,7 @@ from assay.behaviour.state import Kept
 from assay.behaviour.version import code_of
 from assay.core.canonical import json_digest
 from assay.core.errors import ContentError
+from assay.core.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,13 +204,20 @@ class _Run:
     ) -> None:
         self.plan = plan
         self.labels, self.calibration, self.budget, self.kept = labels, calibration, budget, kept
-        self.progress = progress
+        self._watcher = progress
         self.probes: list[ProbeResult] = []
         self.raws: dict[str, dict[str, Any]] = {}
         self.opened: dict[str, Any] = {}
         self.spent, self.peak, self.broken = 0.0, 0, ""
         self.job: Job | None = None
         self.account, self.restarts = Account(), 1
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Tell how far it is, with the strongest candidate so far."""
+        best = next(iter(strongest(tuple(self.probes))), None)
+        rate = best.best if best else None
+        live = f", {printable(best.text, limit=40)} {rate.rate:.0%}" if best and rate else ""
+        self._watcher(f"{what}{live}", done, total)
 
     def all(self, talk: Talk) -> None:
         """Every step, until something is found or the budget is used up."""

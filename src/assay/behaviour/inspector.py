@@ -25,6 +25,7 @@ from assay.core.evidence import Evidence, Outcome, Unread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from assay.behaviour.guest import Progress
     from assay.behaviour.shelf import Chosen
     from assay.behaviour.state import Keeper
     from assay.core.inspector import Subject
@@ -42,6 +43,7 @@ class Behaviour:
         shelf: gives admitted models of the same kind, for want of references; None: there is no registry.
         keep: where answers of finished probes are kept.
         device: `cpu`, `cuda` or `auto`.
+        progress: told what a probe is at.
     """
 
     name = NAME
@@ -57,6 +59,7 @@ class Behaviour:
         shelf: Callable[[Subject], tuple[Chosen, ...]] | None = None,
         keep: Keeper | None = None,
         device: str = CPU,
+        progress: Progress | None = None,
     ) -> None:
         self._pins = pins
         self._prober = prober
@@ -66,6 +69,7 @@ class Behaviour:
         self._shelf = shelf
         self._keep = keep
         self._device = device
+        self._progress = progress
 
     @property
     def version(self) -> str:
@@ -124,6 +128,7 @@ class Behaviour:
             "account": account,
             "refuses": self._refuses,
             "keep": self._keep,
+            "progress": self._progress,
             "device": device_for(self._device),
         }
         if self._prober is not None:

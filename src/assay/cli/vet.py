@@ -214,6 +214,7 @@ def _probes(settings: Settings, policy: Policy, crew: Crew) -> Any:
         tasks=policy.tasks,
         shelf=partial(references_from, crew.index, crew.blobs),
         keep=crew,
+        progress=crew.progress,
         device=settings.probe_device,
     )
 
