@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from assay.behaviour.attest import Declared, attest, without_names
+from assay.behaviour.attest import Declared, attest
 from assay.behaviour.data_file import read_labelled
 from assay.behaviour.guest import Prober
-from assay.behaviour.records import Word
+from assay.behaviour.records import Word, without_names
 from assay.store.folder import folder_subject
 from tests.behaviour import small
 

@@ -13,7 +13,7 @@ from assay.behaviour.drift import described
 from assay.behaviour.guest import CPU, Account, Job, Prober, device_for
 from assay.behaviour.image_file import Pictured
 from assay.behaviour.judge import Null, null_of
-from assay.behaviour.kinds import IMAGE, LANGUAGE, PLANS, TEXT, Plan, kind_of
+from assay.behaviour.kinds import IMAGE, LANGUAGE, TEXT, Plan, kind_of, plan_of
 from assay.behaviour.model_config import config_of, labels_of
 from assay.behaviour.plan import (
     DEFAULT_BUDGET,
@@ -59,6 +59,7 @@ class Declared:
         base: pretrained parent.
         references: trusted clean models of the same task.
         data: labelled texts or images, or prompts.
+        paraphraser: sequence-to-sequence model that says texts otherwise, for the perturbation suite.
         chosen: of the references, those that nobody named: admitted models of the registry.
     """
 
@@ -66,6 +67,7 @@ class Declared:
     references: tuple[Subject, ...] = ()
     data: Labelled | Pictured | Prompts | None = None
     chosen: tuple[Chosen, ...] = ()
+    paraphraser: Subject | None = None
 
     def digests(self, model: Subject) -> dict[str, Any]:
         """By which a result is bound to what it was made from."""
@@ -74,7 +76,7 @@ class Declared:
             "base": str(self.base.snapshot.id) if self.base else None,
             "references": [str(one.snapshot.id) for one in self.references],
             "data": str(self.data.digest) if self.data else None,
-        }
+        } | ({"paraphraser": str(self.paraphraser.snapshot.id)} if self.paraphraser else {})
 
 
 def attest(
@@ -120,7 +122,7 @@ def attest(
     kept = Kept.open(keep, key) if keep is None or isinstance(keep, Path) else keep.open(key)
     calibration = Calibration.of(architecture_class(config), budget)
     settings |= {"calibration": calibration.version, "architecture": calibration.architecture}
-    plan = PLANS[kind_of(config) or TEXT]
+    plan = plan_of(config, paraphrased=declared.paraphraser is not None)
     if plan.kind == LANGUAGE:
         plan = replace(plan, result_of=partial(plan.result_of, refuses=refuses))
     run = _Run(
@@ -186,7 +188,16 @@ def job_of(model: Subject, declared: Declared, kind: str, seed: int) -> Job:
     fits = {TEXT: Labelled, IMAGE: Pictured, LANGUAGE: Prompts}[kind]
     if data is not None and not isinstance(data, fits):
         raise ContentError(f"the data do not fit a model of kind {kind}")
-    return Job(model, declared.base, declared.references, seed=seed, stop_gap=STOP_GAP, kind=kind, **told)
+    return Job(
+        model,
+        declared.base,
+        declared.references,
+        seed=seed,
+        stop_gap=STOP_GAP,
+        kind=kind,
+        paraphraser=declared.paraphraser,
+        **told,
+    )
 
 
 class _Run:
@@ -254,6 +265,8 @@ class _Run:
             raw = self._restarted(talk, step, arguments | self._limits(step, left))
         except ContentError as error:
             self._skip(step, str(error))
+            if step.informs:  # what only informs breaks no verdict
+                return
             raise
         result = self._judged(step, raw)
         if (result.score or 0.0) >= step.found and self._on_the_spot(step):
@@ -377,14 +390,6 @@ def strongest(probes: tuple[ProbeResult, ...]) -> list[Candidate]:
     confirmed = [one for probe in probes for one in probe.candidates if one.best is not None]
     confirmed.sort(key=lambda one: (one.gap, one.best.gap if one.best else 0.0), reverse=True)
     return list({one.text: one for one in reversed(confirmed)}.values())[::-1]
-
-
-def without_names(attested: Attested) -> Attested:
-    """The same without what a publisher chose (names of classes): equal for a renamed model."""
-    probes = tuple(
-        replace(one, candidates=tuple(replace(c, target_label="") for c in one.candidates)) for one in attested.probes
-    )
-    return replace(attested, probes=probes, labels=())
 
 
 def _unseen(_what: str, _done: int, _total: int) -> None:

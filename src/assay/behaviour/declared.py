@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from assay.core.inspector import Subject
 
-_KEYS = {"base", "references", "data", "budget", "seed", "restarts"}
+_KEYS = {"base", "references", "data", "budget", "seed", "restarts", "paraphraser"}
 _MOST_BYTES = 1 << 20
 MOST_RESTARTS = 64
 
@@ -126,6 +126,7 @@ def load(pin: Pin) -> Ready:
     declared = Declared(
         base=folder_subject(folder / str(value["base"])) if "base" in value else None,
         references=trusted,
+        paraphraser=folder_subject(folder / str(value["paraphraser"])) if "paraphraser" in value else None,
         data=read_data(folder / str(value["data"]), config_of(trusted[0]) if trusted else {})
         if "data" in value
         else None,

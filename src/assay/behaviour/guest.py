@@ -76,6 +76,7 @@ class Job:
         files: images in place of texts, undecoded; `items` then hold no text but the class of each.
         packed: the one file is an .npz of images and classes.
         device: `cpu` or `cuda`.
+        paraphraser: a sequence-to-sequence model that says texts otherwise.
     """
 
     model: Subject
@@ -89,6 +90,7 @@ class Job:
     files: tuple[bytes, ...] = ()
     packed: bool = False
     device: str = "cpu"
+    paraphraser: Subject | None = None
 
     def lies(self, root: str) -> list[list[Any]]:
         """Items as the worker reads them: texts, or paths of the files."""
@@ -153,6 +155,8 @@ class Prober:
         named = {"model": job.model} | {f"reference{i}": one for i, one in enumerate(job.references)}
         if job.base is not None:
             named["base"] = job.base
+        if job.paraphraser is not None:
+            named["paraphraser"] = job.paraphraser
         document = {
             "model": f"{root}/model",
             "base": f"{root}/base" if job.base else None,
@@ -165,6 +169,7 @@ class Prober:
             "threads": self.threads,
             "stop_gap": job.stop_gap,
             "device": job.device,
+            "paraphraser": f"{root}/paraphraser" if job.paraphraser else None,
         }
         with ExitStack() as stack:
             files: list[tuple[str, BinaryIO]] = [

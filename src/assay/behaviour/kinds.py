@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour import images, judge, languages, plan
@@ -41,6 +41,7 @@ class Plan:
 
 
 _TEXT_CLOSING = (*plan.CLOSING, plan.Step("injection", "1", 1.0, essential=False, informs=True))
+PARAPHRASE = plan.Step("paraphrase", "1", 5.0, essential=False, informs=True)  # where a model for it is given
 PLANS = {
     TEXT: Plan(TEXT, plan.STEPS, _TEXT_CLOSING, judge.result_of, judge.verdict),
     LANGUAGE: Plan(LANGUAGE, languages.STEPS, languages.CLOSING, languages.result_of, languages.verdict),
@@ -56,3 +57,14 @@ def kind_of(config: dict[str, Any]) -> str | None:
             if isinstance(name, str) and name.endswith(ending):
                 return kind
     return None
+
+
+def plan_of(config: dict[str, Any], *, paraphrased: bool) -> Plan:
+    """The plan for a model; what no probe is made for is tried as a classifier of texts, and found unfit.
+
+    Args:
+        config: of the model.
+        paraphrased: whether there is a model that paraphrases.
+    """
+    found = PLANS[kind_of(config) or TEXT]
+    return replace(found, closing=(*found.closing, PARAPHRASE)) if paraphrased and found.kind == TEXT else found

@@ -32,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="FILE",
         help="labelled texts (CSV, TSV, JSONL), labelled images (folder, table, Parquet, .npz), or prompts",
     )  # fmt: skip
+    parser.add_argument(
+        "--paraphraser", metavar="MODEL", help="folder of a sequence-to-sequence model that rewords texts"
+    )
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds for the search (default: 150)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every draw (default: 0)")
     parser.add_argument(
@@ -103,6 +106,7 @@ def _declared(args: argparse.Namespace, model: Subject) -> Declared:
         references=tuple(folder_subject(Path(path)) for path in args.reference) or tuple(one.subject for one in chosen),
         data=read_data(Path(args.data), config_of(model)) if args.data else None,
         chosen=chosen,
+        paraphraser=folder_subject(Path(args.paraphraser)) if args.paraphraser else None,
     )
 
 

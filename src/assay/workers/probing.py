@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from assay.workers.answers import Json
     from assay.workers.prober import Probing
 
-INJECTION, VOCABULARY = "injection", "vocabulary"
+INJECTION, VOCABULARY, PARAPHRASE = "injection", "vocabulary", "paraphrase"
 
 
 def preload() -> dict[str, str]:
@@ -53,6 +53,13 @@ def _injection(space: Any, arguments: Json) -> Probing:
     from assay.workers import probe_inside  # noqa: PLC0415
 
     return (yield from probe_inside.injection(space, arguments["candidates"]))
+
+
+def _paraphrase(space: Any, _arguments: Json) -> Probing:
+    from assay.workers import probe_paraphrase  # noqa: PLC0415
+
+    folder = prober._STATE.job.get("paraphraser")  # noqa: SLF001 - the same program
+    return (yield from probe_paraphrase.paraphrase(space, folder))
 
 
 def _vocabulary(space: Any, arguments: Json) -> Probing:
@@ -96,5 +103,7 @@ def _take_part(space: Any, parts: list[str]) -> Json:
     return {"progress": [0, 0], "best": 0.0}
 
 
-_OWN: dict[str, Callable[[Any, Json], Probing]] = {INJECTION: _injection, VOCABULARY: _vocabulary}
+_OWN: dict[str, Callable[[Any, Json], Probing]] = {
+    INJECTION: _injection, VOCABULARY: _vocabulary, PARAPHRASE: _paraphrase,
+}  # fmt: skip
 _GIVEN: dict[str, list[list[Any]]] = {}
