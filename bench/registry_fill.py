@@ -133,7 +133,7 @@ def fill(index: Index, first: int, last: int) -> None:
         cursor.execute(statement)
     connection.commit() if postgres else cursor.execute("COMMIT")
     if postgres:
-        connection.driver_connection.autocommit = True
+        connection.dbapi_connection.autocommit = True
     cursor.execute("VACUUM ANALYZE" if postgres else "ANALYZE")
     if not postgres:
         cursor.execute("PRAGMA journal_mode=WAL")

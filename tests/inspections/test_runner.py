@@ -224,6 +224,16 @@ def test_builtin_names_are_unique_and_what_policy_requires():
     assert set(load_policy(None).required) <= set(names)
 
 
+def test_evidence_says_the_version_that_its_inspector_has():
+    """Else every served model would look as if other rules had vetted it."""
+    files = {"config.json": b"{}", "a.py": b"import os"}
+    entries = [FileEntry(path, len(data), Digest.of(data)) for path, data in files.items()]
+    named = Subject(Snapshot.of(sorted(entries), Origin("hub", "hf://a/b", "a/b")), Memory(files), Limits())
+    made = [item() if callable(item) else item for item in BUILTIN]
+    told = {one.inspector: one.version for one in inspect(named, BUILTIN)}
+    assert told == {item.name: item.version for item in made}
+
+
 def test_progress_ends_at_the_total():
     calls = []
     inspect(subject({"a": b"12345", "b": b"123"}), (Recorder,), lambda *args: calls.append(args))

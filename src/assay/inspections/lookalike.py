@@ -11,6 +11,8 @@ nothing: one well-known name in twelve has a legitimate neighbour one letter awa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.core.evidence import Evidence, Outcome
@@ -21,6 +23,8 @@ from assay.inspections.parts import Collector, Ledger
 if TYPE_CHECKING:
     from assay.core.inspector import Subject
 
+_RULES = "1"
+_LIST = Path(__file__).with_name("data") / "known_models.toml"
 _MOST = 2  # edits
 _MIN_LETTERS = 5  # shorter names are neighbours of everything
 
@@ -56,7 +60,11 @@ class LookAlike:
     """The inspector `name`. It looks at the claimed name only, and never makes anything more acceptable."""
 
     name = "name"
-    version = "1"
+
+    @property
+    def version(self) -> str:
+        """Of the rules and the list: what looks for served models to vet again compares it with the evidence."""
+        return f"{_RULES}+{_as_of()}"
 
     def inspect(self, subject: Subject) -> Evidence:
         """Compare `snapshot.origin.name` with the list."""
@@ -77,17 +85,23 @@ class LookAlike:
         if claimed:
             outcome = Outcome.FOUND if found and found.severity > Severity.NOTE else Outcome.CLEAN
         return Evidence(
-            subject=subject.snapshot.id, inspector=self.name, version=f"{self.version}+{as_of}", settings={},
+            subject=subject.snapshot.id, inspector=self.name, version=self.version, settings={},
             outcome=outcome, findings=tuple(ledger.findings), facts=ledger.facts,
         )  # fmt: skip
 
 
+@cache
+def _as_of() -> str:
+    """Date of the list, which stands at its head."""
+    with _LIST.open(encoding="utf-8") as lines:
+        found = next(line for line in lines if line.startswith("as_of = "))
+    return found.split('"')[1]
+
+
 def _load() -> tuple[str, tuple[_Known, ...]]:
     import tomllib  # noqa: PLC0415 - only needed when a name is claimed
-    from importlib.resources import files  # noqa: PLC0415
 
-    text = (files("assay.inspections") / "data" / "known_models.toml").read_text("utf-8")
-    data = tomllib.loads(text)
+    data = tomllib.loads(_LIST.read_text("utf-8"))
     known = tuple(_Known(owner, model) for owner, models in data["models"].items() for model in models)
     return data["as_of"], known
 

@@ -128,7 +128,11 @@ def plain(engine: Engine, statement: str, values: Iterable[Sequence[Any] | Mappi
     found: list[tuple[Any, ...]] = []
     with translated():
         connection = engine.raw_connection()
+        driver: Any = connection.dbapi_connection
+        begins = engine.dialect.name == "postgresql"  # a transaction around each statement: two more messages
         try:
+            if begins:
+                driver.autocommit = True
             cursor = connection.cursor()
             for given in values:
                 cursor.execute(statement, given)
@@ -136,6 +140,8 @@ def plain(engine: Engine, statement: str, values: Iterable[Sequence[Any] | Mappi
         except engine.dialect.loaded_dbapi.Error as error:
             raise exc.DBAPIError(statement, None, error) from error
         finally:
+            if begins and not driver.closed:
+                driver.autocommit = False
             connection.close()
     return found
 
