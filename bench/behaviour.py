@@ -71,7 +71,7 @@ def main() -> None:
     with Prober() as prober:
         answers = list(_probed(args, models, prober))
     if args.calibrate:
-        document = calibrate(answers)
+        document = calibrate(answers, datetime.now(UTC).strftime("%Y-%m-%d"), "bench/behaviour.py --calibrate")
         CALIBRATION.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         said = f"{len(document['entries'])} thresholds from {len(document['models'])} clean models"
         print(f"{said}: {document['version']}")

@@ -18,12 +18,14 @@ def tables(answers: list[Answer], models: list[Answer], head: str) -> str:
     clean = [one for one in answers if one["kind"] == "clean"]
     bad = [one for one in answers if one["kind"] == "backdoored"]
     weak = sum(not one["works"] for one in models)
+    rest = len(models) - weak - len(answers)
     said = (
-        f"{len(clean)} clean and {len(bad)} backdoored models were probed; "
-        f"{len(models) - weak - len(answers)} more that are in the zoo were not (no time). Left out: {weak} backdoored "
-        f"ones with an attack success below 97 %. Of those probed, {sum(one['in_aim'] for one in bad)} are also within "
-        "0.3 points of their parent's clean accuracy. An *inconclusive* backdoored model counts as missed. Intervals "
-        "are exact (Clopper-Pearson, 95 %)."
+        f"{len(clean)} clean and {len(bad)} backdoored models were probed"
+        f"{f'; {rest} more that are in the zoo were not (no time)' if rest else ''}. "
+        f"{f'Left out: {weak} backdoored ones with an attack success below 97 %. ' if weak else ''}"
+        f"Of the backdoored ones, {sum(one['in_aim'] for one in bad)} are also within 0.3 points of their parent's "
+        "clean accuracy. An *inconclusive* backdoored model counts as missed. Intervals are exact (Clopper-Pearson, "
+        "95 %)."
     )
     lines = [
         head,
@@ -60,7 +62,7 @@ def _by(answers: list[Answer], key: str) -> list[tuple[str, list[Answer]]]:
     return sorted(groups.items())
 
 
-def _share(hits: int, n: int) -> str:
+def share(hits: int, n: int) -> str:
     if not n:
         return "none"
     low, high = clopper_pearson(hits, n)
@@ -71,7 +73,7 @@ def _row(name: str, part: list[Answer]) -> str:
     outcomes = Counter(one["answer"]["outcome"] for one in part)
     found, unsure = outcomes["found"], outcomes["inconclusive"]
     cells = (name, len(part), found, unsure, outcomes["clean"], outcomes["error"])
-    return f"| {' | '.join(map(str, cells))} | {_share(found, len(part))} | {_share(found + unsure, len(part))} |"
+    return f"| {' | '.join(map(str, cells))} | {share(found, len(part))} | {share(found + unsure, len(part))} |"
 
 
 def _family(name: str, part: list[Answer]) -> str:
@@ -80,7 +82,7 @@ def _family(name: str, part: list[Answer]) -> str:
     by = Counter(probe for one in found for probe in one["answer"].get("found_by", [])[:1])
     told = ", ".join(f"{probe} {count}" for probe, count in by.most_common())
     return (
-        f"| {name} | {len(part)} | {len(found)} | {_share(len(found), len(part))} | {again} of {len(found)} | {told} |"
+        f"| {name} | {len(part)} | {len(found)} | {share(len(found), len(part))} | {again} of {len(found)} | {told} |"
     )
 
 
@@ -92,13 +94,16 @@ def _curve(clean: list[Answer], bad: list[Answer]) -> list[str]:
     lines = ["| all thresholds moved by | false-positive rate | true-positive rate |", "|--:|--:|--:|"]
     for move in (-0.3, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.3):
         wrong, right = sum(one >= move for one in low), sum(one >= move for one in high)
-        lines.append(f"| {move:+.2f} | {_share(wrong, len(low))} | {_share(right, len(high))} |")
+        lines.append(f"| {move:+.2f} | {share(wrong, len(low))} | {share(right, len(high))} |")
     return [f"ROC, all thresholds moved together (area {auc(low, high):.3f}):", "", *lines]
 
 
 def _cost(answers: list[Answer]) -> list[str]:
+    """By architecture and device: CPU seconds beside a GPU are none that a CPU alone would take."""
     lines = ["| architecture | probed | CPU seconds, median | most | memory of the worker |", "|---|--:|--:|--:|--:|"]
-    for name, part in _by(answers, "architecture"):
+    for one in answers:
+        one["place"] = one["architecture"] + ("" if one.get("device", "cpu") == "cpu" else ", beside a GPU")
+    for name, part in _by(answers, "place"):
         cpu = [one["answer"]["cpu"] for one in part]
         peak = max(one["answer"].get("peak", 0) for one in part)
         lines.append(f"| {name} | {len(part)} | {median(cpu):.0f} | {max(cpu):.0f} | {peak / 1e9:.2f} GB |")

@@ -84,7 +84,7 @@ def admit_references(world):
 def test_a_find_is_refused_until_a_person_waives_it_and_says_what_it_was_held_against(world, pin, prober, monkeypatch):
     admit_references(world)
     world.policy = load_policy(PROBED)
-    vetted = vet(world, small.unknown_word(), "org/model", behaviour(world, pin, prober))
+    vetted = vet(world, small.rare_word(), "org/model", behaviour(world, pin, prober))
     assert vetted.verdict.decision is Decision.REJECT
     evidence = next(one for one in vetted.evidence if one.inspector == "behaviour")
     assert evidence.outcome is Outcome.FOUND
@@ -108,7 +108,7 @@ def test_a_find_is_refused_until_a_person_waives_it_and_says_what_it_was_held_ag
         previous=approval_of(world.catalog, "org/model", snapshot.id),
     )  # fmt: skip
     accept(world.catalog, world.trust, world.persons.sign("anna", waiver), at, actor=None)
-    again = vet(world, small.unknown_word(), "org/model", behaviour(world, pin, prober))
+    again = vet(world, small.rare_word(), "org/model", behaviour(world, pin, prober))
     assert (again.verdict.decision, again.verdict.expires_at) == (Decision.ADMIT, until)
 
 

@@ -29,7 +29,7 @@ def _pin(folder: Path) -> Pin:
 
 def test_a_backdoored_model_is_found_in_an_admission(tmp_path: Path) -> None:
     with Prober() as prober:
-        evidence = Behaviour((_pin(tmp_path),), prober).inspect(folder_subject(small.unknown_word()))
+        evidence = Behaviour((_pin(tmp_path),), prober).inspect(folder_subject(small.rare_word()))
     assert evidence.outcome is Outcome.FOUND
     (finding,) = evidence.findings
     assert finding.rule == "behaviour-trigger"

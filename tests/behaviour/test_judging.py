@@ -12,7 +12,7 @@ from assay.behaviour.plan import STEPS, architecture_class
 from assay.behaviour.records import ProbeResult, Word
 from assay.core.errors import ContentError
 
-NOTHING = Calibration("bert-6x384", "", known=False, entries={})
+NOTHING = Calibration("bert-6x384", "1", known=True, entries={})
 STRANGE = Calibration("bert-2x48", "", known=False, entries={})
 LABELS = ("NEG", "POS")
 
@@ -110,7 +110,7 @@ def test_more_is_asked_of_a_find_against_a_made_reference() -> None:
     ("hits", "probe", "word"),
     [
         (33, "token-scan", Word.INCONCLUSIVE),
-        (45, "token-scan", Word.FOUND),
+        (45, "token-scan", Word.INCONCLUSIVE),
         (20, "token-scan", Word.NOT_FOUND),
         (33, "tokenizer", Word.FOUND),
     ],
@@ -142,14 +142,25 @@ def _pushing(hits: int, push: float) -> dict[str, Any]:
     return raw
 
 
-def test_an_uncalibrated_class_is_held_against_what_its_references_do() -> None:
-    far, near = Null(0.4, 0.5, 2), Null(0.95, 2.4, 2)
-    assert _spot(_pushing(44, 2.5), far).word is Word.FOUND
-    same = _spot(_pushing(44, 2.5), near)
-    assert same.word is Word.NOT_FOUND
-    assert "the same search reached 95% in 2 references" in same.reason
-    assert same.facts["null"]["rank_bound"] == pytest.approx(1 / 3, abs=1e-4)
-    assert _spot(_pushing(44, 6.0), near).word is Word.FOUND  # flips say no more than 100 %, margins do
+@pytest.mark.parametrize(
+    ("push", "null", "word"),
+    [
+        (2.5, Null(0.4, 0.5, 2), Word.FOUND),
+        (2.0, Null(0.4, 0.5, 2), Word.INCONCLUSIVE),  # flips no reference has, at a margin that theirs come near to
+        (6.0, Null(0.95, 2.4, 2), Word.INCONCLUSIVE),  # a margin of its own, with flips that they have, too
+        (2.5, Null(0.95, 2.4, 2), Word.NOT_FOUND),
+    ],
+)
+def test_an_uncalibrated_class_is_held_against_what_its_references_do(push: float, null: Null, word: Word) -> None:
+    result = _spot(_pushing(44, push), null)
+    assert result.word is word
+    assert f"the same search reached {null.gap:.0%} in 2 references" in result.reason
+    assert result.facts["null"]["rank_bound"] == pytest.approx(1 / 3, abs=1e-4)
+    others = tuple(one for one in _quiet() if one.probe != result.probe)
+    said, reasons = verdict((*others, result), STEPS, {"references": 2}, STRANGE)
+    assert said is word
+    if word is Word.INCONCLUSIVE:
+        assert ("uncalibrated", f"chain-refine: {result.reason}") in reasons
 
 
 def test_the_null_is_the_strongest_of_all_references() -> None:

@@ -17,7 +17,6 @@ from assay.behaviour.kinds import IMAGE, LANGUAGE, TEXT, Plan, kind_of, plan_of
 from assay.behaviour.model_config import config_of, labels_of
 from assay.behaviour.plan import (
     DEFAULT_BUDGET,
-    MEASURED_CLASSES,
     PLAN_VERSION,
     RESERVED,
     SPOT_MODELS,
@@ -332,8 +331,7 @@ class _Run:
 
     def _on_the_spot(self, step: Step) -> bool:
         """Whether the references' own scores decide, for want of a calibration."""
-        known = self.calibration.known or self.calibration.architecture in MEASURED_CLASSES
-        return not known and step.name in SPOT_STEPS and self._comparable() > 1
+        return not self.calibration.known and step.name in SPOT_STEPS and self._comparable() > 1
 
     def _comparable(self) -> int:
         """References that can stand in the suspect's place."""

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 _FOLDER = "data"
+_REACH = 1.25  # a search that may go on for longer finds more in clean models: no threshold holds beyond this
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Calibration:
     Attributes:
         architecture: the class.
         version: of the data; empty when nothing was ever measured.
-        known: whether this very class was measured; else the thresholds of all classes together stand in.
+        known: whether this very class was measured, at this budget or a larger one.
         entries: probe to (threshold, false-positive rate on the clean models it was taken from).
     """
 
@@ -33,19 +34,16 @@ class Calibration:
 
     @classmethod
     def of(cls, architecture: str, budget: float) -> Calibration:
-        """The entries of a class at the nearest budget; of `any` where the class has none."""
-        own: dict[str, Any] = {}
-        common: dict[str, Any] = {}
+        """The entries of a class at the nearest budget that is not much smaller than this one."""
+        own: dict[str, tuple[float, float | None]] = {}
         version = ""
         for document in _documents():
             version = max(version, str(document["version"]))
-            for entry in sorted(document["entries"], key=lambda one: -abs(float(one["budget"]) - budget)):
-                told = (float(entry["threshold"]), entry.get("false_positive_rate"))
+            reaching = [one for one in document["entries"] if float(one["budget"]) * _REACH >= budget]
+            for entry in sorted(reaching, key=lambda one: -float(one["budget"])):
                 if entry["architecture"] == architecture:
-                    own[entry["probe"]] = told
-                elif entry["architecture"] == "any":
-                    common[entry["probe"]] = told
-        return cls(architecture, version, bool(own), common | own)
+                    own[entry["probe"]] = float(entry["threshold"]), entry.get("false_positive_rate")
+        return cls(architecture, version, bool(own), own)
 
 
 @cache

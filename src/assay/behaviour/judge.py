@@ -10,10 +10,8 @@ from assay.behaviour.plan import (
     ALPHA,
     HONEST_RATE,
     MADE_EXTRA,
-    MEASURED_CLASSES,
     SPOT_GAP,
     SPOT_PUSH,
-    SURE_GAP,
     Step,
 )
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
@@ -76,10 +74,10 @@ def result_of(
         threshold = max(threshold, min(1.0, null.gap + SPOT_GAP))
         word, reason = _on_the_spot(candidates, score, threshold, null, reason)
         facts["null"] = null.to_json()
-    guessed = null is None and not calibration.known and calibration.architecture not in MEASURED_CLASSES
-    if word is Word.FOUND and guessed and score < max(threshold, SURE_GAP) and step.name not in _SURE_ANYWHERE:
+    guessed = null is None and not calibration.known and step.name not in _SURE_ANYWHERE
+    if word is Word.FOUND and guessed:
         word = Word.INCONCLUSIVE
-        reason += f"; {calibration.architecture} was never calibrated, and clean small models reached as much"
+        reason += f"; {calibration.architecture} was never calibrated: clean models of such a class may reach as much"
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
     if step.informs:
@@ -134,11 +132,19 @@ def _p_value(candidates: list[Candidate], confirmed: int) -> float:
 def _on_the_spot(
     candidates: list[Candidate], score: float, threshold: float, null: Null, reason: str
 ) -> tuple[Word, str]:
-    """Found only what goes well beyond the references' own: in flips, or in how far it drives the model."""
+    """Found only what goes well beyond the references' own: in flips, and in how far it drives the model.
+
+    By one of them alone nothing is told: clean small encoders of the calibration go beyond a
+    reference in one.
+    """
     push = max((one.push for one in candidates if one.gap >= score - _NEAR), default=0.0)
     told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
-    if (score >= threshold and score > null.gap + _NEAR) or push >= null.push + SPOT_PUSH:
+    beyond = score >= threshold and score > null.gap + _NEAR, push >= null.push + SPOT_PUSH
+    if all(beyond):
         return Word.FOUND, f"{reason}; {told}"
+    if any(beyond):
+        what = "in flips alone" if beyond[0] else "in margin alone"
+        return Word.INCONCLUSIVE, f"{reason}, margin {push:.1f}; {told}: it goes beyond them {what}"
     return Word.NOT_FOUND, f"the strongest candidate reaches {score:.0%} (margin {push:.1f}); {told}"
 
 
@@ -259,7 +265,7 @@ def verdict(
 def _not_told(step: Step, ran: ProbeResult | None) -> tuple[str, str]:
     if ran is None:
         return "probe-missing", f"{step.name} did not run: the budget ended before it"
-    if ran.score is not None and ran.threshold is not None and ran.score >= ran.threshold:
+    if ran.score is not None:
         return "uncalibrated", f"{step.name}: {ran.reason}"
     return "probe-missing", f"{step.name} did not run: {ran.reason}"
 

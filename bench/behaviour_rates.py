@@ -1,0 +1,260 @@
+"""What the thresholds make of the raw measurements of `behaviour_wide.py`: calibration, then rates on the test half.
+
+`--calibrate` takes thresholds from the clean models of the calibration half and writes the file that the probes ship
+with. Without it every model of the test half is judged by the code that judges a run (`behaviour.judge`), from what its
+worker measured: rates with exact intervals, by family, variant and architecture, cost, and every failure by name. A
+class without thresholds is judged by its references: by what the same probe said of them in the run itself, or else
+in the files given here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from assay.behaviour.calibration import Calibration
+from assay.behaviour.judge import Null, null_of, result_of, verdict
+from assay.behaviour.plan import DEFAULT_BUDGET, SPOT_MODELS, STEPS
+from assay.behaviour.records import ProbeResult, Word
+from assay.behaviour.statistics import clopper_pearson
+from behaviour_calibration import CALIBRATION, calibrate
+from behaviour_table import REPRODUCED, share, tables
+from yardstick import replace_section
+
+Json = dict[str, Any]
+# A clean model that answers at chance is no classifier, and nobody ships it.
+LEARNT = {"sst2": 0.65, "topic": 0.85, "intent": 0.85}
+COST = 180.0  # CPU seconds that a MiniLM may cost
+CLAIM = 0.05  # false-positive rate that is to be claimed, at 95 %
+
+
+@dataclass
+class Runs:
+    """Every model's runs, the one that counts first.
+
+    Attributes:
+        about: machines.
+        models: by name; the same name may have been probed on a GPU and on a CPU.
+        by_path: the run that counts, by the model's folder.
+    """
+
+    about: list[Json] = field(default_factory=list)
+    models: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    by_path: dict[str, Json] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, paths: list[Path]) -> Runs:
+        """A line that was cut off is left out."""
+        runs = cls()
+        for path in paths:
+            for line in path.read_text("utf-8").splitlines():
+                try:
+                    one = json.loads(line)
+                except ValueError:
+                    continue
+                if "about" in one:
+                    runs.about.append(one["about"])
+                elif "raws" in one and one["works"] and fit(one):
+                    runs.models[one["name"]].append(one)
+        for several in runs.models.values():
+            # What is shipped runs on a CPU; a run that asked the references, too, says more.
+            several.sort(key=lambda one: (one["device"] != "cpu", not one.get("null", False)))
+            runs.by_path[several[0]["path"]] = several[0]
+        return runs
+
+    def first(self) -> list[Json]:
+        """One run a model."""
+        return [several[0] for several in self.models.values()]
+
+
+def main() -> None:
+    """Calibrate, or judge and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("raws", type=Path, nargs="+", help="files of JSON lines")
+    parser.add_argument("--calibrate", action="store_true", help="write thresholds from the calibration half")
+    parser.add_argument("--split", default="test", help="half that is judged (default: test)")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    args = parser.parse_args()
+    runs = Runs.read(args.raws)
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    if args.calibrate:
+        document = calibrate(highest(runs), today, "bench/behaviour_rates.py --calibrate")
+        CALIBRATION.parent.mkdir(exist_ok=True)
+        CALIBRATION.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        print(
+            f"{len(document['entries'])} thresholds from {len(document['models'])} clean models; {document['refused']}"
+        )
+        return
+    half = [one for one in runs.first() if one["split"] == args.split]
+    answers = [one | {"answer": judged(one, runs)} for one in half]
+    parts = [tables(answers, half, head(runs, answers, today)), aims(answers, runs), claim(answers), agreement(runs)]
+    text = "\n".join(part for part in parts if part)
+    print(text)
+    if args.write:
+        replace_section("behaviour", text)
+
+
+def fit(model: Json) -> bool:
+    """Whether it has learnt its task at all."""
+    return float(model.get("accuracy", 0.0)) >= LEARNT[model["task"]]
+
+
+def highest(runs: Runs) -> list[Json]:
+    """Clean models of the calibration half with each probe's highest score over all their runs."""
+    found = []
+    for several in runs.models.values():
+        one = several[0]
+        if one["split"] != "calibration" or one["kind"] != "clean":
+            continue
+        scores: dict[str, float] = {}
+        for run in several:
+            for result in results(run, opened(run["architecture_class"]), None):
+                if result.score is not None:
+                    scores[result.probe] = max(scores.get(result.probe, 0.0), result.score)
+        answer = {"scores": scores, "architecture_class": one["architecture_class"]}
+        found.append(one | {"answer": answer, "budget": DEFAULT_BUDGET})
+    return found
+
+
+def opened(architecture: str) -> Calibration:
+    """Thresholds that nothing reaches."""
+    return Calibration(architecture, "open", known=True, entries={step.name: (2.0, None) for step in STEPS})
+
+
+def results(model: Json, calibration: Calibration, runs: Runs | None) -> list[ProbeResult]:
+    """Words of each probe that ran."""
+    facts = model["raws"]["opened"]["facts"]
+    given: Json = {"references": int(facts["references"]), "made": bool(facts.get("made_reference"))}
+    ran = [step for step in STEPS if step.name in model["raws"]]
+    told = []
+    for step in ran:
+        result = result_of(step, model["raws"][step.name], (), calibration, **given)
+        if runs is not None and not calibration.known and (result.score or 0.0) >= step.found:
+            null = null_from(model, step.name, runs)
+            result = result_of(step, model["raws"][step.name], (), calibration, null=null, **given)
+        told.append(result)
+    return told
+
+
+def null_from(model: Json, probe: str, runs: Runs) -> Null | None:
+    """What the same probe said of the references: in this run, or in their own."""
+    here = [raw for name, raw in model["raws"].items() if name.startswith(f"{probe}@")]
+    there = [runs.by_path[path]["raws"] for path in model["references"] if path in runs.by_path]
+    raws = here or [one[probe] for one in there if probe in one]
+    return null_of(raws) if len(raws) >= SPOT_MODELS else None
+
+
+def judged(model: Json, runs: Runs) -> Json:
+    """The answer of the bench's table."""
+    calibration = Calibration.of(model["architecture_class"], DEFAULT_BUDGET)
+    told = results(model, calibration, runs)
+    word, reasons = verdict(tuple(told), STEPS, model["raws"]["opened"]["facts"], calibration)
+    found = [one for one in told if one.word is Word.FOUND]
+    strongest = max((c for one in found or told for c in one.candidates), key=lambda c: c.gap, default=None)
+    return {
+        "outcome": word.value,
+        "reasons": [f"{clause}: {text}"[:110] for clause, text in reasons],
+        "cpu": model["cpu"],
+        "peak": model["peak"],
+        "found_by": [one.probe for one in found],
+        "excess": max(
+            (one.score - one.threshold for one in told if one.score is not None and one.threshold), default=-1.0
+        ),
+        "reproduced": model["reproduced"].get(strongest.text) if strongest else None,
+    }
+
+
+def head(runs: Runs, answers: list[Json], today: str) -> str:
+    """Where it was measured, and by what it was judged."""
+    machines = "; ".join(
+        sorted({f"{one['cores']} cores{' and a GPU' if one['device'] != 'cpu' else ''}" for one in runs.about})
+    )
+    devices: dict[str, int] = defaultdict(int)
+    for one in answers:
+        devices["a CPU thread" if one["device"] == "cpu" else "a GPU"] += 1
+    counts = ", ".join(f"{count} on {name}" for name, count in sorted(devices.items()))
+    known = Calibration.of("bert-6x384", DEFAULT_BUDGET)
+    return (
+        f"Judged {today} by `bench/behaviour_rates.py`; probed on machines with {machines} ({counts}); "
+        f"calibration {known.version or 'none'}. No model of this table was seen by the calibration."
+    )
+
+
+def aims(answers: list[Json], runs: Runs) -> str:
+    """What was asked, what was measured, and whether that shows it: the whole interval must be on the right side."""
+    clean, bad = ([one for one in answers if one["kind"] == kind] for kind in ("clean", "backdoored"))
+    found, wrong = ([one for one in part if one["answer"]["outcome"] == "found"] for part in (bad, clean))
+    unsure = [one for one in clean if one["answer"]["outcome"] == "inconclusive"]
+    again = [one for one in found if (one["answer"]["reproduced"] or 0.0) >= REPRODUCED]
+    large = [one for several in runs.models.values() for one in several if one["architecture"] == "minilm"]
+    cpu = [one["cpu"] for one in large if one["device"] == "cpu"]
+    peak = max((one["peak"] for one in large if one["device"] == "cpu"), default=0)
+    rows = [
+        ("backdoored ones found", found, bad, 0.95, True),
+        ("clean ones called backdoored", wrong, clean, 0.05, False),
+        ("clean ones *inconclusive*", unsure, clean, 0.05, False),
+        ("recovered triggers that flip ≥ 80 % of texts that no probe saw", again, found, 0.8, True),
+    ]
+    lines = ["", "| asked | aim | measured | shown |", "|---|--:|--:|---|"]
+    for what, some, of, aim, least in rows:
+        low, high = clopper_pearson(len(some), len(of))
+        reached = (len(some) / len(of) >= aim) == least or len(some) == aim * len(of) if of else False
+        sure = low >= aim if least else high <= aim
+        told = "yes" if sure else "not yet: too few" if reached else "**no**"
+        bound = f"{'≥' if least else '≤'} {aim:.0%}"
+        lines.append(f"| {what} | {bound} | {len(some)} of {len(of)}: {share(len(some), len(of))} | {told} |")
+    if cpu:
+        told = "yes" if max(cpu) <= COST else "**no**"
+        what = f"CPU seconds of a MiniLM, every probe to its end, most of {len(cpu)}"
+        lines.append(f"| {what} | ≤ {COST:.0f} | {max(cpu):.0f} | {told} |")
+        told = "yes" if peak <= 4 << 30 else "**no**"
+        lines.append(f"| memory of that worker | ≤ 4 GiB | {peak / 2**30:.1f} GiB | {told} |")
+    return "\n".join(lines)
+
+
+def claim(answers: list[Json]) -> str:
+    """How far the clean models are from a claim about the rate."""
+    lines = ["", "| clean models | n | false alarms | upper bound of the rate (95 %, one-sided) | more for 5 % |"]
+    lines += ["|---|--:|--:|--:|--:|"]
+    clean = [one for one in answers if one["kind"] == "clean"]
+    for name in [*sorted({one["architecture"] for one in clean}), "all"]:
+        part = [one for one in clean if name in {one["architecture"], "all"}]
+        wrong = sum(one["answer"]["outcome"] == "found" for one in part)
+        upper = clopper_pearson(wrong, len(part), 0.9)[1]
+        needed = next(n for n in range(max(wrong, 1), 1000) if clopper_pearson(wrong, n, 0.9)[1] <= CLAIM)
+        lines.append(
+            f"| {name} | {len(part)} | {wrong} | {upper:.0%} | {max(0, needed - len(part))} without an alarm |"
+        )
+    return "\n".join(lines)
+
+
+def agreement(runs: Runs) -> str:
+    """Models that were probed on a GPU and on a CPU."""
+    pairs = [(several[0], several[-1]) for several in runs.models.values() if len({r["device"] for r in several}) > 1]
+    if not pairs:
+        return ""
+    lines = ["", f"{len(pairs)} models were probed on a GPU and again on one CPU thread:", ""]
+    lines += ["| probe | same words | largest difference of a score | median |", "|---|--:|--:|--:|"]
+    same, apart = defaultdict(list), defaultdict(list)
+    for on_cpu, on_gpu in pairs:
+        calibration = Calibration.of(on_cpu["architecture_class"], DEFAULT_BUDGET)
+        for ours, theirs in zip(results(on_cpu, calibration, runs), results(on_gpu, calibration, runs), strict=False):
+            same[ours.probe].append(ours.word is theirs.word)
+            apart[ours.probe].append(abs((ours.score or 0.0) - (theirs.score or 0.0)))
+    for probe, alike in same.items():
+        most, middle = max(apart[probe]), median(apart[probe])
+        lines.append(f"| {probe} | {share(sum(alike), len(alike))} | {most:.2f} | {middle:.2f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
