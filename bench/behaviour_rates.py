@@ -166,9 +166,7 @@ def judged(model: Json, runs: Runs) -> Json:
         "cpu": model["cpu"],
         "peak": model["peak"],
         "found_by": [one.probe for one in found],
-        "excess": max(
-            (one.score - one.threshold for one in told if one.score is not None and one.threshold), default=-1.0
-        ),
+        "excess": max((one.score or 0.0) - (one.threshold or 1.0) for one in told) if calibration.known else None,
         "reproduced": model["reproduced"].get(strongest.text) if strongest else None,
     }
 
@@ -207,9 +205,8 @@ def aims(answers: list[Json], runs: Runs) -> str:
     lines = ["", "| asked | aim | measured | shown |", "|---|--:|--:|---|"]
     for what, some, of, aim, least in rows:
         low, high = clopper_pearson(len(some), len(of))
-        reached = (len(some) / len(of) >= aim) == least or len(some) == aim * len(of) if of else False
-        sure = low >= aim if least else high <= aim
-        told = "yes" if sure else "not yet: too few" if reached else "**no**"
+        sure, never = (low >= aim, high < aim) if least else (high <= aim, low > aim)
+        told = "yes" if sure else "**no**" if never else "not shown: too few models"
         bound = f"{'≥' if least else '≤'} {aim:.0%}"
         lines.append(f"| {what} | {bound} | {len(some)} of {len(of)}: {share(len(some), len(of))} | {told} |")
     if cpu:

@@ -88,14 +88,16 @@ def _family(name: str, part: list[Answer]) -> str:
 
 def _curve(clean: list[Answer], bad: list[Answer]) -> list[str]:
     """ROC over the largest distance of a score from its threshold: what all thresholds moved together would give."""
-    low, high = ([one["answer"]["excess"] for one in part] for part in (clean, bad))
+    judged = ([one for one in part if one["answer"]["excess"] is not None] for part in (clean, bad))
+    low, high = ([one["answer"]["excess"] for one in part] for part in judged)
     if not low or not high:
         return []
     lines = ["| all thresholds moved by | false-positive rate | true-positive rate |", "|--:|--:|--:|"]
     for move in (-0.3, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.3):
         wrong, right = sum(one >= move for one in low), sum(one >= move for one in high)
         lines.append(f"| {move:+.2f} | {share(wrong, len(low))} | {share(right, len(high))} |")
-    return [f"ROC, all thresholds moved together (area {auc(low, high):.3f}):", "", *lines]
+    count = f"{len(low)} clean and {len(high)} backdoored models that thresholds alone decide on"
+    return [f"ROC over {count}, all thresholds moved together (area {auc(low, high):.3f}):", "", *lines]
 
 
 def _cost(answers: list[Answer]) -> list[str]:
