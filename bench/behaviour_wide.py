@@ -48,7 +48,7 @@ from assay.behaviour.data_file import Labelled, read_labelled  # noqa: E402
 from assay.behaviour.plan import DEFAULT_BUDGET, STEPS, architecture_class  # noqa: E402
 from assay.core.errors import ContentError  # noqa: E402
 from assay.store.folder import folder_subject  # noqa: E402
-from assay.workers import prober  # noqa: E402
+from assay.workers import probing  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,15 +92,15 @@ class Direct:
 
     def probe(self, name: str, arguments: Json, _progress: Progress) -> Json:
         """As `guest.Talk.probe`."""
-        return self._until(name, {"probe": name, "arguments": arguments})
+        return self._until(name, {"probe": name.partition("@")[0], "arguments": arguments})
 
     def _until(self, name: str, task: Json) -> Json:
         start = time.perf_counter()
-        told = prober.run(task)
+        told = probing.run(task)
         while "result" not in told:
             if "unfit" in told:
                 raise ContentError(str(told["unfit"]))
-            told = prober.run({"step": 60.0})
+            told = probing.run({"step": 60.0})
         result: Json = told["result"]
         self.raws[name] = _kept(result) | {"wall": round(time.perf_counter() - start, 2)}
         return result
@@ -152,8 +152,8 @@ def probe(model: Json, device: str) -> Json:
             prober=direct,  # type: ignore[arg-type]
         )
     wall = time.perf_counter() - start
-    direct.raws.pop("perturbation", None)
-    direct.raws.pop("activation", None)
+    for name in ("perturbation", "activation", "injection"):
+        direct.raws.pop(name, None)
     return {
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "raws": direct.raws,
@@ -161,6 +161,7 @@ def probe(model: Json, device: str) -> Json:
         "cpu": attested.seconds,
         "wall": round(wall, 1),
         "peak": attested.peak_bytes,
+        "word": attested.word.value,
         "architecture_class": architecture_class(json.loads((Path(model["path"]) / "config.json").read_text("utf-8"))),
         "reproduced": _reproduced(model, direct.raws),
     }
