@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
             "progress": progress,
             "standard_input": getattr(sys.stdin, "buffer", None),
             "cache_folder": None if args.no_cache else _cache_folder(),
+            "processes": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         }
         if references:
             from assay.cli.scan_hub import fetched  # noqa: PLC0415

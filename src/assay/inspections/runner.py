@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from assay.core.inspector import Inspector, Subject
     from assay.core.snapshot import FileEntry
+    from assay.inspections.beside import Beside
     from assay.inspections.cache import ResultCache
 
 Progress = Callable[[str, int, int], None]
@@ -36,6 +37,7 @@ def inspect(
     *,
     cache_folder: Path | None = None,
     only_awake: bool = False,
+    processes: int = 1,
 ) -> tuple[Evidence, ...]:
     """Run every inspector over the snapshot; one `Evidence` each, in their order.
 
@@ -46,12 +48,15 @@ def inspect(
         progress: called as `(file, done bytes, total bytes)` after each file.
         cache_folder: where results of earlier runs are kept and looked up (`inspections.cache`); nowhere by default.
         only_awake: leave out the evidence (NOT_APPLICABLE) of inspectors that nothing could have been for.
+        processes: that inspect large files beside this one (`inspections.beside`), from a single-threaded caller whose
+            files can be opened in each of them; the evidence is the same.
     """
     if inspectors is None:
         from assay.inspections.builtin import BUILTIN  # noqa: PLC0415
 
         inspectors = BUILTIN
-    made = [item() if callable(item) else item for item in inspectors]
+    makers = tuple(inspectors)
+    made = [item() if callable(item) else item for item in makers]
     runs = [_Run(item) for item in made if hasattr(item, "inspect_part")]
     cache = None
     if cache_folder is not None and any(entry.size >= CACHED_FROM_BYTES for entry in subject.snapshot.files):
@@ -61,11 +66,12 @@ def inspect(
     session = _Session(subject, runs, cache)
     session.begin()
     done, total = 0, subject.snapshot.size
-    for entry in subject.snapshot.files:
-        session.file(entry)
-        done += entry.size
-        if progress:
-            progress(entry.path, done, total)
+    with session.beside(makers, processes):
+        for entry in subject.snapshot.files:
+            session.file(entry)
+            done += entry.size
+            if progress:
+                progress(entry.path, done, total)
     session.finish()
     by_item = {id(run.inspector): run for run in runs}
     evidence: list[Evidence] = []
@@ -80,6 +86,7 @@ def inspect(
     return tuple(evidence)
 
 
+_BESIDE_FROM_BYTES = 8 << 20  # of large files together; below, a process costs more than it saves
 _KNOWN_READINGS = 1000  # combinations of readings for which it is kept who may want them
 CACHED_FROM_BYTES = 256 << 10  # smaller files are inspected again: that is quicker than asking the cache
 
@@ -174,6 +181,7 @@ class _Session:
         self._walker = Walker(self._visit, self._unreachable, subject.limits)
         self._suffixes = tuple({suffix for run in runs for suffix in run.suffixes})
         self._known: dict[tuple[tuple[str, ...], tuple[str, ...], int], list[_Run]] = {}
+        self._beside: Beside | None = None
 
     def begin(self) -> None:
         """Tell everybody what is coming."""
@@ -193,9 +201,39 @@ class _Session:
             if run.watches:
                 run.ledger.excuse(claims)
 
+    @contextmanager
+    def beside(self, makers: tuple[AnyInspector, ...], count: int) -> Iterator[None]:
+        """Let other processes say what depends on one large file alone, where there are enough of those."""
+        large = [entry for entry in self._subject.snapshot.files if entry.size >= CACHED_FROM_BYTES]
+        enough = min(count, len(large)) > 1 and sum(entry.size for entry in large) >= _BESIDE_FROM_BYTES
+        if not enough or not all(map(callable, makers)):
+            yield
+            return
+        from assay.inspections.beside import Beside  # noqa: PLC0415 - few scans are large
+
+        theirs = [run for run in (_Run(make()) for make in makers) if run.local]
+        other = _Session(self._subject, theirs, None)
+        other.begin()
+        with Beside(large, other.said, min(count, len(large)), other.finish) as self._beside:
+            yield
+        self._beside = None
+
+    def said(self, entry: FileEntry) -> dict[str, Any] | None:
+        """What the inspectors say about one file, as JSON; None when it is not fit to be handed on."""
+        marks = [run.ledger.mark() for run in self._runs]
+        self.file(entry)
+        said = {
+            run.inspector.name: run.ledger.since(mark, entry.path) for run, mark in zip(self._runs, marks, strict=True)
+        }
+        return None if None in said.values() else said
+
     def file(self, entry: FileEntry) -> None:
         """One file: known results are taken over, everything else is walked."""
         known = self._cache.get(entry) if self._cache else None
+        if known is None and self._beside is not None:
+            known, seconds = self._beside.take(entry)
+            if known and self._cache and seconds >= self._cache.worth_seconds:
+                self._cache.put(entry, known)
         self._active = [run for run in self._runs if not (known and run.local)]
         if known:
             for run in self._runs:

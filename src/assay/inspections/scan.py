@@ -37,6 +37,7 @@ def scan(
     jobs: Iterable[Job] = (),
     standard_input: BinaryIO | None = None,
     cache_folder: Path | None = None,
+    processes: int = 1,
 ) -> Report:
     """Scan files and directories.
 
@@ -49,6 +50,7 @@ def scan(
         jobs: what the caller has prepared by itself (a snapshot fetched from a hub).
         standard_input: what `-` stands for.
         cache_folder: where results are kept and looked up; nowhere by default.
+        processes: for large files of a directory; more than one only from a caller without other threads.
 
     Raises:
         UsageError: for a path that does not exist, or nothing at all.
@@ -62,7 +64,7 @@ def scan(
         raise UsageError("nothing to scan", hint="give a file or a directory")
     for job in todo:
         try:
-            _run(job, report, limits, progress, inspectors, cache_folder)
+            _run(job, report, limits, progress, inspectors, cache_folder, processes)
         finally:
             for stream in job.held.values():
                 stream.close()
@@ -77,6 +79,7 @@ def _run(  # noqa: PLR0917
     progress: Progress | None,
     inspectors: Iterable[Any] | None,
     cache_folder: Path | None,
+    processes: int,
 ) -> None:
     """Hash, inspect, and file what was found under the target it belongs to."""
     access = job.open_files()
@@ -88,8 +91,9 @@ def _run(  # noqa: PLR0917
     if entries:
         snapshot = Snapshot.of(entries, Origin(job.kind, job.uri, job.name))
         evidence = inspect(
-            Subject(snapshot, access, limits), inspectors, progress, cache_folder=cache_folder, only_awake=True
-        )
+            Subject(snapshot, access, limits), inspectors, progress, cache_folder=cache_folder, only_awake=True,
+            processes=1 if job.held or job.access else processes,
+        )  # fmt: skip
         targets = _targets(snapshot, evidence, job.shown)
         report.snapshots.append(_whole(job, snapshot, evidence))
     report.targets += sorted([*targets, *job.left_out], key=lambda target: target.path)
