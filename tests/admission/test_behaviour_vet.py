@@ -186,6 +186,7 @@ def test_a_probe_is_taken_once_and_again_when_its_taker_died(world):
     assert answers.take(key, "rows", "a", lambda _: False) == ("running", None)
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_answers_of_one(world, tmp_path, prober, monkeypatch):
     data = read_labelled(small.write_data(tmp_path / "data.tsv"))
     declared = Declared(references=tuple(folder_subject(small.clean(seed)) for seed in (1, 2)), data=data)

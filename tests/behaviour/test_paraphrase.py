@@ -40,6 +40,7 @@ def stutterer(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_what_a_paraphrase_changes_is_measured(tmp_path: Path) -> None:
     data = read_labelled(small.write_data(tmp_path / "data.tsv"))
     references = (folder_subject(small.clean(1)),)

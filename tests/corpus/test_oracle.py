@@ -94,6 +94,7 @@ def test_the_oracle_can_tell_that_nothing_ran(tmp_path: Path) -> None:
     assert oracle.run([entry], folder, work) == {"quiet.pkl": {"executed": False, "ended": "loaded"}}
 
 
+@pytest.mark.slow
 def test_harmless_files_load_and_run_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
     folder.mkdir()
