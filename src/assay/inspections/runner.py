@@ -49,7 +49,8 @@ def inspect(
         cache_folder: where results of earlier runs are kept and looked up (`inspections.cache`); nowhere by default.
         only_awake: leave out the evidence (NOT_APPLICABLE) of inspectors that nothing could have been for.
         processes: that inspect large files beside this one (`inspections.beside`), from a single-threaded caller whose
-            files can be opened in each of them; the evidence is the same.
+            files can be opened in each of them; findings and coverage are the same, but facts about their tracing
+            children (`sandbox`) stay with them.
     """
     if inspectors is None:
         from assay.inspections.builtin import BUILTIN  # noqa: PLC0415
