@@ -38,6 +38,26 @@ def api(method, **arguments):
     return found if isinstance(found, (bool, dict)) or found is None else shown(found)
 
 
+def commit(repo_id, operations, **arguments):
+    """`create_commit`; each operation is the end of its class's name and its arguments."""
+    import huggingface_hub
+
+    made = [getattr(huggingface_hub, f"CommitOperation{kind}")(**values) for kind, values in operations]
+    return {"oid": huggingface_hub.HfApi().create_commit(repo_id, made, commit_message="changed", **arguments).oid}
+
+
+def push_card(repo_id, text):
+    from huggingface_hub import ModelCard
+
+    return {"said": str(ModelCard(text).push_to_hub(repo_id))}
+
+
+def discussions(repo_id):
+    from huggingface_hub import HfApi
+
+    return {"found": [one.num for one in HfApi().get_repo_discussions(repo_id)]}
+
+
 def shown(value):
     """Client objects as JSON; iterators as lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -100,6 +120,9 @@ def main():
         "hf_hub_download": hf_hub_download,
         "filesystem": filesystem,
         "layouts": layouts,
+        "commit": commit,
+        "push_card": push_card,
+        "discussions": discussions,
     }
     name, arguments = sys.argv[1], json.loads(sys.argv[2])
     try:

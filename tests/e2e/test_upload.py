@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import struct
 import subprocess
@@ -280,3 +281,47 @@ def test_a_commit_that_is_sent_again_is_the_same_commit(place):
     assert post(place, f"/api/models/{NAME}/commit/main", token, content=lines).json() == first
     assert place.work() == []
     assert len(Uploads(place.index, place.world.blobs).about(NAME)) == 1
+
+
+def test_a_copy_inside_the_model_takes_its_bytes_from_there(place, tmp_path):
+    client = place.client(tmp_path / "home", "2", **WITHOUT_XET)
+    client.call("upload_folder", repo_id=NAME, folder_path=folder_of(tmp_path / "model", FILES))
+    assert place.work() == [f"ADMIT {NAME}"]
+    copies = [["Copy", {"src_path_in_repo": one, "path_in_repo": f"copy/{one}"}] for one in FILES]
+    commit = client.call("commit", repo_id=NAME, operations=copies)["oid"]
+    assert place.work() == [f"ADMIT {NAME}"]
+    pulled = client.call("snapshot_download", repo_id=NAME, revision=commit)["files"]
+    assert pulled == {path: sha256(content) for one, content in FILES.items() for path in (one, f"copy/{one}")}
+    line = {"key": "lfsFile", "value": {"path": "x", "oid": sha256(b"somebody else's")}}
+    answer = httpx.post(
+        f"{place.url}/api/models/{NAME}/commit/main",
+        content=json.dumps(line),
+        headers={"Authorization": f"Bearer {client.token}"},
+    )
+    assert answer.status_code == 400
+    assert "upload its bytes" in answer.headers["X-Error-Message"]
+
+
+def test_a_card_is_pushed_as_the_training_loop_does(place, tmp_path):
+    client = place.client(tmp_path / "home", "2")  # earlier clients ask the public hub whether it is well-formed
+    client.call("create_repo", repo_id=NAME)
+    client.call("push_card", repo_id=NAME, text="---\nlicense: mit\n---\n# a model\n")
+    assert place.work() == [f"ADMIT {NAME}"]
+    assert client.call("snapshot_download", repo_id=NAME)["files"].keys() == {"README.md"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_only_the_public_hub_has_is_refused_with_what_to_do_here(place, tmp_path, version):
+    client = place.client(tmp_path / "home", version)
+    client.call("upload_folder", repo_id=NAME, folder_path=folder_of(tmp_path / "model", {"config.json": b"{}"}))
+    place.work()
+    assert client.call("discussions", repo_id=NAME) == {"found": []}
+    for call, arguments, said in (
+        ("create_branch", {"repo_id": NAME, "branch": "dev"}, "assay approve"),
+        ("create_tag", {"repo_id": NAME, "tag": "v1"}, "assay approve"),
+        ("delete_repo", {"repo_id": NAME}, "assay revoke"),
+        ("move_repo", {"from_id": NAME, "to_id": f"{NAME}-2"}, "under the new one"),
+        ("create_discussion", {"repo_id": NAME, "title": "why"}, "the model's page"),
+    ):
+        kind, told = client.fail(call, **arguments)
+        assert (kind, said in told) == ("BadRequestError", True), told

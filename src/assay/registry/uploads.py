@@ -236,6 +236,22 @@ class Uploads:
             missing = self._missing(tx, name, actor, wanted, self._head(tx, name)[1])
         return sum({one.digest: one.size for one in missing}.values())
 
+    def size_of(self, name: str, actor: str, digest: Digest) -> int:
+        """Bytes of a file that the next commit of a name may copy: its parent has it, or this person sent it.
+
+        Raises:
+            UsageError: neither.
+        """
+        query = select(sent.c.size).where(
+            sent.c.name == name, sent.c.actor == actor, sent.c.kind == FILE, sent.c.blob == digest.hex
+        )
+        with self._index.reading() as tx:
+            known = {one.digest: one.size for one in self._head(tx, name)[1]}
+            size = known.get(digest, tx.execute(query).scalar())
+        if size is None:
+            raise UsageError(f"{name} has no file with the SHA-256 {digest.hex} to copy", hint="upload its bytes")
+        return int(size)
+
     def _holds(self, file: FileEntry) -> bool:
         return self._blobs.has(file.digest) and self._blobs.size(file.digest) == file.size
 

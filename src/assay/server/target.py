@@ -9,6 +9,7 @@ A name has one part or two (`gpt2`, `org/name`), which only the words after it t
     /api/models/{name}/commits/{rev}                commits
     /api/models/{name}/refs                         refs
     /api/models/{name}/auth-check                   auth-check
+    /api/models/{name}/branch/{branch}, …           not-here
     /{name}/resolve/{rev}/{path}                    file
     /api/assay/v1/attestations/{name}/{rev}         attestations
     /api/models/{name}/preupload/{rev}              preupload
@@ -67,6 +68,8 @@ _FIXED = {
     "/api/assay/v1/revoked": "revoked",
     "/api/assay/v1/alerts": "alerts",
     "/api/repos/create": "create",
+    "/api/repos/move": "not-here",
+    "/api/repos/delete": "not-here",
     "/api/validate-yaml": "validate-yaml",
     "/xet/v1/shards": "xet-shard",
     "/xet/shards": "xet-shard",
@@ -92,6 +95,7 @@ _WITH_REVISION = {
     "xet-write-token": "xet-token",
 }
 _ALONE = {"refs": "refs", "auth-check": "auth-check"}
+_NOT_HERE = {"branch", "tag", "settings", "super-squash", "discussions", "lfs-files"}  # of the public hub alone
 _OF_A_PAGE = {"diff": "diff-page", "decide": "decide-page", "proposal": "proposal"}
 # No model's page: what begins so is ours, or a place that browsers and clients look for.
 _NO_MODEL = {"", "-", "api", "xet", "oauth", "robots.txt", "favicon.ico"}
@@ -128,7 +132,7 @@ def parse_target(raw_path: bytes) -> Target | None:
     if not parts or "\0" in "".join(parts):  # NUL: no file has it in its name, and PostgreSQL no text
         return None
     if text in _FIXED:
-        return Target(_FIXED[text])
+        return Target(_FIXED[text], path=parts[-1] if _FIXED[text] == "not-here" else "")
     if parts[:2] == ["api", "models"]:
         return _of_model(parts[2:])
     if parts[0] in _OTHER_KINDS or (parts[0] == "api" and parts[1:] and parts[1] in _OTHER_KINDS):
@@ -164,6 +168,8 @@ def _of_model(parts: list[str]) -> Target | None:
             return Target(kind, name, rest[1], path) if kind == "tree" or not path else None
         if len(rest) == 1 and rest[0] in _ALONE:
             return Target(_ALONE[rest[0]], name)
+        if rest and rest[0] in _NOT_HERE:
+            return Target("not-here", name, path="/".join(rest))
     return Target("info", "/".join(parts)) if len(parts) <= _PARTS else None
 
 
