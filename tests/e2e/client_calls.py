@@ -52,10 +52,23 @@ def push_card(repo_id, text):
     return {"said": str(ModelCard(text).push_to_hub(repo_id))}
 
 
-def discussions(repo_id):
+def public_hub(repo_id):
+    """What only the public hub has: call → its error; and the discussions of a model."""
     from huggingface_hub import HfApi
 
-    return {"found": [one.num for one in HfApi().get_repo_discussions(repo_id)]}
+    hub, said = HfApi(), {}
+    for name, arguments in {
+        "create_branch": {"repo_id": repo_id, "branch": "dev"},
+        "create_tag": {"repo_id": repo_id, "tag": "v1"},
+        "delete_repo": {"repo_id": repo_id},
+        "move_repo": {"from_id": repo_id, "to_id": f"{repo_id}-2"},
+        "create_discussion": {"repo_id": repo_id, "title": "why"},
+    }.items():
+        try:
+            said[name] = str(getattr(hub, name)(**arguments))
+        except Exception as error:
+            said[name] = f"{type(error).__name__}: {error}"
+    return {"said": said, "discussions": [one.num for one in hub.get_repo_discussions(repo_id)]}
 
 
 def shown(value):
@@ -122,7 +135,7 @@ def main():
         "layouts": layouts,
         "commit": commit,
         "push_card": push_card,
-        "discussions": discussions,
+        "public_hub": public_hub,
     }
     name, arguments = sys.argv[1], json.loads(sys.argv[2])
     try:

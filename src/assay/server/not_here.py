@@ -23,7 +23,8 @@ _INSTEAD = {
     "lfs-files": "files that nothing needs any more are deleted by `assay gc`",
     "move": "a model keeps the name that it was vetted under; upload or vet it under the new one",
     "delete": "a model is taken out of use, not deleted: assay revoke NAME --reason TEXT",
-    "discussions": "there are no discussions here; what was found and decided stands on the model's page",
+    "discussions": "there are no discussions and pull requests here: every upload waits for its verdict, and what was "
+    "found and decided stands on the model's page",
 }
 OPERATIONS = frozenset(_INSTEAD)
 
