@@ -52,6 +52,12 @@ def push_card(repo_id, text):
     return {"said": str(ModelCard(text).push_to_hub(repo_id))}
 
 
+def card(repo_id):
+    from huggingface_hub import ModelCard
+
+    return {"text": ModelCard.load(repo_id).text}
+
+
 def public_hub(repo_id):
     """What only the public hub has: call → its error; and the discussions of a model."""
     from huggingface_hub import HfApi
@@ -135,6 +141,7 @@ def main():
         "layouts": layouts,
         "commit": commit,
         "push_card": push_card,
+        "card": card,
         "public_hub": public_hub,
     }
     name, arguments = sys.argv[1], json.loads(sys.argv[2])

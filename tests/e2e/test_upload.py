@@ -283,6 +283,22 @@ def test_a_commit_that_is_sent_again_is_the_same_commit(place):
     assert len(Uploads(place.index, place.world.blobs).about(NAME)) == 1
 
 
+def test_the_commit_that_a_client_was_told_is_found_though_another_came_before_it(place, tmp_path):
+    client, commits = place.client(tmp_path / "home", "2", **WITHOUT_XET), []
+    for number in range(3):
+        folder = folder_of(tmp_path / str(number), FILES | {"number": b"%d" % number})
+        commits.append(str(client.call("upload_folder", repo_id=NAME, folder_path=folder)["oid"]))
+    assert place.work() == [f"ADMIT {NAME}"] * 3
+    for number, commit in enumerate(commits):
+        pulled = client.call("snapshot_download", repo_id=NAME, revision=commit)
+        assert pulled["files"]["number"] == sha256(b"%d" % number)
+    bad = folder_of(tmp_path / "bad", {"evil.txt": b"EVIL"})
+    commit = str(client.call("upload_folder", repo_id=NAME, folder_path=bad)["oid"])
+    assert "waits for its verdict" in client.fail("snapshot_download", repo_id=NAME, revision=commit)[1]
+    assert place.work() == [f"REJECT {NAME}"]
+    assert "calls out" in client.fail("snapshot_download", repo_id=NAME, revision=commit)[1]
+
+
 def test_a_copy_inside_the_model_takes_its_bytes_from_there(place, tmp_path):
     client = place.client(tmp_path / "home", "2", **WITHOUT_XET)
     client.call("upload_folder", repo_id=NAME, folder_path=folder_of(tmp_path / "model", FILES))
@@ -308,6 +324,43 @@ def test_a_card_is_pushed_as_the_training_loop_does(place, tmp_path):
     client.call("push_card", repo_id=NAME, text="---\nlicense: mit\n---\n# a model\n")
     assert place.work() == [f"ADMIT {NAME}"]
     assert client.call("snapshot_download", repo_id=NAME)["files"].keys() == {"README.md"}
+
+
+def test_whoever_uploads_is_told_that_there_is_no_card_yet(place, tmp_path):
+    """`push_to_hub` of the libraries goes on after that answer alone."""
+    ann, bob = place.client(tmp_path / "ann", "2"), place.client(tmp_path / "bob", "2", person="bob")
+    assert ann.fail("card", repo_id=NAME)[0] == "RemoteEntryNotFoundError"
+    ann.call("upload_folder", repo_id=NAME, folder_path=folder_of(tmp_path / "model", FILES))
+    kind, told = ann.fail("card", repo_id=NAME)
+    assert kind == "RemoteEntryNotFoundError"
+    assert "replaces it" in told
+    kind, told = bob.fail("card", repo_id=NAME)
+    assert kind == "GatedRepoError" or "being vetted" in told, "it is somebody else's upload"
+    assert "being vetted" in ann.fail("hf_hub_download", repo_id=NAME, filename="config.json")[1]
+    place.work()
+    assert ann.call("card", repo_id=NAME)["text"].strip() == "# a model"
+
+
+PUSH = """
+from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+import sys
+sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+BertForSequenceClassification(BertConfig(**sizes)).push_to_hub("acme/uploaded")
+AutoTokenizer.from_pretrained(sys.argv[1]).push_to_hub("acme/uploaded")
+"""
+
+
+@pytest.mark.slow  # torch is imported anew
+@pytest.mark.torch
+def test_the_real_transformers_push_a_model_and_its_tokenizer(place, tmp_path, real_model):
+    client = place.client(tmp_path / "home", "2")
+    command = [sys.executable, "-c", PUSH, str(real_model)]
+    done = subprocess.run(command, env=client.env, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert place.work() == [f"ADMIT {NAME}"] * 2
+    newest = Uploads(place.index, place.world.blobs).about(NAME)[0]
+    files = set(client.call("snapshot_download", repo_id=NAME, revision=newest.commit_id)["files"])
+    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= files
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -47,6 +47,11 @@ def revision_id(name: str, snapshot_id: Digest, parent: str) -> str:
     return json_digest({"manifest": str(snapshot_id), "parent": parent, "name": name}).hex[:REVISION_LENGTH]
 
 
+def _next_id(tx: Connection, name: str, snapshot_id: Digest, parent: str) -> str:
+    """What came by upload keeps the id that its client was told, whatever was published meanwhile."""
+    return rows.promised(tx, name, snapshot_id) or revision_id(name, snapshot_id, parent)
+
+
 class Catalog:
     """Names, revisions and refs over one index; thread-safe."""
 
@@ -62,7 +67,7 @@ class Catalog:
         """The id of the revision that holds the snapshot under this name, or that `publish` would give it now."""
         with self.index.reading() as tx:
             row = rows.published(tx, name, snapshot_id)
-            return row.revision if row else revision_id(name, snapshot_id, rows.newest(tx, name))
+            return row.revision if row else _next_id(tx, name, snapshot_id, rows.newest(tx, name))
 
     def publish(
         self,
@@ -219,7 +224,7 @@ class Catalog:
 
     def _add_revision(self, tx: Connection, name: str, snapshot_id: Digest, now: datetime) -> Row[Any]:
         parent = rows.newest(tx, name)
-        revision = revision_id(name, snapshot_id, parent)
+        revision = _next_id(tx, name, snapshot_id, parent)
         values = {"name": name, "revision": revision, "parent": parent}
         tx.execute(insert(revisions).values(**values, snapshot_id=snapshot_id.hex, published_at=format_time(now)))
         log.append(tx, "published", {**values, "snapshot": snapshot_id.hex}, now)

@@ -13,6 +13,7 @@ from assay.registry.similar import closest
 from assay.store import log
 from assay.store.schema import Hex, Textual, decisions, ref_moves, revisions, revocations, verdicts
 from assay.store.schema_log import lifts
+from assay.store.schema_uploads import uploads
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,6 +58,12 @@ def published(tx: Connection, name: str, snapshot_id: Digest) -> Row[Any] | None
     """The revision that holds the snapshot under a name, or None."""
     where = (revisions.c.name == name, revisions.c.snapshot_id == snapshot_id.hex)
     return tx.execute(select(revisions).where(*where)).first()
+
+
+def promised(tx: Connection, name: str, snapshot_id: Digest) -> str:
+    """The commit id that whoever uploaded the snapshot under that name was told, or empty."""
+    where = (uploads.c.name == name, uploads.c.snapshot_id == snapshot_id.hex)
+    return tx.execute(select(uploads.c.commit_id).where(*where).order_by(uploads.c.seq).limit(1)).scalar() or ""
 
 
 def by_revision(tx: Connection, name: str, revision: str) -> Row[Any] | None:

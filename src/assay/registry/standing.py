@@ -12,6 +12,7 @@ from assay.core.errors import IntegrityError
 from assay.registry import rows
 from assay.registry.records import Refused
 from assay.store.schema import Hex, decisions, statements
+from assay.store.schema_uploads import uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +28,12 @@ _DECIDED = (
     .where(statements.c.snapshot_id == bindparam("snapshot", type_=Hex), statements.c.kind == "decided")
     .limit(1)
 )
+_UPLOADED = (
+    select(uploads.c.snapshot_id)
+    .where(uploads.c.name == bindparam("name"), uploads.c.commit_id == bindparam("commit"))
+    .order_by(uploads.c.seq.desc())
+    .limit(1)
+)
 REVISION = re.compile(r"[0-9a-fA-F]{40}")
 
 
@@ -34,12 +41,32 @@ def find(tx: Connection, index: Index, name: str, revision: str) -> tuple[Row[An
     """The row of the revision, and when it came to be what was asked for (Refused when there is none)."""
     target = None if REVISION.fullmatch(revision) else rows.target(tx, name, revision)
     row = rows.by_revision(tx, name, target.revision if target else revision)
+    row = row or _uploaded(tx, index, name, revision)
     if row is not None:
         return row, target.moved_at if target else row.published_at
     if rows.newest(tx, name):
         raise rows.revision_unknown(name, revision)
     _refuse_by_last_verdict(tx, index, name)
     raise rows.unknown(tx, name)
+
+
+def _uploaded(tx: Connection, index: Index, name: str, commit: str) -> Row[Any] | None:
+    """What became of an upload, asked for by the commit id that its client was told.
+
+    Where several waited at once, the revision has another id: it names the one published before it.
+    """
+    found = tx.execute(_UPLOADED, {"name": name, "commit": commit}).first()
+    if found is None:
+        return None
+    if found.snapshot_id and (row := rows.published(tx, name, Digest(found.snapshot_id))) is not None:
+        return row
+    digest = rows.holding(tx, name, Digest(found.snapshot_id)) if found.snapshot_id else ""
+    if digest and (verdict := index.get_verdict(Digest(digest), tx)) is not None:
+        raise rows.refused(name, verdict)
+    if not rows.newest(tx, name):
+        return None  # what is said of the name says it
+    said = f"commit {commit} of {name} waits for its verdict; try again in a few minutes"
+    raise Refused("revision-unknown", said, name=name)
 
 
 def standing(tx: Connection, index: Index, row: Row[Any], now: datetime | None) -> Verdict:

@@ -26,7 +26,7 @@ from assay.core.verdict import Decision, format_time, parse_time
 from assay.registry.catalog import revision_id
 from assay.registry.queue import OPEN, SNAPSHOT, UPLOAD, Work, WorkQueue
 from assay.registry.records import MAIN
-from assay.registry.rows import by_revision, newest, target
+from assay.registry.rows import by_revision, newest, published, target
 from assay.store import log
 from assay.store.schema_retention import collected
 from assay.store.schema_uploads import sent, upload_keys, uploads
@@ -205,12 +205,13 @@ class Uploads:
 
     def _add(self, tx: Connection, draft: Upload, *, whole: bool) -> Upload:
         snapshot_id = Snapshot.of(list(draft.files), Origin("upload", "", draft.name)).id
-        commit_id = revision_id(draft.name, snapshot_id, newest(tx, draft.name))
+        listing = canonical_json([[one.path, one.size, one.digest.hex] for one in draft.files]).decode()
+        commit_id = _commit_id(tx, draft.name, snapshot_id, listing)
         values = {
             "name": draft.name,
             "commit_id": commit_id,
             "parent": draft.parent,
-            "listing": canonical_json([[one.path, one.size, one.digest.hex] for one in draft.files]).decode(),
+            "listing": listing,
             "snapshot_id": snapshot_id.hex if whole else "",
             "actor": draft.actor,
             "message": draft.message,
@@ -338,6 +339,15 @@ class Uploads:
         )
         with self._index.reading() as tx:
             return int(tx.execute(query).scalar_one())
+
+
+def _commit_id(tx: Connection, name: str, snapshot_id: Digest, listing: str) -> str:
+    """One id for the same files under a name, however often they come: the revision's, once there is one."""
+    if (row := published(tx, name, snapshot_id)) is not None:
+        return str(row.revision)
+    same = select(uploads.c.commit_id).where(uploads.c.name == name, uploads.c.listing == listing)
+    first = tx.execute(same.order_by(uploads.c.seq).limit(1)).scalar()
+    return first or revision_id(name, snapshot_id, newest(tx, name))
 
 
 def _link(digest: Digest, size: int, actor: str, expires: int) -> bytes:

@@ -13,7 +13,9 @@ from starlette.responses import Response
 from assay.core.errors import AssayError, IntegrityError, UsageError
 from assay.core.escape import printable
 from assay.core.name import check_name
+from assay.registry.records import Refused
 from assay.server.answers import ENTRY_NOT_FOUND, error, logger
+from assay.server.new_card import no_card_yet
 from assay.server.pulls_api import note_pull
 from assay.server.ranges import Span, Unsatisfiable, parse_range
 from assay.server.state import Registry, registry_of, target_of
@@ -28,6 +30,16 @@ if TYPE_CHECKING:
 
 
 def file(request: Request) -> Response:
+    """A file, or why there is none."""
+    try:
+        return _served(request)
+    except Refused as refusal:
+        if (answer := no_card_yet(request, refusal)) is None:
+            raise
+        return answer
+
+
+def _served(request: Request) -> Response:
     """A file of a served snapshot: from here, by nginx, or by a link into object storage.
 
     Optional files that a model lacks are 404 with `EntryNotFound` and the commit, which clients remember.
