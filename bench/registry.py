@@ -31,7 +31,7 @@ from assay.registry import listing
 from assay.registry.catalog import Catalog
 from assay.registry.listing import Asked
 from assay.store.index import Index
-from registry_fill import NOW, fill, filled, name_of
+from registry_fill import NOW, filled, filled_database, name_of
 from registry_http import serving
 from registry_metadata import bench_metadata, bench_pages
 from registry_plot import curves
@@ -228,15 +228,13 @@ class Run:
                     url = f"sqlite:///{filled(kept, size)}"
                 self.one_size(url, "SQLite", size)
         if "postgresql" in self.args.parts:
-            with running_postgres() as server:
+            with running_postgres(self.args.cache and kept / "postgresql") as server:
                 for size in self.args.sizes:
-                    url = server.new_database()
                     with announced("PostgreSQL", size):
-                        index = Index.open(url)
-                        fill(index, 1, size)
-                        index.close()
+                        url = filled_database(server, size)
                     self.one_size(url, "PostgreSQL", size)
-                    server.drop(url)
+                    if not self.args.cache:
+                        server.drop(url)
 
     def one_size(self, url: str, kind: str, size: int) -> None:
         """Whatever is asked of an index of one size."""
@@ -269,7 +267,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parts = ("pretrained", "search", "pages", "metadata", "sqlite", "postgresql")
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
-    parser.add_argument("--cache", type=Path, help="folder that keeps the filled SQLite files from run to run")
+    parser.add_argument("--cache", type=Path, help="folder that keeps what was filled from run to run")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     result, began = Result(), time.perf_counter()

@@ -15,11 +15,12 @@ from assay.core.digest import Digest
 from assay.core.snapshot import FileEntry, Origin, Snapshot
 from assay.core.verdict import Decision, Reason, Verdict, format_time
 from assay.registry.listing import grams
-from assay.store import schema
 from assay.store.index import Index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.postgres import Postgres
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 AT, UNTIL = NOW - timedelta(days=1), NOW + timedelta(days=80)
@@ -32,7 +33,6 @@ CLOSE = 1000  # every so many names holds the word `zebra`: all of five publishe
 SPREAD = 997  # every so many names holds the word `quokka`, of all publishers
 _STEP = 20_000  # rows made at a time
 _CACHE = 3_000_000  # KiB of SQLite's pages in memory while it is filled
-_GOOD = 40 * 86_400  # seconds that a filled file is used again; its verdicts live for 80 days
 TABLES = {
     "snapshots": ("id", "manifest"),
     "origins": ("seq", "snapshot_id", "origin"),
@@ -167,20 +167,41 @@ def _copy(cursor: Any, table: str, columns: tuple[str, ...], values: list[tuple[
             copy.write_row((*value, grams(value[2])) if extra else value)
 
 
+def _label() -> str:
+    """Names what this file fills, for two months: the verdicts live longer. Migrations keep it in step afterwards."""
+    months = f"{NOW.year} {(NOW.month - 1) // 2}"
+    return hashlib.sha256(Path(__file__).read_bytes() + months.encode()).hexdigest()[:12]
+
+
 def filled(folder: Path, size: int) -> Path:
-    """A SQLite file with `size` snapshots: the one in the folder, when the tables and this file are as they were."""
-    sources = [Path(__file__), *sorted(Path(schema.__file__).parent.rglob("*.py"))]
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
-    path = folder / f"registry-{digest}-{size}.sqlite"
-    if path.exists() and NOW.timestamp() - path.stat().st_mtime < _GOOD:
+    """A SQLite file with `size` snapshots: the one in the folder, when it is still good."""
+    path = folder / f"registry-{_label()}-{size}.sqlite"
+    if path.exists():
         return path
-    for old in folder.glob(f"registry-*-{size}.sqlite*"):
-        old.unlink()
     made = folder / f"making-{size}.sqlite"
-    for old in folder.glob(f"{made.name}*"):
-        old.unlink()
-    index = Index.open(f"sqlite:///{made}")
-    fill(index, 1, size)
-    index.close()
+    for pattern in (f"registry-*-{size}.sqlite*", f"{made.name}*"):
+        for old in folder.glob(pattern):
+            old.unlink()
+    _fill_all(f"sqlite:///{made}", size)
     made.rename(path)
     return path
+
+
+def filled_database(server: Postgres, size: int) -> str:
+    """URL of a database with `size` snapshots: the one that the server has, when it is still good."""
+    name = f"registry_{_label()}_{size}"
+    there = server.databases()
+    if name in there:
+        return server.url(name)
+    for old in there:
+        if old.startswith("test_") or (old.startswith("registry_") and old.endswith(f"_{size}")):
+            server.drop(server.url(old))
+    url = server.new_database()
+    _fill_all(url, size)
+    return server.rename(url, name)
+
+
+def _fill_all(url: str, size: int) -> None:
+    index = Index.open(url)
+    fill(index, 1, size)
+    index.close()

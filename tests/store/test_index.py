@@ -30,6 +30,8 @@ from tests.support import admitted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.postgres import Postgres
+
 FILES = {"a/\n🙂.txt": b"one", "model.safetensors": b"two"}
 
 
@@ -247,9 +249,25 @@ def test_a_directory_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
         Index.open(f"sqlite:///{tmp_path}/file/index.sqlite")
 
 
-def test_a_single_value_says_what_is_wrong_as_everything_does(index: Index) -> None:
-    assert database.single(index.engine, "SELECT 40 + 2") == 42
+def test_a_plain_question_says_what_is_wrong_as_everything_does(index: Index) -> None:
+    assert index.plain("SELECT 40 + 2", [(), ()]) == [(42,), (42,)]
     with pytest.raises(EnvironmentFault, match="index: "):
-        database.single(index.engine, "SELECT nothing FROM nowhere")
-    assert database.single(index.engine, "SELECT max(seq) FROM log") is None
+        index.plain("SELECT nothing FROM nowhere", [()])
+    assert index.plain("SELECT max(seq) FROM log", [()]) == [(None,)]
     assert index.log_head() == 0
+
+
+@pytest.mark.postgres
+def test_a_plain_question_survives_that_the_database_was_started_again(
+    postgres: Postgres, postgres_template: str
+) -> None:
+    url = postgres.new_database(postgres_template)
+    index = Index.open(url)
+    for number in range(3):
+        (before,) = index.plain("SELECT pg_backend_pid()", [()])
+        with index.transaction() as tx:
+            tx.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": before[0]})
+        assert index.plain("SELECT 1 + %s", [(number,)]) == [(1 + number,)]
+        assert index.plain("SELECT pg_backend_pid()", [()]) != [before]
+    index.close()
+    postgres.drop(url)

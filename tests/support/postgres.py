@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _START_SECONDS = 60
+_STOP_SECONDS = 120
 # Durability of the test cluster itself is not under test.
 _SETTINGS = (
     *("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=40"),
@@ -50,13 +51,22 @@ class Postgres:
         self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
 
+    def databases(self) -> list[str]:
+        """Names of all databases."""
+        return [str(name) for (name,) in self._execute("SELECT datname FROM pg_database").fetchall()]
+
+    def rename(self, url: str, name: str) -> str:
+        """Give a database another name, and return its URL."""
+        self._execute(f"ALTER DATABASE {make_url(url).database} RENAME TO {name}")
+        return self.url(name)
+
     def drop(self, url: str) -> None:
         """Remove a database, whoever is connected."""
         self._execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
-    def _execute(self, statement: str) -> None:
+    def _execute(self, statement: str) -> psycopg.Cursor[Any]:
         with psycopg.connect(host=str(self.socket), user="assay", dbname="postgres", autocommit=True) as connection:
-            connection.execute(statement)
+            return connection.execute(statement)
 
 
 def _binaries() -> Path:
@@ -72,17 +82,25 @@ def _unprivileged() -> dict[str, Any]:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """Start a server and stop it at the end."""
+def running_postgres(kept: Path | None = None) -> Iterator[Postgres]:
+    """Start a server and stop it at the end.
+
+    Args:
+        kept: folder of a cluster that is there again the next time; made when it is missing. None: nothing is kept.
+    """
     binaries, who = _binaries(), _unprivileged()
     # In memory where possible: a database is a thousand files. A short path: a socket's has at most 107 bytes.
     home = Path(tempfile.mkdtemp(prefix="assay-pg-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"))
     if who:
         shutil.chown(home, "nobody", "nogroup")
-    data, log = home / "data", home / "log"
+    data, log = kept or home / "data", home / "log"
     options: dict[str, Any] = {"cwd": home, "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, **who}
-    initdb = [binaries / "initdb", "-D", data, "-U", "assay", "-A", "trust", "-E", "UTF8", "--no-sync"]
-    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, timeout=120, **options)
+    if not (data / "PG_VERSION").exists():
+        data.mkdir(parents=True, exist_ok=True)
+        if who:
+            shutil.chown(data, "nobody", "nogroup")
+        initdb = [binaries / "initdb", "-D", data, "-U", "assay", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, timeout=120, **options)
     command = [binaries / "postgres", "-D", data, "-k", home, *(f"--{setting}" for setting in _SETTINGS)]
     with log.open("wb") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, **options)
@@ -91,8 +109,9 @@ def running_postgres() -> Iterator[Postgres]:
         yield Postgres(home)
     finally:
         with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGQUIT)  # "immediate" shutdown: nothing is kept
-        process.wait(timeout=60)
+            # "Immediate" shutdown when nothing is kept, else "fast": what was written is there the next time.
+            process.send_signal(signal.SIGINT if kept else signal.SIGQUIT)
+        process.wait(timeout=_STOP_SECONDS)
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -22,7 +22,7 @@ from assay.core.verdict import format_time
 from assay.registry.records import MAIN, Model, Refused
 from assay.registry.rows import NEWEST, is_revoked
 from assay.registry.standing import find, standing
-from assay.store.database import lone, plain
+from assay.store.database import lone
 from assay.store.schema import decisions, revisions, verdicts
 from assay.store.schema_inventory import boms
 from assay.store.schema_listing import listing
@@ -220,7 +220,7 @@ def page(
         values |= {"state": SERVED, "now": format_time(now)}
     while True:
         given = {**values, "after": after, "limit": batch}
-        got = _close_by(index.engine, asked, how, given) or _ask(index.engine, asked, how, given)
+        got = _close_by(index, asked, how, given) or _ask(index, asked, how, given)
         for row in got:
             if shown(row.name):
                 if len(found) == limit:
@@ -232,24 +232,24 @@ def page(
         batch = min(2 * batch, _MOST_BATCH)
 
 
-def _ask(engine: Engine, asked: Asked, how: str, given: dict[str, Any]) -> list[Any]:
+def _ask(index: Index, asked: Asked, how: str, given: dict[str, Any]) -> list[Any]:
     filters = tuple(column for column in _FILTERS if getattr(asked, column))
-    statement, constants, order = _text(engine.dialect, filters, how, asked.served)
+    statement, constants, order = _text(index.engine.dialect, filters, how, asked.served)
     named = {**constants, **given}
     values = named if order is None else [named[name] for name in order]
     make = Model._make if asked.served else _Judged._make
-    return [make(row) for row in plain(engine, statement, [values])]
+    return [make(row) for row in index.plain(statement, [values])]
 
 
-def _close_by(engine: Engine, asked: Asked, how: str, given: dict[str, Any]) -> list[Any] | None:
+def _close_by(index: Index, asked: Asked, how: str, given: dict[str, Any]) -> list[Any] | None:
     """A whole page out of the next few names, where hits that would else be collected and sorted stand together.
 
     As those of one publisher do. Not looked for when hardly any name has it: it would cost what a hit does.
     """
     key = asked.search.lower()
-    if how not in {"phrase", "grams"} or not _expected(engine, key):
+    if how not in {"phrase", "grams"} or not _expected(index.engine, key):
         return None
-    got = _ask(engine, asked, "close-by", {**given, "like": _like(key), "few": _FEW})
+    got = _ask(index, asked, "close-by", {**given, "like": _like(key), "few": _FEW})
     return got if len(got) == given["limit"] else None
 
 

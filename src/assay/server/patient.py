@@ -1,5 +1,7 @@
 """HTTP connections that have to go on: who sends headers byte by byte, or reads no answer, holds none for long.
 
+What is written in one turn of the loop is sent with one call of the system, which costs more than most of an answer.
+
 uvicorn bounds how long an idle connection is kept, and `server.access` how long a body's next part may take; this is
 what lies between: from the connection, or the first byte of a further request, to the end of its headers; and how long
 a peer may leave unread what was written.
@@ -7,6 +9,7 @@ a peer may leave unread what was written.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +20,56 @@ if TYPE_CHECKING:
 
 HEADER_SECONDS: Final = 20.0  # the default of Apache's RequestReadTimeout for headers is 20 to 40
 TAKE_SECONDS: Final = 120.0  # that a reader may take for what was written, 1 MiB of a file: some 70 kbit/s
+_JOINED: Final = 64 << 10  # bytes that are held back until the end of a turn; more are sent as they come
 logger = logging.getLogger("assay.server")
+
+
+class _Joining(asyncio.Transport):
+    """A transport that sends head and body of an answer together."""
+
+    def __init__(self, transport: Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]  # all that uvicorn writes
+        """Send it at the end of this turn, with what else there is; at once when it is long."""
+        if not data:
+            return
+        self._size += len(data)
+        if self._size > _JOINED:
+            self._send()
+            self._transport.write(data)
+            return
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(data)
+
+    def close(self) -> None:
+        """Send the rest, and end it."""
+        self._send()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End it at once."""
+        self._held.clear()
+        self._transport.abort()
+
+    def resume_reading(self) -> None:
+        """Go on taking what the peer sends."""
+        self._transport.resume_reading()
+
+    def is_closing(self) -> bool:
+        """Whether it ended or is about to."""
+        return self._transport.is_closing()
+
+    def _send(self) -> None:
+        if self._held:
+            self._transport.write(b"".join(self._held))
+            self._held.clear()
+        self._size = 0
 
 
 class PatientProtocol(H11Protocol):
@@ -29,6 +81,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as its base says it
         """Wait for the first request."""
         super().connection_made(transport)
+        self.transport = _Joining(transport, self.loop)
         self._wait()
 
     def data_received(self, data: bytes) -> None:

@@ -23,6 +23,7 @@ _WRITER_LOCK = 0x61737361795F6978  # PostgreSQL advisory lock: "assay_ix"
 _WRITING = "assay_writing"
 _LONE = "assay_lone"
 _POOL = 40  # connections kept to a SQLite file: as many as the server has threads
+_PLAIN_POOL = 5  # connections to PostgreSQL for questions that it answers in less than a millisecond
 
 
 def connect(url: str, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
@@ -44,13 +45,35 @@ def connect(url: str, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
             raise UsageError("the index needs a file", hint="give sqlite:///path")
         return _sqlite(parsed, busy_timeout)
     if backend == "postgresql":
-        milliseconds = int(busy_timeout * 1000)
-        return sqlalchemy.create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
-            connect_args={"options": f"-c lock_timeout={milliseconds}", "connect_timeout": int(busy_timeout) or 1},
-        )
+        return sqlalchemy.create_engine(_psycopg(parsed), pool_pre_ping=True, connect_args=_arguments(busy_timeout))
     raise UsageError(f"no such kind of index: {backend}", hint="SQLite and PostgreSQL are known")
+
+
+def for_plain(engine: Engine, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
+    """Connections for `plain`: to SQLite the same; to PostgreSQL few of their own, which are in no transaction.
+
+    Nothing is sent when one is taken and given back: a question takes one message there and one back.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine
+    return sqlalchemy.create_engine(
+        engine.url,
+        isolation_level="AUTOCOMMIT",
+        pool_size=_PLAIN_POOL,
+        max_overflow=0,
+        pool_use_lifo=True,
+        pool_reset_on_return=None,
+        connect_args=_arguments(busy_timeout),
+    )
+
+
+def _psycopg(url: sqlalchemy.URL) -> sqlalchemy.URL:
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _arguments(busy_timeout: float) -> dict[str, Any]:
+    options = f"-c lock_timeout={int(busy_timeout * 1000)}"
+    return {"options": options, "connect_timeout": int(busy_timeout) or 1}
 
 
 def _sqlite(url: sqlalchemy.URL, busy_timeout: float) -> Engine:
@@ -108,41 +131,41 @@ def lone(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def single(engine: Engine, statement: str) -> Any:
-    """The one value that a statement without parameters gives, by the driver alone: a fifth of the time.
-
-    Raises:
-        EnvironmentFault: as for everything here.
-    """
-    for row in plain(engine, statement, [()]):
-        return row[0]
-    return None
-
-
-def plain(engine: Engine, statement: str, values: Iterable[Sequence[Any] | Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+def plain(engine: Engine, statement: str, values: Sequence[Sequence[Any] | Mapping[str, Any]]) -> list[tuple[Any, ...]]:
     """All rows that a statement in the driver's own words gives for each of `values`, by the driver alone.
 
+    It takes a fifth of the time that SQLAlchemy takes. `engine` is one of `for_plain`.
+
     Raises:
         EnvironmentFault: as for everything here.
     """
-    found: list[tuple[Any, ...]] = []
     with translated():
-        connection = engine.raw_connection()
-        driver: Any = connection.dbapi_connection
-        begins = engine.dialect.name == "postgresql"  # a transaction around each statement: two more messages
         try:
-            if begins:
-                driver.autocommit = True
-            cursor = connection.cursor()
-            for given in values:
-                cursor.execute(statement, given)
-                found += cursor.fetchall()
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise exc.DBAPIError(statement, None, error) from error
-        finally:
-            if begins and not driver.closed:
-                driver.autocommit = False
-            connection.close()
+            return _plain(engine, statement, values)
+        except exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            engine.dispose()  # the database was started again: no connection from before is good
+            return _plain(engine, statement, values)
+
+
+def _plain(
+    engine: Engine, statement: str, values: Sequence[Sequence[Any] | Mapping[str, Any]]
+) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+    connection = engine.raw_connection()
+    cursor = connection.cursor()
+    try:
+        for given in values:
+            cursor.execute(statement, given)
+            found += cursor.fetchall()
+    except engine.dialect.loaded_dbapi.Error as error:
+        lost = engine.dialect.is_disconnect(error, connection.driver_connection, cursor)
+        if lost:
+            connection.invalidate(error)
+        raise exc.DBAPIError(statement, None, error, connection_invalidated=lost) from error
+    finally:
+        connection.close()
     return found
 
 

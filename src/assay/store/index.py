@@ -27,7 +27,7 @@ from assay.store.schema import evidence as evidence_table
 from assay.store.schema import log as log_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -58,8 +58,9 @@ class StoredStatement:
 class Index:
     """One index; thread-safe. Open with `Index.open`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, busy_timeout: float = database.BUSY_TIMEOUT) -> None:
         self.engine = engine
+        self._for_plain = database.for_plain(engine, busy_timeout)
         self.at_once = database.AtOnce(engine)
 
     @classmethod
@@ -75,11 +76,12 @@ class Index:
             undo.callback(engine.dispose)
             database.migrate(engine)
             undo.pop_all()
-        return cls(engine)
+        return cls(engine, busy_timeout)
 
     def close(self) -> None:
         """Close all connections."""
         self.at_once.close()
+        self._for_plain.dispose()
         self.engine.dispose()
 
     def check(self) -> None:
@@ -90,6 +92,10 @@ class Index:
         """
         with self.reading() as tx:
             tx.execute(select(1)).one()
+
+    def plain(self, statement: str, values: Sequence[Sequence[Any] | Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+        """Rows of a statement in the driver's own words (`store.database.plain`), outside of any transaction."""
+        return database.plain(self._for_plain, statement, values)
 
     @contextmanager
     def transaction(self, tx: Connection | None = None) -> Iterator[Connection]:
@@ -261,7 +267,7 @@ class Index:
         """Number of the log's last entry; 0 for an empty one."""
         if tx is not None:
             return tx.execute(_HEAD).scalar() or 0
-        return database.single(self.engine, _HEAD_TEXT) or 0
+        return self.plain(_HEAD_TEXT, [()])[0][0] or 0
 
     def log_head_at_once(self) -> int | None:
         """The same, without waiting for anything; None: it can't be told so. For one thread."""
