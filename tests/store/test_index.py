@@ -22,7 +22,7 @@ from assay.core.digest import Digest
 from assay.core.errors import AssayError, ContentError, EnvironmentFault, IntegrityError, UsageError
 from assay.core.snapshot import Origin, Snapshot
 from assay.core.verdict import Decision
-from assay.store import database, schema
+from assay.store import schema
 from assay.store.blobs import open_blobs
 from assay.store.index import BlobFiles, Index
 from tests.support import admitted
