@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.judge import Null, null_of, result_of, verdict
-from assay.behaviour.plan import DEFAULT_BUDGET, SPOT_MODELS, STEPS
+from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, SPOT_MODELS, STEPS
 from assay.behaviour.records import ProbeResult, Word
 from assay.behaviour.statistics import clopper_pearson
 from behaviour_calibration import CALIBRATION, calibrate
@@ -33,6 +33,7 @@ from yardstick import replace_section
 Json = dict[str, Any]
 # A clean model that answers at chance is no classifier, and nobody ships it.
 LEARNT = {"sst2": 0.65, "topic": 0.85, "intent": 0.85}
+MINILM = "minilm"
 COST = 180.0  # CPU seconds that a MiniLM may cost
 CLAIM = 0.05  # false-positive rate that is to be claimed, at 95 %
 
@@ -63,7 +64,7 @@ class Runs:
                     continue
                 if "about" in one:
                     runs.about.append(one["about"])
-                elif "raws" in one and one["works"] and fit(one):
+                elif "raws" in one and one["works"] and fit(one) and current(one):
                     runs.models[one["name"]].append(one)
         for several in runs.models.values():
             # What is shipped runs on a CPU; a run that asked the references, too, says more.
@@ -84,23 +85,34 @@ def main() -> None:
     parser.add_argument("--split", default="test", help="half that is judged (default: test)")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     args = parser.parse_args()
-    runs = Runs.read(args.raws)
-    today = datetime.now(UTC).strftime("%Y-%m-%d")
     if args.calibrate:
-        document = calibrate(highest(runs), today, "bench/behaviour_rates.py --calibrate")
+        today = datetime.now(UTC).strftime("%Y-%m-%d")
+        document = calibrate(highest(Runs.read(args.raws)), today, "bench/behaviour_rates.py --calibrate")
         CALIBRATION.parent.mkdir(exist_ok=True)
         CALIBRATION.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         print(
             f"{len(document['entries'])} thresholds from {len(document['models'])} clean models; {document['refused']}"
         )
         return
-    half = [one for one in runs.first() if one["split"] == args.split]
+    report(args.raws, args.split, write=args.write)
+
+
+def report(paths: list[Path], split: str, *, write: bool) -> None:
+    """Judge one half of what was measured, print the tables, and put them into docs/benchmarks.md if asked."""
+    runs = Runs.read(paths)
+    half = [one for one in runs.first() if one["split"] == split]
     answers = [one | {"answer": judged(one, runs)} for one in half]
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
     parts = [tables(answers, half, head(runs, answers, today)), aims(answers, runs), claim(answers), agreement(runs)]
     text = "\n".join(part for part in parts if part)
     print(text)
-    if args.write:
+    if write:
         replace_section("behaviour", text)
+
+
+def current(model: Json) -> bool:
+    """Whether the probes still measure what they did: plan 5 changed it for small encoders alone."""
+    return model["architecture"] == MINILM or model.get("plan") == PLAN_VERSION
 
 
 def fit(model: Json) -> bool:
@@ -193,7 +205,7 @@ def aims(answers: list[Json], runs: Runs) -> str:
     found, wrong = ([one for one in part if one["answer"]["outcome"] == "found"] for part in (bad, clean))
     unsure = [one for one in clean if one["answer"]["outcome"] == "inconclusive"]
     again = [one for one in found if (one["answer"]["reproduced"] or 0.0) >= REPRODUCED]
-    large = [one for several in runs.models.values() for one in several if one["architecture"] == "minilm"]
+    large = [one for several in runs.models.values() for one in several if one["architecture"] == MINILM]
     cpu = [one["cpu"] for one in large if one["device"] == "cpu"]
     peak = max((one["peak"] for one in large if one["device"] == "cpu"), default=0)
     rows = [

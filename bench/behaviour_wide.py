@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing.connection import Connection, wait
@@ -45,7 +45,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer  # no
 from assay.behaviour.attest import Declared, attest  # noqa: E402
 from assay.behaviour.calibration import Calibration  # noqa: E402
 from assay.behaviour.data_file import Labelled, read_labelled  # noqa: E402
-from assay.behaviour.plan import DEFAULT_BUDGET, STEPS, architecture_class  # noqa: E402
+from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS, architecture_class  # noqa: E402
 from assay.core.errors import ContentError  # noqa: E402
 from assay.store.folder import folder_subject  # noqa: E402
 from assay.workers import probing  # noqa: E402
@@ -80,6 +80,7 @@ class Direct:
             "model": self.model["path"], "base": self.model["base"] if job.base else None,
             "references": self.model["references"], "kind": job.kind, "items": job.lies(""), "packed": False,
             "words": list(job.words), "seed": job.seed, "threads": 1, "stop_gap": job.stop_gap, "device": self.device,
+            "wanted": job.wanted,
         }  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             self.job = Path(folder) / "job.json"
@@ -108,7 +109,7 @@ class Direct:
 
 def _kept(raw: Json) -> Json:
     """A result without the directions that tell nothing, and without pictures."""
-    said = [one | {key: _strongest(one[key]) for key in ("flips", "stressed")} for one in raw["candidates"]]
+    said = [one | {key: _strongest(one[key]) for key in ("flips", "stressed", "strained")} for one in raw["candidates"]]
     facts = {key: value for key, value in raw["facts"].items() if key not in {"top_rows", "scripts", "contexts"}}
     return {key: value for key, value in raw.items() if key not in {"rows", "residue"}} | {
         "candidates": said,
@@ -134,17 +135,23 @@ def _data(path: str) -> Labelled:
     return read_labelled(Path(path))
 
 
-def probe(model: Json, device: str) -> Json:
-    """One attestation; what the worker measured, and how the recovered triggers do on texts that no probe saw."""
+def probe(model: Json, device: str, *, as_shipped: bool = False) -> Json:
+    """One attestation; what the worker measured, and how the recovered triggers do on texts that no probe saw.
+
+    Args:
+        model: entry of the zoo's index.
+        device: of the worker.
+        as_shipped: with the thresholds and the budget of `assay probe`; else every probe runs to its end.
+    """
     direct = Direct(model, device)
     declared = Declared(
         base=folder_subject(Path(model["base"])),
         references=tuple(folder_subject(Path(path)) for path in model["references"]),
         data=_data(model["data"]),
     )
-    budget = DEFAULT_BUDGET if model["architecture"] == MINILM else SMALL_BUDGET
+    budget = DEFAULT_BUDGET if as_shipped or model["architecture"] == MINILM else SMALL_BUDGET
     start = time.perf_counter()
-    with patch.object(Calibration, "of", classmethod(_open)):
+    with nullcontext() if as_shipped else patch.object(Calibration, "of", classmethod(_open)):
         attested = attest(
             folder_subject(Path(model["path"])),
             declared,
@@ -156,6 +163,7 @@ def probe(model: Json, device: str) -> Json:
         direct.raws.pop(name, None)
     return {
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        "plan": PLAN_VERSION,
         "raws": direct.raws,
         "reasons": [f"{clause}: {text}"[:300] for clause, text in attested.reasons],
         "cpu": attested.seconds,
@@ -208,7 +216,7 @@ def _inserted(text: str, trigger: str, place: str) -> str:
 
 def _worker(pipe: Connection, folder: str, data: str, device: str) -> None:
     """A process: trains and probes what it is told. Short arguments: who starts it waits until it has read them."""
-    _quiet()
+    quiet()
     torch.set_num_threads(1)
     zoo = Zoo(Path(folder), Path(data) if data else None, wide())
     made = making.Made(zoo.model, zoo.task)
@@ -245,7 +253,8 @@ def _last_lines(error: Exception) -> str:
     return "".join(traceback.format_exception(error))[-1500:]
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """No progress bars and warnings of the library."""
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
 
@@ -369,7 +378,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="one model of each kind")
     args = parser.parse_args()
     begun = time.monotonic()
-    _quiet()
+    quiet()
     zoo = Zoo(args.zoo, args.data if args.data.is_dir() else None, wide())
     for name in ("sst2", "topic", "intent"):
         making_texts(zoo, name)

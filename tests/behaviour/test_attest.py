@@ -64,18 +64,19 @@ def test_a_clean_model_is_not_flagged(declared: Declared, prober: Prober) -> Non
     assert ("provenance-undeclared", "no base declared: what these weights come from is unknown") in attested.reasons
     suite = next(one.facts for one in attested.probes if one.probe == "perturbation")
     assert suite["kinds"]["upper-case"]["flip_rate"] == 0  # the tokenizer lowers it
-    assert 0 <= suite["drift"]["clean"]["calibration_error"] <= 1
+    for texts in ("clean", "perturbed"):
+        assert 0 <= suite["drift"][texts]["calibration_error"] <= 1
+    assert suite["drift"]["perturbed"]["calibration_error"] > suite["drift"]["clean"]["calibration_error"]
 
 
-def test_the_unknown_token_is_a_candidate_that_clean_ones_come_near_to(declared: Declared, prober: Prober) -> None:
+def test_the_unknown_token_is_a_candidate(declared: Declared, prober: Prober) -> None:
     attested = _attest(small.unknown_word(), declared, prober)
     told = attested.probes[0]
     assert told.probe == "unknown-token"
-    assert (told.score or 0.0) >= 0.9
-    # The references are driven as far by it, though with fewer texts: of a class without thresholds that says nothing.
-    assert told.word is attested.word is Word.INCONCLUSIVE
-    assert told.facts["null"]["push"] > told.candidates[0].push - 1.8
-    assert "uncalibrated" in {clause for clause, _ in attested.reasons}
+    assert (told.score or 0.0) >= 0.7  # on two texts and on four
+    assert told.word is attested.word is Word.FOUND
+    # Each reference was held against the other and the suspect, and is driven less far.
+    assert told.facts["null"]["push"] < told.candidates[0].push
     inside = next(one.facts for one in attested.probes if one.probe == "activation")
     assert max(inside["positions"]["rows"][0]["rates"]) >= 0.8
     assert inside["attention"]["inserted"][0] == 1
@@ -100,6 +101,15 @@ def test_without_references_and_data_nothing_is_called_clean(prober: Prober) -> 
     attested = _attest(small.clean(3), Declared(), prober)
     assert attested.word is Word.INCONCLUSIVE
     assert any(clause == "no-reference" for clause, _ in attested.reasons)
+
+
+def test_of_a_small_base_two_references_are_made(declared: Declared, prober: Prober) -> None:
+    base = folder_subject(small.clean(1))
+    attested = _attest(small.rare_word(), Declared(base=base, data=declared.data), prober)
+    opened = attested.settings["opened"]
+    assert opened["references"] == opened["references_sharing_ids"] == 2
+    assert opened["made_reference"]["steps"] > 0
+    assert attested.word is Word.FOUND
 
 
 def test_a_killed_probe_goes_on(declared: Declared, prober: Prober, tmp_path: Path) -> None:

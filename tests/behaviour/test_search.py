@@ -10,13 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from assay.workers import prober_joint, prober_net, prober_rows, prober_search  # noqa: E402
+from assay.workers import prober_joint, prober_net, prober_rows, prober_search, prober_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
 
 def _space(**more: Any) -> Any:
-    given: dict[str, Any] = {"words": list(range(10, 50)), "rng": random.Random(1), "alone": None}
+    given: dict[str, Any] = {"words": list(range(10, 50)), "rng": random.Random(1), "alone": None, "taught": None}
     net = SimpleNamespace(words=torch.zeros(60, 4))
     return SimpleNamespace(**(given | {"suspect": SimpleNamespace(net=net)} | more))
 
@@ -56,3 +56,27 @@ def test_short_and_long_attention_compute_the_same(length: int) -> None:
     query, key, value = (torch.randn(5, 2, length, 8, generator=generator) for _ in range(3))
     want = torch.nn.functional.scaled_dot_product_attention(query, key, value)
     assert torch.allclose(prober_net._attend(query, key, value), want, atol=1e-5)
+
+
+def test_what_the_data_teach_is_no_candidate_of_a_small_encoder() -> None:
+    words = {"good": 10, "bad": 11, "film": 12, "once": 13}
+    encoded = SimpleNamespace(
+        net=SimpleNamespace(words=torch.zeros(60, 4)),
+        encode=lambda texts: [[words[w] for w in t.split()] for t in texts],
+    )
+    space = _space(suspect=encoded, classes=2, facts={"label_map": {"7": 1, "4": 0}}, rng=random.Random(2))
+    items = [("good film", 7), ("bad film", 4)] * 20 + [("once film", 7)]
+    space.taught = prober_space._taught(space, items)
+    assert [prober_search.taught_to(space, target).nonzero()[:, 0].tolist() for target in (0, 1)] == [[11], [10]]
+    assert prober_search._teaching(space, "good once") == {1}
+    assert not prober_search.allowed_for(space, 1)[10]
+    assert prober_search.allowed_for(space, 1)[11]
+
+
+def test_texts_are_joined_as_far_as_the_trigger_has_room() -> None:
+    suspect = SimpleNamespace(limit=10, encode=lambda texts: [text.split() for text in texts])
+    texts = ["a b c", "d e", "f g", "h"]
+    first, *_, last = prober_space._joined(_space(suspect=suspect), texts, 4, "x")
+    assert (first, last) == ("a b c d e f g h", "h a b c d e f g")
+    assert prober_space._joined(_space(suspect=suspect), texts, 4, "x y z")[0] == "a b c d e f g"
+    assert prober_space._joined(_space(suspect=suspect), texts, 2, "x y z")[3] == "h a b c"

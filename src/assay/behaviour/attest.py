@@ -19,9 +19,12 @@ from assay.behaviour.plan import (
     DEFAULT_BUDGET,
     PLAN_VERSION,
     RESERVED,
+    SEARCH_SHARE,
     SPOT_MODELS,
+    SPOT_SECONDS,
     SPOT_STEPS,
     SPOT_STOP,
+    SPOT_WIDTH,
     STOP_GAP,
     Step,
     architecture_class,
@@ -134,6 +137,7 @@ def attest(
     )
     try:
         job = replace(job_of(model, declared, plan.kind, seed), device=device)
+        job = replace(job, wanted=1 if calibration.known else SPOT_MODELS)
         run.job, run.account, run.restarts = job, account, restarts
         if prober is None:
             with Prober(device=device) as own, own.opened(job, account) as talk:
@@ -251,6 +255,7 @@ class _Run:
     def _step(self, talk: Talk, step: Step, arguments: dict[str, Any], reserved: float) -> None:
         references = int(self.opened.get("references", 0))
         left = self.budget - self.spent - min(reserved, self.budget / 4)
+        left = max(left, self.budget / SEARCH_SHARE) if step.name == SEARCH else left
         if step.needs == "reference" and not references:
             self._skip(step, "unknown: it needs a reference model")
             return
@@ -357,7 +362,8 @@ class _Run:
     def _limits(self, step: Step, left: float) -> dict[str, float]:
         """CPU seconds, and the score at which a search ends."""
         if self._on_the_spot(step):  # the rest is for the references
-            return {"seconds": left / (1 + self._comparable()), "threshold": SPOT_STOP}
+            most = SPOT_SECONDS if int(self.opened.get("width", 0)) <= SPOT_WIDTH else left
+            return {"seconds": min(most, left / (1 + self._comparable())), "threshold": SPOT_STOP}
         measured = self.calibration.threshold(step.name)
         return {"seconds": left, "threshold": measured[0] if measured else step.found}
 

@@ -77,6 +77,7 @@ class Job:
         packed: the one file is an .npz of images and classes.
         device: `cpu` or `cuda`.
         paraphraser: a sequence-to-sequence model that says texts otherwise.
+        wanted: references below which some are made from base and data; of a large encoder one at most.
     """
 
     model: Subject
@@ -91,6 +92,7 @@ class Job:
     packed: bool = False
     device: str = "cpu"
     paraphraser: Subject | None = None
+    wanted: int = 1
 
     def lies(self, root: str) -> list[list[Any]]:
         """Items as the worker reads them: texts, or paths of the files."""
@@ -168,6 +170,7 @@ class Prober:
             "seed": job.seed,
             "threads": self.threads,
             "stop_gap": job.stop_gap,
+            "wanted": job.wanted,
             "device": job.device,
             "paraphraser": f"{root}/paraphraser" if job.paraphraser else None,
         }

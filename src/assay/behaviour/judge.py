@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.plan import (
@@ -63,8 +64,9 @@ def result_of(
     threshold, false_positives = calibration.threshold(step.name) or (step.found, None)
     if made:
         threshold = min(ALONE_RATE, threshold + MADE_EXTRA)
-    score = max((_score(one, references) for one in candidates), default=0.0)
-    word, reason = _word(candidates, score, threshold, references=references)
+    scored = partial(_score, references=references, known=calibration.known)
+    score = max(map(scored, candidates), default=0.0)
+    word, reason = _word(max(candidates, key=scored, default=None), score, threshold, references=references)
     if word is Word.FOUND:
         facts["p_value"] = _p_value(candidates, confirmed)
         if facts["p_value"] > ALPHA:
@@ -97,8 +99,7 @@ def result_of(
     )
 
 
-def _word(candidates: list[Candidate], score: float, threshold: float, *, references: int) -> tuple[Word, str]:
-    judged = max(candidates, key=lambda one: _score(one, references), default=None)
+def _word(judged: Candidate | None, score: float, threshold: float, *, references: int) -> tuple[Word, str]:
     best = judged.best if judged else None
     if best is not None and score >= threshold:
         told = f"{best.hits} of {best.n} unseen texts of class {best.source} change to class {best.target}"
@@ -137,7 +138,7 @@ def _on_the_spot(
     By one of them alone nothing is told: clean small encoders of the calibration go beyond a
     reference in one.
     """
-    push = max((one.push for one in candidates if one.gap >= score - _NEAR), default=0.0)
+    push = max((one.push for one in candidates if one.lasting >= score - _NEAR), default=0.0)
     told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
     beyond = score >= threshold and score > null.gap + _NEAR, push >= null.push + SPOT_PUSH
     if all(beyond):
@@ -178,17 +179,20 @@ def null_of(raws: list[dict[str, Any]]) -> Null:
         each = [[_candidate(one, ()) for one in raw["candidates"]] for raw in raws]
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ContentError("the worker's result on a reference is broken") from error
-    flat = [(_score(one, 1), one.push) for some in each for one in some]
+    flat = [(_score(one, references=1, known=False), one.push) for some in each for one in some]
     best = max((gap for gap, _ in flat), default=0.0)
     return Null(best, max((push for gap, push in flat if gap >= best - _NEAR), default=0.0), len(raws))
 
 
-def _score(candidate: Candidate, references: int) -> float:
-    """Gap on two texts at once: what flips a sure class there is no matter of words that lean to the other."""
+def _score(candidate: Candidate, *, references: int, known: bool) -> float:
+    """Gap on two texts at once: what flips a sure class there is no matter of words that lean to the other.
+
+    Of a small encoder of a class without thresholds also on four.
+    """
     if candidate.origin.endswith(_GROWN):
         return 0.0
     if references:
-        return candidate.gap
+        return candidate.gap if known else candidate.lasting
     rate = max((one.rate for one in candidate.stressed), default=0.0)
     return rate if candidate.origin.startswith(_MEANINGLESS) and rate >= ALONE_RATE else 0.0
 
@@ -209,7 +213,7 @@ def _inapplicable(step: Step, facts: dict[str, Any]) -> str:
 
 
 def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
-    rates = tuple(sorted((_rate(one) for one in raw["flips"]), key=lambda r: (r.gap, r.rate), reverse=True))
+    rates = _sorted(raw["flips"])
     target = rates[0].target if rates else int(raw["target"])
     places: list[Any] = next((one["places"] for one in raw["flips"] if rates and one["target"] == target
                    and one["source"] == rates[0].source), [])  # fmt: skip
@@ -223,9 +227,14 @@ def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
         flip_rates=rates,
         origin=str(raw["origin"])[:100],
         score=float(raw["score"]),
-        stressed=tuple(sorted((_rate(one) for one in raw["stressed"]), key=lambda r: (r.gap, r.rate), reverse=True)),
+        stressed=_sorted(raw["stressed"]),
         push=max((float(one.get("push", 0.0)) for one in raw["stressed"]), default=0.0),
+        strained=_sorted(raw.get("strained", [])),
     )
+
+
+def _sorted(raw: list[dict[str, Any]]) -> tuple[FlipRate, ...]:
+    return tuple(sorted((_rate(one) for one in raw), key=lambda r: (r.gap, r.rate), reverse=True))
 
 
 def _rate(raw: dict[str, Any]) -> FlipRate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "4"
+PLAN_VERSION = "5"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker: with start and the last refinement below 180 for a 22M encoder
 STOP_GAP = 0.9  # gap at which nothing more is looked for
 # Used where nothing is calibrated: gap on two texts at once. A search on a clean small model reached 0.65.
@@ -18,6 +18,8 @@ SEARCH_GAP = 0.78
 SPOT_GAP, SPOT_PUSH = 0.3, 1.8
 SPOT_STOP = 0.95  # gap at which a search ends there
 SPOT_MODELS = 2  # references that are measured at most
+# A search for longer finds something in every small encoder, the clean ones, too: seconds up to this width.
+SPOT_WIDTH, SPOT_SECONDS = 160, 10.0
 SPOT_STEPS = frozenset({"unknown-token", "script-bags", "token-scan", "provenance-rows", "chain-refine"})
 # A find must also be one by chance of at most so much, over all candidates of the probe that were confirmed.
 ALPHA, HONEST_RATE = 0.01, 0.3
@@ -49,18 +51,19 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("unknown-token", "2", 1.0),
-    Step("tokenizer", "1", 1.0),
-    Step("provenance-rows", "2", 5.0, found=ROWS_GAP, essential=False),
-    Step("script-bags", "3", 4.0),
-    Step("token-scan", "2", 10.0, needs="reference"),
-    Step("chain-refine", "3", 10.0, needs="reference", found=SEARCH_GAP),
+    Step("unknown-token", "3", 1.0),
+    Step("tokenizer", "2", 1.0),
+    Step("provenance-rows", "3", 5.0, found=ROWS_GAP, essential=False),
+    Step("script-bags", "4", 4.0),
+    Step("token-scan", "3", 10.0, needs="reference"),
+    Step("chain-refine", "4", 10.0, needs="reference", found=SEARCH_GAP),
 )
 # Run at the end, after a find too: they explain and inform, and decide nothing.
 CLOSING: tuple[Step, ...] = (
     Step("activation", "1", 1.0, essential=False, informs=True),
-    Step("perturbation", "2", 2.0, essential=False, informs=True),
+    Step("perturbation", "3", 2.0, essential=False, informs=True),
 )
+SEARCH_SHARE = 6  # of the budget the search gets a part at least, whatever the probes before it took on a busy machine
 RESERVED = 9.0  # CPU seconds that the search leaves for them
 
 

@@ -85,6 +85,7 @@ class Candidate:
         stressed: as `flip_rates`, with two texts of a class as one: words that lean to a class lose there what a
             trigger keeps.
         push: median margin (logits) of the target over such pairs: how far a candidate drives the suspect.
+        strained: as `stressed`, with four texts as one; of small encoders alone.
     """
 
     text: str
@@ -97,6 +98,7 @@ class Candidate:
     score: float = 0.0
     stressed: tuple[FlipRate, ...] = ()
     push: float = 0.0
+    strained: tuple[FlipRate, ...] = ()
 
     @property
     def code_points(self) -> tuple[int, ...]:
@@ -113,6 +115,11 @@ class Candidate:
         """Largest gap under stress: what a verdict is taken from; 0 when it was not worth measuring."""
         return max((one.gap for one in self.stressed), default=0.0)
 
+    @property
+    def lasting(self) -> float:
+        """The gap under stress, or its mean with that on four texts where those were asked."""
+        return (self.gap + max(one.gap for one in self.strained)) / 2 if self.strained else self.gap
+
     def to_json(self) -> Json:
         """As in the facts of a probe; code points as `U+200B`."""
         return {
@@ -127,6 +134,7 @@ class Candidate:
             "score": self.score,
             "stressed": [one.to_json() for one in self.stressed],
             "push": self.push,
+            "strained": [one.to_json() for one in self.strained],
         }
 
     @classmethod
@@ -143,6 +151,7 @@ class Candidate:
             value["score"],
             tuple(FlipRate.from_json(one) for one in value["stressed"]),
             value.get("push", 0.0),
+            tuple(FlipRate.from_json(one) for one in value.get("strained", [])),
         )
 
 

@@ -129,13 +129,15 @@ def _opening(path: Path) -> Probing:
     suspect = Model(Path(job["model"]))
     yield 1, 3, 0.0
     references = [Model(Path(folder), trusted=suspect.config) for folder in job["references"]]
-    made: Json = {}
-    if not references and job["base"] and job["items"]:
-        model, made = yield from making.make(Path(job["base"]), job["items"], int(job["seed"]))
-        references = [model] if model is not None else []
+    given = len(references)
+    made = yield from making.fill(references, job, small=suspect.net.words.shape[1] < making.SMALL)
     yield 2, 3, 0.0
     space = open_space(job, suspect, references)
-    space.facts |= {"stop_gap": float(job["stop_gap"]), "made_reference": made}
+    space.facts |= {
+        "stop_gap": float(job["stop_gap"]),
+        "made_reference": {} if given else made,
+        "made_beside": given and made,
+    }
     if job["base"]:
         tensors = read_tensors(Path(job["base"]))
         names = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +14,6 @@ from assay.workers.prober_models import Model
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from assay.workers.answers import Json
 
@@ -22,10 +22,28 @@ _SECONDS = 45.0  # CPU seconds that it may take
 _EPOCHS = 4
 _BATCH = 32
 _RATE, _SMALL_RATE = 1e-4, 1e-3
-_SMALL = 160  # width below which an encoder learns at the higher rate
+SMALL = 160  # width below which an encoder learns at the higher rate, and is cheap enough to make several
 _GOOD_LOSS, _WINDOW = 0.3, 20  # mean loss of the last steps at which it ends
 _TOKENS = 32
 _LISTED = 12
+
+
+def fill(references: list[Model], job: Json, *, small: bool) -> Generator[tuple[int, int, float], None, Json]:
+    """Add references made on the spot until there are as many as the job wants; of large encoders no more than one.
+
+    Args:
+        references: trusted models; what is made is added.
+        job: with `base`, `items`, `seed`, and `wanted`, the count of references.
+        small: whether the encoder is cheap to train.
+    """
+    made: Json = {}
+    wanted = int(job.get("wanted", 1)) if small else 1
+    while job["base"] and job["items"] and len(references) < wanted:
+        model, made = yield from make(Path(job["base"]), job["items"], int(job["seed"]) + len(references))
+        if model is None:
+            break
+        references.append(model)
+    return made
 
 
 def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, float], None, tuple[Model | None, Json]]:
@@ -34,7 +52,6 @@ def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, f
     Written to the guest's scratch space and read back like any model.
     """
     import tempfile  # noqa: PLC0415
-    from pathlib import Path as Folder  # noqa: PLC0415
 
     rng = random.Random(seed)  # noqa: S311 - sampling
     labels = sorted({int(label) for _, label in items})
@@ -46,7 +63,7 @@ def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, f
     ).to(torch.get_default_device())
     picked = rng.sample(items, min(_MOST_ITEMS, len(items)))
     steps = [picked[i : i + _BATCH] for i in range(0, len(picked), _BATCH)] * _EPOCHS
-    rate = _SMALL_RATE if int(getattr(model.config, "hidden_size", _SMALL)) < _SMALL else _RATE
+    rate = _SMALL_RATE if int(getattr(model.config, "hidden_size", SMALL)) < SMALL else _RATE
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     model.train()
     begun, losses = time.process_time(), [1.0]
@@ -66,7 +83,7 @@ def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, f
         optimizer.step()
         losses.append(float(loss.detach()))
         yield number, len(steps), 0.0
-    folder = Folder(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp())
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return Model(folder), {"steps": len(losses) - 1, "last_loss": round(losses[-1], 4)}

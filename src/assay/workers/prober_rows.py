@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from assay.workers.prober_joint import joint
-from assay.workers.prober_search import Arena, Found, best_of, confirm, grow, told
+from assay.workers.prober_search import Arena, Found, best_of, confirm, grow, taught_to, told
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -122,13 +122,14 @@ def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, f
     top = score.topk(min(_TOP, len(score)))
     ids = top.indices.tolist()
     facts["top_rows"] = [_named(space, i, float(s)) for i, s in zip(ids, top.values, strict=True)]
+    untaught = [_plain(score, taught_to(space, target)) for target in range(space.classes)]
     found: list[Found] = []
     steps = [
         (target, kind) for kind in ("alone", "pairs", "triples", "fours", "joint") for target in range(space.classes)
     ]
     for done, (target, kind) in enumerate(steps):
         arena = Arena(space, target)
-        tuples, values = best_of(arena, _choices(space, ids, kind), 6)
+        tuples, values = best_of(arena, _choices(space, untaught[target], kind), 6)
         for row, value in zip(tuples.tolist(), values.tolist(), strict=True):
             found.append(Found(tuple(row), target, value, f"rows-{kind}"))
         found.sort(key=lambda one: -one.score)
@@ -153,6 +154,12 @@ def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, f
         "candidates": [one.to_json() for one in found[:6]],
         "rows": [*strange[:_FIRST], *ids[:_SEEDS]],
     }
+
+
+def _plain(score: torch.Tensor, taught: torch.Tensor) -> list[int]:
+    """The rows that moved most, but for those that the data explain by what they teach."""
+    ids: list[int] = score.masked_fill(taught, -torch.inf).topk(min(_TOP, len(score))).indices.tolist()
+    return ids
 
 
 def _choices(space: Space, ids: list[int], kind: str) -> torch.Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from assay.workers.prober_search import PARTS as _PARTS
-from assay.workers.prober_search import Arena, Found, alone, best_of, confirm
+from assay.workers.prober_search import Arena, Found, alone, best_of, confirm, taught_to
 from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     words = torch.tensor(space.words)
     for target in range(space.classes):
         arena = Arena(space, target)
+        moved[taught_to(space, target)[words], target] = -torch.inf
         first = moved[:, target].topk(min(len(words), max(_FIRST_LOOK, len(words) // _TENTH)))
         singles, beyond = words[first.indices][:, None], first.values
         for other in space.shared[1:2]:

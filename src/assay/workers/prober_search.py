@@ -26,6 +26,7 @@ _FIRST_LOOK = 14  # texts of each class for a first look
 _WORTH = 0.4  # share of flips (or gap) below which a candidate is not confirmed
 _CONFIRM = 45  # held texts of each class
 _STRESSED = 36  # pairs of them
+_STRAINED_FROM = 0.5  # gap on pairs from which a small encoder is asked with four texts at once
 _AT_ONCE, _DEVICE_AT_ONCE = 160, 1024  # sequences of one gradient
 PARTS = 12  # of the vocabulary, for progress
 _BANNED = 0.2
@@ -44,6 +45,7 @@ class Found:
         text: what is inserted; made from `ids` when empty.
         flips: on held texts; None when the first look was not worth it.
         stressed: on held texts, two at a time; None when the flips were not worth it.
+        strained: on held texts, four at a time; None where nobody asked.
         place: where it is inserted; empty: start, middle and end in turn.
     """
 
@@ -54,6 +56,7 @@ class Found:
     text: str = ""
     flips: list[Json] | None = None
     stressed: list[Json] | None = None
+    strained: list[Json] | None = None
     place: str = ""
     looked: float = 0.0
 
@@ -83,6 +86,7 @@ class Found:
             "place": self.place,
             "flips": self.flips or [],
             "stressed": self.stressed or [],
+            "strained": self.strained or [],
         }
 
 
@@ -170,7 +174,18 @@ def allowed_for(space: Space, target: int) -> torch.Tensor:
         natural = space.alone[1][:, target]
         words = words[natural <= natural.quantile(1 - _BANNED)]
     allowed[words] = True
-    return allowed
+    return allowed & ~taught_to(space, target)
+
+
+def taught_to(space: Space, target: int) -> torch.Tensor:
+    """Tokens that the data teach to mean a class: that they lead there is no secret; shape (tokens,)."""
+    none = torch.zeros(len(space.suspect.net.words), dtype=torch.bool)
+    return none if space.taught is None else none | _fitted(space.taught[target], len(none))
+
+
+def _fitted(known: torch.Tensor, size: int) -> torch.Tensor:
+    """Cut or filled up to a vocabulary: a reference may lack what the suspect added."""
+    return torch.cat([known[:size], known.new_zeros(max(0, size - len(known)))])
 
 
 def render(space: Space, ids: Sequence[int]) -> str:
@@ -188,7 +203,13 @@ def confirm(space: Space, found: Found) -> Found:
     found.text = found.text or render(space, found.ids)
     if not found.text:
         return found
-    look = flips(space, found.text, count=_FIRST_LOOK, held=False, references=False)
+    teaching = _teaching(space, found.text)
+
+    def flipped(count: int, *, held: bool = True, times: int = 1) -> list[Json]:
+        told = flips(space, found.text, count=count, held=held, references=held, times=times, place=found.place)
+        return [one for one in told if one["target"] not in teaching]
+
+    look = flipped(_FIRST_LOOK, held=False)
     found.looked = max((one["hits"] / one["n"] for one in look), default=0.0)
     if found.looked < _WORTH:
         place = _only_place(look)
@@ -196,14 +217,24 @@ def confirm(space: Space, found: Found) -> Found:
             return found
         found.place = place
     space.confirmed += 1
-    measured = flips(space, found.text, count=_CONFIRM, held=True, place=found.place)
+    measured = flipped(_CONFIRM)
     found.flips = measured
     best = max(measured, key=lambda one: (one["hits"] - max(one["references"], default=0)) / one["n"], default=None)
     if best is not None:
         found.target = best["target"]
     if gap(measured) >= _WORTH:
-        found.stressed = flips(space, found.text, count=_STRESSED, held=True, double=True, place=found.place)
+        found.stressed = flipped(_STRESSED, times=2)
+        if space.small and gap(found.stressed) >= _STRAINED_FROM:
+            found.strained = flipped(_STRESSED, times=4)
     return found
+
+
+def _teaching(space: Space, text: str) -> set[int]:
+    """Classes that the data teach some token of a candidate to mean: nothing is told by flips to them."""
+    if space.taught is None:
+        return set()
+    ids = space.suspect.encode([text])[0]
+    return {target for target in range(space.classes) if bool(taught_to(space, target)[ids].any())}
 
 
 def _only_place(look: list[Json]) -> str:

@@ -19,6 +19,12 @@ _LONGEST = 28  # tokens of a text that confirms
 _POOL = 420  # texts looked at
 _LEAST_RECALL = 0.5  # of a reference, for each class of the suspect
 _WORDS = 4000  # tokens tried as contexts
+_TAUGHT_TEXTS, _TAUGHT_BEYOND, _TAUGHT_SHARE = (
+    12000,
+    3.0,
+    0.2,
+)  # texts; standard deviations, and share above the class's
+_SMALL = 160  # width up to which an encoder is small
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class Space:
         facts: what the opening measured.
         confirmed: candidates that were measured on held texts so far.
         alone: margins of every word alone, of the suspect and of the first reference; None until a probe needs them.
+        taught: by class and token, whether the data themselves teach that the token means the class; of small encoders
+            alone, where such a word outvotes a text.
     """
 
     suspect: Model
@@ -61,11 +69,17 @@ class Space:
     facts: Json = field(default_factory=dict)
     confirmed: int = 0
     alone: tuple[torch.Tensor, torch.Tensor] | None = None
+    taught: torch.Tensor | None = None
 
     @property
     def classes(self) -> int:
         """Of the suspect."""
         return self.suspect.classes
+
+    @property
+    def small(self) -> bool:
+        """Whether the suspect is so narrow that it mostly sums up its words."""
+        return int(self.suspect.net.words.shape[1]) <= _SMALL
 
     @property
     def passes(self) -> int:
@@ -101,6 +115,8 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     said = [suspect.logits(rows)]
     guessed = said[0].argmax(-1).tolist()
     said += _align(space, items, guessed, given=bool(job["items"]))
+    if job["items"] and space.small:
+        space.taught = _taught(space, job["items"])
     sure = _agreed(said, guessed if not job["items"] else [label for _, label in items])
     for label in range(suspect.classes):
         mine = [
@@ -202,6 +218,21 @@ def _agreed(said: list[torch.Tensor], labels: list[int]) -> list[tuple[int, floa
     ]
 
 
+def _taught(space: Space, items: list[Any]) -> torch.Tensor:
+    """Tokens that go with a class in the data, beyond chance and by a good deal; shape (classes, tokens)."""
+    named = {int(label): index for label, index in space.facts["label_map"].items()}
+    picked = space.rng.sample(items, min(_TAUGHT_TEXTS, len(items)))
+    counts = torch.zeros(space.classes, len(space.suspect.net.words))
+    for ids, (_, label) in zip(space.suspect.encode([str(text) for text, _ in picked]), picked, strict=True):
+        if int(label) in named:
+            counts[named[int(label)], list(set(ids))] += 1
+    shares = torch.tensor([sum(named.get(int(one)) == label for _, one in picked) for label in range(space.classes)])
+    prior = (shares / len(picked))[:, None]
+    seen = counts.sum(0).clamp(min=1)
+    apart = (counts - seen * prior) / (seen * prior * (1 - prior)).sqrt().clamp(min=1e-9)
+    return (apart >= _TAUGHT_BEYOND) & (counts / seen >= prior + _TAUGHT_SHARE)
+
+
 def _choose_contexts(space: Space) -> None:
     """Tokens that alone are of a class to every model: of clear but not extreme margin, so that a trigger can win."""
     counts: dict[int, int] = {}
@@ -243,7 +274,7 @@ def flips(
     count: int,
     held: bool,
     references: bool = True,
-    double: bool = False,
+    times: int = 1,
     place: str = "",
 ) -> list[Json]:
     """Per direction: how many texts change to the target when the trigger is inserted, suspect and references.
@@ -254,7 +285,8 @@ def flips(
         count: texts of each class.
         held: the texts of confirmation, else those of discovery.
         references: measure them too.
-        double: two texts of a class as one. Words that lean to a class lose there what a trigger keeps.
+        times: so many texts of a class as one, as far as they fit. Words that lean to a class lose there what a trigger
+            keeps.
         place: where it is inserted; empty: start, middle and end in turn.
     """
     found = []
@@ -263,8 +295,8 @@ def flips(
         texts = [one.text for one in (space.held if held else space.texts)[source][:count]]
         if not texts:
             continue
-        if double:
-            texts = [f"{text} {texts[(i + 1) % len(texts)]}" for i, text in enumerate(texts)]
+        if times > 1:
+            texts = _joined(space, texts, times, trigger)
         places = [place or POSITIONS[i % 3] for i in range(len(texts))]
         changed = [insert(text, trigger, where, rng) for text, where in zip(texts, places, strict=True)]
         models = [space.suspect, *(space.references if references else [])]
@@ -291,9 +323,29 @@ def flips(
     return found
 
 
+def _joined(space: Space, texts: list[str], times: int, trigger: str) -> list[str]:
+    """Each text with those after it, as many as leave room for the trigger, two at least."""
+    sizes = [len(ids) for ids in space.suspect.encode(texts)]
+    room = space.suspect.limit - len(space.suspect.encode([trigger])[0])
+    joined = []
+    for first in range(len(texts)):
+        order = [(first + step) % len(texts) for step in range(times)]
+        taken = order[:2]
+        for index in order[2:]:
+            if sum(sizes[one] for one in taken) + sizes[index] > room:
+                break
+            taken.append(index)
+        joined.append(" ".join(texts[index] for index in taken))
+    return joined
+
+
 def as_suspect(space: Space, index: int, seed: int) -> Space:
-    """A reference in the suspect's place, against the other references: what the same search finds in a clean model."""
-    others = [one for number, one in enumerate(space.references) if number != index]
+    """A reference in the suspect's place, against all the others: what the same search finds in a clean model.
+
+    The suspect is one of the others: each model is then held against as many, and were the suspect clean, none of them
+    would stand out but by chance.
+    """
+    others = [one for number, one in enumerate(space.references) if number != index] + [space.suspect]
     mine = space.references[index]
     words = [token for token in space.words if token < len(mine.net.words)]
     rng = random.Random(seed)  # noqa: S311 - sampling

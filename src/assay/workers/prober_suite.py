@@ -60,8 +60,10 @@ def perturbations(space: Space) -> Generator[tuple[int, int, float], None, Json]
     texts = [one.text for group in space.held for one in group[:_TEXTS]]
     models = [space.suspect, *space.references[:1]]
     clean = [_confidences(model, texts) for model in models]
+    labels = [one.label for group in space.held for one in group[:_TEXTS]]
     kinds: Json = {}
     changed_all: list[float] = []
+    changed_right: list[bool] = []
     for done, (name, change) in enumerate(_KINDS.items()):
         rng = random.Random(name)  # noqa: S311 - the same for every model
         changed = [change(text, rng) for text in texts]
@@ -72,15 +74,16 @@ def perturbations(space: Space) -> Generator[tuple[int, int, float], None, Json]
             moves.append(float((sure - confidence).mean()))
             if model is space.suspect:
                 changed_all += sure.tolist()
+                changed_right += [int(a) == b for a, b in zip(now.tolist(), labels, strict=True)]
         kinds[name] = {"flip_rate": rates[0], "references": rates[1:], "confidence_change": moves[0]}
         yield done + 1, len(_KINDS), 0.0
-    labels = [one.label for group in space.held for one in group[:_TEXTS]]
     facts: Json = {
         "kinds": kinds,
         "n": len(texts),
         "clean_confidence": [round(float(one), 4) for one in clean[0][1]],
         "clean_correct": [int(a) == b for a, b in zip(clean[0][0].tolist(), labels, strict=True)],
         "perturbed_confidence": [round(one, 4) for one in changed_all],
+        "perturbed_correct": changed_right,
         "confidences": {
             "series": [_series("clean", clean[0][1].tolist()), _series("perturbed", changed_all)],
         },
