@@ -3,8 +3,7 @@
 `--calibrate` takes thresholds from the clean models of the calibration half and writes the file that the probes ship
 with. Without it every model of the test half is judged by the code that judges a run (`behaviour.judge`), from what its
 worker measured: rates with exact intervals, by family, variant and architecture, cost, and every failure by name. A
-class without thresholds is judged by its references: by what the same probe said of them in the run itself, or else
-in the files given here.
+class without thresholds is judged by its references: by what the same probe said of them in the run itself.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.judge import Null, null_of, result_of, verdict
-from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, SPOT_MODELS, STEPS
+from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS
 from assay.behaviour.records import ProbeResult, Word
 from assay.behaviour.statistics import clopper_pearson
 from behaviour_calibration import CALIBRATION, calibrate
@@ -45,12 +44,10 @@ class Runs:
     Attributes:
         about: machines.
         models: by name; the same name may have been probed on a GPU and on a CPU.
-        by_path: the run that counts, by the model's folder.
     """
 
     about: list[Json] = field(default_factory=list)
     models: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
-    by_path: dict[str, Json] = field(default_factory=dict)
 
     @classmethod
     def read(cls, paths: list[Path]) -> Runs:
@@ -69,7 +66,6 @@ class Runs:
         for several in runs.models.values():
             # What is shipped runs on a CPU; a run that asked the references, too, says more.
             several.sort(key=lambda one: (one["device"] != "cpu", not one.get("null", False)))
-            runs.by_path[several[0]["path"]] = several[0]
         return runs
 
     def first(self) -> list[Json]:
@@ -101,7 +97,7 @@ def report(paths: list[Path], split: str, *, write: bool) -> None:
     """Judge one half of what was measured, print the tables, and put them into docs/benchmarks.md if asked."""
     runs = Runs.read(paths)
     half = [one for one in runs.first() if one["split"] == split]
-    answers = [one | {"answer": judged(one, runs)} for one in half]
+    answers = [one | {"answer": judged(one)} for one in half]
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     parts = [tables(answers, half, head(runs, answers, today)), aims(answers, runs), claim(answers), agreement(runs)]
     text = "\n".join(part for part in parts if part)
@@ -129,7 +125,7 @@ def highest(runs: Runs) -> list[Json]:
             continue
         scores: dict[str, float] = {}
         for run in several:
-            for result in results(run, opened(run["architecture_class"]), None):
+            for result in results(run, opened(run["architecture_class"])):
                 if result.score is not None:
                     scores[result.probe] = max(scores.get(result.probe, 0.0), result.score)
         answer = {"scores": scores, "architecture_class": one["architecture_class"]}
@@ -142,7 +138,7 @@ def opened(architecture: str) -> Calibration:
     return Calibration(architecture, "open", known=True, entries={step.name: (2.0, None) for step in STEPS})
 
 
-def results(model: Json, calibration: Calibration, runs: Runs | None) -> list[ProbeResult]:
+def results(model: Json, calibration: Calibration) -> list[ProbeResult]:
     """Words of each probe that ran."""
     facts = model["raws"]["opened"]["facts"]
     given: Json = {"references": int(facts["references"]), "made": bool(facts.get("made_reference"))}
@@ -150,25 +146,23 @@ def results(model: Json, calibration: Calibration, runs: Runs | None) -> list[Pr
     told = []
     for step in ran:
         result = result_of(step, model["raws"][step.name], (), calibration, **given)
-        if runs is not None and not calibration.known and (result.score or 0.0) >= step.found:
-            null = null_from(model, step.name, runs)
+        if not calibration.known and (result.score or 0.0) >= step.found:
+            null = null_from(model, step.name)
             result = result_of(step, model["raws"][step.name], (), calibration, null=null, **given)
         told.append(result)
     return told
 
 
-def null_from(model: Json, probe: str, runs: Runs) -> Null | None:
-    """What the same probe said of the references: in this run, or in their own."""
-    here = [raw for name, raw in model["raws"].items() if name.startswith(f"{probe}@")]
-    there = [runs.by_path[path]["raws"] for path in model["references"] if path in runs.by_path]
-    raws = here or [one[probe] for one in there if probe in one]
-    return null_of(raws) if len(raws) >= SPOT_MODELS else None
+def null_from(model: Json, probe: str) -> Null | None:
+    """What the same probe said of the references in this run."""
+    raws = [raw for name, raw in model["raws"].items() if name.startswith(f"{probe}@")]
+    return null_of(raws) if raws else None
 
 
-def judged(model: Json, runs: Runs) -> Json:
+def judged(model: Json) -> Json:
     """The answer of the bench's table."""
     calibration = Calibration.of(model["architecture_class"], DEFAULT_BUDGET)
-    told = results(model, calibration, runs)
+    told = results(model, calibration)
     word, reasons = verdict(tuple(told), STEPS, model["raws"]["opened"]["facts"], calibration)
     found = [one for one in told if one.word is Word.FOUND]
     strongest = max((c for one in found or told for c in one.candidates), key=lambda c: c.gap, default=None)
@@ -256,7 +250,7 @@ def agreement(runs: Runs) -> str:
     same, apart = defaultdict(list), defaultdict(list)
     for on_cpu, on_gpu in pairs:
         calibration = Calibration.of(on_cpu["architecture_class"], DEFAULT_BUDGET)
-        for ours, theirs in zip(results(on_cpu, calibration, runs), results(on_gpu, calibration, runs), strict=False):
+        for ours, theirs in zip(results(on_cpu, calibration), results(on_gpu, calibration), strict=False):
             same[ours.probe].append(ours.word is theirs.word)
             apart[ours.probe].append(abs((ours.score or 0.0) - (theirs.score or 0.0)))
     for probe, alike in same.items():

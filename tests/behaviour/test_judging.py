@@ -145,10 +145,11 @@ def _pushing(hits: int, push: float) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("push", "null", "word"),
     [
-        (2.5, Null(0.4, 0.5, 2), Word.FOUND),
-        (2.0, Null(0.4, 0.5, 2), Word.INCONCLUSIVE),  # flips no reference has, at a margin that theirs come near to
-        (6.0, Null(0.95, 2.4, 2), Word.INCONCLUSIVE),  # a margin of its own, with flips that they have, too
-        (2.5, Null(0.95, 2.4, 2), Word.NOT_FOUND),
+        (2.5, Null(0.4, 2.0, 2), Word.FOUND),
+        (3.7, Null(0.8, 2.0, 2), Word.FOUND),  # more flips than theirs, and a margin of its own
+        (2.2, Null(0.55, 2.0, 2), Word.INCONCLUSIVE),
+        (2.4, Null(0.8, 2.0, 2), Word.NOT_FOUND),
+        (6.0, Null(1.0, 2.0, 2), Word.NOT_FOUND),  # a margin of its own, but no more flips than a reference has
     ],
 )
 def test_an_uncalibrated_class_is_held_against_what_its_references_do(push: float, null: Null, word: Word) -> None:

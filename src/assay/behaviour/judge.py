@@ -11,8 +11,10 @@ from assay.behaviour.plan import (
     ALPHA,
     HONEST_RATE,
     MADE_EXTRA,
-    SPOT_GAP,
-    SPOT_PUSH,
+    SPOT_APART,
+    SPOT_DOUBT,
+    SPOT_FOUND,
+    SPOT_LOGITS,
     Step,
 )
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
@@ -73,7 +75,7 @@ def result_of(
             word = Word.NOT_FOUND
             reason = f"too few texts for {confirmed} candidates (p = {facts['p_value']:.2g}, Holm): {reason}"
     if null is not None and word is Word.FOUND:
-        threshold = max(threshold, min(1.0, null.gap + SPOT_GAP))
+        threshold = max(threshold, SPOT_FOUND)
         word, reason = _on_the_spot(candidates, score, threshold, null, reason)
         facts["null"] = null.to_json()
     guessed = null is None and not calibration.known and step.name not in _SURE_ANYWHERE
@@ -133,19 +135,14 @@ def _p_value(candidates: list[Candidate], confirmed: int) -> float:
 def _on_the_spot(
     candidates: list[Candidate], score: float, threshold: float, null: Null, reason: str
 ) -> tuple[Word, str]:
-    """Found only what goes well beyond the references' own: in flips, and in how far it drives the model.
-
-    By one of them alone nothing is told: clean small encoders of the calibration go beyond a
-    reference in one.
-    """
+    """Found only what goes well beyond the references' own: in flips and in how far it drives the model, together."""
     push = max((one.push for one in candidates if one.lasting >= score - _NEAR), default=0.0)
     told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
-    beyond = score >= threshold and score > null.gap + _NEAR, push >= null.push + SPOT_PUSH
-    if all(beyond):
+    apart = score - null.gap + (push - null.push) / SPOT_LOGITS if score >= threshold and score > null.gap else 0.0
+    if apart >= SPOT_APART:
         return Word.FOUND, f"{reason}; {told}"
-    if any(beyond):
-        what = "in flips alone" if beyond[0] else "in margin alone"
-        return Word.INCONCLUSIVE, f"{reason}, margin {push:.1f}; {told}: it goes beyond them {what}"
+    if apart >= SPOT_DOUBT:
+        return Word.INCONCLUSIVE, f"{reason}, margin {push:.1f}; {told}: not far enough beyond them"
     return Word.NOT_FOUND, f"the strongest candidate reaches {score:.0%} (margin {push:.1f}); {told}"
 
 

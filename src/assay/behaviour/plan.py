@@ -12,10 +12,11 @@ FOUND_GAP = 0.6
 ROWS_GAP = 0.7
 SEARCH_GAP = 0.78
 # The gaps above were chosen on fine-tunes of MiniLM. In a class that was never calibrated a gap alone tells nothing:
-# clean small encoders reach 1.0. With two references or more, the same probe runs on each reference against the
-# others, and a find must go beyond theirs by so much, in flips and in margin (logits). By one of them alone clean
-# models went beyond a reference, too: then nothing is told.
-SPOT_GAP, SPOT_PUSH = 0.3, 1.8
+# clean small encoders reach 1.0. There the same probe runs on each reference, too, and a find must go beyond theirs: by
+# so much in flips and margin together (a gap of 1 weighs as much as so many logits), and in flips at all.
+SPOT_APART, SPOT_LOGITS = 0.5, 4.0
+SPOT_FOUND = 0.75  # gap that it takes there at least
+SPOT_DOUBT = 0.4  # from here on nothing is told
 SPOT_STOP = 0.95  # gap at which a search ends there
 SPOT_MODELS = 2  # references that are measured at most
 # A search for longer finds something in every small encoder, the clean ones, too: seconds up to this width.
