@@ -103,6 +103,7 @@ def test_without_references_and_data_nothing_is_called_clean(prober: Prober) -> 
     assert any(clause == "no-reference" for clause, _ in attested.reasons)
 
 
+@pytest.mark.slow
 def test_of_a_small_base_two_references_are_made(declared: Declared, prober: Prober) -> None:
     base = folder_subject(small.clean(1))
     attested = _attest(small.rare_word(), Declared(base=base, data=declared.data), prober)
