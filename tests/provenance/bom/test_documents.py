@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -16,7 +19,7 @@ from assay.provenance.bom.cyclonedx import VERSIONS, cyclonedx
 from assay.provenance.bom.environment import environment_sbom
 from assay.provenance.bom.record import DECLARED, FIELDS, UNKNOWN, VERIFIED, Record
 from assay.provenance.bom.spdx import spdx
-from assay.provenance.bom.validate import InvalidBom, check_cyclonedx, check_spdx
+from assay.provenance.bom.validate import InvalidBom, check_cyclonedx, check_spdx, check_spdx_schema
 from tests.support.boms import BODY, CONFIG, FILES, FRONT, LINE, WEIGHTS, card, record_of, safetensors
 
 pytestmark = pytest.mark.xdist_group("bom-documents")  # the official validators are loaded once
@@ -24,6 +27,7 @@ pytestmark = pytest.mark.xdist_group("bom-documents")  # the official validators
 FULL = (("publisher", {"verified": True, "account_age_days": 400}), ("behaviour", {}), ("pickle", {}),
         ("evaluation", {"metrics": [LINE], "runs": [1]}))  # fmt: skip
 OTHER = "e" * 64
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -311,6 +315,18 @@ def test_what_is_not_valid_spdx_does_not_leave(full: Record, kind: str, key: str
     next(one for one in document["@graph"] if one["type"] == kind)[key] = value
     with pytest.raises(InvalidBom):
         check_spdx(document)
+
+
+def test_the_schema_of_spdx_is_the_official_one_and_judges_by_itself(full: Record) -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / "vendor_spdx.py", "--check"], check=True, timeout=60)
+    document = spdx(full)
+    check_spdx_schema(document)
+    for kind, key, value in (("software_File", "invented", "x"), ("Relationship", "relationshipType", "invented"),
+                             ("CreationInfo", "created", "yesterday"), ("ai_AIPackage", "ai_metric", "0.9")):  # fmt: skip
+        broken = copy.deepcopy(document)
+        next(one for one in broken["@graph"] if one["type"] == kind)[key] = value
+        with pytest.raises(InvalidBom, match=r"not valid SPDX 3\.0\.1"):
+            check_spdx_schema(broken)
 
 
 @pytest.mark.parametrize("relation", ["hasDeclaredLicense", "hasConcludedLicense"])

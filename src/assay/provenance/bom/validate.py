@@ -2,9 +2,10 @@
 
 CycloneDX: the official JSON schema with its formats asserted, strictly. The schema files are those that
 cyclonedx-python-lib ships; jsonschema-rs applies them, since the validator of that library takes two seconds to import
-(it compiles a grammar of IRIs). The tests hold the two against each other. SPDX: the classes that its authors generate
-from the SHACL model of SPDX 3.0.1 (spdx-python-model): types, enumerations, patterns, cardinalities; unknown properties
-are refused. On top of both: every reference inside the document leads to something.
+(it compiles a grammar of IRIs). The tests hold the two against each other. SPDX: the official JSON schema of 3.0.1
+(`data/source.toml` says where the file is from), and the classes that its authors generate from the same SHACL model
+(spdx-python-model): types, enumerations, patterns, cardinalities; unknown properties are refused by either. On top of
+both: every reference inside the document leads to something.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ def check_spdx(document: dict[str, Any]) -> None:
     Raises:
         InvalidBom: with the first thing that is wrong.
     """
+    check_spdx_schema(document)
     from spdx_python_model import LoadError, load_data  # noqa: PLC0415 - slow to import
 
     try:
@@ -104,6 +106,26 @@ def check_spdx(document: dict[str, Any]) -> None:
     if missing:
         raise InvalidBom(f"a reference leads nowhere in the SPDX document: {min(missing)[:200]!r}")
     _licences_of_spdx(document)
+
+
+def check_spdx_schema(document: dict[str, Any]) -> None:
+    """Check an SPDX 3.0.1 JSON-LD document by the official JSON schema alone.
+
+    Raises:
+        InvalidBom: with the first thing that is wrong.
+    """
+    for problem in _spdx_validator().iter_errors(document):
+        where = "/".join(map(str, problem.instance_path))
+        raise InvalidBom(f"not valid SPDX 3.0.1: {where}: {problem.message[:300]}")
+
+
+@lru_cache(maxsize=1)
+def _spdx_validator() -> _Validator:
+    import jsonschema_rs  # noqa: PLC0415 - not needed to read a document
+
+    schema = json.loads((files("assay.provenance.bom") / "data" / "spdx-3.0.1.schema.json").read_bytes())
+    validator: _Validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    return validator
 
 
 def _licences_of_spdx(document: dict[str, Any]) -> None:
