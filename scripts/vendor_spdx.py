@@ -1,4 +1,4 @@
-"""Write `src/assay/provenance/bom/data/spdx-3.0.1.schema.json`, the JSON schema of SPDX 3.0.1, from a wheel that ships it.
+"""Write `src/assay/provenance/bom/data/spdx-3.0.1.schema.json`, the JSON schema of SPDX 3.0.1, as a wheel ships it.
 
 The SPDX project generates the schema from its SHACL model (https://spdx.org/schema/3.0.1/spdx-json-schema.json) and
 publishes it on its site alone. The wheel of lib4sbom (Apache-2.0) carries a copy, and so does @cyclonedx/cdxgen on npm

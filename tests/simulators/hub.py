@@ -59,6 +59,9 @@ class HubSimulator:
     faults: Faults = field(default_factory=Faults)
     page: int = 1000  # entries of one listing page
     needs_token: str = ""
+    accounts: dict[str, dict[str, Any]] = field(default_factory=dict)  # "users/x" or "organizations/x" → overview
+    dates: dict[str, str] = field(default_factory=dict)  # commit → date; without one: 2026-01-01
+    authors: dict[str, str] = field(default_factory=dict)  # commit → user; without one: the repository's owner
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)  # method, path, headers
 
     def add(self, name: str, files: dict[str, bytes]) -> str:
@@ -92,6 +95,9 @@ class HubSimulator:
             return refusal
         if parts[:2] == ["api", "models"]:
             return self._api(parts[2:], scope)
+        if parts[-1] == "overview" and len(parts) == 4:
+            found = self.accounts.get("/".join(parts[1:3]))
+            return _error(404, "", "no such account") if found is None else JSONResponse(found)
         if "resolve" in parts:
             at = parts.index("resolve")
             return self._file("/".join(parts[:at]), parts[at + 1], "/".join(parts[at + 2 :]), headers)
@@ -111,7 +117,7 @@ class HubSimulator:
         return None
 
     def _api(self, parts: list[str], scope: Scope) -> Response:
-        verb = next(i for i, part in enumerate(parts) if part in {"revision", "tree"})
+        verb = next(i for i, part in enumerate(parts) if part in {"revision", "tree", "commits"})
         name, revision = "/".join(parts[:verb]), parts[verb + 1]
         found = self._commit(name, revision)
         if isinstance(found, Response):
@@ -119,7 +125,31 @@ class HubSimulator:
         name, commit = found
         if parts[verb] == "revision":
             return JSONResponse({"id": name, "sha": commit, "siblings": []})
+        if parts[verb] == "commits":
+            older = list(self.repos[name])[: list(self.repos[name]).index(commit) + 1]
+            return JSONResponse([self._described(name, one) for one in reversed(older)])
         return self._tree(name, commit, scope)
+
+    def _described(self, name: str, commit: str) -> dict[str, Any]:
+        author = self.authors.get(commit, name.partition("/")[0])
+        date = self.dates.get(commit, "2026-01-01T00:00:00.000Z")
+        return {
+            "id": commit,
+            "title": f"commit {commit[:7]}",
+            "message": "",
+            "date": date,
+            "authors": [{"user": author}],
+        }
+
+    def _last_commit(self, name: str, commit: str, path: str) -> dict[str, Any]:
+        """The commit, up to this one, that last changed a file; without its authors, as the real listing has it."""
+        older = list(self.repos[name].items())[: list(self.repos[name]).index(commit) + 1]
+        before: bytes | None = None
+        last = commit
+        for one, files in older:
+            if files.get(path) != before:
+                last, before = one, files.get(path)
+        return {key: value for key, value in self._described(name, last).items() if key in {"id", "title", "date"}}
 
     def _commit(self, name: str, revision: str) -> tuple[str, str] | Response:
         name = self.aliases.get(name, name)
@@ -139,6 +169,9 @@ class HubSimulator:
         if self.faults.listed_path:
             entries[-1]["path"] = self.faults.listed_path
         query = dict(part.split("=") for part in scope["query_string"].decode().split("&"))
+        if query.get("expand") == "true":
+            for entry in entries:
+                entry["lastCommit"] = self._last_commit(name, commit, entry["path"])
         start = int(query.get("cursor", 0))
         links = {}
         if start + self.page < len(entries) or self.faults.next_page:

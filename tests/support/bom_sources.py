@@ -24,6 +24,23 @@ from tests.support.scan import Memory
 
 BASE, REVISION, COMMIT = "org/base", "b" * 40, "a" * 40
 BASES: dict[str, Any] = {"base_model": [BASE, "org/claimed"]}
+TOLD: dict[str, Any] = {
+    "source": "hub", "repository": "https://hub.test/org/model", "head": "a" * 40, "commits": 3, "complete": True,
+    "authors": 2, "named": [["anna", 2], ["ben", 1]],
+    "first": {"id": "1" * 40, "at": "2025-01-01T00:00:00Z", "author": "anna", "title": "first"},
+    "last": {"id": "a" * 40, "at": "2026-01-03T00:00:00Z", "author": "anna", "title": "card"},
+    "weights": {"first": None, "last": {"id": "2" * 40, "at": "2026-01-02T00:00:00Z", "author": "ben", "title": "tune"},
+                "changes": None, "same": True, "problem": ""},
+    "card": {"basis": "card",
+             "last": {"id": "a" * 40, "at": "2026-01-03T00:00:00Z", "author": "anna", "title": "card"}},
+}  # fmt: skip
+HERE = {
+    "revisions": 2,
+    "first": "2026-01-01T00:00:00Z",
+    "last": "2026-01-02T00:00:00Z",
+    "uploads": 0,
+    "uploaded_by": "",
+}
 HELD = LINE | {"metric": "f1", "verdict": "holds", "reason": "within the interval",
                "claim": LINE["claim"] | {"metric": "f1", "written": "f1: 0.8"}}  # fmt: skip
 
@@ -63,6 +80,7 @@ class Sources:
     said: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {
             "publisher": {"verified": True, "account_age_days": 400},
+            "history": {"told": {"history": TOLD}, "registry": HERE},
             "behaviour": {"flip_rate": 0.1},
             "pickle": {},
             "evaluation": {"metrics": [LINE, HELD], "runs": [1]},
@@ -110,6 +128,11 @@ class Sources:
         """With other facts of an inspector; none at all: without that inspector."""
         kept = {key: value for key, value in self.said.items() if key != inspector}
         return replace(self, said=kept | {inspector: self.said[inspector] | facts} if facts else kept)
+
+    def told(self, **changes: Any) -> Sources:
+        """With another history; without any when nothing is given."""
+        told = {"told": {"history": TOLD | changes}} if changes else {}
+        return replace(self, said=self.said | {"history": {"registry": HERE} | told})
 
     def finds(self, inspector: str, *findings: Finding) -> Sources:
         """With other findings of an inspector."""

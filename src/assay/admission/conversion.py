@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay.admission.fetching import from_outside
+from assay.admission.fetching import from_outside, told_beside
 from assay.admission.request import Request
 from assay.conversion.convert import convert
 from assay.conversion.guest import Witness
 from assay.core.inspector import Subject
 from assay.core.limits import Limits
+from assay.inspections.history import History, converted_from
 from assay.inspections.runner import inspect
 from assay.provenance.bundle import to_bundle
 from assay.provenance.events import converted
@@ -82,6 +83,7 @@ def prepare(
     source = from_outside(request, blobs, access, progress, limits=Limits())
     source = replace(source, origin=replace(source.origin, name=request.name, requested=request.requested))
     finished = datetime.now(UTC)
+    told = told_beside(request, source, access)
     index.put_snapshot(source)
     subject = Subject(source, BlobFiles(source, blobs), Limits())
     evidence = inspect(subject, progress=progress)
@@ -98,6 +100,10 @@ def prepare(
         shutil.rmtree(work, ignore_errors=True)
     result = replace(result, origin=source.origin)
     index.put_snapshot(result)
+    if told:  # it is the history of what this was made from; the weights are new
+        index.put_evidence(
+            History().inspect(Subject(result, BlobFiles(result, blobs), Limits(), told=converted_from(told)))
+        )
     statement = _state(source, result, made, (started, finished), resources)
     return Prepared(source, made, Request.of_snapshot(result.id, request.name), statement)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.sources.directory import fetch_directory
 from assay.sources.hub_ref import HubRef
@@ -53,6 +53,33 @@ def from_outside(
         limits=limits,
         watch=watch,
     )
+
+
+def told_beside(request: Request, snapshot: Snapshot, access: HubAccess) -> dict[str, Any]:
+    """What the source tells beside the bytes, after they were fetched; never a reason for an admission to fail.
+
+    Args:
+        request: of kind `path` or `hub`.
+        snapshot: as `from_outside` gave it.
+        access: how hubs may be reached.
+    """
+    if request.kind == "path":
+        from assay.sources.git_history import told_by_checkout  # noqa: PLC0415 - rarely needed
+
+        told = told_by_checkout(Path(request.source), snapshot)
+    else:
+        from assay.sources.hub_told import told_by_hub  # noqa: PLC0415 - slow to import
+
+        told = told_by_hub(
+            request.source,
+            snapshot,
+            request.hub_url,
+            token=access.token,
+            hosts=access.hosts,
+            allow_private=access.allow_private,
+            proxy=access.proxy,
+        )
+    return told | {"name": request.name} if told else {}
 
 
 def hash_again(snapshot: Snapshot, blobs: Blobs, progress: Progress, *, watch: Watch | None = None) -> None:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from assay.inspections.builtin import BUILTIN
 from assay.inspections.copied_card import CopiedCard
+from assay.inspections.history import History
 from assay.inspections.load import Load
 from assay.inspections.load_triggers import LoadTriggers
 from assay.inspections.origin import OriginProof
+from assay.inspections.publisher import Publisher
 from assay.inspections.tensors import Tensors
 from assay.registry.inventory import Inventory
+from assay.registry.past import Past
 from assay.registry.weights import Weights
 from assay.sandbox.guest import DEFAULT_REQUIRED
 
@@ -53,3 +56,8 @@ def tensors_of(index: Index) -> Callable[[], Tensors]:
 def copies_of(index: Index) -> Callable[[], CopiedCard]:
     """Makes the inspector that holds a model's card against those of every model judged here."""
     return partial(CopiedCard, Inventory(index))
+
+
+def provenance_of(index: Index) -> tuple[Any, ...]:
+    """What is told beside the bytes: the publisher's account, and the history there and in this index."""
+    return Publisher, partial(History, Past(index))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from assay import __version__
 from assay.admission.bom import read_bills, write_boms
 from assay.admission.engine import Engine, Json, step
-from assay.admission.fetching import from_outside, hash_again
+from assay.admission.fetching import from_outside, hash_again, told_beside
 from assay.admission.references import record_kind_of
 from assay.admission.request import HubAccess, Request
 from assay.admission.signing import sign_admission, sign_first_ref
@@ -28,6 +28,7 @@ from assay.core.limits import Limits
 from assay.core.snapshot import Origin, Snapshot
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.formats.tensor_pass import TensorWatch
+from assay.inspections.history import told_before
 from assay.inspections.runner import inspect
 from assay.policy.decide import decide
 from assay.registry import tallies
@@ -237,21 +238,26 @@ class Admission:
             snapshot = _present(self._index.get_snapshot(stored, name=wanted.name), stored)
             hash_again(snapshot, self._blobs, advance, watch=watch)
             origin = replace(snapshot.origin, name=wanted.name)
+            told = told_before(self._index.evidence_for(stored), wanted.name)
         else:
             snapshot = from_outside(wanted, self._blobs, self._access, advance, limits=self._limits, watch=watch)
             origin = replace(snapshot.origin, name=wanted.name, requested=wanted.requested)
+            told = told_beside(wanted, snapshot, self._access)
         self._index.put_snapshot(replace(snapshot, origin=origin))
         return {
             "snapshot": str(snapshot.id),
             "origin": origin.to_json(),
             "started": started,
             "fetched": _now()["now"],
+            "told": told,
         }
 
     def _inspect(self, fetched: Json) -> Json:
         """2. Evidence, stored whatever its outcome."""
         snapshot = self._snapshot(fetched)
-        subject = Subject(snapshot, BlobFiles(snapshot, self._blobs), self._limits, self._watch.known())
+        subject = Subject(
+            snapshot, BlobFiles(snapshot, self._blobs), self._limits, self._watch.known(), fetched.get("told", {})
+        )
         if self.crew is not None:
             self.crew.watcher = self._advance("probe")
         evidence = inspect(subject, self._inspectors, self._advance("inspect"))
@@ -370,9 +376,9 @@ class Admission:
 
 
 def _all_inspectors(policy: Policy, index: Index) -> Iterable[Any]:
-    from assay.admission.inspectors import copies_of, inspectors_for, tensors_of  # noqa: PLC0415 - when needed
+    from assay.admission.inspectors import copies_of, inspectors_for, provenance_of, tensors_of  # noqa: PLC0415
 
-    return (*inspectors_for(policy), tensors_of(index), copies_of(index))
+    return (*inspectors_for(policy), tensors_of(index), copies_of(index), *provenance_of(index))
 
 
 def _present(thing: Thing | None, digest: Digest) -> Thing:

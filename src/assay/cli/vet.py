@@ -190,13 +190,14 @@ def _crew(settings: Settings, policy: Policy, index: Index, blobs: Blobs) -> Cre
 
 def _inspectors(settings: Settings, policy: Policy, index: Index, crew: Crew | None) -> tuple[Any, ...]:
     """Those of the policy, and the evaluations and probes that the settings name."""
-    from assay.admission.inspectors import copies_of, inspectors_for, second_pass, tensors_of  # noqa: PLC0415
+    from assay.admission import inspectors  # noqa: PLC0415
 
-    found: list[Any] = [*inspectors_for(policy, settings.trust), tensors_of(index), copies_of(index)]
+    found: list[Any] = [*inspectors.inspectors_for(policy, settings.trust), inspectors.tensors_of(index)]
+    found += [inspectors.copies_of(index), *inspectors.provenance_of(index)]
     if settings.suites:
         found.append(_evaluations(settings, policy))
     if crew is not None:
-        found += [_probes(settings, policy, crew), *second_pass(policy)]
+        found += [_probes(settings, policy, crew), *inspectors.second_pass(policy)]
     return tuple(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,12 +37,14 @@ class Subject:
         limits: when to stop.
         ranges: digests of parts of files that were taken while the files were stored, by the digest of the file; what
             isn't there has to be read.
+        told: what the source said beside the bytes (history, account): claims as plain JSON; empty for nothing.
     """
 
     snapshot: Snapshot
     files: FileAccess
     limits: Limits
     ranges: Mapping[Digest, Ranges] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from assay.store.blobs import Blobs
     from assay.store.tree import Skipped, Tree, TreeFile
 
-_STATEMENTS = f"{STATEMENTS_DIRECTORY}/"  # `assay attest export` writes there; statements are no part of a model
+# What lies there is no part of a model: `assay attest export` writes statements, and git keeps what it knows.
+_BESIDE = (f"{STATEMENTS_DIRECTORY}/", ".git/")
 _SHOWN = 3  # refused entries named in one message
 _SMALL_BYTES = 1 << 20  # below this a file costs its flush to the disk, not its bytes
 _WRITERS = 8  # flushes under way at once
@@ -42,7 +43,8 @@ def fetch_directory(
 
     Each byte is read once, hashed and written as it passes. What can't be part of a snapshot (links that lead out of
     the root, pipes, unreadable files) refuses the whole: a snapshot that leaves something out would be a lie. The
-    top-level `.assay/` is left out: it holds statements about the model.
+    top-level `.assay/` is left out, since it holds statements about the model, and so is `.git/`, whose files change
+    without the model and are nothing that a client loads (`sources.git_history` reads its commits).
 
     Args:
         path: directory or single file; a hub client's cache folder is fine.
@@ -69,9 +71,9 @@ def fetch_directory(
 
 
 def _take(tree: Tree, blobs: Blobs, progress: Callable[[str, int, int], None], watch: Watch | None) -> list[FileEntry]:
-    if skipped := [entry for entry in tree.skipped if not f"{entry.path}/".startswith(_STATEMENTS)]:
+    if skipped := [entry for entry in tree.skipped if not f"{entry.path}/".startswith(_BESIDE)]:
         raise ContentError(_refusal(skipped))
-    wanted = [file for file in tree.files if not file.path.startswith(_STATEMENTS)]
+    wanted = [file for file in tree.files if not file.path.startswith(_BESIDE)]
     tally = _Tally(sum(file.size for file in wanted), progress)
     access = DirectoryFiles(tree)
 

@@ -61,6 +61,8 @@ class HubClient:
         proxy: see `Reach`.
         limits: `files` bounds the listing.
         timeout: seconds without any byte before a try counts as failed.
+        attempts: tries of a JSON question that fails; one for what can be done without.
+        most_json: bytes of one JSON answer, if fewer than `MAX_JSON`.
         sleep: waits between tries (a parameter for tests).
 
     Raises:
@@ -77,6 +79,8 @@ class HubClient:
         proxy: str | None = None,
         limits: Limits | None = None,
         timeout: float = 30.0,
+        attempts: int = ATTEMPTS,
+        most_json: int | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = hub_url.rstrip("/")
@@ -85,6 +89,7 @@ class HubClient:
             raise UsageError("the hub token has characters that no token has", hint="check ASSAY_HUB_TOKEN")
         self._token = token
         self._limits = limits or Limits()
+        self._attempts, self._most_json = attempts, most_json or MAX_JSON
         self._sleep = sleep
         transport = GuardedTransport(self._reach, httpx.create_ssl_context())
         self._http = httpx.Client(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
@@ -160,22 +165,30 @@ class HubClient:
                 raise SourceError(f"{download.what[:300]!r} {at}: {problem}", hint="run the command again")
             self._sleep(_backoff(failures))
 
+    def ask(self, url: str, what: str) -> Any:
+        """A JSON answer of the hub (SourceError when there is none)."""
+        return self._json(url, what)[0]
+
+    def page(self, url: str, what: str) -> tuple[Any, str | None]:
+        """A JSON answer, and the address of the page after it (SourceError when there is no answer)."""
+        return self._json(url, what)
+
     # --- one request ----------------------------------------------------------------------------------------------
 
     def _json(self, url: str, what: str) -> tuple[Any, str | None]:
         """A JSON answer and the URL of the next page, if there is one."""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             try:
                 with self._open(url, what, {}) as response:
                     body = bytearray()
                     for chunk in response.iter_raw():
                         body += chunk
-                        if len(body) > MAX_JSON:
-                            raise SourceError(f"{self.url} answers more than {MAX_JSON} bytes about {what}")
+                        if len(body) > self._most_json:
+                            raise SourceError(f"{self.url} answers more than {self._most_json} bytes about {what}")
                 following = response.links.get("next", {}).get("url")
                 return json.loads(body), str(response.url.join(following)) if following else None
             except httpx.TransportError as error:
-                if attempt == ATTEMPTS - 1:
+                if attempt == self._attempts - 1:
                     raise self._unreachable(error) from error
                 self._sleep(_backoff(attempt))
             except (ValueError, RecursionError) as error:
@@ -188,10 +201,10 @@ class HubClient:
     @contextmanager
     def _open(self, url: str, what: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
         """The final answer to a GET: redirects followed where allowed, busy answers retried, refusals raised."""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             response = self._follow(url, headers)
             try:
-                if response.status_code not in _RETRIED or attempt == ATTEMPTS - 1:
+                if response.status_code not in _RETRIED or attempt == self._attempts - 1:
                     if response.status_code >= httpx.codes.BAD_REQUEST:
                         raise _refusal(response, what, self.url)
                     yield response

@@ -26,7 +26,7 @@ from assay.provenance.bom.record import FIELDS
 from assay.provenance.bom.spdx import spdx
 from assay.provenance.bom.validate import check_cyclonedx, check_spdx
 from tests.support.admitted import NOW
-from tests.support.bom_sources import BASE, REFUTED, UNDECLARED, Sources, adapter, finding, front, leaves
+from tests.support.bom_sources import BASE, REFUTED, TOLD, UNDECLARED, Sources, adapter, finding, front, leaves
 from tests.support.boms import BODY, CONFIG, WEIGHTS, safetensors
 
 pytestmark = pytest.mark.xdist_group("bom-documents")
@@ -38,6 +38,7 @@ TEMPLATE = "chat_template.jinja"
 OTHER_BASE = KnownBase("4" * 64, "mit", {"other.safetensors": "5" * 64})
 REFUTED_BY_OTHERS = replace(REFUTED, message="other tensors")
 OTHER_CODE = BODY.replace("c" * 40, "7" * 40).replace("org/training", "org/code")
+COMMITTED = {"id": "5" * 40, "at": "2026-01-05T00:00:00Z", "author": "carla", "title": "again"}
 ROBERTA = {"model_type": "roberta", "architectures": ["RobertaModel"]}
 
 
@@ -78,6 +79,13 @@ SOURCES: dict[str, tuple[Sources, Sources | None]] = {
     "decision": (replace(FULL, decision=Decision.HOLD), None),
     "account": (FULL.says("publisher", verified=False), FULL.says("publisher")),
     "age": (FULL.says("publisher", account_age_days=12), FULL.says("publisher", account_age_days=None)),
+    "repository": (FULL.told(last=COMMITTED, authors=1), FULL.told()),
+    "weights-change": (
+        FULL.told(weights=TOLD["weights"] | {"last": COMMITTED}),
+        FULL.told(weights=TOLD["weights"] | {"last": None}),
+    ),
+    "registry": (FULL.says("history", registry={"revisions": 3}), FULL.says("history", registry=None)),
+    "history": (FULL.told(commits=4), FULL.says("history")),
     "licence": (readme(license="isc"), readme(license=None)),
     "licence-text": (readme(license="apache-2.0").file("LICENSE", APACHE), FULL.file("LICENSE", None)),
     "base": (
@@ -134,10 +142,11 @@ SOURCES: dict[str, tuple[Sources, Sources | None]] = {
     ),
 }  # fmt: skip
 EVIDENCE = {"behaviour": "behaviour", "card-facts": "card", "evaluation": "measured", "load": "load", "pickle": "scan",
-            "publisher": "account", "tensors": "tensors"}  # fmt: skip
+            "history": "history", "publisher": "account", "tensors": "tensors"}  # fmt: skip
 # Field of the record: the source that makes it known.
 KNOWN_BY = {
     "publisher": "publisher", "publisher_verification": "account", "account_age_days": "age", "licence": "licence",
+    "repository": "repository", "weights_changed": "weights-change", "registry_history": "registry",
     "licence_concluded": "licence-text", "bases": "base", "datasets": "dataset", "evaluation_data": "data",
     "training_commit": "commit", "architecture": "config", "parameters": "weights", "types": "weights", "task": "task",
     "languages": "language", "tokenizer": "tokenizer", "preprocessing": "preprocessing", "chat_template": "template",
@@ -181,6 +190,10 @@ CYCLONEDX: dict[str, str] = {
     f"{_CARD}.properties[assay:languages].value": "language",
     f"{_CARD}.properties[assay:chat_template].value": "template",
     f"{_M}.pedigree.commits[].uid": "commit",
+    f"{_M}.pedigree.commits[].message": "weights-change",
+    f"{_M}.pedigree.commits[].url": "repository",
+    f"{_M}.pedigree.commits[].author.timestamp": "repository",
+    f"{_M}.pedigree.commits[].author.name": "weights-change",
     f"{_M}.pedigree.notes": "base-refuted",
     **{f"{_M}.externalReferences[{kind}].{leaf}": source for kind, source in _REPORTS.items()
        for leaf in ("url", "hashes[].content")},
@@ -188,7 +201,8 @@ CYCLONEDX: dict[str, str] = {
     f"{_M}.externalReferences[bom environment].hashes[].content": "environment",
     f"{_M}.externalReferences[model-card].hashes[].content": "card",
     **{f"{_M}.properties[assay:{name}].value": source for name, source in KNOWN_BY.items()
-       if name in {"publisher_verification", "account_age_days", "behaviour", "scan", "tokenizer", "preprocessing"}},
+       if name in {"publisher_verification", "account_age_days", "repository", "weights_changed", "registry_history",
+                   "behaviour", "scan", "tokenizer", "preprocessing"}},
     "metadata.properties[assay:summary].value": "base-weights",
     "metadata.properties[assay:verified].value": "base-weights",
     "metadata.properties[assay:declared].value": "base-weights",
@@ -242,6 +256,7 @@ SPDX: dict[str, str] = {
     "@graph[model].software_packageVersion": "origin",
     "@graph[model].software_packageUrl": "origin",
     "@graph[model].software_downloadLocation": "address",
+    "@graph[model].releaseTime": "repository",
     "@graph[hasDeclaredLicense].from": "dataset",
     "@graph[hasConcludedLicense].from": "dataset",
     "@graph[model].verifiedUsing[].hashValue": "file",

@@ -1,8 +1,8 @@
 """Evidence to record. Only stored evidence is read here, never the model's bytes.
 
 Evidence is taken by the inspector's name: `card-facts` (what is declared, what the weights say), `origin` (what came
-signed), `publisher`, `evaluation`, `behaviour`, `tensors` (weights compared with those of known models). What is not
-there makes a field unknown.
+signed), `publisher`, `history`, `evaluation`, `behaviour`, `tensors` (weights compared with those of known models).
+What is not there makes a field unknown.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from assay.core.evidence import Outcome
 from assay.core.finding import Severity
 from assay.core.verdict import format_time
+from assay.provenance.bom.history import history_fields
 from assay.provenance.bom.record import (
     DECLARED,
     FIELDS,
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 NOT_DECLARED = "not declared"
 _REFUTING, _UNDECLARED = "base-refuted", "parent-undeclared"
 _CONTRADICTED = frozenset(("weights-contradict-config",))
-_SCAN = frozenset(("evaluation", "behaviour", "publisher", "tensors", "card-facts", "card-copy", "load", "origin"))
+_SCAN = frozenset(
+    ("evaluation", "behaviour", "publisher", "history", "tensors", "card-facts", "card-copy", "load", "origin")
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def build(
         "source": _source(snapshot),
         "files": Field(len(files), VERIFIED, "hashed when it was fetched"),
         **_publisher(name, mine),
+        **history_fields(mine),
         **_licence(facts, mine),
         "bases": _bases(parents, refuted),
         "datasets": _listed(facts.get("datasets", []), "name"),
@@ -178,17 +182,20 @@ def _publisher(name: str, mine: Mapping[str, Evidence]) -> dict[str, Field]:
     found = {"publisher": Field(owner, DECLARED, "the name") if owner else Field.unknown("the name has no owner")}
     facts = mine["publisher"].facts if "publisher" in mine else {}
     verified, age = facts.get("verified"), facts.get("account_age_days")
-    why = "the source tells nothing about accounts" if not facts else "the source does not say"
+    why = facts.get("problem") or ("the hub does not say" if facts else "the source tells nothing about accounts")
+    said = (
+        f"what the hub said of the account on {facts['asked_at'][:10]}"
+        if facts.get("asked_at")
+        else "what the hub says"
+    )
     if signed := _signed(mine, "signature"):
         who = {"signed_by": signed["key"]}
         found["publisher_verification"] = Field(who, VERIFIED, f"{signed['path']}: signed by a trusted publisher")
     elif verified is not None:
-        found["publisher_verification"] = Field(verified, DECLARED, "what the hub says of the account")
+        found["publisher_verification"] = Field(verified, DECLARED, said)
     else:
         found["publisher_verification"] = Field.unknown(why)
-    found["account_age_days"] = (
-        Field.unknown(why) if age is None else Field(age, DECLARED, "what the hub says of the account")
-    )
+    found["account_age_days"] = Field.unknown(why) if age is None else Field(age, DECLARED, said)
     return found
 
 

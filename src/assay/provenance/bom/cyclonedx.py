@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from assay import __version__
+from assay.provenance.bom.history import commits_of
 from assay.provenance.bom.purl import base_purl, is_hub_id, model_purl
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ _REPORTS = {
     "load": "dynamic-analysis-report",
     "card-facts": "static-analysis-report",
 }
+_AS_PROPERTIES = frozenset((
+    "publisher_verification", "account_age_days", "repository", "weights_changed", "registry_history", "behaviour",
+    "scan", "tokenizer", "preprocessing",
+))  # fmt: skip
 _SEVERITIES = {"critical": "critical", "high": "high", "medium": "medium", "low": "low"}
 
 
@@ -152,12 +157,21 @@ def _pedigree(record: Record) -> dict[str, Any]:
     if record.parents:
         # A reference of its own: every bom-ref stands once in a document.
         pedigree["ancestors"] = [_parent(parent, "ancestor:") for parent in record.parents]
-    if commit := record.value("training_commit"):
-        pedigree["commits"] = [{"uid": commit["commit"]}]
+    commits = [{"uid": commit["commit"]}] if (commit := record.value("training_commit")) else []
+    commits += [_commit(one) for one in commits_of(record.value("repository"), record.value("weights_changed"))]
+    if commits:
+        pedigree["commits"] = commits
     if record.refuted:
         told = "; ".join(f"{parent.name}: {parent.source}" for parent in record.refuted)
         pedigree["notes"] = f"declared as a base, but contradicted: {told}"
     return pedigree
+
+
+def _commit(one: dict[str, str]) -> dict[str, Any]:
+    """A commit of the model's own repository: who and when as its source says."""
+    author = {key: value for key, value in (("timestamp", one["at"]), ("name", one["author"])) if value}
+    made: dict[str, Any] = {"uid": one["id"], "message": one["title"]}
+    return made | ({"url": _repository(one["url"])} if one["url"] else {}) | ({"author": author} if author else {})
 
 
 def _parent(parent: Parent, prefix: str = "base:") -> dict[str, Any]:
@@ -216,7 +230,7 @@ def _training_code(commit: dict[str, str]) -> dict[str, Any]:
 def _repository(name: str) -> str:
     """The address of a repository: as a builder gave it, or of a name on the hub of code that cards link to."""
     scheme, there, rest = name.partition("://")
-    return f"{scheme}://{_quoted(rest)}" if there else f"https://github.com/{_quoted(name)}"
+    return f"{scheme}://{_quoted(rest, ':')}" if there else f"https://github.com/{_quoted(name)}"
 
 
 def _references(record: Record) -> list[dict[str, Any]]:
@@ -342,7 +356,7 @@ def _fields(record: Record) -> list[dict[str, str]]:
     found = []
     for name, one in record.fields.items():
         found += [_property(f"{name}:standing", one.standing), _property(f"{name}:source", one.source)]
-        if name in {"publisher_verification", "account_age_days", "behaviour", "scan", "tokenizer", "preprocessing"}:
+        if name in _AS_PROPERTIES:
             found += _valued(name, one)
     return found
 
@@ -357,7 +371,7 @@ def _property(name: str, value: Any) -> dict[str, str]:
     return {"name": f"assay:{name}", "value": value if isinstance(value, str) else canonical_json(value).decode()}
 
 
-def _quoted(text: str) -> str:
+def _quoted(text: str, also: str = "") -> str:
     from urllib.parse import quote  # noqa: PLC0415
 
-    return quote(text, safe="/")
+    return quote(text, safe=f"/{also}")

@@ -27,6 +27,9 @@ FIELDS = (
     "publisher",
     "publisher_verification",
     "account_age_days",
+    "repository",
+    "weights_changed",
+    "registry_history",
     "licence",
     "licence_concluded",
     "bases",
@@ -129,7 +132,7 @@ class Record:
         snapshot: hex id of the manifest.
         made_at: RFC 3339, the time of the verdict.
         decision: ADMIT, HOLD or REJECT.
-        fields: by name, every one of `FIELDS`.
+        fields: by name, every one of `FIELDS`; an older record may lack newer ones.
         files: of the snapshot, sorted by path.
         parents: bases that nothing contradicts.
         refuted: bases that the evidence contradicts, with the reason in `source`.
@@ -153,8 +156,8 @@ class Record:
     environment: str = ""
 
     def value(self, name: str) -> Any:
-        """Value of a field; None when unknown."""
-        return self.fields[name].value
+        """Value of a field; None when unknown, or when the record is older than the field."""
+        return self.fields[name].value if name in self.fields else None
 
     def counts(self) -> tuple[int, int, int]:
         """How many fields are verified, declared, unknown."""

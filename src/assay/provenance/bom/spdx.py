@@ -118,6 +118,7 @@ class _Graph:
             software_packageUrl=purl,
             software_downloadLocation=source["uri"] if source["uri"].startswith(("https://", "http://")) else None,
             software_primaryPurpose="model",
+            releaseTime=_released(record),
             verifiedUsing=[_hash(record.snapshot)],
             originatedBy=[agent] if agent else None,
             suppliedBy=agent,
@@ -202,6 +203,12 @@ class _Graph:
                 self.note(model, f"claim {told}: {line['verdict']}, {line['reason']}")
         for seen in record.observations:
             self.note(model, f"finding {seen.rule} ({seen.severity}) {seen.file}: {seen.message}")
+
+
+def _released(record: Record) -> str | None:
+    """When the hub published this commit, by its own word; a date in a checkout is no release."""
+    repository = record.value("repository") or {}
+    return repository["last"]["at"] if repository.get("source") == "hub" else None
 
 
 _PROFILES = ["core", "software", "ai", "dataset", "simpleLicensing"]
