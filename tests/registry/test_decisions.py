@@ -82,6 +82,23 @@ def test_four_eyes(world):
     world.send(world.decide("reject"))
 
 
+@pytest.mark.parametrize("ref", ["main", "production"])
+def test_whoever_asked_for_a_model_points_nothing_to_it(world, ref):
+    second = world.admit(NAME, {"a": b"b"})
+    snapshot = world.catalog.resolve(NAME, second).snapshot
+    with world.index.transaction() as tx:
+        record_requester(tx, NAME, snapshot.id, "anna", world.at)
+    move = {"name": NAME, "ref": ref, "revision": second, "reason": "newer", "at": world.at}
+    move |= {"previous_revision": world.revision if ref == "main" else "",
+             "previous": approval_of(world.catalog, NAME, snapshot.id)}  # fmt: skip
+    for actor in (None, Actor("anna", frozenset({"approver", "admin"}))):
+        with pytest.raises(TrustError, match="four eyes"):
+            world.send(st.ref(snapshot, **move), actor=actor)
+    assert world.catalog.resolve(NAME).revision == world.revision
+    world.send(st.ref(snapshot, **move), signer="bob")
+    assert world.catalog.resolve(NAME, ref).revision == second
+
+
 def test_an_approval_that_came_before_its_person_asked_counts_no_more(world):
     world.send(world.decide("approve"))
     assert len(world.heard().opinions) == 1

@@ -100,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
                 hub=bool(settings.hub_url),
                 vet_through=args.vet_through,
                 break_glass=glass,
+                presign_seconds=int(settings.link_seconds),
                 upload_file=int(settings.upload_file_gb * GIB),
                 upload_quota=int(settings.upload_quota_gb * GIB),
             )

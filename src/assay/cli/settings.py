@@ -36,6 +36,7 @@ SETTINGS_KEYS = (
     "oidc_person",
     "oidc_teams",
     "lease_seconds",
+    "link_seconds",
     "upload_file_gb",
     "upload_quota_gb",
     "revet_hours",
@@ -70,6 +71,7 @@ class Settings:
         oidc_person: claim that names a person (default: `sub`).
         oidc_teams: claim whose values are a person's teams; empty: none.
         lease_seconds: on PostgreSQL, how long a worker may be silent before others take its work; the same everywhere.
+        link_seconds: how long a link into object storage works; a revocation does not reach one that was given out.
         upload_file_gb: GiB that one uploaded file may have.
         upload_quota_gb: GiB that one person may upload within 24 hours; 0: any number.
         revet_hours: how often a worker queues served models whose rules or policy changed; 0: never by itself.
@@ -99,6 +101,7 @@ class Settings:
     oidc_person: str = "sub"
     oidc_teams: str = ""
     lease_seconds: float = 30.0
+    link_seconds: float = 300.0
     upload_file_gb: float = 200.0
     upload_quota_gb: float = 0.0
     revet_hours: float = 1.0
@@ -161,6 +164,7 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         ci_issuers=_list("ci_issuers", values.get("ci_issuers", ())),
         **_oidc(values),
         lease_seconds=_seconds("lease_seconds", values.get("lease_seconds", 30.0)),
+        link_seconds=_seconds("link_seconds", values.get("link_seconds", 300.0)),
         upload_file_gb=_amount("upload_file_gb", values.get("upload_file_gb", 200)),
         upload_quota_gb=_amount("upload_quota_gb", values.get("upload_quota_gb", 0)),
         revet_hours=_amount("revet_hours", values.get("revet_hours", 1)),

@@ -21,7 +21,7 @@ from assay.provenance.statements import MANIFEST_NAME, SIGNERS, check_subjects, 
 from assay.provenance.trust import MAX_SKEW
 from assay.registry import listing
 from assay.registry.lifts import lift
-from assay.registry.people import may
+from assay.registry.people import FOUR_EYES, may
 from assay.registry.queue import SNAPSHOT, WorkQueue
 from assay.registry.teams import requesters_of, thing_of
 from assay.store import log
@@ -255,7 +255,7 @@ def _allowed(
     thing = thing_of(catalog.index, name, snapshot_id)
     if urgent and not break_glass:
         raise UsageError("the policy knows no break-glass", hint="set people.break_glass = true in it")
-    if person in thing.requesters and action in {"approve", "waive"} and not urgent:
+    if person in thing.requesters and action in FOUR_EYES and not urgent:
         raise TrustError(f"{person} asked for this model: somebody else has to decide (four eyes)")
     if actor is None:
         return

@@ -224,7 +224,7 @@ def page(
         for row in got:
             if shown(row.name):
                 if len(found) == limit:
-                    return found, after
+                    return found, found[-1].name if found else after  # never the name of a row that is hidden
                 found.append(row)
             after = row.name
         if len(got) < batch:

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
 
     from assay.registry.listing import Asked
     from assay.store.index import Index
+
+    Hidden = Callable[[str], bool] | None
 
 SOON: Final = timedelta(days=14)  # a verdict or waiver that ends within it is shown
 _OLDEST: Final = 200  # of what ends soon, and of waivers
@@ -149,7 +151,7 @@ def loud(index: Index, kinds: tuple[str, ...], limit: int = 20) -> tuple[LogEntr
         )
 
 
-def counts(index: Index, hidden: Callable[[str], bool] | None = None) -> dict[str, int]:
+def counts(index: Index, hidden: Hidden = None) -> dict[str, int]:
     """How many names have ADMIT, HOLD or REJECT as their newest verdict; those whose files were revoked count apart.
 
     Args:
@@ -168,16 +170,14 @@ def counts(index: Index, hidden: Callable[[str], bool] | None = None) -> dict[st
     return found
 
 
-def pulls_by_day(index: Index, since: datetime) -> dict[str, int]:
-    """Files pulled on each day (`2026-01-31`) since a moment."""
+def pulls_by_day(index: Index, since: datetime, hidden: Hidden = None) -> dict[str, int]:
+    """Files pulled on each day (`2026-01-31`) since a moment; `hidden` as in `counts`."""
     day = func.substr(pulls.c.hour, 1, 10)
-    query = select(day, func.sum(pulls.c.files)).where(pulls.c.last_at >= format_time(since)).group_by(day)
-    with index.reading() as tx:
-        return {text: int(count) for text, count in tx.execute(query.order_by(day))}
+    return _pulled(index, select(day, func.sum(pulls.c.files)).group_by(day).order_by(day), since, hidden)
 
 
-def pulls_by_verdict(index: Index, since: datetime) -> dict[str, int]:
-    """Files pulled since a moment, by what is decided today about the snapshot under that name."""
+def pulls_by_verdict(index: Index, since: datetime, hidden: Hidden = None) -> dict[str, int]:
+    """Files pulled since a moment, by what is decided today about the files under that name; `hidden` as in `counts`."""
     newest = (
         select(decisions.c.name, decisions.c.snapshot_id, func.max(decisions.c.seq).label("seq"))
         .group_by(decisions.c.name, decisions.c.snapshot_id)
@@ -188,19 +188,35 @@ def pulls_by_verdict(index: Index, since: datetime) -> dict[str, int]:
         .join(decisions, decisions.c.seq == newest.c.seq)
         .join(verdicts, verdicts.c.digest == decisions.c.verdict)
     )
-    query = select(verdicts.c.decision, func.sum(pulls.c.files)).select_from(source)
-    query = query.where(pulls.c.last_at >= format_time(since)).group_by(verdicts.c.decision)
+    query = select(verdicts.c.decision, func.sum(pulls.c.files)).select_from(source).group_by(verdicts.c.decision)
+    return _pulled(index, query, since, hidden)
+
+
+def _pulled(index: Index, query: Select[Any], since: datetime, hidden: Hidden) -> dict[str, int]:
+    """(what, files) summed up by what; where something is hidden name by name, so that it can be left out."""
+    query = query.where(pulls.c.last_at >= format_time(since))
+    found: dict[str, int] = {}
     with index.reading() as tx:
-        return {decision: int(count) for decision, count in tx.execute(query)}
+        if hidden is None:
+            return {what: int(count) for what, count in tx.execute(query)}
+        for what, count, name in tx.execute(query.add_columns(pulls.c.name).group_by(pulls.c.name)):
+            if not hidden(name):
+                found[what] = found.get(what, 0) + int(count)
+    return found
 
 
-def adoption(index: Index, since: datetime) -> tuple[int, int, int]:
-    """Since a moment: consumers, models pulled, files pulled."""
+def adoption(index: Index, since: datetime, hidden: Hidden = None) -> tuple[int, int, int]:
+    """Since a moment: consumers, models pulled, files pulled; `hidden` as in `counts`."""
     columns = (func.count(func.distinct(pulls.c.consumer)), func.count(func.distinct(pulls.c.name)))
-    query = select(*columns, func.coalesce(func.sum(pulls.c.files), 0)).where(pulls.c.last_at >= format_time(since))
+    recent = pulls.c.last_at >= format_time(since)
     with index.reading() as tx:
-        consumers, models, files = tx.execute(query).one()
-    return int(consumers), int(models), int(files)
+        if hidden is None:
+            files = func.coalesce(func.sum(pulls.c.files), 0)
+            consumers, models, count = tx.execute(select(*columns, files).where(recent)).one()
+            return int(consumers), int(models), int(count)
+        each = select(pulls.c.name, pulls.c.consumer, func.sum(pulls.c.files)).where(recent)
+        rows = [row for row in tx.execute(each.group_by(pulls.c.name, pulls.c.consumer)) if not hidden(row[0])]
+    return len({row[1] for row in rows}), len({row[0] for row in rows}), sum(int(row[2]) for row in rows)
 
 
 def _judged(source: Any) -> Any:
@@ -225,11 +241,12 @@ def _named(tx: Connection, row: Row[Any]) -> Named:
     )
 
 
-def policies(index: Index, limit: int = 1000) -> tuple[tuple[str, int], ...]:
+def policies(index: Index, hidden: Hidden = None, limit: int = 1000) -> tuple[tuple[str, int], ...]:
     """Digests of the policies behind the newest verdicts of names judged lately, the commonest first, counted.
 
     Args:
         index: to ask.
+        hidden: as in `counts`.
         limit: verdicts that are looked at.
     """
     query = select(decisions.c.name, decisions.c.verdict).order_by(decisions.c.seq.desc()).limit(limit)
@@ -238,7 +255,7 @@ def policies(index: Index, limit: int = 1000) -> tuple[tuple[str, int], ...]:
         newest: dict[str, str] = {}
         for name, digest in tx.execute(query).all():
             newest.setdefault(name, digest)
-        for digest in newest.values():
+        for digest in (digest for name, digest in newest.items() if hidden is None or not hidden(name)):
             verdict = index.get_verdict(Digest(digest), tx)
             if verdict is not None:
                 found[str(verdict.policy)] += 1

@@ -13,9 +13,9 @@
 | `audit`: log, access review | | | | ✓ | ✓ |
 | `metrics`, `alerts` | | ✓ | ✓ | ✓ | ✓ |
 
-Besides the table: whoever asked for a model can't approve or waive it (four eyes), a model that belongs to teams is
-seen by their members and by whoever reviews, approves, administers or audits, and a token may hold less than its
-roles: its scopes say which rights and which names.
+Besides the table: whoever asked for a model can't approve or waive it, nor point `main` or an alias to it (four eyes),
+a model that belongs to teams is seen by their members and by whoever reviews, approves, administers or audits, and a
+token may hold less than its roles: its scopes say which rights and which names.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ SCOPES: dict[str, frozenset[str]] = {
 MODEL_SCOPE = "model:"  # + a pattern of names: the token works for these models alone
 _SEES_ALL = frozenset({"reviewer", "approver", "admin", "auditor"})
 _MANAGING = frozenset({"token.own", "token.any", "team", "settings"})  # a token that holds less can't make more
-_FOUR_EYES = frozenset({"approve", "waive"})
+FOUR_EYES = frozenset({"approve", "waive", "move-ref"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def may(actor: Actor, action: str, thing: Thing = NOTHING) -> Answer:
         return Answer(False, f"{action!r} is the right of {needed}, and {actor.person} has {held}")
     if refusal := _out_of_scope(actor, action, thing):
         return Answer(False, refusal)
-    if action in _FOUR_EYES and actor.person in thing.requesters:
+    if action in FOUR_EYES and actor.person in thing.requesters:
         return Answer(False, f"{actor.person} asked for this model: somebody else has to decide (four eyes)")
     return YES
 

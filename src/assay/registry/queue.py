@@ -218,12 +218,20 @@ class WorkQueue:
         with self._index.reading(tx) as connection:
             return int(connection.execute(query).scalar_one())
 
-    def depth(self) -> tuple[int, datetime | None]:
-        """How many items wait, and since when the oldest of them does."""
+    def depth(self, hidden: Callable[[str], bool] | None = None) -> tuple[int, datetime | None]:
+        """How many items wait, and since when the oldest of them does.
+
+        Args:
+            hidden: whether a name is left out, for somebody who does not see all; None: nothing is.
+        """
         query = select(func.count(), func.min(work.c.asked_at)).where(work.c.state == WAITING)
         with self._index.reading() as tx:
-            count, oldest = tx.execute(query).one()
-        return count, parse_time(oldest) if oldest else None
+            if hidden is None:
+                count, oldest = tx.execute(query).one()
+                return count, parse_time(oldest) if oldest else None
+            rows = tx.execute(query.add_columns(work.c.name).group_by(work.c.name)).all()
+        mine = [(count, oldest) for count, oldest, name in rows if not hidden(name)]
+        return sum(count for count, _ in mine), parse_time(min(oldest for _, oldest in mine)) if mine else None
 
     def _list(self, query: Any, tx: Connection | None = None) -> tuple[Work, ...]:
         with self._index.reading(tx) as connection:

@@ -16,6 +16,8 @@ from assay.core.errors import AssayError
 from assay.registry.census import census
 from assay.registry.queue import WorkQueue
 from assay.registry.tallies import JOB, STEP, VERDICT, read
+from assay.server.answers import error
+from assay.server.hub_api import hidden_from
 from assay.server.state import registry_of
 
 if TYPE_CHECKING:
@@ -151,6 +153,8 @@ def _up(value: int) -> Metric:
 
 
 def metrics(request: Request) -> Response:
-    """`/metrics`: for Prometheus."""
+    """`/metrics`: for Prometheus. Its figures can't be taken apart by model: whoever does not see all gets none."""
+    if hidden_from(request) is not None:
+        return error(403, "assay: these figures count models of teams: they need a token of a reviewer or an auditor")
     body = generate_latest(registry_of(request).metrics.registry)
     return Response(body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"})

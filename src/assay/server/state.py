@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from assay.store.blobs import Blobs
 
 _PATTERNS_SECONDS = 2.0  # that the models of teams are remembered; tokens and revocations are read each time
+# A link into object storage knows nothing of a revocation after it: long enough to begin (and resume) a download. The
+# check is at its beginning, so a file of any size is sent to its end.
+LINK_SECONDS = 300
 MAX_FILE = 200 * GIB  # bytes of one uploaded file
 _TOKENS = 10_000  # remembered
 _ASKING = 8  # threads that wait for others
@@ -66,7 +69,7 @@ class ServerSettings:
 
     hosts: tuple[str, ...] = ()
     accel_prefix: str | None = None
-    presign_seconds: int = 3600
+    presign_seconds: int = LINK_SECONDS
     anonymous: bool = True
     break_glass: bool = False
     per_minute: int = 0

@@ -32,15 +32,15 @@ _LOUD_WINDOW: Final = timedelta(days=7)  # that a break-glass stays on every ove
 def overview_page(request: Request) -> Response:
     """`/`: what needs a person, what is used, what waits."""
     registry = registry_of(request)
-    index, now, shown = registry.catalog.index, registry.clock(), shown_to(request)
+    index, now, shown, hidden = registry.catalog.index, registry.clock(), shown_to(request), hidden_from(request)
     held, _ = overview.named(index, Asked(decision=Decision.HOLD.value), now, shown=shown, limit=_FEW)
     queue = WorkQueue(index)
     loud = overview.loud(index, ("turned", "break-glass"))
     visible = [one for one in loud if shown(str(one.body.get("name", "")))]
     since = now - _LOUD_WINDOW
     glass = [one for one in visible if one.kind == "break-glass" and one.at >= format_time(since)]
-    days = overview.pulls_by_day(index, now - _WINDOW)
-    consumers, models, files = overview.adoption(index, now - _WINDOW)
+    days = overview.pulls_by_day(index, now - _WINDOW, hidden)
+    consumers, models, files = overview.adoption(index, now - _WINDOW, hidden)
     return page(
         request,
         "overview.html",
@@ -48,10 +48,10 @@ def overview_page(request: Request) -> Response:
         turned=[one for one in visible if one.kind == "turned"],
         glass=glass,
         open=[one for one in queue.waiting(_FEW) if shown(one.name)],
-        depth=queue.depth(),
+        depth=queue.depth(hidden),
         ending=[one for one in overview.ending(index, now) if shown(one[0].name)][:_FEW],
         waivers=[one for one in overview.ending_waivers(index, now) if shown(one.name)][:_FEW],
-        counts=overview.counts(index, hidden_from(request)),
+        counts=overview.counts(index, hidden),
         now=now,
         use={"consumers": consumers, "models": models, "files": files},
         chart=bars(days_of(days, now), "Files pulled each day"),

@@ -72,16 +72,16 @@ def access_page(request: Request) -> Response:
 def metrics_page(request: Request) -> Response:
     """`/-/metrics`: the queue, pulls by verdict, what was blocked."""
     registry = registry_of(request)
-    index, now = registry.catalog.index, registry.clock()
+    index, now, hidden = registry.catalog.index, registry.clock(), hidden_from(request)
     refused = refusals_of(registry)
-    counts = overview.counts(index, hidden_from(request))
-    pulled = sorted(overview.pulls_by_verdict(index, now - _WINDOW).items())
+    counts = overview.counts(index, hidden)
+    pulled = sorted(overview.pulls_by_verdict(index, now - _WINDOW, hidden).items())
     return page(
         request,
         "metrics.html",
-        depth=WorkQueue(index).depth(),
+        depth=WorkQueue(index).depth(hidden),
         refused=refused,
-        by_day=bars(days_of(overview.pulls_by_day(index, now - _WINDOW), now), "Files pulled each day"),
+        by_day=bars(days_of(overview.pulls_by_day(index, now - _WINDOW, hidden), now), "Files pulled each day"),
         by_verdict=shares(pulled, "Files pulled by verdict") if pulled else None,
         names=shares(list(counts.items()), "Names by newest verdict"),
         blocked=shares(refused, "Blocked requests") if refused else None,
@@ -111,7 +111,9 @@ def settings_page(request: Request) -> Response:
         ("Requests of one address in a minute", settings.per_minute or "any number"),
         ("Version", __version__),
     ]
-    return page(request, "settings.html", rows=rows, policies=overview.policies(registry.catalog.index))
+    return page(
+        request, "settings.html", rows=rows, policies=overview.policies(registry.catalog.index, hidden_from(request))
+    )
 
 
 def refusals_of(registry: Registry) -> list[tuple[str, int]]:
