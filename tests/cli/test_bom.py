@@ -74,7 +74,7 @@ def test_spdx_and_the_record(capsys, data) -> None:
 def test_text(capsys, data, tmp_path) -> None:
     assert main(["bom", "org/child", "--format", "text", "--data", str(data)]) == 0
     shown = capsys.readouterr().out
-    assert "unknown of 23" in shown
+    assert "unknown of 26" in shown
     assert "unknown   behaviour" in shown
     assert main(["bom", "org/child", "--out", str(tmp_path / "b.json"), "--quiet", "--data", str(data)]) == 0
     check_cyclonedx(json.loads((tmp_path / "b.json").read_text()))

@@ -26,6 +26,11 @@ exit status: 0 whole, 1 not whole, 3 error
 
 The chain shows entries that were edited, removed or put in another order. An end that was cut off, or a log that was
 written anew, shows only against a head or a checkpoint kept elsewhere: give it with --head or --checkpoint.
+
+With --state FILE a verification begins where the last one ended: FILE keeps the signed checkpoint up to which the log
+was verified. It proves that the log begins with the tree of that checkpoint, reads every entry since, what the tables
+say of them, and in turn a part of the entries before. Rows of tables that were changed in their place before the
+checkpoint are seen by a full verification alone: --full. Keep FILE where whoever writes the database can't write.
 """
 
 
@@ -46,7 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--witnesses", metavar="N", type=int, default=0, help="cosignatures that a checkpoint needs")
     parser.add_argument("--proof", metavar="FILE", help="a proof that `assay log prove` wrote")
     parser.add_argument("--entry", metavar="N", type=int, help="prove: number of the entry")
-    parser.add_argument("--state", metavar="FILE", help="witness: newest checkpoint seen; written when it is cosigned")
+    parser.add_argument("--state", metavar="FILE", help="verify: begin where FILE ended; witness: what was seen before")
+    parser.add_argument("--full", action="store_true", help="verify: read everything, and write --state anew")
     parser.add_argument("--key", metavar="FILE", help="witness: private key of the role witness")
     parser.add_argument("--name", metavar="NAME", default="witness", help="witness: name beside the signature")
     parser.add_argument("--out", metavar="FILE", help="write the checkpoint or proof there as well")
@@ -89,14 +95,25 @@ def _open(settings: Settings) -> Index:
 
 def _verify(args: argparse.Namespace, settings: Settings, index: Index) -> int:
     """Check the chain first; rows are compared with a log that is whole."""
+    import json  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    from assay.core.errors import UsageError  # noqa: PLC0415
     from assay.core.escape import printable  # noqa: PLC0415
     from assay.registry.audit import audit  # noqa: PLC0415
+    from assay.registry.resumed import newest_signed  # noqa: PLC0415
     from assay.registry.transparency import check_log  # noqa: PLC0415
     from assay.store.log import LogHead  # noqa: PLC0415
 
     known = LogHead.parse(args.head) if args.head else None
     noted = [_noted(args, settings, file) for file in args.checkpoint]
     keys = _keys(settings) if settings.trust.exists() else []
+    if args.full and not args.state:
+        raise UsageError("without --state FILE every verification is a full one", hint="leave --full out")
+    if args.state and not args.full and Path(args.state).exists():
+        if known is not None:
+            raise UsageError("--head is looked for in the whole log", hint="give --full as well, or a --checkpoint")
+        return _verify_since(args, index, noted, keys)
     check = check_log(index, known, noted, keys)
     problems = (check.problem,) if check.problem else audit(index)
     document = {
@@ -107,6 +124,11 @@ def _verify(args: argparse.Namespace, settings: Settings, index: Index) -> int:
         "checkpoints": len(check.roots),
         "problems": list(problems),
     }
+    if args.state and not problems:
+        seen = newest_signed(index, keys) if keys else None
+        if seen is None:
+            raise UsageError("there is no signed checkpoint to keep", hint="`assay log checkpoint`, and a trust file")
+        _keep(args.state, json.dumps(seen.to_json(), indent=1) + "\n")
     if args.format == "json":
         _json("assay.log-verify/v1", document)
     elif problems:
@@ -118,6 +140,55 @@ def _verify(args: argparse.Namespace, settings: Settings, index: Index) -> int:
         if check.roots and not args.quiet:
             print(f"signed checkpoints over {', '.join(str(size) for size in sorted(check.roots)[-5:])} entries fit it")
     return EXIT_NOT_WHOLE if problems else EXIT_WHOLE
+
+
+def _verify_since(args: argparse.Namespace, index: Index, noted: list[Checkpoint], keys: list[Any]) -> int:
+    """From the checkpoint of the state file on."""
+    import json  # noqa: PLC0415
+
+    from assay.core.errors import TrustError  # noqa: PLC0415
+    from assay.core.escape import printable  # noqa: PLC0415
+    from assay.registry.resumed import Seen, check_since  # noqa: PLC0415
+
+    try:
+        seen = Seen.from_json(json.loads(_text(args.state)))
+    except (ValueError, RecursionError) as error:
+        raise TrustError(f"{args.state} is not JSON", hint="verify with --full") from error
+    found = check_since(index, seen, noted, keys)
+    if not found.problems:
+        _keep(args.state, json.dumps(found.seen.to_json(), indent=1) + "\n")
+    document = {
+        "ok": not found.problems,
+        "entries": found.head.seq,
+        "head": str(found.head),
+        "root": found.root.hex(),
+        "since": found.since,
+        "again": list(found.again),
+        "problems": list(found.problems),
+    }
+    if args.format == "json":
+        _json("assay.log-verify/v1", document)
+    elif found.problems:
+        print("The log is NOT whole:")
+        for problem in found.problems:
+            print(f"  {printable(problem)}")
+    else:
+        print(f"The log is whole since entry {found.since}: {found.head.seq} entries, head {found.head}")
+        if not args.quiet:
+            low, high = found.again
+            again = f"entries {low} to {high}" if high else "nothing"
+            print(f"it begins with the {found.since} entries that were verified before; of them, read again: {again}")
+    return EXIT_NOT_WHOLE if found.problems else EXIT_WHOLE
+
+
+def _keep(file: str, text: str) -> None:
+    """Write a state file at once or not at all."""
+    from pathlib import Path  # noqa: PLC0415
+
+    path = Path(file)
+    scratch = path.with_name(f".{path.name}.new")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.rename(path)
 
 
 def _checkpoint(args: argparse.Namespace, settings: Settings, index: Index) -> int:
@@ -215,9 +286,7 @@ def _witness(args: argparse.Namespace, settings: Settings) -> int:
             print(f"NOT cosigned: {error}")
             return EXIT_NOT_WHOLE
     made = str(cosign(note, args.name, key, datetime.now(UTC)))
-    scratch = state.with_name(f".{state.name}.new")
-    scratch.write_text(made, encoding="utf-8")
-    scratch.rename(state)
+    _keep(args.state, made)
     _write(args.out, made)
     print(made, end="")
     return EXIT_WHOLE

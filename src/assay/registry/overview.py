@@ -177,7 +177,7 @@ def pulls_by_day(index: Index, since: datetime, hidden: Hidden = None) -> dict[s
 
 
 def pulls_by_verdict(index: Index, since: datetime, hidden: Hidden = None) -> dict[str, int]:
-    """Files pulled since a moment, by what is decided today about the files under that name; `hidden` as in `counts`."""
+    """Files pulled since a moment, by what is decided today about the files under that name; `hidden`: see `counts`."""
     newest = (
         select(decisions.c.name, decisions.c.snapshot_id, func.max(decisions.c.seq).label("seq"))
         .group_by(decisions.c.name, decisions.c.snapshot_id)

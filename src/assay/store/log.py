@@ -216,6 +216,40 @@ def verify(tx: Connection, known: LogHead | None = None, sizes: Iterable[int] = 
     return LogCheck(problem is None, last.seq, last, problem, tree.root(), roots)
 
 
+def verify_from(tx: Connection, start: int, stop: int | None = None) -> LogCheck:
+    """Check numbers, links, hashes and kept nodes of the entries after `start`, a multiple of `TILE`.
+
+    The entry before them is taken at its word: whoever asks binds it by a root.
+
+    Args:
+        tx: a view of the database.
+        start: number of the last entry that is not read.
+        stop: last entry that is read; None: the end.
+    """
+    first = next(iter(_rows(tx, start)), None) if start else None
+    last = LogHead(start, first.previous if first is not None else GENESIS)
+    query = select(log_tiles).where(log_tiles.c.tile >= start // TILE)
+    tiles = {row.tile: row.hash for row in tx.execute(query)}
+    tile, problem = Frontier(), None
+    for row in _rows(tx, start):
+        if stop is not None and row.seq > stop:
+            break
+        data = _leaf(row.seq, row.previous, row.at, row.kind, row.body)
+        problem = _problem(row, last, data)
+        if problem is not None:
+            break
+        last = LogHead(row.seq, row.hash)
+        tile.add(leaf_hash(data))
+        if tile.size == TILE:
+            if tiles.pop(row.seq // TILE - 1, tile.root().hex()) != tile.root().hex():
+                problem = f"the node over the {TILE} entries up to {row.seq} was changed, or one of them"
+                break
+            tile = Frontier()
+    if problem is None and stop is None and tiles:
+        problem = f"there are nodes over entries that the log does not hold: {TILE * (max(tiles) + 1)}"
+    return LogCheck(problem is None, last.seq, last, problem)
+
+
 class Tree:
     """The Merkle tree over the first `size` entries, read as far as a proof needs it."""
 
