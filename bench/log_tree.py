@@ -18,6 +18,7 @@ from assay.core.digest import Digest
 from assay.provenance.keys import SigningKey, new_private
 from assay.provenance.notes import Checkpoint
 from assay.registry import transparency
+from assay.registry.resumed import Seen, check_since
 from assay.store import log, schema
 from assay.store.index import Index
 from yardstick import replace_section
@@ -29,6 +30,7 @@ Result = TypeVar("Result")
 BATCH = 10_000
 
 STATEMENTS = 10  # of one model
+SINCE = 1000  # entries that came after a checkpoint
 SNAPSHOT = "5" * 64
 
 
@@ -87,6 +89,13 @@ def main() -> None:
         times.of(f"proofs of the {STATEMENTS} statements about a model", transparency.prove_statements, index, SNAPSHOT)
         times.of("proof of growth", transparency.prove_growth, index, Checkpoint.of(note))
         check = times.of("verify the whole log", transparency.check_log, index, None, [], [key.public])
+        seen = Seen(str(transparency.make_checkpoint(index, key, now)))
+        with index.transaction() as tx:
+            for number in range(SINCE):
+                log.append(tx, "note", {"n": number}, now)
+        since = times.of(f"verify since a checkpoint, {SINCE} entries ago", check_since, index, seen, [], [key.public])
+        if since.problems:
+            sys.exit(since.problems[0])
         index.close()
     if not check.ok or check.entries != count + STATEMENTS:
         sys.exit(f"the log is not whole: {check.problem}")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 # Keys under which training code keeps a model's weights, in the order in which they are looked for.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "params_ema", "params", "net", "generator")
-_WINDOW = 64 << 20  # what of a legacy file is read to find its pickles
+_WINDOW = 1 << 20  # what of a legacy file is read first to find its pickles
+_GROWTH = 8  # times as much is read when they are longer
 _MAX_DEPTH = 8
 
 
@@ -104,11 +105,22 @@ def _content(stream: BinaryIO, member: Member, most: int) -> bytes:
 
 
 def _legacy(stream: BinaryIO, size: int, limits: Limits) -> tuple[Any, dict[str, tuple[int, int]]]:
-    stream.seek(0)
-    window = min(size, max(_WINDOW, 1))
-    reader = TorchPickle(stream.read(min(window, limits.header_bytes)))
-    if reader.read() != LEGACY_MAGIC:
-        raise ContentError("not a PyTorch checkpoint")
+    window, most = _WINDOW, min(size, limits.header_bytes)
+    while True:
+        stream.seek(0)
+        reader = TorchPickle(stream.read(min(window, most)))
+        if reader.read() != LEGACY_MAGIC:
+            raise ContentError("not a PyTorch checkpoint")
+        try:
+            return _pickles(reader, stream, size)
+        except ContentError:
+            if window >= most:
+                raise
+            window *= _GROWTH  # the pickles may go on behind it
+
+
+def _pickles(reader: TorchPickle, stream: BinaryIO, size: int) -> tuple[Any, dict[str, tuple[int, int]]]:
+    """What follows the magic number in the old layout: four pickles; and where the storages behind them lie."""
     reader.read()
     system = reader.read()
     if not isinstance(system, dict) or system.get("little_endian") is not True:
