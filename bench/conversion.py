@@ -106,10 +106,8 @@ def written(checkpoint: Path, out: Path, rounds: int, kind: str = "") -> Row:
         os.sync()
         (out / f"theirs-{number}").unlink()
         (out / f"ours-{number}").unlink()
-    return at_least(
-        f"write {size / MB:,.0f} MiB as safetensors{kind} (MiB a second of CPU)", max(ours), "`safetensors.torch.save_file`",
-        max(theirs), 0.8,
-    )  # fmt: skip
+    what = f"write {size / MB:,.0f} MiB as safetensors{kind} (MiB a second of CPU)"
+    return at_least(what, max(ours), "`safetensors.torch.save_file`", max(theirs), 0.8)
 
 
 def whole(folder: Path, work: Path, largest: int, kind: str = "") -> list[Row]:
