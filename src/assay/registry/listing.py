@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from sqlalchemy import BindParameter, Connection, Dialect, Engine, ScalarSelect, Select
+    from sqlalchemy import BindParameter, Connection, Dialect, Engine, Select
 
     from assay.store.index import Index
 
@@ -75,7 +75,7 @@ class _Judged(NamedTuple):
 
 _FILTERS: Final = ("publisher", "decision", "task", "licence")
 _HITS: Final = text("SELECT rowid FROM listing_text WHERE listing_text MATCH :phrase")
-_FEW: Final = 500  # names looked through before hits are collected
+_FEW: Final = 500  # names looked through before hits are collected, when there are more of them
 _MOST_BATCH: Final = 2000  # rows read at once while most are hidden
 
 
@@ -244,10 +244,10 @@ def _ask(index: Index, asked: Asked, how: str, given: dict[str, Any]) -> list[An
 def _close_by(index: Index, asked: Asked, how: str, given: dict[str, Any]) -> list[Any] | None:
     """A whole page out of the next few names, where hits that would else be collected and sorted stand together.
 
-    As those of one publisher do. Not looked for when hardly any name has it: it would cost what a hit does.
+    As those of one publisher do. Not looked for when there are so few hits that all of them are sooner collected.
     """
     key = asked.search.lower()
-    if how not in {"phrase", "grams"} or not _expected(index.engine, key):
+    if how not in {"phrase", "grams"} or _expected(index.engine, key) < _FEW:
         return None
     got = _ask(index, asked, "close-by", {**given, "like": _like(key), "few": _FEW})
     return got if len(got) == given["limit"] else None
@@ -274,33 +274,25 @@ def _text(
 
 def _statement(filters: tuple[str, ...], how: str, served: bool) -> Select[Any]:
     shown = _OF_A_MODEL if served else _Judged._fields
-    made = select(*(listing.c[column] for column in shown))
-    made = made.where(*(listing.c[column] == bindparam(column) for column in filters))
+    behind = listing.c.name > bindparam("after")
+    few = bindparam("few", type_=Integer())
+    close_by = how == "close-by"
+    names = select(listing).where(behind).order_by(listing.c.name).limit(few).subquery() if close_by else listing
+    made = select(*(names.c[column] for column in shown))
+    made = made.where(*(names.c[column] == bindparam(column) for column in filters))
     if served:
         now: BindParameter[str] = bindparam("now")
-        made = made.where(listing.c.state == bindparam("state"))
-        made = made.where(listing.c.served_from <= now, listing.c.served_until > now)
-    if how == "close-by":
-        made = made.where(listing.c.name <= _further())
+        made = made.where(names.c.state == bindparam("state"))
+        made = made.where(names.c.served_from <= now, names.c.served_until > now)
     if how in {"walk", "grams", "close-by"}:
-        made = made.where(listing.c.name_key.like(bindparam("like"), escape="/"))
+        made = made.where(names.c.name_key.like(bindparam("like"), escape="/"))
     if how == "grams":
-        made = made.where(listing.c.grams.contains(bindparam("grams", type_=ARRAY(Text()))))
+        made = made.where(names.c.grams.contains(bindparam("grams", type_=ARRAY(Text()))))
     if how == "phrase":
-        made = made.where(listing.c.seq.in_(_HITS.columns(literal_column("rowid"))))
-    return (
-        made.where(listing.c.name > bindparam("after"))
-        .order_by(listing.c.name)
-        .limit(bindparam("limit", type_=Integer()))
-    )
-
-
-def _further() -> ScalarSelect[str]:
-    """The name that stands a few behind `after`; nothing is below it when there are not so many."""
-    names = listing.alias()
-    few = bindparam("few", type_=Integer())
-    found = select(names.c.name).where(names.c.name > bindparam("after")).order_by(names.c.name)
-    return found.limit(1).offset(few).scalar_subquery()
+        made = made.where(names.c.seq.in_(_HITS.columns(literal_column("rowid"))))
+    if not close_by:
+        made = made.where(behind)
+    return made.order_by(names.c.name).limit(bindparam("limit", type_=Integer()))
 
 
 def _how(engine: Engine, key: str) -> tuple[str, dict[str, Any]]:
