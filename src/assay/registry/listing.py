@@ -75,6 +75,7 @@ class _Judged(NamedTuple):
 
 _FILTERS: Final = ("publisher", "decision", "task", "licence")
 _HITS: Final = text("SELECT rowid FROM listing_text WHERE listing_text MATCH :phrase")
+_CLOSE_BY: Final = {"sqlite": "up-to", "postgresql": "of-few"}  # how each is led to stop at the last row of a page
 _FEW: Final = 500  # names looked through before hits are collected, when there are more of them
 _MOST_BATCH: Final = 2000  # rows read at once while most are hidden
 
@@ -249,7 +250,7 @@ def _close_by(index: Index, asked: Asked, how: str, given: dict[str, Any]) -> li
     key = asked.search.lower()
     if how not in {"phrase", "grams"} or _expected(index.engine, key) < _FEW:
         return None
-    got = _ask(index, asked, "close-by", {**given, "like": _like(key), "few": _FEW})
+    got = _ask(index, asked, _CLOSE_BY[index.engine.dialect.name], {**given, "like": _like(key), "few": _FEW})
     return got if len(got) == given["limit"] else None
 
 
@@ -276,21 +277,23 @@ def _statement(filters: tuple[str, ...], how: str, served: bool) -> Select[Any]:
     shown = _OF_A_MODEL if served else _Judged._fields
     behind = listing.c.name > bindparam("after")
     few = bindparam("few", type_=Integer())
-    close_by = how == "close-by"
-    names = select(listing).where(behind).order_by(listing.c.name).limit(few).subquery() if close_by else listing
+    some = select(listing).where(behind).order_by(listing.c.name)
+    names = some.limit(few).subquery() if how == "of-few" else listing
     made = select(*(names.c[column] for column in shown))
     made = made.where(*(names.c[column] == bindparam(column) for column in filters))
     if served:
         now: BindParameter[str] = bindparam("now")
         made = made.where(names.c.state == bindparam("state"))
         made = made.where(names.c.served_from <= now, names.c.served_until > now)
-    if how in {"walk", "grams", "close-by"}:
+    if how == "up-to":  # the last of a few; none when there are not so many
+        made = made.where(names.c.name <= some.with_only_columns(listing.c.name).limit(1).offset(few).scalar_subquery())
+    if how in {"walk", "grams", *_CLOSE_BY.values()}:
         made = made.where(names.c.name_key.like(bindparam("like"), escape="/"))
     if how == "grams":
         made = made.where(names.c.grams.contains(bindparam("grams", type_=ARRAY(Text()))))
     if how == "phrase":
         made = made.where(names.c.seq.in_(_HITS.columns(literal_column("rowid"))))
-    if not close_by:
+    if how != "of-few":
         made = made.where(behind)
     return made.order_by(names.c.name).limit(bindparam("limit", type_=Integer()))
 
