@@ -13,11 +13,11 @@ from sqlalchemy import func, update
 from assay.registry.catalog import Catalog
 from assay.registry.recent import Recent
 from assay.registry.tokens import Tokens
-from assay.server import fresh
 from assay.server.app import create_app
 from assay.server.fresh import LogHead
 from assay.server.state import ServerSettings
-from assay.store.index import Index
+from assay.store import database, soon
+from assay.store.index import HEAD, Index
 from assay.store.schema import snapshots, verdicts
 from tests.server.conftest import NAME
 from tests.simulators.serving import serving
@@ -77,17 +77,18 @@ def test_texts_changed_in_the_index_are_not_answered_from(live, publisher, table
 
 def test_a_file_that_is_slow_to_read_is_read_in_a_thread_for_a_while(publisher, monkeypatch):
     asked = []
-    look = fresh.served
-    monkeypatch.setattr(fresh, "_SLOW", -1.0)
-    monkeypatch.setattr(fresh, "served", lambda index, names, now: asked.append(names) or look(index, names, now))
+    plain = database.plain
+    monkeypatch.setattr(soon, "SLOW", -1.0)
+    monkeypatch.setattr(database, "plain", lambda *given: asked.append(given[1]) or plain(*given))
     with (
         serving(create_app(publisher.catalog, publisher.blobs)) as url,
         httpx.Client(base_url=url, trust_env=False) as client,
     ):
         assert client.get(PATHS[0]).status_code == 200
-        assert asked == []
+        (information,) = asked  # the head of the log was read before anybody knew
+        assert "verdicts" in information
         assert client.get(f"{PATHS[0]}/revision/main").status_code == 200
-        assert asked == [[(NAME, "main")]]
+        assert asked[1:] == [HEAD, information]
 
 
 def test_a_decision_by_another_process_counts_from_the_next_request_on(live, publisher, counted):
@@ -119,12 +120,9 @@ def test_requests_that_wait_together_share_a_reading_that_began_after_they_came(
     index, begun = publisher.index, []
 
     class Slow:
-        def log_head_at_once(self):
-            return None  # as on PostgreSQL
-
-        def log_head(self):
+        async def rows(self, statement, values):
             begun.append(len(arrived))
-            return index.log_head()
+            return await asyncio.to_thread(index.plain, statement, values)
 
     arrived = []
 

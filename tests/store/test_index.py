@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pkgutil
 import subprocess
 import sys
@@ -257,17 +258,41 @@ def test_a_plain_question_says_what_is_wrong_as_everything_does(index: Index) ->
     assert index.log_head() == 0
 
 
+def test_a_question_from_an_event_loop_is_answered_as_a_plain_one(index: Index) -> None:
+    async def ask() -> None:
+        soon = index.soon()
+        for number in range(2):
+            mark = "%s" if soon.dialect == "postgresql" else "?"
+            assert await soon.rows(f"SELECT {number} + {mark}", [(1,), (2,)]) == [(number + 1,), (number + 2,)]
+            with pytest.raises(EnvironmentFault, match="index: "):
+                await soon.rows("SELECT nothing FROM nowhere", [()])
+
+    asyncio.run(ask())
+
+
 @pytest.mark.postgres
-def test_a_plain_question_survives_that_the_database_was_started_again(
-    postgres: Postgres, postgres_template: str
-) -> None:
+def test_questions_survive_that_the_database_was_started_again(postgres: Postgres, postgres_template: str) -> None:
     url = postgres.new_database(postgres_template)
     index = Index.open(url)
-    for number in range(3):
-        (before,) = index.plain("SELECT pg_backend_pid()", [()])
+    pid = "SELECT pg_backend_pid()"
+
+    def end(backend: int) -> None:
         with index.transaction() as tx:
-            tx.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": before[0]})
-        assert index.plain("SELECT 1 + %s", [(number,)]) == [(1 + number,)]
-        assert index.plain("SELECT pg_backend_pid()", [()]) != [before]
+            tx.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend})
+
+    async def ask() -> None:
+        soon = index.soon()
+        for _ in range(3):
+            (before,) = await soon.rows(pid, [()])
+            end(before[0])
+            assert await soon.rows("SELECT 1 + %s", [(2,)]) == [(3,)]
+            assert await soon.rows(pid, [()]) != [before]
+
+    asyncio.run(ask())
+    for _ in range(3):
+        (before,) = index.plain(pid, [()])
+        end(before[0])
+        assert index.plain("SELECT 1 + %s", [(2,)]) == [(3,)]
+        assert index.plain(pid, [()]) != [before]
     index.close()
     postgres.drop(url)

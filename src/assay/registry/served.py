@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from assay.store.index import Index
+    from assay.store.soon import Soon
 
 _POSTGRESQL: Final = "postgresql"
 _ONE: Final = "(SELECT ? AS name, ? AS ref) AS a"
@@ -144,16 +145,11 @@ def served(
     return _found(rows, now)
 
 
-def served_at_once(
-    index: Index, asked: Sequence[tuple[str, str]], now: datetime
-) -> dict[tuple[str, str], Served] | None:
-    """The same without waiting for anything; None: it can't be told so. For one thread."""
+async def served_soon(soon: Soon, asked: Sequence[tuple[str, str]], now: datetime) -> dict[tuple[str, str], Served]:
+    """The same from an event loop, without origins."""
     rows: list[tuple[Any, ...]] = []
-    for statement, values in _questions(index.engine.dialect.name, asked, with_origin=False):
-        found = index.at_once.rows(statement, values)
-        if found is None:
-            return None
-        rows += found
+    for statement, values in _questions(soon.dialect, asked, with_origin=False):
+        rows += await soon.rows(statement, values)
     return _found(rows, now)
 
 

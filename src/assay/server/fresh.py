@@ -8,7 +8,6 @@ Requests that wait together share one reading.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,10 +15,11 @@ from assay.core.errors import AssayError
 from assay.core.name import is_name
 from assay.core.verdict import parse_time
 from assay.registry.recent import Recent
-from assay.registry.served import Served, served, served_at_once
+from assay.registry.served import Served, served_soon
 from assay.server import listing
 from assay.server.headers import header
 from assay.server.together import Together
+from assay.store.index import HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,34 +28,32 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from assay.server.state import Registry
-    from assay.store.index import Index
+    from assay.store.soon import Soon
 
 UNTIL: Final = "assay.until"  # in the scope: until when the answer is true while the log stays as it is
 KINDS: Final = frozenset({"info", "tree", "commits", "refs"})  # of targets whose answers are kept
 _LARGEST: Final = 256 << 10  # bytes of an answer that is kept
 _MOST: Final = 64 << 20  # bytes of all of them
-_SLOW: Final = 0.005  # seconds of one lookup in a file of the index that is not in memory
-_SLOW_SECONDS: Final = 10.0  # that threads do it then
 _OK: Final = 200
 
 
 class LogHead:
     """The number of the log's last entry, as of after the question. For one event loop."""
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
-        self._together: Together[None, int] = Together(self._read, self._read_at_once)
+    def __init__(self, soon: Soon) -> None:
+        self._soon = soon
+        self._together: Together[None, int] = Together(self._read)
 
     async def read(self) -> int:
         """Read it, together with whoever asks before the reading begins (EnvironmentFault when it can't be)."""
         return await self._together(None)
 
-    def _read(self, asked: Sequence[None]) -> list[int]:
-        return [self._index.log_head()] * len(asked)
+    async def _read(self, asked: Sequence[None]) -> list[int]:
+        return [await _head(self._soon)] * len(asked)
 
-    def _read_at_once(self, asked: Sequence[None]) -> list[int] | None:
-        head = self._index.log_head_at_once()
-        return None if head is None else [head] * len(asked)
+
+async def _head(soon: Soon) -> int:
+    return (await soon.rows(HEAD, [()]))[0][0] or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +81,9 @@ class Fresh:
     def __init__(self, app: ASGIApp, registry: Registry) -> None:
         self._app = app
         self._registry = registry
-        self._index = registry.catalog.index
+        self._soon = registry.catalog.index.soon()
         self._kept: Recent[tuple[bytes, ...], Answer] = Recent(_MOST)
-        self._ask: Together[_Question, tuple[int, Answer | None]] = Together(self._answers, self._answers_at_once)
+        self._ask: Together[_Question, tuple[int, Answer | None]] = Together(self._answers)
         self._slow_until = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,23 +106,11 @@ class Fresh:
         await send({"type": "http.response.start", "status": _OK, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    def _answers(self, asked: Sequence[_Question]) -> list[tuple[int, Answer | None]]:
+    async def _answers(self, asked: Sequence[_Question]) -> list[tuple[int, Answer | None]]:
         """The head of the log, and the answer when it is kept, or plain."""
-        head, now = self._index.log_head(), self._registry.clock()
+        head, now = await _head(self._soon), self._registry.clock()
         known, missing = self._known(asked, head, now)
-        found = served(self._index, missing, now) if missing else {}
-        return self._together(asked, head, known, found)
-
-    def _answers_at_once(self, asked: Sequence[_Question]) -> list[tuple[int, Answer | None]] | None:
-        head, now, began = self._index.log_head_at_once(), self._registry.clock(), time.monotonic()
-        if head is None or began < self._slow_until:
-            return None
-        known, missing = self._known(asked, head, now)
-        found = served_at_once(self._index, missing, now) if missing else {}
-        if found is None:
-            return None
-        if missing and time.monotonic() - began > _SLOW * len(missing):
-            self._slow_until = began + _SLOW_SECONDS
+        found = await served_soon(self._soon, missing, now) if missing else {}
         return self._together(asked, head, known, found)
 
     def _known(

@@ -151,7 +151,7 @@ class Registry:
             "teams": Teams(self.catalog.index),
             "metrics": Metrics(self.catalog.index),
             "ledger": PullLedger(self.catalog.index),
-            "log_head": LogHead(self.catalog.index),
+            "log_head": LogHead(self.catalog.index.soon()),
             "limiter": Buckets(self.settings.per_minute) if self.settings.per_minute else None,
         }
         for name, value in made.items():

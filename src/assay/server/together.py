@@ -1,16 +1,14 @@
-"""Questions to the index that wait together are asked together: at once where that is quick, else in a thread."""
+"""Questions to the index that wait together are asked together."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from starlette.concurrency import run_in_threadpool
-
 from assay.core.errors import AssayError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -18,20 +16,10 @@ _MOST = 200  # asked in one go
 
 
 class Together(Generic[K, V]):
-    """For one event loop.
+    """For one event loop. `ask` answers a list of questions, in their order; never two lists at a time."""
 
-    Args:
-        ask: answers a list of questions, in their order; runs in a thread.
-        at_once: the same without waiting for anything; None: it can't be told so, and a thread has to ask.
-    """
-
-    def __init__(
-        self,
-        ask: Callable[[Sequence[K]], Sequence[V]],
-        at_once: Callable[[Sequence[K]], Sequence[V] | None] = lambda _asked: None,
-    ) -> None:
+    def __init__(self, ask: Callable[[Sequence[K]], Awaitable[Sequence[V]]]) -> None:
         self._ask = ask
-        self._at_once = at_once
         self._waiting: list[tuple[K, asyncio.Future[V]]] = []
         self._asking: asyncio.Task[None] | None = None
 
@@ -48,9 +36,7 @@ class Together(Generic[K, V]):
             waiting, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
             asked = [question for question, _ in waiting]
             try:
-                answers = self._at_once(asked)
-                if answers is None:
-                    answers = await run_in_threadpool(self._ask, asked)
+                answers = await self._ask(asked)
                 for (_, one), answer in zip(waiting, answers, strict=True):
                     if not one.done():  # its request may be gone
                         one.set_result(answer)

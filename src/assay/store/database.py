@@ -45,7 +45,7 @@ def connect(url: str, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
             raise UsageError("the index needs a file", hint="give sqlite:///path")
         return _sqlite(parsed, busy_timeout)
     if backend == "postgresql":
-        return sqlalchemy.create_engine(_psycopg(parsed), pool_pre_ping=True, connect_args=_arguments(busy_timeout))
+        return sqlalchemy.create_engine(_psycopg(parsed), pool_pre_ping=True, connect_args=arguments(busy_timeout))
     raise UsageError(f"no such kind of index: {backend}", hint="SQLite and PostgreSQL are known")
 
 
@@ -63,7 +63,7 @@ def for_plain(engine: Engine, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
         max_overflow=0,
         pool_use_lifo=True,
         pool_reset_on_return=None,
-        connect_args=_arguments(busy_timeout),
+        connect_args=arguments(busy_timeout),
     )
 
 
@@ -71,7 +71,8 @@ def _psycopg(url: sqlalchemy.URL) -> sqlalchemy.URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def _arguments(busy_timeout: float) -> dict[str, Any]:
+def arguments(busy_timeout: float) -> dict[str, Any]:
+    """How to connect to PostgreSQL, besides what the URL says."""
     options = f"-c lock_timeout={int(busy_timeout * 1000)}"
     return {"options": options, "connect_timeout": int(busy_timeout) or 1}
 

@@ -25,6 +25,7 @@ from assay.store import database, log
 from assay.store.schema import Hex, origins, snapshots, statements, verdicts
 from assay.store.schema import evidence as evidence_table
 from assay.store.schema import log as log_table
+from assay.store.soon import Soon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,8 +61,9 @@ class Index:
 
     def __init__(self, engine: Engine, busy_timeout: float = database.BUSY_TIMEOUT) -> None:
         self.engine = engine
+        self._busy_timeout = busy_timeout
         self._for_plain = database.for_plain(engine, busy_timeout)
-        self.at_once = database.AtOnce(engine)
+        self._soon: list[Soon] = []
 
     @classmethod
     def open(cls, url: str, *, busy_timeout: float = database.BUSY_TIMEOUT) -> Self:
@@ -80,7 +82,8 @@ class Index:
 
     def close(self) -> None:
         """Close all connections."""
-        self.at_once.close()
+        for one in self._soon:
+            one.close()
         self._for_plain.dispose()
         self.engine.dispose()
 
@@ -96,6 +99,11 @@ class Index:
     def plain(self, statement: str, values: Sequence[Sequence[Any] | Mapping[str, Any]]) -> list[tuple[Any, ...]]:
         """Rows of a statement in the driver's own words (`store.database.plain`), outside of any transaction."""
         return database.plain(self._for_plain, statement, values)
+
+    def soon(self) -> Soon:
+        """For questions from an event loop; closed with the index."""
+        self._soon.append(Soon(self._for_plain, self._busy_timeout))
+        return self._soon[-1]
 
     @contextmanager
     def transaction(self, tx: Connection | None = None) -> Iterator[Connection]:
@@ -267,12 +275,7 @@ class Index:
         """Number of the log's last entry; 0 for an empty one."""
         if tx is not None:
             return tx.execute(_HEAD).scalar() or 0
-        return self.plain(_HEAD_TEXT, [()])[0][0] or 0
-
-    def log_head_at_once(self) -> int | None:
-        """The same, without waiting for anything; None: it can't be told so. For one thread."""
-        rows = self.at_once.rows(_HEAD_TEXT, [()])
-        return None if rows is None else rows[0][0] or 0
+        return self.plain(HEAD, [()])[0][0] or 0
 
     def verify_log(self, known: log.LogHead | None = None) -> log.LogCheck:
         """Check the whole log (`store.log.verify`)."""
@@ -305,7 +308,7 @@ _DIGEST = bindparam("digest", type_=Hex)
 _MANIFEST = select(snapshots.c.manifest).where(snapshots.c.id == _DIGEST)
 _ORIGINS = select(origins.c.origin).where(origins.c.snapshot_id == _DIGEST).order_by(origins.c.seq)
 _VERDICT = select(verdicts.c.body).where(verdicts.c.digest == _DIGEST)
-_HEAD_TEXT = "SELECT max(seq) FROM log"
+HEAD = "SELECT max(seq) FROM log"
 _HEAD = select(func.max(log_table.c.seq))
 _RESTORE = "somebody or the disk changed the database: restore it from a backup"
 
