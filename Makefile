@@ -6,7 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
 HASHED := --require-hashes --no-deps
-APT_TEST := git postgresql bubblewrap chromium softhsm2 openssl
+APT_TEST := git postgresql bubblewrap runsc chromium softhsm2 openssl
 APT_BENCH := nginx
 TORCH := torch==2.13.0
 

@@ -134,7 +134,7 @@ def test_tasks_require_the_probes_and_a_misspelt_one_is_refused():
     "text",
     [
         "run = 1\n",
-        '[run]\nlayers = ["runsc"]\n',
+        '[run]\nlayers = ["gvisor"]\n',
         '[run]\nlayers = ["landlok"]\n',
         "[run]\nfiles = []\n",
         '[run]\nlayers = "x"\n',

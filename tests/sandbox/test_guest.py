@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import subprocess
-import sys
-import tempfile
 import textwrap
 from pathlib import Path
 
@@ -16,7 +13,6 @@ import pytest
 
 from assay.core.errors import SandboxError
 from assay.policy.model import LAYERS
-from assay.sandbox import start as start_module
 from assay.sandbox.guest import DEFAULT_REQUIRED, Guest
 from tests.sandbox.attack import attack, poisoned, printed, strike, tried
 
@@ -47,27 +43,6 @@ def test_without_bubblewrap_it_says_what_is_lost_and_what_to_install():
     assert "bubblewrap is not installed" in str(refused.value)
     assert "no root of its own" in str(refused.value)
     assert "the package `bubblewrap`" in refused.value.hint
-
-
-@pytest.fixture(scope="module")
-def light():
-    """An interpreter without frameworks that everybody may read: starts at once, also as another user.
-
-    Not below pytest's own folder, which each further run of pytest on the machine makes private again.
-    """
-    home = Path(tempfile.mkdtemp(prefix="assay-light-"))
-    home.chmod(0o755)
-    base = Path(os.path.realpath(sys.executable))
-    everybody = all(folder.stat().st_mode & 0o005 == 0o005 for folder in base.parents)
-    python = str(base) if everybody else f"/usr/bin/python3.{sys.version_info.minor}"
-    subprocess.run([python, "-m", "venv", "--without-pip", "--copies", home / "venv"], check=True)
-    packages = next((home / "venv/lib").glob("python3*")) / "site-packages"
-    source = Path(start_module.__file__).resolve().parents[2]
-    import rfc8785
-
-    subprocess.run(["cp", "-r", Path(rfc8785.__file__).parent, source / "assay", packages], check=True)
-    yield home / "venv/bin/python"
-    shutil.rmtree(home)
 
 
 LIGHT = """

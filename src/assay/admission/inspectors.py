@@ -28,24 +28,26 @@ if TYPE_CHECKING:
 INSPECTORS: tuple[Any, ...] = (*BUILTIN,)
 
 
-def inspectors_for(policy: Policy, trust: Path | None = None) -> tuple[Any, ...]:
+def inspectors_for(policy: Policy, trust: Path | None = None, layers: tuple[str, ...] | None = None) -> tuple[Any, ...]:
     """The built-in ones, and those that run only where the policy requires or names them: they need more than assay.
 
     Args:
         policy: names them.
         trust: the trust file, for what came signed.
+        layers: of the sandbox that must be active; those of the policy by default.
     """
     wanted = {*policy.required, *policy.run}
-    required = tuple(dict.fromkeys((*DEFAULT_REQUIRED, *policy.layers)))
+    required = tuple(dict.fromkeys((*DEFAULT_REQUIRED, *(policy.layers if layers is None else layers))))
     further = {Load.name: Load(required), OriginProof.name: OriginProof(trust)}
     return (*INSPECTORS, *(one for name, one in further.items() if name in wanted))
 
 
-def second_pass(policy: Policy) -> tuple[Callable[[], LoadTriggers], ...]:
+def second_pass(policy: Policy, layers: tuple[str, ...] | None = None) -> tuple[Callable[[], LoadTriggers], ...]:
     """What watches a model answer to the trigger candidates of its probes, where the policy has it loaded at all."""
     if Load.name not in {*policy.required, *policy.run}:
         return ()
-    return (partial(LoadTriggers, tuple(dict.fromkeys((*DEFAULT_REQUIRED, *policy.layers)))),)
+    asked = policy.layers if layers is None else layers
+    return (partial(LoadTriggers, tuple(dict.fromkeys((*DEFAULT_REQUIRED, *asked)))),)
 
 
 def tensors_of(index: Index) -> Callable[[], Tensors]:

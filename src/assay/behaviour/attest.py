@@ -94,6 +94,7 @@ def attest(
     refuses: Callable[[str], bool] | None = None,
     device: str = CPU,
     restarts: int = 1,
+    layers: tuple[str, ...] = (),
 ) -> Attested:
     """Probe a model.
 
@@ -109,6 +110,7 @@ def attest(
         refuses: whether an answer of a language model is a refusal.
         device: `cpu`, `cuda`, or `auto` for a GPU where there is one.
         restarts: how often the search begins anew, each time with its share of the budget.
+        layers: of the sandbox that must be active beside those that every guest needs, where `prober` is None.
 
     Raises:
         SandboxError: a required layer is missing.
@@ -127,20 +129,14 @@ def attest(
     plan = plan_of(config, paraphrased=declared.paraphraser is not None)
     if plan.kind == LANGUAGE:
         plan = replace(plan, result_of=partial(plan.result_of, refuses=refuses))
-    run = _Run(
-        plan,
-        labels=labels_of(config),
-        calibration=calibration,
-        budget=budget,
-        kept=kept,
-        progress=progress or _unseen,
-    )
+    told = progress or _unseen
+    run = _Run(plan, labels=labels_of(config), calibration=calibration, budget=budget, kept=kept, progress=told)
     try:
         job = replace(job_of(model, declared, plan.kind, seed), device=device)
         job = replace(job, wanted=1 if calibration.known else SPOT_MODELS)
         run.job, run.account, run.restarts = job, account, restarts
         if prober is None:
-            with Prober(device=device) as own, own.opened(job, account) as talk:
+            with Prober(device=device, layers=layers) as own, own.opened(job, account) as talk:
                 run.all(talk)
         else:
             with prober.opened(job, account) as talk:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from assay.core.errors import ContentError, EnvironmentFault, UsageError
 from assay.core.limits import GIB
-from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
+from assay.sandbox.guest import GuestLimits
+from assay.sandbox.runtime import make_guest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,8 +133,7 @@ class Prober:
             layers: of the sandbox that must be active beside those that every guest needs.
             device: `cuda` lets the nodes of the GPU into the sandbox; the layers then say so.
         """
-        required = tuple(dict.fromkeys((*DEFAULT_REQUIRED, *layers)))
-        self._guest = Guest(WORKER, limits, required=required, devices=gpu_nodes() if device == CUDA else ())
+        self._guest = make_guest(WORKER, limits, layers=layers, devices=gpu_nodes() if device == CUDA else ())
         self.threads = threads
 
     def __enter__(self) -> Self:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.cli.output import add_output_arguments, print_json, progress_bar
+from assay.cli.settings import add_runtime_argument, load_settings, runtime_layers
 
 if TYPE_CHECKING:
     import argparse
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="folder to make; it must not exist yet")
     parser.add_argument("--key", default="", metavar="NAME", help="dict of tensors to take, where there are several")
     parser.add_argument("--no-probe", action="store_true", help="do not compare a forward pass")
+    add_runtime_argument(parser)
     add_output_arguments(parser)
     parser.epilog = (
         "The pickle is scanned first and is not converted when anything is found in it. PyTorch checkpoints become\n"
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from assay.store.folder import folder_subject  # noqa: PLC0415
 
     try:
-        with progress_bar(args) as progress, Witness() as witness:
+        with progress_bar(args) as progress, Witness(layers=runtime_layers(load_settings(args))) as witness:
             subject = folder_subject(Path(args.path))
             evidence = inspect(subject, progress=progress, only_awake=True)
             made = convert(

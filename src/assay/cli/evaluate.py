@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.cli.output import add_output_arguments, print_json, progress_bar
-from assay.cli.settings import add_data_argument, load_settings
+from assay.cli.settings import add_data_argument, add_runtime_argument, load_settings, runtime_layers
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--signed", action="store_true", help="refuse a suite that no trusted key signed")
     parser.add_argument("--trust", metavar="FILE", help="trust file (default: trust.toml in the data directory)")
+    add_runtime_argument(parser)
     add_data_argument(parser)
     add_output_arguments(parser)
     parser.epilog = (
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, show, and return the exit status."""
     from assay.core.errors import UsageError  # noqa: PLC0415
     from assay.evaluation.evaluate import evaluate  # noqa: PLC0415
+    from assay.evaluation.guest import Runner  # noqa: PLC0415
     from assay.evaluation.suite import load_suite  # noqa: PLC0415
     from assay.store.folder import folder_subject  # noqa: PLC0415
 
@@ -60,9 +62,9 @@ def run(args: argparse.Namespace) -> int:
     claims = _claims(args)
     signed = _signed(args, suites)
     scripts = _scripts(args)
-    with progress_bar(args) as progress:
+    with progress_bar(args) as progress, Runner(layers=runtime_layers(load_settings(args))) as runner:
         subject = folder_subject(Path(args.model))
-        result = evaluate(subject, suites, claims, progress, signed=signed, scripts=scripts)
+        result = evaluate(subject, suites, claims, progress, runner=runner, signed=signed, scripts=scripts)
     if args.format == "json":
         print_json(_document(result, subject.snapshot.origin.uri))
     else:
@@ -112,7 +114,7 @@ def _scripts(args: argparse.Namespace) -> ScriptRecorder | None:
             own.append(place.relative_to(root).as_posix())
         else:
             outside.append(path)
-    return ScriptRecorder(only=own, outside=outside)
+    return ScriptRecorder(runtime_layers(load_settings(args)), only=own, outside=outside)
 
 
 def _claims(args: argparse.Namespace) -> list[Claim] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.cli.output import add_output_arguments, print_json
+from assay.cli.settings import add_runtime_argument, load_settings, runtime_layers
 
 if TYPE_CHECKING:
     import argparse
@@ -45,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="where it runs (default: cpu); auto: a GPU where there is one. With it the sandbox lets its driver in",
     )  # fmt: skip
     parser.add_argument("--no-resume", action="store_true", help="neither use nor keep results of an interrupted run")
+    add_runtime_argument(parser)
     add_output_arguments(parser, ("text", "json", "html"))
     parser.epilog = (
         "exit status: 0 no trigger of the tested classes found within the budget; 1 found; 2 inconclusive; 3 error."
@@ -76,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         attested = attest(
             subject, declared, budget=budget, seed=args.seed, progress=progress,
             keep=None if args.no_resume else _state_folder(), account=account,
-            refuses=refuses, device=args.device, restarts=args.restarts,
+            refuses=refuses, device=args.device, restarts=args.restarts, layers=_layers(args),
         )  # fmt: skip
     if args.format == "json":
         from assay.behaviour.evidence import evidence_of  # noqa: PLC0415
@@ -92,6 +94,12 @@ def run(args: argparse.Namespace) -> int:
 
         sys.stdout.writelines(render(attested, quiet=args.quiet))
     return EXIT_CODES[attested.word.value]
+
+
+def _layers(args: argparse.Namespace) -> tuple[str, ...]:
+    from argparse import Namespace  # noqa: PLC0415
+
+    return runtime_layers(load_settings(Namespace(sandbox_runtime=args.sandbox_runtime)))  # `--data` is something else
 
 
 def _declared(args: argparse.Namespace, model: Subject) -> Declared:
@@ -115,7 +123,6 @@ def _admitted(model: Subject) -> tuple[Chosen, ...]:
     from argparse import Namespace  # noqa: PLC0415
 
     from assay.admission.references import references_from  # noqa: PLC0415
-    from assay.cli.settings import load_settings  # noqa: PLC0415
     from assay.store.blobs import open_blobs  # noqa: PLC0415
     from assay.store.index import Index  # noqa: PLC0415
 

@@ -28,6 +28,7 @@ SETTINGS_KEYS = (
     "suites",
     "probes",
     "probe_device",
+    "sandbox_runtime",
     "ci_issuers",
     "oidc_issuer",
     "oidc_client_id",
@@ -63,6 +64,7 @@ class Settings:
         suites: evaluations of every admission, each `PATH@sha256:HEX`; a relative path is from the data directory.
         probes: what models are probed against in every admission, each `PATH@sha256:HEX` of a TOML file.
         probe_device: where probes of an admission run: `cpu`, `cuda`, or `auto` for a GPU where there is one.
+        sandbox_runtime: what models run in: `bubblewrap`, or the stronger and slower `runsc` (gVisor).
         ci_issuers: pipelines that may exchange an identity token, each `ISSUER CLAIM=PATTERN SCOPE+SCOPE`.
         oidc_issuer: URL of the OpenID Connect provider that people log in through; without one they type a token.
         oidc_client_id: of the registry at that provider.
@@ -93,6 +95,7 @@ class Settings:
     suites: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
     probe_device: str = "cpu"
+    sandbox_runtime: str = "bubblewrap"
     ci_issuers: tuple[str, ...] = ()
     oidc_issuer: str = ""
     oidc_client_id: str = ""
@@ -116,6 +119,25 @@ class Settings:
 def add_data_argument(parser: argparse.ArgumentParser) -> None:
     """Add `--data DIR`."""
     parser.add_argument("--data", metavar="DIR", help="data directory (default: $ASSAY_DATA, else your own)")
+
+
+def add_runtime_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--runtime`."""
+    parser.add_argument(
+        "--runtime", dest="sandbox_runtime", choices=("bubblewrap", "runsc"),
+        help="what a model runs in: bubblewrap, or gVisor: stronger, slower (default: the setting sandbox_runtime)",
+    )  # fmt: skip
+
+
+def runtime_layers(settings: Settings) -> tuple[str, ...]:
+    """Layers of the sandbox that the chosen runtime stands for.
+
+    Raises:
+        UsageError: no such runtime.
+    """
+    from assay.sandbox.runtime import layers_of  # noqa: PLC0415 - only where something is run
+
+    return layers_of(settings.sandbox_runtime)
 
 
 def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Settings:
@@ -161,6 +183,7 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         suites=_list("suites", values.get("suites", ())),
         probes=_list("probes", values.get("probes", ())),
         probe_device=str(values.get("probe_device", "cpu")),
+        sandbox_runtime=str(values.get("sandbox_runtime", "bubblewrap")),
         ci_issuers=_list("ci_issuers", values.get("ci_issuers", ())),
         **_oidc(values),
         lease_seconds=_seconds("lease_seconds", values.get("lease_seconds", 30.0)),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from assay.cli.output import add_output_arguments, progress_bar
-from assay.cli.settings import add_data_argument, load_settings
+from assay.cli.settings import add_data_argument, load_settings, runtime_layers
 from assay.core.errors import AssayError, ContentError, UsageError
 
 if TYPE_CHECKING:
@@ -185,20 +185,26 @@ def _crew(settings: Settings, policy: Policy, index: Index, blobs: Blobs) -> Cre
         return None
     from assay.admission.probing import Crew  # noqa: PLC0415
 
-    return Crew(index, blobs, layers=policy.layers)
+    return Crew(index, blobs, layers=_layers(settings, policy))
 
 
 def _inspectors(settings: Settings, policy: Policy, index: Index, crew: Crew | None) -> tuple[Any, ...]:
     """Those of the policy, and the evaluations and probes that the settings name."""
     from assay.admission import inspectors  # noqa: PLC0415
 
-    found: list[Any] = [*inspectors.inspectors_for(policy, settings.trust), inspectors.tensors_of(index)]
+    layers = _layers(settings, policy)
+    found: list[Any] = [*inspectors.inspectors_for(policy, settings.trust, layers), inspectors.tensors_of(index)]
     found += [inspectors.copies_of(index), *inspectors.provenance_of(index)]
     if settings.suites:
         found.append(_evaluations(settings, policy))
     if crew is not None:
-        found += [_probes(settings, policy, crew), *inspectors.second_pass(policy)]
+        found += [_probes(settings, policy, crew), *inspectors.second_pass(policy, layers)]
     return tuple(found)
+
+
+def _layers(settings: Settings, policy: Policy) -> tuple[str, ...]:
+    """Of the sandbox, that policy and settings ask for."""
+    return (*policy.layers, *runtime_layers(settings))
 
 
 def _probes(settings: Settings, policy: Policy, crew: Crew) -> Any:
@@ -210,7 +216,7 @@ def _probes(settings: Settings, policy: Policy, crew: Crew) -> Any:
 
     return Behaviour(
         tuple(Pin.parse(entry, settings.data) for entry in settings.probes),
-        layers=policy.layers,
+        layers=_layers(settings, policy),
         refuses=refuses,
         tasks=policy.tasks,
         shelf=partial(references_from, crew.index, crew.blobs),
@@ -231,7 +237,7 @@ def _evaluations(settings: Settings, policy: Policy) -> Any:
     pins = tuple(Pin.parse(entry, settings.data) for entry in settings.suites)
     signatures = Signatures(Trust.load(settings.trust) if settings.trust.exists() else None, datetime.now(UTC))
     required = Evaluations.name in policy.required
-    return Evaluations(pins, layers=policy.layers, signatures=signatures, require_signed=required)
+    return Evaluations(pins, layers=_layers(settings, policy), signatures=signatures, require_signed=required)
 
 
 def _notices(*, quiet: bool) -> Callable[[str], None]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from assay.core.errors import ContentError
 from assay.core.limits import GIB, MIB
-from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
+from assay.sandbox.guest import GuestLimits
+from assay.sandbox.runtime import make_guest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,7 @@ class Runner:
             threads: of one run; None: every processor that this process may use.
             layers: of the sandbox that must be active beside those that every guest needs.
         """
-        self._guest = Guest(WORKER, limits, required=tuple(dict.fromkeys((*DEFAULT_REQUIRED, *layers))))
+        self._guest = make_guest(WORKER, limits, layers=layers)
         self.threads = threads or len(os.sched_getaffinity(0))
 
     def __enter__(self) -> Self:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from assay.core.errors import ContentError
 from assay.core.finding import Confidence, Finding, Severity, Where
 from assay.core.limits import GIB, MIB
-from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
+from assay.sandbox.guest import Guest, GuestLimits
+from assay.sandbox.runtime import make_guest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -154,7 +155,7 @@ class ScriptRecorder:
 
 def guest_of(layers: tuple[str, ...] = ()) -> Guest:
     """A guest for scripts; `layers` must be active beside those that every guest needs."""
-    return Guest(WORKER, LIMITS, required=tuple(dict.fromkeys((*DEFAULT_REQUIRED, *layers))))
+    return make_guest(WORKER, LIMITS, layers=layers)
 
 
 def findings_of(path: str, attempts: Sequence[Attempt]) -> list[Finding]:

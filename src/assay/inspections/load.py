@@ -26,6 +26,7 @@ from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, extension, sniff
 from assay.inspections.load_findings import findings_of, told
 from assay.inspections.parts import plain
 from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
+from assay.sandbox.runtime import make_guest
 
 if TYPE_CHECKING:
     from assay.core.finding import Finding
@@ -131,7 +132,7 @@ class Load:
         account = _Account()
         tasks = _plan(subject, account)
         if tasks:
-            guest = self._guest or Guest(WORKER, self._limits, required=self._required)
+            guest = self._guest or make_guest(WORKER, self._limits, layers=self._required)
             try:
                 self._load_all(subject, guest, tasks, account)
             finally:

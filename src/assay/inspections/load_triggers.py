@@ -22,6 +22,7 @@ from assay.inspections.load import CONFIG, EXTRA, TASK_SECONDS, WORKER, transfor
 from assay.inspections.load_findings import findings_of
 from assay.inspections.parts import plain
 from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
+from assay.sandbox.runtime import make_guest
 
 if TYPE_CHECKING:
     from assay.core.finding import Finding
@@ -79,7 +80,7 @@ class LoadTriggers:
         account = _Account()
         loaders = transformers_loaders(subject) if self._texts else ()
         if loaders:
-            guest = self._guest or Guest(WORKER, self._limits, required=self._required)
+            guest = self._guest or make_guest(WORKER, self._limits, layers=self._required)
             try:
                 for loader in loaders:
                     self._answer(subject, guest, loader, account)

@@ -31,9 +31,9 @@ LAYERS = (
     "bubblewrap", "private_root", "read_only_root", "private_scratch", "net_namespace", "pid_namespace",
     "mnt_namespace", "ipc_namespace", "user_namespace", "uts_namespace", "not_root", "no_capabilities",
     "no_new_privs", "rlimits", "empty_environment", "landlock", "seccomp", "recording", "cgroup_memory",
-    "cgroup_pids", "cgroup_cpu",
+    "cgroup_pids", "cgroup_cpu", "runsc",
 )  # fmt: skip
-_NOT_BUILT_IN = {"runsc": "gVisor would not record what is tried: see ADR 8", "gvisor": "see ADR 8"}
+_OTHER_NAMES = {"gvisor": "the layer of gVisor is `runsc`"}
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _SECTIONS = {
     "verdict": {"lifetime_days"},
@@ -244,7 +244,7 @@ def _run(value: Any) -> dict[str, tuple[str, ...]]:
             raise PolicyError(f"policy: run.{key} must be a list of names: {names!r}")
         found[field_name] = tuple(names)
     if unknown := set(found["layers"]) - set(LAYERS):
-        hint = _NOT_BUILT_IN.get(min(unknown), f"known: {', '.join(LAYERS)}")
+        hint = _OTHER_NAMES.get(min(unknown), f"known: {', '.join(LAYERS)}")
         raise PolicyError(f"policy: run.layers: the sandbox has no layer {min(unknown)!r}", hint=hint)
     if unknown := set(found["tasks"]) - set(TASKS):
         raise PolicyError(f"policy: run.tasks: nothing probes {min(unknown)!r}", hint=f"known: {', '.join(TASKS)}")

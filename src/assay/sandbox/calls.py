@@ -10,6 +10,8 @@ from importlib.resources import files
 
 from assay.sandbox.seccomp import MACHINES, Machine
 
+NEW_NAMESPACES = 0x7E02_0000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
+
 
 @dataclass(frozen=True)
 class Calls:
@@ -56,3 +58,10 @@ def calls(processor: str = "") -> Calls | None:
         absent=tuple(numbers[name] for name in groups["absent"] if name in numbers),
         notify=notify,
     )
+
+
+@cache
+def without_supervisor() -> frozenset[str]:
+    """Names in the group `escape` that a filter refuses itself where nobody can be asked."""
+    groups = tomllib.loads((files("assay.sandbox") / "data" / "guest-calls.toml").read_text("utf-8"))
+    return frozenset(groups["alone"]["refuse"])

@@ -83,6 +83,8 @@ class Guest:
             `gpu_let_in` says so, and address space is not bounded then, since a driver reserves far more than it uses.
     """
 
+    _own_processes = 16  # of what runs beside the worker
+
     def __init__(
         self,
         worker: str,
@@ -137,25 +139,17 @@ class Guest:
                 return
             self.restarts.append(self._epitaph())
             self.close()
-        if not self._bubblewrap and "private_root" in self._required:
-            raise SandboxError(f"bubblewrap is not installed; {LOST_WITHOUT}", hint=INSTALL_HINT)
+        self._check_runtime()
         limits = self._limits
         self._stage = Stage()
-        self._cgroup = Cgroup.make(limits.memory_bytes + 2 * GIB, limits.processes + 16, limits.cpus)
+        self._cgroup = Cgroup.make(limits.memory_bytes + 2 * GIB, limits.processes + self._own_processes, limits.cpus)
         ours, theirs = wire.pair()
-        bounds = Bounds(
-            _DRIVER_BYTES if self._devices else limits.memory_bytes, limits.cpu_seconds, limits.descriptors,
-            limits.processes + tasks_of(GUEST_ID if os.getuid() == 0 else os.getuid()),
-            limits.scratch_bytes, limits.scratch_bytes,
-        )  # fmt: skip
-        settings = {
-            "worker": self._worker, "control": theirs.fileno(), "bounds": asdict(bounds), "nest": self._nest,
-            "devices": self._devices,
-        }  # fmt: skip
-        start = arrange(settings, self._stage.root, limits.scratch_bytes, self._bubblewrap)
-        self.given, self._writable = start.given, start.writable
         try:
-            self._spawn(start.command, theirs)
+            self._launch(self._stage, theirs)
+        except SandboxError:
+            ours.close()
+            self.close()
+            raise
         finally:
             theirs.close()
         self._control = ours
@@ -165,7 +159,29 @@ class Guest:
             self.close()
             raise
 
-    def _spawn(self, command: list[str], theirs: socket.socket) -> None:
+    def _check_runtime(self) -> None:
+        if not self._bubblewrap and "private_root" in self._required:
+            raise SandboxError(f"bubblewrap is not installed; {LOST_WITHOUT}", hint=INSTALL_HINT)
+
+    def _bounds(self) -> Bounds:
+        limits = self._limits
+        return Bounds(
+            _DRIVER_BYTES if self._devices else limits.memory_bytes, limits.cpu_seconds, limits.descriptors,
+            limits.processes + tasks_of(GUEST_ID if os.getuid() == 0 else os.getuid()),
+            limits.scratch_bytes, limits.scratch_bytes,
+        )  # fmt: skip
+
+    def _launch(self, stage: Stage, theirs: socket.socket) -> None:
+        """Start the program inside, whose control channel is `theirs`."""
+        settings = {
+            "worker": self._worker, "control": theirs.fileno(), "bounds": asdict(self._bounds()), "nest": self._nest,
+            "devices": self._devices,
+        }  # fmt: skip
+        start = arrange(settings, stage.root, self._limits.scratch_bytes, self._bubblewrap)
+        self.given, self._writable = start.given, start.writable
+        self._spawn(start.command, pass_fds=(theirs.fileno(),))
+
+    def _spawn(self, command: list[str], **descriptors: Any) -> None:
         """In a thread that lives as long as the guest does.
 
         bubblewrap dies with the *thread* that started it (PR_SET_PDEATHSIG, prctl(2)); the caller's may end before it
@@ -173,20 +189,13 @@ class Guest:
         """
         joined = ["/bin/sh", "-c", _JOIN, "sh", *map(str, self._cgroup.directories), "--", *command]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the guest
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": self._errors, "stderr": self._errors}
         outcome: list[subprocess.Popen[bytes] | OSError] = []
         told = threading.Event()
 
         def keep() -> None:
             try:
-                process = subprocess.Popen(
-                    joined,
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._errors,
-                    stderr=self._errors,
-                    env={},
-                    cwd="/",
-                    pass_fds=(theirs.fileno(),),
-                )
+                process = subprocess.Popen(joined, env={}, cwd="/", **(streams | descriptors))
             except OSError as error:
                 outcome.append(error)
                 told.set()
@@ -234,10 +243,13 @@ class Guest:
         told = self._errors.read(4096).decode("utf-8", "backslashreplace").strip().splitlines()
         return told[-1][:500] if told else ""
 
-    def _greet(self, control: socket.socket) -> None:
+    def _greeting(self, control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
         control.settimeout(self._limits.start_seconds)
+        return wire.receive(control)
+
+    def _greet(self, control: socket.socket) -> None:
         try:
-            greeting = wire.receive(control)
+            greeting = self._greeting(control)
         except OSError as error:
             raise SandboxError(f"the guest does not start: {error}", hint=INSTALL_HINT) from error
         if greeting is None:
@@ -262,12 +274,15 @@ class Guest:
         if stage is None or control is None:
             raise SandboxError("the guest is not running")
         stage.put(files)
-        with _planted(stage.root, self._limits.scratch_bytes, self.given, self.model_root) as planted:
-            session = Session(control, planted, self.given, self._writable, self._limits.output_bytes)
+        with (
+            _planted(stage.root, self._limits.scratch_bytes, self.given, self.model_root) as attacked,
+            self._planting(attacked) as planted,
+        ):
+            session = self._make_session(control, planted)
             try:
                 self._begin(session)
                 session.layers |= {f"cgroup_{name}": name in self._cgroup.active for name in ("memory", "pids", "cpu")}
-                session.layers["bubblewrap"] = bool(self._bubblewrap)
+                session.layers |= {"bubblewrap": bool(self._bubblewrap)} | self._proven_outside(session.layers)
                 if self._devices:
                     session.layers["gpu_let_in"] = True
                 session.require(self._required)
@@ -277,6 +292,18 @@ class Guest:
                 stage.clear()
                 if not self.nested or not ended:
                     self.close()
+
+    @contextmanager
+    def _planting(self, planted: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """What else there is to attack."""
+        yield planted
+
+    def _proven_outside(self, layers: dict[str, bool]) -> dict[str, bool]:  # noqa: ARG002 - for another runtime
+        """Layers that the supervisor tells of, beside or in place of what was told from inside."""
+        return {}
+
+    def _make_session(self, control: socket.socket, planted: dict[str, Any]) -> Session:
+        return Session(control, planted, self.given, self._writable, self._limits.output_bytes)
 
     def _begin(self, session: Session) -> None:
         """Have the worker made; a template that died over it is told from a worker that did.

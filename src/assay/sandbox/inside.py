@@ -20,13 +20,16 @@ import sys
 import threading
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import AssayError, UsageError
 from assay.sandbox import channel as wire
 from assay.sandbox import landlock, notify, rights, selftest
 from assay.sandbox.audit import Watch
 from assay.sandbox.calls import calls
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 _DEVICES = ("/dev/zero", "/dev/random", "/dev/urandom")
 _DESCRIPTORS = 1024  # far above what frameworks hold open after their import
@@ -137,21 +140,9 @@ class Worker:
         """The whole session; 0 when the supervisor ended it."""
         try:
             self._confine()
-            watch = Watch(lambda event: wire.send(self.channel, event), self.template.worker.__file__ or "")
-            watch.start()
-            wire.send(self.channel, {"layers": self.layers, "reasons": self.reasons})
-            while (message := wire.receive(self.channel)) is not None:
-                watch.active = True
-                result = self.template.worker.run(message[0])
-                watch.active = False
-                sys.stdout.flush()
-                sys.stderr.flush()
-                wire.send(self.channel, {"result": result})
         except (OSError, AssayError) as error:
-            with contextlib.suppress(OSError):
-                wire.send(self.channel, {"broken": f"{type(error).__name__}: {error}"[:500]})
-            return _FAILED
-        return 0
+            return _broken(self.channel, error)
+        return serve_tasks(self.channel, self.template.worker, self.layers, self.reasons)
 
     def _confine(self) -> None:
         """Give up everything, from the outside in, and attack each layer before the next one hides it."""
@@ -196,6 +187,30 @@ class Worker:
             return False
         os.close(listener)  # or the model could answer for the supervisor
         return True
+
+
+def serve_tasks(channel: socket.socket, worker: ModuleType, layers: dict[str, bool], reasons: dict[str, str]) -> int:
+    """Tell which layers are active, and do tasks until the supervisor ends the session; the exit status."""
+    try:
+        watch = Watch(lambda event: wire.send(channel, event), worker.__file__ or "")
+        watch.start()
+        wire.send(channel, {"layers": layers, "reasons": reasons})
+        while (message := wire.receive(channel)) is not None:
+            watch.active = True
+            result = worker.run(message[0])
+            watch.active = False
+            sys.stdout.flush()
+            sys.stderr.flush()
+            wire.send(channel, {"result": result})
+    except (OSError, AssayError) as error:
+        return _broken(channel, error)
+    return 0
+
+
+def _broken(channel: socket.socket, error: Exception) -> int:
+    with contextlib.suppress(OSError):
+        wire.send(channel, {"broken": f"{type(error).__name__}: {error}"[:500]})
+    return _FAILED
 
 
 def main(argv: list[str]) -> int:

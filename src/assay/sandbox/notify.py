@@ -15,9 +15,13 @@ import fcntl
 import os
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from assay.sandbox.calls import Calls, calls
+from assay.sandbox.calls import NEW_NAMESPACES, Calls, calls, without_supervisor
 from assay.sandbox.seccomp import Program, instruction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SET_MODE_FILTER, _FLAG_NEW_LISTENER = 1, 1 << 3
 _IOCTL_RECV, _IOCTL_SEND = 0xC0502100, 0xC0182101
@@ -69,8 +73,23 @@ def _one_of(values: tuple[int, ...], then: int, otherwise: int) -> list[bytes]:
     return [*out, instruction(_RET, otherwise)]
 
 
-def program(table: Calls) -> bytes:
-    """The filter as an array of `struct sock_filter`."""
+def _put_to_supervisor(name: str, group: str) -> int:  # noqa: ARG001 - every call of every group
+    return _NOTIFY
+
+
+def _unsupervised(name: str, group: str) -> int:
+    """Where nobody can be asked (gVisor): what would have an effect of its own is refused, the rest is traced."""
+    refused = group == "escape" and (name in without_supervisor() or name in {"clone", "prctl", "prlimit64", "ioctl"})
+    return _ERRNO | errno.EPERM if refused else _ALLOW
+
+
+def program(table: Calls, ask: Callable[[str, str], int] = _put_to_supervisor) -> bytes:
+    """The filter as an array of `struct sock_filter`.
+
+    Args:
+        table: of this processor.
+        ask: what the filter answers for a call (name, group) that is for the supervisor.
+    """
     out = [
         instruction(_LD, _OFF_ARCH),
         instruction(_JEQ, table.machine.audit_arch, 1, 0),
@@ -90,30 +109,40 @@ def program(table: Calls) -> bytes:
             _argument(0),
             instruction(_JSET, _CLONE_THREAD, 0, 1),
             instruction(_RET, _ALLOW),
-            instruction(_RET, _NOTIFY),
+            instruction(_JSET, NEW_NAMESPACES, 0, 1),
+            instruction(_RET, ask("clone", "escape")),
+            instruction(_RET, ask("clone", "fork")),
         ],
     )
-    out += _judged(numbers["socket"], [_argument(0), *_one_of(_DOMAINS, _ALLOW, _NOTIFY)])
+    out += _judged(numbers["socket"], [_argument(0), *_one_of(_DOMAINS, _ALLOW, ask("socket", "network"))])
     # sendto without an address is send: low and high half of the pointer must be zero
     out += _judged(
         numbers["sendto"],
         [
             _argument(4),
             instruction(_JEQ, 0, 1, 0),
-            instruction(_RET, _NOTIFY),
+            instruction(_RET, ask("sendto", "network")),
             instruction(_LD, _OFF_ARGS + 8 * 4 + 4),
-            *_one_of((0,), _ALLOW, _NOTIFY),
+            *_one_of((0,), _ALLOW, ask("sendto", "network")),
         ],
     )
-    out += _judged(numbers["prctl"], [_argument(0), *_one_of(_PRCTL_REFUSED, _NOTIFY, _ALLOW)])
-    out += _judged(numbers["prlimit64"], [_argument(0), *_one_of((0,), _ALLOW, _NOTIFY)])
-    out += _judged(numbers["ioctl"], [_argument(1), *_one_of(_IOCTL_REFUSED, _NOTIFY, _ALLOW)])
+    out += _judged(numbers["prctl"], [_argument(0), *_one_of(_PRCTL_REFUSED, ask("prctl", "escape"), _ALLOW)])
+    out += _judged(numbers["prlimit64"], [_argument(0), *_one_of((0,), _ALLOW, ask("prlimit64", "escape"))])
+    out += _judged(numbers["ioctl"], [_argument(1), *_one_of(_IOCTL_REFUSED, ask("ioctl", "escape"), _ALLOW)])
     special = {numbers[name] for name in ("clone", "socket", "sendto", "prctl", "prlimit64", "ioctl")}
-    for notified in table.notify:
+    for notified, (name, group) in table.notify.items():
         if notified not in special:
-            out += [instruction(_JEQ, notified, 0, 1), instruction(_RET, _NOTIFY)]
+            out += [instruction(_JEQ, notified, 0, 1), instruction(_RET, ask(name, group))]
     out.append(instruction(_RET, _ERRNO | errno.EPERM))
     return b"".join(out)
+
+
+def install_alone() -> str:
+    """Install the filter for a guest without a supervisor, for good. Empty string, or why there is no filter."""
+    table = calls()
+    if table is None:
+        return f"no filter for processor {os.uname().machine}"
+    return "" if _load(table, program(table, _unsupervised), 0) >= 0 else f"refused: {os.strerror(ctypes.get_errno())}"
 
 
 def install() -> tuple[int, str]:
@@ -125,16 +154,17 @@ def install() -> tuple[int, str]:
     table = calls()
     if table is None:
         return -1, f"no filter for processor {os.uname().machine}"
-    code = program(table)
+    listener = _load(table, program(table), _FLAG_NEW_LISTENER)
+    if listener < 0:
+        return -1, f"the kernel refused the filter: {os.strerror(ctypes.get_errno())}"
+    return listener, ""
+
+
+def _load(table: Calls, code: bytes, flags: int) -> int:
     buffer = ctypes.create_string_buffer(code, len(code))
     prog = Program(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
     libc = ctypes.CDLL(None, use_errno=True)
-    listener = libc.syscall(
-        ctypes.c_long(table.numbers["seccomp"]), _SET_MODE_FILTER, _FLAG_NEW_LISTENER, ctypes.byref(prog)
-    )
-    if listener < 0:
-        return -1, f"the kernel refused the filter: {os.strerror(ctypes.get_errno())}"
-    return int(listener), ""
+    return int(libc.syscall(ctypes.c_long(table.numbers["seccomp"]), _SET_MODE_FILTER, flags, ctypes.byref(prog)))
 
 
 def receive(listener: int) -> Notification | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assay.sandbox.calls import NEW_NAMESPACES
 from assay.sandbox.memory import Memory, address_text, dns_name
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 1000  # kept of one session; the rest is counted
 MAX_FORKS = 8  # let through, so that the program that the child starts is seen; far below any harm
-_DNS_PORT = 53
-_NEW_NAMESPACES = 0x7E02_0000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
+DNS_PORT = 53
 _AT_FDCWD = 0xFFFFFF9C
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _ENVIRON = re.compile(r"/proc/(self|thread-self|\d+)(/task/\d+)?/environ")
@@ -39,12 +39,12 @@ _QUIET = re.compile(
     r"(self|thread-self|\d+)/(maps|status|stat|statm|cgroup|mountinfo|mounts|task.*|comm|cmdline|fd))"
 )
 _QUIET_WRITE = re.compile(r"/dev/shm/sem\.\w+")  # a progress bar's lock  # noqa: S108 - a path inside the guest
-_PATH_ARGUMENTS = {  # index of the path argument of calls that change files; with a directory descriptor before it
+PATH_ARGUMENTS = {  # index of the path argument of calls that change files; with a directory descriptor before it
     "unlinkat": 1, "renameat": 1, "renameat2": 1, "linkat": 1, "mkdirat": 1, "mknodat": 1, "fchmodat": 1,
     "fchmodat2": 1, "fchownat": 1, "utimensat": 1, "futimesat": 1,
 }  # fmt: skip
-_SECOND_PATH = {"rename": 1, "link": 1, "symlink": 1, "renameat": 3, "renameat2": 3, "linkat": 3, "symlinkat": 2}
-_BY_DESCRIPTOR = frozenset({"fchmod", "fchown", "fsetxattr", "fremovexattr"})
+SECOND_PATH = {"rename": 1, "link": 1, "symlink": 1, "renameat": 3, "renameat2": 3, "linkat": 3, "symlinkat": 2}
+BY_DESCRIPTOR = frozenset({"fchmod", "fchown", "fsetxattr", "fremovexattr"})
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Recorder:
 
     def _fork(self, name: str, call: Notification) -> int | None:
         """Let a few through; none with namespaces of its own, in which it would have every capability."""
-        if name == "clone" and call.arguments[0] & _NEW_NAMESPACES:
+        if name == "clone" and call.arguments[0] & NEW_NAMESPACES:
             self.add("escape", name, call.pid, arguments=[hex(call.arguments[0])])
             return errno.EPERM
         self._forks += 1
@@ -155,41 +155,49 @@ class Recorder:
             flags = _WRITING
         elif name == "openat2":
             flags = memory.number(call.arguments[2])
-        if flags & _WRITING and not flags & os.O_PATH:
+        return self.opened(name, path, call.pid, writing=bool(flags & _WRITING and not flags & os.O_PATH))
+
+    def opened(self, name: str, path: str, pid: int, *, writing: bool) -> int | None:
+        """Judge an open of an absolute path."""
+        if writing:
             if path == "/dev/null" or _inside(path, self._writable):
                 return None
             if not _QUIET_WRITE.fullmatch(path):
-                self.add("write", path, call.pid, call=name)
+                self.add("write", path, pid, call=name)
             return errno.EACCES
         if _inside(path, self._given) or path in self._above:  # those hold nothing but the way to what was given
             return None
         if _ENVIRON.fullmatch(path):
-            self.add("environment", path, call.pid, call=name)
+            self.add("environment", path, pid, call=name)
             return errno.EACCES
         if _QUIET.fullmatch(path):
             return None if path.startswith("/dev/") else errno.ENOENT
-        self.add("read", path, call.pid, call=name)
+        self.add("read", path, pid, call=name)
         return errno.EACCES
 
     def _change(self, name: str, call: Notification, memory: Memory) -> int | None:
-        if name in _BY_DESCRIPTOR:
+        if name in BY_DESCRIPTOR:
             path = self._path(call, call.arguments[0], ".")
         else:
-            index = _PATH_ARGUMENTS.get(name, 0)
+            index = PATH_ARGUMENTS.get(name, 0)
             directory = call.arguments[index - 1] if index else None
             path = memory.string(call.arguments[index])
             if not name.startswith("symlink"):  # its first path is only text
                 path = self._path(call, directory, path)
         second = ""
-        if (position := _SECOND_PATH.get(name)) is not None:
+        if (position := SECOND_PATH.get(name)) is not None:
             directory = call.arguments[position - 1] if name.endswith(("at", "at2")) else None
             second = self._path(call, directory, memory.string(call.arguments[position]))
+        return self.changed(name, path, second, call.pid)
+
+    def changed(self, name: str, path: str, second: str, pid: int) -> int | None:
+        """Judge a change of files, of absolute paths."""
         linking = name.startswith(("link", "symlink", "mknod"))
         if not linking and _inside(path, self._writable) and (not second or _inside(second, self._writable)):
             return None
         if name in {"mkdir", "mkdirat"} and _inside(path, self._given):
             return errno.EEXIST  # "make it unless it is there", of a folder that was given
-        self.add("change", path, call.pid, call=name, **({"to": second} if second else {}))
+        self.add("change", path, pid, call=name, **({"to": second} if second else {}))
         return errno.EACCES
 
     # --- network --------------------------------------------------------------------------------------------------
@@ -202,7 +210,7 @@ class Recorder:
             text, port = address_text(memory.read(call.arguments[1], min(call.arguments[2], 128)))
             if text == "unix:/var/run/nscd/socket":
                 return errno.ENOENT  # the C library asks for a name service of its own accord
-            if name == "connect" and port == _DNS_PORT:
+            if name == "connect" and port == DNS_PORT:
                 self.add("dns", text, call.pid, call=name)
                 return 0  # it seems connected, so that the question is asked and can be recorded
             self.add(name, text, call.pid, call=name)
@@ -215,7 +223,7 @@ class Recorder:
             messages = memory.messages(call.arguments[1], call.arguments[2], many=name == "sendmmsg")
         for address, payload in messages:
             text, port = address_text(address) if address else ("connected socket", 0)
-            asked = dns_name(payload) if port in {0, _DNS_PORT} else ""
+            asked = dns_name(payload) if port in {0, DNS_PORT} else ""
             if asked:
                 self.add("dns", asked, call.pid, call=name, server=text)
             else:

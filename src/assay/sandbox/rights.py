@@ -5,6 +5,7 @@ Every step says whether it worked; none raises. The self-test then tries what th
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -148,4 +149,5 @@ def set_bounds(bounds: Bounds, process: int) -> None:
     ):
         hard = resource.getrlimit(name)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(name, (bound, bound))
+        with contextlib.suppress(OSError, ValueError):  # gVisor knows of some only
+            resource.setrlimit(name, (bound, bound))

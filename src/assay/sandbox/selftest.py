@@ -27,6 +27,16 @@ PROBE_PROGRAM, PROBE_ARGUMENT = "/nonexistent/assay-self-test", "argument"
 PROBE_FILE = "/nonexistent/assay-self-test.read"
 _HOST_FILES = ("/etc/passwd", "/etc/shadow", "/root/.ssh", "/home", "/var/log", "/run/dbus", "/var/run/docker.sock")
 _PTRACE_TRACEME, _CLONE_NEWUSER = 0, 0x1000_0000
+_REFUSED_CALLS: tuple[tuple[Any, ...], ...] = (
+    ("ptrace", _PTRACE_TRACEME, 0, 0, 0),
+    ("unshare", _CLONE_NEWUSER),
+    ("io_uring_setup", 1, None),
+    ("memfd_create", b"assay", 0),
+    ("bpf", 0, None, 0),
+    ("keyctl", 0, 0, 0, 0, 0),
+)
+_PR_GET_NO_NEW_PRIVS = 39
+_NO_CAPABILITY = "0" * 16
 
 
 def before(process: int, scratch: str, planted: dict[str, Any]) -> Layers:
@@ -47,14 +57,52 @@ def before(process: int, scratch: str, planted: dict[str, Any]) -> Layers:
     return layers
 
 
+def before_gvisor(scratch: str, planted: dict[str, Any]) -> Layers:
+    """Round one where another kernel answers: its own namespaces say nothing, so the attacks alone count.
+
+    The supervisor adds what it sees of the host's side. `planted` also has `kernel` (the host's release, version and
+    boot id) and `shared_memory` (the key of a segment of the supervisor's, -1 for none).
+    """
+    table = calls()
+    libc = ctypes.CDLL(None, use_errno=True)
+    key = int(planted["shared_memory"])
+    segment = libc.syscall(ctypes.c_long(table.numbers["shmget"]), key, 0, 0) if table and key >= 0 else 0
+    private = not any(map(_exists, (planted["canary"], *_HOST_FILES)))
+    told = os.uname()
+    return {
+        "private_root": private,
+        "mnt_namespace": private and not _exists(f"/proc/1/root{planted['canary']}"),
+        "net_namespace": not _reaches(planted["tcp_port"], planted["unix_name"]),
+        "pid_namespace": not _signals(planted["pid"]),
+        "ipc_namespace": segment == -1,
+        "uts_namespace": not _works(socket.sethostname, "assay"),
+        "read_only_root": not any(_creates(f"{path}/.assay-probe") for path in planted["read_only"]),
+        "private_scratch": _bounded_scratch(scratch, planted["scratch_bytes"]),
+        "runsc": not {told.release, told.version, boot_id()}.intersection(planted["kernel"]),
+    }
+
+
+def after_filter_alone() -> bool:
+    """Round three without a supervisor: each of these must fail."""
+    table = calls()
+    libc = ctypes.CDLL(None, use_errno=True)
+    refused = table is not None
+    for name, *arguments in _REFUSED_CALLS:
+        refused &= libc.syscall(ctypes.c_long(table.numbers[name] if table else -1), *arguments) == -1
+    refused &= not _works(socket.socket, socket.AF_VSOCK, socket.SOCK_STREAM)
+    libc.mount(b"none", PROBE_FILE.encode(), b"tmpfs", 0, None)
+    return _last_attacks() and refused
+
+
 def rights(process: int) -> Layers:
     """No root, no capability, no new privilege, limits that can't be raised."""
     status = _status(process)
-    none = all(status.get(name) == "0000000000000000" for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"))
+    none = all(status.get(name) == _NO_CAPABILITY for name in ("CapInh", "CapPrm", "CapEff", "CapBnd"))
+    none &= status.get("CapAmb", _NO_CAPABILITY) == _NO_CAPABILITY  # gVisor does not tell of it
     return {
         "not_root": os.getuid() != 0 and not _works(os.setuid, 0),
         "no_capabilities": none and not _works(socket.sethostname, "assay"),
-        "no_new_privs": status.get("NoNewPrivs") == "1",
+        "no_new_privs": ctypes.CDLL(None).prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1,
         "rlimits": _limited(),
     }
 
@@ -70,17 +118,16 @@ def after_filter() -> bool:
     table = calls()
     libc = ctypes.CDLL(None, use_errno=True)
     refused = table is not None
-    for name, *arguments in (
-        ("ptrace", _PTRACE_TRACEME, 0, 0, 0),
-        ("unshare", _CLONE_NEWUSER),
-        ("io_uring_setup", 1, None),
-        ("memfd_create", b"assay", 0),
-        ("bpf", 0, None, 0),
-        ("keyctl", 0, 0, 0, 0, 0),
-    ):
+    for name, *arguments in _REFUSED_CALLS:
         number = table.numbers[name] if table else -1
         refused &= libc.syscall(ctypes.c_long(number), *arguments) == -1 and ctypes.get_errno() == errno.EPERM
     refused &= not _works(socket.socket, socket.AF_VSOCK, socket.SOCK_STREAM)
+    return _last_attacks() and refused
+
+
+def _last_attacks() -> bool:
+    """A connection, a program and a file, for the supervisor to see; whether there was no way out."""
+    refused = True
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tried:
         tried.connect((PROBE_ADDRESS, PROBE_PORT))
         refused = False
@@ -173,6 +220,14 @@ def _bounded_scratch(scratch: str, size: int) -> bool:
         os.close(descriptor)
         Path(path).unlink()
     return False
+
+
+def boot_id() -> str:
+    """Of the kernel that answers; empty when it does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def _works(function: Any, *arguments: Any) -> bool:

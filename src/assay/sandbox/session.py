@@ -21,6 +21,8 @@ from assay.sandbox.start import INSTALL_HINT
 if TYPE_CHECKING:
     import socket
 
+    from assay.sandbox.calls import Calls
+
 MAX_MESSAGES = 4000  # of one task: the worker tells each audit event once
 MAX_NOTIFICATIONS = 200_000  # of one task: a large framework opens a few thousand files
 OUTPUT_KEPT = 8 << 10
@@ -61,6 +63,8 @@ class Session:
         output_bytes: what it may print.
     """
 
+    _attack_seen = "ptrace"
+
     def __init__(
         self,
         control: socket.socket,
@@ -75,16 +79,14 @@ class Session:
         self._control = control
         self._planted = planted
         self._output_limit = output_bytes
-        self._channel, self._theirs = wire.pair()
-        self._line, self._their_line = wire.pair()
-        self._printed, self._their_print = os.pipe()
-        os.set_blocking(self._printed, False)
         self._listener = -1
+        self._open_ends()
+        os.set_blocking(self._printed, False)
         self._output = b""
         self._output_bytes = 0
         self._messages = 0
         self._notifications = 0
-        self.recorder = Recorder(table, given, writable)
+        self.recorder = self._make_recorder(table, given, writable)
         self.layers: dict[str, bool] = {}
         self.reasons: dict[str, str] = {}
         self.ended = ""
@@ -95,10 +97,7 @@ class Session:
         Raises:
             SandboxError: it broke off.
         """
-        wire.send(self._control, self._planted, (self._theirs.fileno(), self._their_line.fileno(), self._their_print))
-        self._theirs.close()
-        self._their_line.close()
-        os.close(self._their_print)
+        self._hand_over()
         told = self._until("layers", seconds)
         if told is None:
             raise SandboxError(f"the guest broke off before it was ready ({self.ended}): {self._shown()}")
@@ -154,6 +153,22 @@ class Session:
             told = wire.receive(self._control)
             return told is not None and "ended" in told[0]
         return False
+
+    # --- what another runtime does in another way -----------------------------------------------------------------
+
+    def _make_recorder(self, table: Calls, given: tuple[str, ...], writable: tuple[str, ...]) -> Recorder:
+        return Recorder(table, given, writable)
+
+    def _open_ends(self) -> None:
+        self._channel, self._theirs = wire.pair()
+        self._line, self._their_line = wire.pair()
+        self._printed, self._their_print = os.pipe()
+
+    def _hand_over(self) -> None:
+        wire.send(self._control, self._planted, (self._theirs.fileno(), self._their_line.fileno(), self._their_print))
+        self._theirs.close()
+        self._their_line.close()
+        os.close(self._their_print)
 
     # --- the loop -------------------------------------------------------------------------------------------------
 
@@ -252,10 +267,11 @@ class Session:
 
     def _saw_the_attacks(self, attempts: list[Attempt]) -> bool:
         """The last round of the self-test, as the recorder has it: arguments included."""
+        escape = self._attack_seen
         connected = any(a.kind == "connect" and a.target == f"{PROBE_ADDRESS}:{PROBE_PORT}" for a in attempts)
         executed = any(
             a.kind == "exec" and a.target == PROBE_PROGRAM and PROBE_ARGUMENT in a.detail["arguments"] for a in attempts
         )
         opened = any(a.kind == "read" and a.target == PROBE_FILE for a in attempts)
-        ptraced = any(a.kind == "escape" and a.target == "ptrace" for a in attempts)
+        ptraced = any(a.kind == "escape" and a.target == escape for a in attempts)
         return connected and executed and opened and ptraced

@@ -25,7 +25,7 @@ _CAP_SYS_ADMIN = 21
 _MAX_LINKS = 40  # as the kernel
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/local/lib")
 _DRIVERS = ("/usr/local/nvidia/lib64", "/usr/lib/wsl/lib", "/run/opengl-driver/lib")
-_MERGED = ("/lib", "/lib64", "/lib32")
+MERGED = ("/lib", "/lib64", "/lib32")
 # Nothing of the caller's. Frameworks: no network, no telemetry, no threads before the fork, caches in the scratch.
 _ENVIRONMENT = {
     "PATH": "/nonexistent",
@@ -90,6 +90,11 @@ def interpreter_paths() -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def environment_of(scratch: str) -> dict[str, str]:
+    """The whole environment of a guest whose scratch space lies there."""
+    return {name: value.format(scratch=scratch) for name, value in _ENVIRONMENT.items()}
+
+
 def _driver(devices: tuple[str, ...]) -> tuple[str, ...]:
     """Where the library of a GPU's driver lies, if not among the other libraries: containers have it apart."""
     return tuple(path for path in _DRIVERS if devices and (Path(path) / "libcuda.so.1").exists())
@@ -121,11 +126,11 @@ def arrange(settings: dict[str, Any], model: Path, scratch_bytes: int, bubblewra
     """
     driver = _driver(settings["devices"])
     shown = (*interpreter_paths(), *driver)
-    inner = (*shown, *(path for path in _MERGED if Path(path).exists()))
+    inner = (*shown, *(path for path in MERGED if Path(path).exists()))
     given = (*inner, MODEL if bubblewrap else str(model))
     scratch = SCRATCH if bubblewrap else BARE_SCRATCH
     cache = f"{scratch}/cache"
-    environment = {name: value.format(scratch=scratch) for name, value in _ENVIRONMENT.items()}
+    environment = environment_of(scratch)
     environment |= {"CUDA_VISIBLE_DEVICES": "0", "LD_LIBRARY_PATH": ":".join(driver)} if settings["devices"] else {}
     settings = settings | {
         "given": given,
@@ -151,7 +156,7 @@ def arrange(settings: dict[str, Any], model: Path, scratch_bytes: int, bubblewra
             command += ["--perms", "0755", "--dir", parent]  # bubblewrap's own would be for root alone
     for path in shown:
         command += ["--ro-bind", path, path]
-    for path in _MERGED:
+    for path in MERGED:
         if Path(path).is_symlink():
             command += ["--symlink", str(Path(path).readlink()), path]
         elif Path(path).is_dir():
