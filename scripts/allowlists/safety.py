@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 # What the unpickler runs when it makes an object without calling the class (NEWOBJ) and sets its state (BUILD,
 # SETITEMS, APPENDS), or when the object is a key, or goes away.
 _ON_NEW = ("__new__", "__setstate__", "__setattr__", "__getattr__", "__getattribute__", "__del__", "__hash__", "__eq__",
-           "__setitem__", "append", "extend", "add", "__instancecheck__")  # fmt: skip
+           "__setitem__", "append", "extend", "add", "__instancecheck__", "__array__", "__bool__", "__set__",
+           "__index__", "__fspath__")  # fmt: skip
 _ON_CALL = ("__init__", "__post_init__", "__init_subclass__", "__call__")  # __call__ of a metaclass among the bases
 _TABLE = {
     key: frozenset(words.split())

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.core.finding import Severity
-from assay.formats.pickle import tensors
 from assay.formats.pickle.show import show
 
 if TYPE_CHECKING:
@@ -66,6 +65,10 @@ _SEARCHED = 64  # parts of a term that are looked at
 
 
 _BOTH = 2
+_FLAGS = frozenset((("builtins", "getattr"), ("__builtin__", "getattr"), ("operator", "or_"), ("_operator", "or_")))
+_VALUE_TYPES = frozenset(("stdlib", "numpy", "pandas", "scipy"))
+_TABLES = frozenset(("pyarrow", "polars", "joblib"))
+_LAYERS = ("torch.nn.", "torchvision.ops.", "timm.layers.", "timm.models.")
 _GENERICS = frozenset(("typing", "collections.abc", "contextlib"))
 
 
@@ -101,42 +104,6 @@ def callee(target: ev.Term) -> tuple[str, str] | None:
     if isinstance(target, list) and target and target[0] == "global":
         return target[1], target[2]
     return None
-
-
-def torch_storage_id(term: ev.Term) -> bool:
-    """Whether a persistent id has the shape that torch gives to storages and modules."""
-    inside = items(term)
-    return bool(inside) and inside[0] in {"storage", "module"}
-
-
-class Storages:
-    """The storages that a legacy torch file names, and the bytes that they take behind its pickles."""
-
-    def __init__(self) -> None:
-        self._sizes: dict[str, int] = {}
-        self.seen = False
-
-    def add(self, identity: ev.Term) -> None:
-        """Note a persistent id when it is a storage."""
-        found = tensors.storage(identity)
-        if found is not None:
-            self.seen = True
-            key, kind, elements = found
-            self._sizes[key] = max(self._sizes.get(key, 0), elements * tensors.ELEMENT_BYTES[kind])
-
-    def bytes_behind(self) -> int:
-        """Each storage is preceded by its length in 8 bytes (torch/serialization.py, `_legacy_save`)."""
-        return sum(8 + size for size in self._sizes.values())
-
-    def too_large(self, records: Mapping[str, int], folder: str) -> list[tuple[str, int, int]]:
-        """Storages that state more bytes than their record holds: name of the record, bytes stated, bytes there.
-
-        Args:
-            records: sizes of the archive's members by name.
-            folder: where the records lie (`archive/data/`).
-        """
-        named = ((folder + key, size) for key, size in self._sizes.items())
-        return [(name, size, records[name]) for name, size in named if name in records and size > records[name]]
 
 
 def encoded(event: ev.Event) -> Nested | None:
@@ -195,13 +162,15 @@ def reached(event: ev.Event, resolve: Resolve) -> list[ev.Term] | None:
 
 
 def _is_method(holder: ev.Term, name: str, resolve: Resolve) -> bool:
-    """Objects that keep methods of their own: distributions of scipy (in `numpy.vectorize`), lazy modules of torch."""
+    """Objects that keep their methods: distributions of scipy, lazy modules of torch, stemmers, fitters."""
     made_by = callee(holder[2]) if isinstance(holder, list) and holder[:1] == ["result"] else None
     entry = resolve(*made_by)[2] if made_by else None
     if made_by is None or entry is None:
         return False
     if made_by[0].startswith("scipy.stats."):
         return entry.use == "state" and re.fullmatch(r"_[a-z]\w*", name) is not None
+    if made_by[0].startswith(("nltk.stem.", "lifelines.fitters.")):
+        return re.fullmatch(r"_?[a-z]\w*", name) is not None
     return made_by[0].startswith("torch.nn.modules.") and name in {"_infer_parameters", "_lazy_load_hook"}
 
 
@@ -228,6 +197,22 @@ def _plain(event: ev.Event, resolve: Resolve) -> Answer:
         if entry is None or entry.framework != "stdlib":
             return Refused("pickle-unknown-code", Severity.MEDIUM, "it is made from an object, whose methods run")
     return None
+
+
+def touches(event: ev.Event, entry: Any, resolve: Resolve) -> str:
+    """What of another framework a value type is made from: its methods would run (`__array__`, `__len__`, …).
+
+    Empty when there is nothing of the kind.
+    """
+    if entry.framework not in _VALUE_TYPES:
+        return ""
+    parts = list(items(event.arguments))
+    for argument in [*parts, *(inner for part in parts for inner in items(part))]:
+        made_by = callee(argument[2]) if isinstance(argument, list) and argument[:1] == ["result"] else None
+        made = resolve(*made_by)[2] if made_by else None
+        if made is not None and made.framework not in {entry.framework, *_VALUE_TYPES, *_TABLES}:
+            return show(argument, 200)
+    return ""
 
 
 def _iter(event: ev.Event, resolve: Resolve) -> Answer:
@@ -309,12 +294,32 @@ def _constructor(event: ev.Event, _resolve: Resolve) -> Answer:
     return None
 
 
-def _rebuild(event: ev.Event, _resolve: Resolve) -> Answer:
-    """Torch calls its first argument with its third."""
+def _rebuild(event: ev.Event, resolve: Resolve) -> Answer:
+    """Torch calls its first argument with its third, and sets attributes of what that returns: of a new tensor."""
     function, arguments = _at(event, 0), _at(event, 2)
-    if _is_global(function) and isinstance(arguments, list) and arguments[:1] == ["tuple"]:
+    entry = resolve(function[1], function[2])[2] if _is_global(function) else None
+    tensor = entry is None or entry.framework != "stdlib"
+    if _is_global(function) and tensor and isinstance(arguments, list) and arguments[:1] == ["tuple"]:
         return Indirect(function, arguments)
     return Refused("pickle-dangerous-call", Severity.HIGH, f"it calls {show(function, 200)} in turn")
+
+
+def _apply(event: ev.Event, _resolve: Resolve) -> Answer:
+    """Dill calls its first argument with its second, and sets the state of what that returns: of an array."""
+    function, arguments = _at(event, 0), _at(event, 1)
+    array = _is_global(function) and function[1].startswith("numpy.") and function[2] == "_reconstruct"
+    if array and isinstance(arguments, list) and arguments[:1] == ["tuple"]:
+        return Indirect(function, arguments)
+    return Refused("pickle-dangerous-call", Severity.HIGH, f"it calls {show(function, 200)} in turn")
+
+
+def _flags(event: ev.Event, _resolve: Resolve) -> Answer:
+    """`or_(RegexFlag.A, RegexFlag.B)` is what flags pickle to; anything else may have an `__or__` of its own."""
+    for argument in items(event.arguments):
+        made_by = callee(argument[2]) if isinstance(argument, list) and argument[:1] == ["result"] else None
+        if made_by not in _FLAGS and not isinstance(argument, int):
+            return Refused("pickle-unknown-code", Severity.MEDIUM, f"it combines {show(argument, 200)}")
+    return None
 
 
 def _words(event: ev.Event, _resolve: Resolve) -> Answer:
@@ -325,10 +330,13 @@ def _words(event: ev.Event, _resolve: Resolve) -> Answer:
 
 
 def _partial(event: ev.Event, resolve: Resolve) -> Answer:
-    """A partial keeps a function for later; it must be one that is known, and known for any arguments."""
+    """A partial keeps a function for later; it must be one that is known, and known for any arguments.
+
+    Of classes that are known as something that is restored without being called, layers alone may be kept.
+    """
     function = _at(event, 0)
     entry = resolve(function[1], function[2])[2] if _is_global(function) else None
-    if entry is not None and entry.check in {"", "plain"}:
+    if entry is not None and entry.check in {"", "plain"} and (entry.use != "new" or function[1].startswith(_LAYERS)):
         return None
     return Refused("pickle-unknown-code", Severity.MEDIUM, f"it keeps {show(function, 200)} to be called later")
 
@@ -358,29 +366,6 @@ CHECKS: dict[str, Callable[[Any, Resolve], Answer]] = {
     "rebuild": _rebuild,
     "partial": _partial,
     "words": _words,
+    "apply": _apply,
+    "flags": _flags,
 }
-
-_SHAPES = r"(?:[A-Za-z]\w*, )*"
-_PARSER = re.compile(
-    rf"""
-def _parse_args\(self, {_SHAPES} (?:loc=0(?:, scale=1)?)\):
-    return \({_SHAPES}\), (?:loc(?:, (?:scale|1))?)
-
-def _parse_args_rvs\(self, {_SHAPES} (?:loc=0(?:, scale=1)?), size=None\):
-    return self._argcheck_rvs\({_SHAPES} (?:loc(?:, (?:scale|1))?), size=size\)
-
-def _parse_args_stats\(self, {_SHAPES} (?:loc=0(?:, scale=1)?), moments='mvs?k?'\):
-    return \({_SHAPES}\), (?:loc(?:, (?:scale|1))?), moments
-"""
-)
-
-
-def _distribution(state: ev.Term) -> bool:
-    """`rv_generic.__setstate__` of scipy runs `_parse_arg_template`: it must be the text that scipy makes."""
-    if not (isinstance(state, list) and state[0] == "dict" and state[2] == len(state[1])):
-        return False
-    texts = [value for key, value in state[1] if not isinstance(key, str) or key == "_parse_arg_template"]
-    return len(texts) == 1 and isinstance(texts[0], str) and _PARSER.fullmatch(texts[0]) is not None
-
-
-STATES: dict[str, Callable[[ev.Term], bool]] = {"distribution": _distribution}

@@ -14,6 +14,7 @@ from assay.formats.pickle import events as ev
 from assay.formats.pickle import tensors
 from assay.formats.pickle.show import show, show_call
 from assay.inspections import pickle_checks as checks
+from assay.inspections import pickle_states, pickle_storages
 from assay.inspections.pickle_names import Danger, Known, danger, known, python3_name
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ _LOADERS = frozenset(
 _CARRIERS = frozenset(
     ("io", "_io", "_pyio", "codecs", "_codecs", "base64", "binascii", "zlib", "builtins", "__builtin__")
 )
+# Known functions that return what was there before: a class, a method, a logger. Nothing restores a state of those.
+_LIVE = frozenset(
+    (("builtins", "type"), ("__builtin__", "type"), ("builtins", "getattr"), ("__builtin__", "getattr"),
+     ("logging", "getLogger"), ("torch.serialization", "_get_layout"))
+)  # fmt: skip
 _CONTENTS = 100  # literals that are remembered until something loads them
 _LISTED = 20  # findings of one kind about one name; the rest is counted
 
@@ -80,7 +86,7 @@ class Judge:
         self._loads = False  # something was called that loads pickles
         self._content: list[tuple[checks.Nested, str]] = []
         self.globals: set[str] = set()
-        self._storages = checks.Storages()
+        self._storages = pickle_storages.Storages()
         self._by_key: dict[tuple[str, str], Observation] = {}
         self._called: set[str] = set()
         self._made: dict[int, checks.Nested] = {}  # bytes that a call of the present trace returned, by its number
@@ -147,7 +153,7 @@ class Judge:
         return self._storages.bytes_behind() if self._storages.seen else -1
 
     def records(self, sizes: Mapping[str, int], folder: str) -> None:
-        """Compare the storages with the records of their archive (`checks.Storages.too_large`)."""
+        """Compare the storages with the records of their archive (`pickle_storages.Storages.too_large`)."""
         for name, stated, there in self._storages.too_large(sizes, folder):
             self.observations.append(
                 Observation(
@@ -239,6 +245,8 @@ class Judge:
         if only:
             self._not_as_known(event, module, name, shown, only)
             return
+        if entry.use in {"class", "call"} and not entry.check and (what := checks.touches(event, entry, self._resolve)):
+            self._unknown(event, module, name, f"calls {shown}: the methods of {what} run", call=shown)
         if entry.use == "state" or not entry.check:
             return
         if entry.check == "getattr" and (function := checks.reached(event, self._resolve)) is not None:
@@ -265,8 +273,8 @@ class Judge:
         """What a known name is not known to be called as; empty when this call is one that its framework makes."""
         if entry.use == "refer":
             return "this name is only known as a reference"
-        called = event.how in _CALLING and len(checks.items(event.arguments)) > 0
-        if entry.use in {"new", "state"} and (called or (entry.use == "state" and event.how != "newobj")):
+        called = event.how in _CALLING or (entry.use == "state" and event.how != "newobj")
+        if entry.use in {"new", "state"} and called:
             return "this class is only known as something that is restored without being called"
         return ""
 
@@ -289,14 +297,14 @@ class Judge:
     def _build(self, event: ev.Event) -> None:
         made_by = checks.callee(event.target[2]) if _tag(event.target) == "result" else None
         entry = self._resolve(*made_by)[2] if made_by else None
-        if entry is not None and entry.use == "state" and not checks.STATES[entry.check](event.arguments):
+        if entry is not None and entry.use == "state" and not pickle_states.STATES[entry.check](event.arguments):
             shown = f"{show(event.target, 300)}.__setstate__({show(event.arguments, 500)})"
             self._add(
                 "pickle-dangerous-call", Severity.HIGH, event,
                 f"{shown}: the class runs a text of its state, and this is not the one that its framework writes",
                 key=shown, call=shown,
             )  # fmt: skip
-        if _tag(event.target) == "global":
+        if _tag(event.target) == "global" or made_by in _LIVE:
             shown = f"{show(event.target, 300)}.__setstate__({show(event.arguments, 500)})"
             self._add(
                 "pickle-dangerous-call", Severity.HIGH, event,
@@ -304,7 +312,8 @@ class Judge:
             )  # fmt: skip
 
     def _set_item(self, event: ev.Event) -> None:
-        if _tag(event.target) == "global":
+        made_by = checks.callee(event.target[2]) if _tag(event.target) == "result" else None
+        if _tag(event.target) == "global" or made_by in _LIVE:
             self._add(
                 "pickle-dangerous-call", Severity.HIGH, event,
                 f"changes {show(event.target, 300)} itself: {show(event.arguments, 500)}",
@@ -320,7 +329,7 @@ class Judge:
 
     def _persistent(self, event: ev.Event) -> None:
         self._storages.add(event.target)
-        if not checks.torch_storage_id(event.target):
+        if not pickle_storages.torch_storage_id(event.target):
             self._add(
                 "pickle-persistent-id", Severity.LOW, event,
                 f"persistent id {show(event.target, 200)} is resolved by the loader", key="",
