@@ -32,7 +32,7 @@ def test_what_the_hub_told_stands_in_the_bills_and_stays_when_it_is_vetted_again
         assert record.value("account_age_days") > 0
         assert record.value("publisher_verification") is None
         assert record.fields["registry_history"].standing == "verified"
-        assert record.value("registry_history") == {}  # nothing of this name was here before
+        assert record.value("registry_history") == {"revisions": 0, "uploads": 0}  # nothing of this name before
         kept = {one.kind: one for one in world.index.statements_for(vetted.snapshot.id)}
         signed = json.loads(kept["cyclonedx"].envelope.payload)["predicate"]
         (commit,) = signed["metadata"]["component"]["pedigree"]["commits"]

@@ -33,6 +33,20 @@ def vet(tmp_path, model, suites: str) -> tuple[int, dict]:
     return done.returncode, json.loads(done.stdout)
 
 
+def the_environment_is_linked(tmp_path):
+    """The signed evaluation names the bill of materials of what it ran in, which is exported beside it, and stays."""
+    data = ["--data", str(tmp_path / "data")]
+    for command in (["gc", *data, "--quiet"], ["attest", "export", "org/toy", "--out", str(tmp_path / "out"), *data]):
+        subprocess.run([sys.executable, "-m", "assay.cli.main", *command], check=True, capture_output=True)
+    shown = [sys.executable, "-m", "assay.cli.main", "attest", "show", "org/toy", "--kind", "evaluated", *data]
+    (one,) = json.loads(subprocess.run(shown, check=True, capture_output=True).stdout)["statements"]
+    named = one["statement"]["predicate"]["assay_environment"]["digest"]["sha256"]
+    document = (tmp_path / "out" / "environment.cdx.json").read_bytes()
+    assert hashlib.sha256(document).hexdigest() == named
+    components = {one["name"] for one in json.loads(document)["components"]}
+    assert {"torch", "transformers", "scikit-learn"} <= components
+
+
 def test_vet_with_a_required_evaluation(tmp_path):
     suite = small.sentiment_suite(tmp_path / "suite", 40)
     pin = f"{suite}@sha256:{hashlib.sha256(suite.read_bytes()).hexdigest()}"
@@ -50,6 +64,7 @@ def test_vet_with_a_required_evaluation(tmp_path):
     (model / "README.md").write_text("---\nlicense: mit\n---\n| dataset | accuracy |\n|---|---|\n| toy | 80% |\n")
     status, document = vet(tmp_path, model, pin)
     assert status == 0, document["reasons"]
+    the_environment_is_linked(tmp_path)
 
     (model / "README.md").write_text("---\nlicense: mit\n---\nnothing is claimed\n")
     suite.write_text(suite.read_text() + "\n")

@@ -92,6 +92,10 @@ def test_an_admission_a_conversion_and_a_deployment(index: Index) -> None:
     assert Node("deployment", "prod/eu") in lineage.descendants(Node("model", "org/base"))
     up = lineage.ancestors(Node("deployment", "prod/eu"))
     assert Node("dataset", "squad") in up
+    of_name = Node("model", child.origin.name)  # a name comes from nothing; its revisions do
+    assert lineage.ancestors(of_name) == frozenset()
+    assert lineage.sources(of_name) == lineage.ancestors(Node("snapshot", child.id.hex)) - {of_name}
+    assert Node("model", "org/base") in lineage.sources(of_name)
     relations = {edge.relation for edge in lineage.edges(Node("snapshot", child.id.hex))}
     assert relations == {
         "holds", "revision-of", "adapter-of", "trained-on", "shares-weights-with", "converted-from",

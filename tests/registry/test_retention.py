@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from assay.core.digest import Digest
 from assay.core.errors import IntegrityError, UsageError
 from assay.core.verdict import Decision
+from assay.provenance import statements as st
+from assay.provenance.measured import evaluated
 from assay.registry.queue import SNAPSHOT, WorkQueue
 from assay.registry.retention import GRACE, Retention
 from assay.registry.uploads import Change, Uploads
@@ -47,6 +50,19 @@ def test_what_is_served_stays_and_what_was_refused_long_ago_goes(place):
     assert place.catalog.resolve("org/good", now=place.now).snapshot.files
     assert [result for result in place.blobs.scrub() if result.problem] == []
     assert place.index.verify_log().ok
+
+
+def test_what_an_evaluation_ran_in_stays_as_long_as_its_statement(place):
+    place.refuse("org/bad", BAD, "bad")
+    snapshot = place.index.get_snapshot(admitted.snapshot(BAD, "org/bad").id)
+    digest, _ = place.blobs.put([b"an SBOM"])
+    previous = admitted.envelope(st.fetched(snapshot, started=place.now, finished=place.now))
+    evidence = replace(admitted.evidence(snapshot), inspector="evaluation")
+    said = evaluated(snapshot, evidence, previous=previous, at=place.now, environment=digest)
+    with place.index.transaction() as tx:
+        place.index.put_statement(snapshot.id, "evaluated", "evaluator", admitted.envelope(said), tx=tx)
+    assert collect_twice(place, place.now + 100 * DAY).deleted[0] == 2
+    assert place.blobs.has(digest)
 
 
 def test_the_first_pass_only_marks_and_a_dry_run_does_nothing(place):

@@ -143,7 +143,7 @@ def _export(args: argparse.Namespace, settings: Settings, store: Store, found: S
 
     from assay.cli.passphrase import read_passphrase  # noqa: PLC0415
     from assay.core.errors import TrustError  # noqa: PLC0415
-    from assay.gate.export import export, sign_view  # noqa: PLC0415
+    from assay.gate.export import environment, export, sign_view  # noqa: PLC0415
     from assay.provenance.keys import KeyRing, read_public_keys  # noqa: PLC0415
 
     note = "signed now by the registry" if found.refused is None else f"not served: {found.refused}"
@@ -156,7 +156,9 @@ def _export(args: argparse.Namespace, settings: Settings, store: Store, found: S
     except TrustError as error:
         note = f"none of today: {error}"
     proofs, proven = _proofs(settings, store, found)
-    files = export(found, further, read_public_keys(settings.keys), Path(args.out), proofs)
+    files = export(
+        found, further, read_public_keys(settings.keys), Path(args.out), proofs, environment=environment(store, found)
+    )
     if args.format == "json":
         described = [_described(one) for one in (*found.statements, *further)]
         print_json(_document(found, described) | {"out": args.out, "files": files, "view": note, "proofs": proven})

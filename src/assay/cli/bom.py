@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", metavar="FILE", help="import: CycloneDX JSON, SPDX 3 JSON-LD or SPDX 2 JSON")
     parser.add_argument("--format", choices=FORMATS, help="of a model: cyclonedx (default); of find and import: text")
     parser.add_argument("--spec-version", choices=("1.6", "1.7"), default="1.6", help="of CycloneDX (default: 1.6)")
+    parser.add_argument("--environment", action="store_true", help="of a model: of what its evaluation ran in")
     parser.add_argument("--out", metavar="FILE", help="write the document there")
     for key, text in _QUERY.items():
         parser.add_argument(f"--{key}", metavar="TEXT", default="", help=f"find: {text}")
@@ -61,7 +62,25 @@ def run(args: argparse.Namespace) -> int:
         return _import(args, settings)
     if args.file:
         raise UsageError(f"one thing at a time, not {args.file!r} too", hint="see `assay bom --help`")
-    return _find(args, settings) if args.what == "find" else _show(args, settings)
+    if args.what == "find":
+        return _find(args, settings)
+    return _environment(args, settings) if args.environment else _show(args, settings)
+
+
+def _environment(args: argparse.Namespace, settings: Settings) -> int:
+    """The document whose digest the signed evaluation names."""
+    import json  # noqa: PLC0415
+
+    from assay.core.errors import UsageError  # noqa: PLC0415
+    from assay.gate.export import environment  # noqa: PLC0415
+    from assay.gate.stored import find, open_store  # noqa: PLC0415
+
+    with open_store(settings.database_url, settings.blobs_url) as store:
+        found = environment(store, find(store.catalog, args.what))
+    if found is None:
+        raise UsageError(f"{args.what} was not evaluated here", hint="see docs/howto/evaluate.md")
+    _write(args, json.loads(found))
+    return 0
 
 
 def _show(args: argparse.Namespace, settings: Settings) -> int:

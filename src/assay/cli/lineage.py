@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             for e in lineage.edges(node)
         ]
         if not args.descendants:
-            document["ancestors"] = [_shown(one) for one in sorted(lineage.ancestors(node))]
+            document["ancestors"] = [_shown(one) for one in sorted(lineage.sources(node))]
         if not args.ancestors:
             document["descendants"] = [_shown(one) for one in sorted(lineage.descendants(node))]
     finally:

@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from assay.core.errors import UsageError
-from assay.gate.statements import export_files, is_statement_file
+from assay.gate.statements import ENVIRONMENT_FILE, export_files, is_statement_file
+from assay.provenance.measured import environment_of
 from assay.provenance.statements import view
 from assay.store import log
 from assay.store.index import StoredStatement
@@ -46,10 +47,13 @@ def export(
     keys: Mapping[str, PublicKey],
     directory: Path,
     proofs: Mapping[str, bytes] = MappingProxyType({}),
+    *,
+    environment: bytes | None = None,
 ) -> list[str]:
     """Write the manifest, the statements in both forms and the public keys.
 
-    With `proofs`, those that the log holds each statement, by its digest. An earlier export in `directory` is replaced;
+    With `proofs`, those that the log holds each statement, by its digest; with `environment`, the bill of materials
+    that the newest *evaluated* names. An earlier export in `directory` is replaced;
     a directory that holds anything else is refused.
 
     Returns:
@@ -63,6 +67,8 @@ def export(
     if not statements:
         raise UsageError(f"there are no statements about {found.name}", hint="vet it with `assay vet`")
     files = export_files(found.snapshot.manifest_bytes(), statements, proofs)
+    if environment is not None:
+        files[ENVIRONMENT_FILE] = environment
     files |= {f"keys/{role}.pub": key.pem.encode("ascii") for role, key in keys.items()}
     _clear(directory)
     for path, data in files.items():
@@ -70,6 +76,17 @@ def export(
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
     return sorted(files)
+
+
+def environment(store: Store, found: Stored) -> bytes | None:
+    """The bill of materials of what the newest evaluation ran in, as its statement names it; None without one.
+
+    Raises:
+        IntegrityError: it is not in the store (any more).
+    """
+    evaluated = next((one for one in reversed(found.statements) if one.kind == "evaluated"), None)
+    digest = environment_of(evaluated.envelope.statement()) if evaluated else None
+    return None if digest is None else b"".join(store.blobs.stream(digest))
 
 
 def _clear(directory: Path) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MANIFEST_FILE = "manifest.json"
 MODEL_SIGNATURE_FILE = "model.sig"
+ENVIRONMENT_FILE = "environment.cdx.json"  # what the evaluation ran in; the statement *evaluated* names its SHA-256
 MAX_STATEMENTS = 10_000  # of one model; vetting it again adds four
 MAX_FILE_BYTES = 64 * MIB  # the manifest of 200,000 files is 30 MiB
 MAX_BYTES = 512 * MIB  # of all statements together: they are held in memory
@@ -121,7 +122,9 @@ class Statements:
 def is_statement_file(path: str) -> bool:
     """Whether a path in a statements directory has a name that `assay attest export` writes."""
     forms = (_STATEMENT_FILE, _KEY_FILE, _PROOF_FILE)
-    return path in {MANIFEST_FILE, MODEL_SIGNATURE_FILE} or any(form.fullmatch(path) for form in forms)
+    return path in {MANIFEST_FILE, MODEL_SIGNATURE_FILE, ENVIRONMENT_FILE} or any(
+        form.fullmatch(path) for form in forms
+    )
 
 
 def export_files(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from assay import __version__
-from assay.core.errors import TrustError
+from assay.core.digest import Digest
+from assay.core.errors import TrustError, UsageError
 from assay.core.evidence import Outcome
 from assay.core.statement import Statement
 from assay.core.verdict import format_time
@@ -15,7 +16,6 @@ from assay.provenance.statements import BEHAVIOUR_TYPE, TEST_RESULT_TYPE, subjec
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from assay.core.digest import Digest
     from assay.core.evidence import Evidence
     from assay.core.snapshot import Snapshot
     from assay.core.statement import Envelope
@@ -59,6 +59,15 @@ def evaluated(
     if environment is not None:
         predicate["assay_environment"] = {"mediaType": "application/vnd.cyclonedx+json", "digest": _digest(environment)}
     return Statement(subjects_of(snapshot), TEST_RESULT_TYPE, predicate)
+
+
+def environment_of(statement: Statement) -> Digest | None:
+    """Digest of the bill of materials of what an evaluation ran in, as its statement names it; None for none."""
+    named = statement.predicate.get("assay_environment")
+    try:
+        return None if named is None else Digest(named["digest"]["sha256"])
+    except (TypeError, KeyError, UsageError):
+        return None
 
 
 def behaviour(snapshot: Snapshot, evidence: Evidence, *, previous: Envelope, at: datetime) -> Statement:

@@ -93,6 +93,12 @@ class Lineage:
         """Everything that a node comes from, at any depth; empty for an unknown one."""
         return self._walk(_ANCESTORS, node, tx)
 
+    def sources(self, node: Node) -> frozenset[Node]:
+        """What a node comes from; of a model's name, what any of its revisions comes from."""
+        revisions = [one.child for one in self.edges(node) if one.relation == "revision-of" and one.parent == node]
+        found = self.ancestors(node).union(*(self.ancestors(one) for one in revisions))
+        return found - {node}
+
     def edges(self, node: Node, tx: Connection | None = None) -> tuple[Edge, ...]:
         """The edges at a node, sorted."""
         with self._index.reading(tx) as connection:

@@ -1,7 +1,8 @@
 """What is kept and what goes: garbage collection of blobs, and legal holds.
 
 A blob is needed while a snapshot is that can be served (published and not revoked), that waits to be vetted, that is
-under a legal hold, or that was judged or revoked within the time that is kept for looking back. Rows are never deleted:
+under a legal hold, or that was judged or revoked within the time that is kept for looking back; and what a statement
+names beside the model (the bill of materials of an evaluation's environment). Rows are never deleted:
 manifests, evidence, verdicts and statements say for ever what was there.
 
 Collection is in two passes, a day apart: what nobody needs is marked, and what is still marked then is deleted. A
@@ -20,10 +21,12 @@ from sqlalchemy import delete, exists, func, insert, or_, select, update
 
 from assay.core.digest import Digest
 from assay.core.errors import IntegrityError, UsageError
+from assay.core.statement import Envelope
 from assay.core.verdict import format_time, parse_time
+from assay.provenance.measured import environment_of
 from assay.registry.queue import OPEN, SNAPSHOT
 from assay.store import log
-from assay.store.schema import decisions, revisions, revocations, snapshots
+from assay.store.schema import decisions, revisions, revocations, snapshots, statements
 from assay.store.schema_log import lifts
 from assay.store.schema_queue import work
 from assay.store.schema_retention import collected, holds
@@ -141,7 +144,7 @@ class Retention:
         since = format_time(now - self._keep)
         with self._index.reading() as tx:
             found = {entry.digest.hex for snapshot in self._snapshots(tx, since) for entry in snapshot.files}
-            return found | set(_of_uploads(tx, since))
+            return found | set(_of_uploads(tx, since)) | set(_of_evaluations(tx))
 
     def _snapshots(self, tx: Connection, since: str) -> Iterator[Snapshot]:
         revoked = exists().where(
@@ -259,6 +262,15 @@ def _of_uploads(tx: Connection, since: str) -> Iterator[str]:
         if row.snapshot_id == "" and row.uploaded_at >= since:
             yield from (digest for _path, _size, digest in json.loads(row.listing))
     yield from tx.execute(select(sent.c.blob).where(sent.c.stored_at >= since)).scalars()
+
+
+def _of_evaluations(tx: Connection) -> Iterator[str]:
+    """Bills of materials of what evaluations ran in: a signed statement names them, and statements stay."""
+    query = select(statements.c.envelope).where(statements.c.kind == "evaluated")
+    for text in tx.execute(query).scalars():
+        digest = environment_of(Envelope.from_json(json.loads(text)).statement())
+        if digest is not None:
+            yield digest.hex
 
 
 def _hold(row: Row[Any]) -> Hold:

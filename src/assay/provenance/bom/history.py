@@ -60,7 +60,8 @@ def _here(facts: dict[str, Any]) -> Field:
     recorded = facts.get("registry")
     if recorded is None:
         return Field.unknown("nothing was recorded under a name")
-    return Field({key: value for key, value in recorded.items() if value}, VERIFIED, "recorded here")
+    told = {key: value for key, value in recorded.items() if value not in ("", None, [])}
+    return Field(told, VERIFIED, "recorded here")
 
 
 def commits_of(repository: dict[str, Any] | None, weights: dict[str, Any] | None) -> list[dict[str, str]]:
