@@ -140,3 +140,11 @@ def test_cut_and_broken_archives_raise_content_errors_only(name):
                 archive.open(member, Budget(Limits(), 500)).read()
         except ContentError:
             continue
+
+
+def test_a_header_has_no_more_entries_than_bytes():
+    """194 bytes that count 131,073 entries took seconds."""
+    header = bytes((0x01, 0x05, 0xC0 | 2, 0x01, 0x00, 0x00, 0x00))  # files: 131,073, no properties
+    start = bytes(4) + (0).to_bytes(8, "little") + len(header).to_bytes(8, "little") + bytes(4)
+    with pytest.raises(ContentError, match="131073 entries"):
+        opened(b"7z\xbc\xaf\x27\x1c\0\4" + bytes(0) + start + header)

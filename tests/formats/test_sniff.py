@@ -179,6 +179,9 @@ _MAP = b"\x82\xa4name\xa1x\xa4list\x90"
         (b"\xde\0\2\xd9\4name\xa1x\xa4list\x90", "tokenizer", "msgpack"),
         (b"\x81\xcf" + bytes(8) + b"\1", "vocab/key2row", "msgpack"),
         (b"\x1a\x45\xdf\xa3\x01" + bytes(20), "x.mkv", "matroska"),
+        (b"MATLAB 5.0 MAT-file Platform: posix" + bytes(100), "x.mat", "matlab-data"),
+        (b"______LightGBM_Binary_File_Token______\n" + bytes(20), "x.bin", "lightgbm-data"),
+        (b"\x01\xab\xff\xff\x01" + bytes(20), "x.buffer", "xgboost-data"),
     ],
 )  # fmt: skip
 def test_weak_marks_count_when_nothing_else_fits(data, name, reading):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from assay.inspections import beside, runner
+from assay.inspections.pickle import Pickle
 from assay.inspections.scan import scan
 
 if TYPE_CHECKING:
@@ -62,6 +63,33 @@ def test_the_evidence_is_the_same(folder: Path, alone: list, monkeypatch: pytest
     monkeypatch.setattr(beside.Beside, "take", watched)
     assert _said(scan([str(folder)], processes=2)) == alone
     assert taken == ["model-0.pkl", "model-1.pkl", "model-2.pkl"]  # what is incomplete is done here
+
+
+def test_facts_of_a_whole_run_come_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """All pickles are large, so that the first process traces nothing; each of the others loses its child once."""
+    filling = [f"{number:09}" for number in range(60_000)]
+    for number in range(2):
+        (tmp_path / f"model-{number}.pkl").write_bytes(pickle.dumps(filling))
+    alone = {e.inspector: e for e in scan([str(tmp_path)]).snapshots[0].evidence}["pickle"]
+    finish = Pickle.finish
+
+    def restarted(self, out):
+        self._tracer.restarts += 1
+        finish(self, out)
+
+    monkeypatch.setattr(Pickle, "finish", restarted)
+    beside_us = {e.inspector: e for e in scan([str(tmp_path)], processes=2).snapshots[0].evidence}["pickle"]
+    assert beside_us.facts["sandbox"] == alone.facts["sandbox"]
+    assert beside_us.facts["tracer_restarts"] in {1, 2}  # one process may have been quick enough for both
+    assert beside_us.findings == alone.findings
+
+
+def test_what_held_in_one_process_only_did_not_hold():
+    facts = {"sandbox": {"seccomp": True, "rlimits": True}, "tracer_restarts": 1}
+    beside.join(facts, {"sandbox": {"seccomp": False, "reason": "x"}, "tracer_restarts": 2, "other": 3})
+    assert facts == {
+        "sandbox": {"seccomp": False, "rlimits": True, "reason": "x"}, "tracer_restarts": 3, "other": 3
+    }  # fmt: skip
 
 
 def test_what_a_process_leaves_undone_is_done_here(folder: Path, alone: list, monkeypatch: pytest.MonkeyPatch):

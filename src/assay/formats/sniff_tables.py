@@ -90,6 +90,9 @@ _MAGIC_LIST: tuple[tuple[int, bytes, str], ...] = (
     (344, b"n+1\0", "nifti"),
     (0, b"SIMPLE  =                    T", "fits"),
     (0, b"mmap lm http://kheafield.com/code format version", "kenlm"),
+    (0, b"MATLAB 5.0 MAT-file", "matlab-data"),
+    (0, b"______LightGBM_Binary_File_Token______\n", "lightgbm-data"),
+    (0, b"\x01\xab\xff\xff", "xgboost-data"),  # DMatrix (xgboost/src/data/simple_dmatrix.h, kMagic)
     (0, b"version https://git-lfs.github.com/spec/", "git-lfs-pointer"),
     (0, b"version https://hawser.github.com/spec/", "git-lfs-pointer"),
     (0, b"# xet version", "git-lfs-pointer"),

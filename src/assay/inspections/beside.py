@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from assay.core.snapshot import FileEntry
 
 Said = dict[str, Any] | None
+Facts = dict[str, dict[str, Any]]  # by inspector: what it says of a run as a whole
 _MOST_TASKS = 8_000  # numbers of 4 bytes that a pipe holds without anybody reading
 _NUMBER = 4
+_END = -1  # in place of a file's number
 _CHUNK = 1 << 16
 
 
@@ -34,12 +36,13 @@ class Beside:
         entries: the files, in the order in which they will be asked for.
         work: says what there is to say about one file; None where it has to be done again here.
         count: of processes.
-        end: called in a process when nothing is left to do.
+        end: called in a process when nothing is left to do; what it says is in `ended` when this is left.
     """
 
     def __init__(
-        self, entries: Sequence[FileEntry], work: Callable[[FileEntry], Said], count: int, end: Callable[[], None]
+        self, entries: Sequence[FileEntry], work: Callable[[FileEntry], Said], count: int, end: Callable[[], Facts]
     ) -> None:
+        self.ended: list[Facts] = []
         self._entries = entries[:_MOST_TASKS]
         self._number = {entry.path: number for number, entry in enumerate(self._entries)}
         self._said: dict[int, tuple[Said, float]] = {}
@@ -70,6 +73,9 @@ class Beside:
         """Everything was taken, or this process gives up."""
         for child in self._children if kind else ():
             os.kill(child, signal.SIGTERM)
+        while self._buffers and not kind:
+            for key, _ in self._selector.select():
+                self._read(key.fd)
         for descriptor in list(self._buffers):
             self._close(descriptor)
         self._selector.close()
@@ -99,28 +105,48 @@ class Beside:
                 return
             number, said, seconds = json.loads(buffer[_NUMBER : _NUMBER + length])
             del buffer[: _NUMBER + length]
-            self._said[number] = said, seconds
+            if number == _END:
+                self.ended.append(said)
+            else:
+                self._said[number] = said, seconds
 
     def _close(self, descriptor: int) -> None:
         del self._buffers[descriptor]
         self._selector.unregister(descriptor)
         os.close(descriptor)
 
-    def _serve(self, tasks: int, results: int, work: Callable[[FileEntry], Said], end: Callable[[], None]) -> None:
+    def _serve(self, tasks: int, results: int, work: Callable[[FileEntry], Said], end: Callable[[], Facts]) -> None:
         """The life of a process: numbers in, what is said out. Never returns."""
         status = 1
         try:
-            while len(raw := os.read(tasks, _NUMBER)) == _NUMBER:
-                number = int.from_bytes(raw, "little")
-                started = time.monotonic()
-                said = work(self._entries[number])
-                body = json.dumps([number, said, time.monotonic() - started]).encode()
-                message = memoryview(len(body).to_bytes(_NUMBER, "little") + body)
-                while message:
-                    message = message[os.write(results, message) :]
+            try:
+                while len(raw := os.read(tasks, _NUMBER)) == _NUMBER:
+                    number = int.from_bytes(raw, "little")
+                    started = time.monotonic()
+                    said = work(self._entries[number])
+                    _tell(results, [number, said, time.monotonic() - started])
+            finally:
+                facts = end()
+            _tell(results, [_END, facts, 0.0])
             status = 0
         finally:
-            try:
-                end()
-            finally:
-                os._exit(status)
+            os._exit(status)
+
+
+def _tell(results: int, what: list[Any]) -> None:
+    body = json.dumps(what).encode()
+    message = memoryview(len(body).to_bytes(_NUMBER, "little") + body)
+    while message:
+        message = message[os.write(results, message) :]
+
+
+def join(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """Add what another process says of its part of a run: counts are summed, what held must have held everywhere."""
+    for key, value in theirs.items():
+        present = ours.setdefault(key, value)
+        if present is value:
+            continue
+        if isinstance(value, int) and isinstance(present, int):
+            ours[key] = present + value
+        elif isinstance(value, dict) and isinstance(present, dict):
+            ours[key] = {**present, **{name: held and present.get(name, held) for name, held in value.items()}}

@@ -10,6 +10,7 @@ PASSIVE: frozenset[str] = frozenset(
         "tensor-storage", "torch-record", "npy", "sentencepiece", "makefile", "dockerfile",
         "pdf", "tensorboard-log", "ds-store", "font", "bmp", "ico", "matroska", "aiff", "midi", "photoshop", "openexr",
         "jpeg2000", "netpbm", "dicom", "nifti", "fits", "kenlm", "word-vectors",
+        "matlab-data", "lightgbm-data", "xgboost-data",
     )
 )  # fmt: skip
 

@@ -49,8 +49,7 @@ def inspect(
         cache_folder: where results of earlier runs are kept and looked up (`inspections.cache`); nowhere by default.
         only_awake: leave out the evidence (NOT_APPLICABLE) of inspectors that nothing could have been for.
         processes: that inspect large files beside this one (`inspections.beside`), from a single-threaded caller whose
-            files can be opened in each of them; findings and coverage are the same, but facts about their tracing
-            children (`sandbox`) stay with them.
+            files can be opened in each of them; the evidence is the same.
     """
     if inspectors is None:
         from assay.inspections.builtin import BUILTIN  # noqa: PLC0415
@@ -183,6 +182,7 @@ class _Session:
         self._suffixes = tuple({suffix for run in runs for suffix in run.suffixes})
         self._known: dict[tuple[tuple[str, ...], tuple[str, ...], int], list[_Run]] = {}
         self._beside: Beside | None = None
+        self._joined: list[dict[str, dict[str, Any]]] = []  # what processes beside said at their ends
 
     def begin(self) -> None:
         """Tell everybody what is coming."""
@@ -197,6 +197,12 @@ class _Session:
             if isinstance(run.inspector, Finishes):
                 with run.keep(run.whole):
                     run.inspector.finish(run.whole)
+        if self._joined:
+            from assay.inspections.beside import join  # noqa: PLC0415
+
+            for run in self._runs:
+                for facts in self._joined:
+                    join(run.ledger.facts, facts.get(run.inspector.name, {}))
         claims = {path for run in self._runs for path in run.ledger.claims}
         for run in self._runs if claims else ():
             if run.watches:
@@ -215,9 +221,18 @@ class _Session:
         theirs = [run for run in (_Run(make()) for make in makers) if run.local]
         other = _Session(self._subject, theirs, None)
         other.begin()
-        with Beside(large, other.said, min(count, len(large)), other.finish) as self._beside:
+        with Beside(large, other.said, min(count, len(large)), other.ended) as self._beside:
             yield
-        self._beside = None
+        self._joined, self._beside = self._beside.ended, None
+
+    def ended(self) -> dict[str, dict[str, Any]]:
+        """Finish in a process beside; what was said of the run as a whole, by inspector."""
+        before = [frozenset(run.ledger.facts) for run in self._runs]
+        self.finish()
+        return {
+            run.inspector.name: {key: value for key, value in run.ledger.facts.items() if key not in said}
+            for run, said in zip(self._runs, before, strict=True)
+        }
 
     def said(self, entry: FileEntry) -> dict[str, Any] | None:
         """What the inspectors say about one file, as JSON; None when it is not fit to be handed on."""

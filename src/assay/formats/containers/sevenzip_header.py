@@ -237,8 +237,13 @@ def _substreams(reader: Reader, streams: Streams) -> None:
 
 
 def read_files(reader: Reader) -> list[Item]:
-    """FilesInfo: names, and which entries have no stream."""
+    """FilesInfo: names, and which entries have no stream.
+
+    Every writer gives names, of two bytes at least: a header can't have more entries than bytes.
+    """
     count = reader.count()
+    if count > len(reader.data):
+        raise ContentError(f"a 7z header of {len(reader.data)} bytes that counts {count} entries")
     names: list[str] = [""] * count
     empty = [False] * count
     empty_file: list[bool] = []
