@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, BertConfig, BertForSequenceClassificatio
 
 from assay.evaluation.evaluate import evaluate
 from assay.evaluation.inspector import fits
-from assay.evaluation.labels import better_in_another_order, says_nothing
+from assay.evaluation.labels import better_order, says_nothing
 from assay.evaluation.metrics import TASK_METRICS
 from assay.evaluation.metrics_numbers import score_numbers
 from assay.evaluation.suite import load_suite
@@ -93,25 +93,41 @@ def test_a_claim_beside_the_suites_metrics_is_measured_and_repeated(runner, tmp_
     assert result.evidence.facts["runs"][0]["also"] == ["log_loss", "f1_macro", "ece"]
 
 
-def test_outputs_without_names_in_another_order_are_said(runner, tmp_path):
+def test_outputs_without_names_are_refuted_only_in_every_order(runner, tmp_path):
     model = small.copy_of(small.classifier(), tmp_path / "model")
     config = json.loads((model / "config.json").read_text())
     config |= {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}}
     (model / "config.json").write_text(json.dumps(config))
-    (model / "claims.json").write_text('{"dataset": "toy", "accuracy": 0.9}')
     rows = "text\tlabel\n" + "".join(f"{text}\t{1 - label}\n" for text, label in small.sentences(60, seed=2))
     columns = 'text = "text"\nlabel = "label"'
-    suite = load_suite(small.write_suite(tmp_path / "s", "text-classification", ["accuracy"], columns, rows))
-    result = evaluate(folder_subject(model), [suite], runner=runner)
-    assert result.outcome == "refuted"
-    assert "another order" in next(f.message for f in result.evidence.findings if f.rule == "claim-refuted")
+    path = small.write_suite(tmp_path / "s", "text-classification", ["accuracy"], columns, rows)
+    with_labels = path.with_name("labels.toml")
+    with_labels.write_text("labels = {0 = 1, 1 = 0}\n" + path.read_text())
+    (model / "claims.json").write_text('{"dataset": "toy", "accuracy": 0.7}')
+    fair = evaluate(folder_subject(model), [load_suite(path)], runner=runner)
+    assert fair.outcome == "unverifiable", "nobody can tell an unnamed output's meaning: it is no lie"
+    assert "give the suite `labels`" in next(line.reason for line in fair.comparisons)
+    assert evaluate(folder_subject(model), [load_suite(with_labels)], runner=runner).outcome == "holds"
+    (model / "claims.json").write_text('{"dataset": "toy", "accuracy": 0.999}')
+    inflated = evaluate(folder_subject(model), [load_suite(path)], runner=runner)
+    assert inflated.outcome == "refuted", "no order of the outputs saves it"
+    message = next(f.message for f in inflated.evidence.findings if f.rule == "claim-refuted")
+    assert "in the order of its nameless outputs that answers best" in message
+    names = {"0": "negative", "1": "positive"}
+    (model / "config.json").write_text(
+        json.dumps(config | {"id2label": names, "label2id": {"negative": 0, "positive": 1}})
+    )
+    (model / "claims.json").write_text('{"dataset": "toy", "accuracy": 0.7}')
+    named = evaluate(folder_subject(model), [load_suite(path)], runner=runner)
+    assert named.outcome == "refuted", "named outputs are what users see"
 
 
 def test_another_order():
-    assert better_in_another_order([0, 1] * 40, [1, 0] * 40)
-    assert not better_in_another_order([0, 1] * 40, [0, 1] * 40)
-    assert not better_in_another_order([0, 1] * 40, [0, 0, 1, 1] * 20)
-    assert not better_in_another_order([], [])
+    assert better_order([0, 1] * 40, [1, 0] * 40) == {0: 1, 1: 0}
+    assert better_order([0, 1, 2] * 40, [1, 2, 0] * 40) == {0: 1, 1: 2, 2: 0}
+    assert not better_order([0, 1] * 40, [0, 1] * 40)
+    assert not better_order([0, 1] * 40, [0, 0, 1, 1] * 20)
+    assert not better_order([], [])
     assert says_nothing({0: "LABEL_0", 1: "LABEL_1"})
     assert says_nothing({})
     assert not says_nothing({0: "negative", 1: "positive"})

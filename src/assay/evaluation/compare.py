@@ -42,13 +42,14 @@ class Runs:
         suite: what was run.
         measured: mean value; the interval is the union of the runs' intervals.
         spread: largest less smallest value of the runs; 0 when they agree.
-        doubt: what a person should look at before they believe a refutation; empty: nothing.
+        reordered: the same in the order of the outputs that answers best, where the model's outputs have no names and
+            the order in which they were taken is a guess; None otherwise.
     """
 
     suite: Suite
     measured: Measured
     spread: float
-    doubt: str = ""
+    reordered: Measured | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,14 +231,26 @@ def _same_figure(one: Claim | None, other: Claim | None) -> bool:
     return abs(one.value - other.value) <= _ROUNDING and (not one.split or not other.split or one.split == other.split)
 
 
+_ORDER = (
+    "its outputs have no names, and in another order of them the claim holds ({:.4g}): "
+    "if that order is meant, give the suite `labels`"
+)
+
+
+def _beyond(value: float, measured: Measured, allowed: float) -> float:
+    """How far a claim lies beyond what a measurement allows; up to 0 it does not."""
+    low, high = measured.interval
+    return value - (high + allowed) if METRICS[measured.metric].higher_is_better else (low - allowed) - value
+
+
 def _judge(claim: Claim, value: float, runs: Runs, notes: list[str]) -> Comparison:
     measured = runs.measured
     metric = METRICS[measured.metric]
     low, high = measured.interval
     within = metric.fraction or metric.signed
     rounded = min(claim.slack, _MOST_ROUNDING if within else _MOST_RELATIVE * abs(value))
-    tolerance = runs.suite.tolerance + rounded
-    beyond = value - (high + tolerance) if metric.higher_is_better else (low - tolerance) - value
+    allowed = runs.suite.tolerance + rounded
+    beyond = _beyond(value, measured, allowed)
     perfect = value >= 1 if metric.higher_is_better else value <= 0
     if metric.fraction and perfect:
         notes.append("implausible: a perfect score is claimed")
@@ -246,8 +259,10 @@ def _judge(claim: Claim, value: float, runs: Runs, notes: list[str]) -> Comparis
     if beyond > _EXACT:
         if metric.fraction and beyond > FAR_OFF:
             notes.append(f"implausible: {beyond:.3f} beyond what the measurement allows")
-        if runs.doubt:
-            notes.append(runs.doubt)
+        if (other := runs.reordered) is not None:
+            if _beyond(value, other, allowed) <= _EXACT:
+                return Comparison(Word.UNVERIFIABLE, claim, runs, _ORDER.format(other.value), tuple(notes))
+            notes.append(f"in the order of its outputs that answers best {other.value:.4g}")
         end = f"upper end {high:.4g}" if metric.higher_is_better else f"lower end {low:.4g}"
         return Comparison(Word.REFUTED, claim, runs, f"the claim is beyond the interval's {end}", tuple(notes))
     better = low > value if metric.higher_is_better else high < value

@@ -175,7 +175,8 @@ def _findings(line: Comparison) -> list[Finding]:
     if line.word is Word.UNVERIFIABLE:
         return [_note("claim-unverifiable", f"{_name(claim)}: {line.reason}; {told}", where, facts)]
     message = f"claimed {measured.metric} {claim.value:.4g} ({claim.written}), {told}"
-    message += f"; {runs.doubt}" if runs.doubt else ""
+    if runs.reordered is not None:
+        message += f"; {runs.reordered.value:.4g} in the order of its nameless outputs that answers best"
     found = [Finding("claim-refuted", Severity.HIGH, Confidence.HIGH, message, where, facts)]
     if odd:
         found.append(_note("claim-implausible", f"{claim.written}: {'; '.join(line.notes)}", where, facts))

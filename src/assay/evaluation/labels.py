@@ -104,18 +104,19 @@ def says_nothing(names: dict[int, str]) -> bool:
     return all(re.fullmatch(r"(label|class|output|category)?[_ -]?\d+", name.lower()) for name in names.values())
 
 
-def better_in_another_order(truth: Sequence[int], predicted: Sequence[int]) -> bool:
-    """Whether some other order of the outputs answers better beyond chance, for up to five classes."""
+def better_order(truth: Sequence[int], predicted: Sequence[int]) -> dict[int, int]:
+    """Output of each class in the order that answers best, for up to five; empty unless it is better beyond chance."""
     classes = sorted({*truth, *predicted})
     if len(classes) not in _ORDERED or not truth:
-        return False
+        return {}
     pairs = Counter(zip(truth, predicted, strict=True))
     n = len(truth)
     hits = sum(pairs[(one, one)] for one in classes)
-    best = max(
-        sum(pairs[(one, other)] for one, other in zip(classes, order, strict=True)) for order in permutations(classes)
+    best, order = max(
+        (sum(pairs[(one, other)] for one, other in zip(classes, order, strict=True)), order)
+        for order in permutations(classes)
     )
-    return wilson(best, n)[0] > wilson(hits, n)[1]
+    return dict(zip(classes, order, strict=True)) if wilson(best, n)[0] > wilson(hits, n)[1] else {}
 
 
 _ORDERED = range(2, 6)  # two to five classes: 120 orders

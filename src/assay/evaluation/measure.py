@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import unicodedata
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from assay.evaluation.compare import Runs
 from assay.evaluation.data import Examples, load_data, pictures
 from assay.evaluation.entities import ENTITY_METRICS, score_entities
 from assay.evaluation.guest import Unmeasured, multiplies_bfloat16
-from assay.evaluation.labels import better_in_another_order, class_indices, id_to_label, says_nothing
+from assay.evaluation.labels import better_order, class_indices, id_to_label, says_nothing
 from assay.evaluation.metrics import Measured, Predictions, language_loss, proportion, score
 from assay.evaluation.metrics_numbers import score_numbers
 from assay.evaluation.safety import judge
@@ -104,9 +105,10 @@ def measure(
         metrics = tuple(_over_runs(suite, metric, answers, scoring) for metric in suite.metrics)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise Unmeasured(f"the answers can't be scored: {error}", answers.attempts, answers.layers) from error
-    if isinstance(scoring, _Classes) and (doubt := scoring.doubt(answers.runs[0])):
-        metrics = tuple(replace(runs, doubt=doubt) for runs in metrics)
     more = tuple(runs for metric in also if (runs := _if_defined(suite, metric, answers, scoring)) is not None)
+    if isinstance(scoring, _Classes) and (other := scoring.in_better_order(answers.runs[0])) is not None:
+        metrics = tuple(_beside(suite, runs, answers, other) for runs in metrics)
+        more = tuple(_beside(suite, runs, answers, other) for runs in more)
     record = _record(suite, job, answers) | {"also": [runs.measured.metric for runs in more]}
     return Measurement(suite, metrics + more, record, answers.layers, answers.attempts)
 
@@ -117,6 +119,12 @@ def _if_defined(suite: Suite, metric: str, answers: Answers, scoring: Score) -> 
         return _over_runs(suite, metric, answers, scoring)
     except (ContentError, ValueError, TypeError, KeyError, IndexError, AttributeError):
         return None
+
+
+def _beside(suite: Suite, runs: Runs, answers: Answers, other: Score) -> Runs:
+    """A measurement with that in another order of the model's outputs."""
+    found = _if_defined(suite, runs.measured.metric, answers, other)
+    return replace(runs, reordered=found.measured) if found is not None else runs
 
 
 def _over_runs(suite: Suite, metric: str, answers: Answers, scoring: Score) -> Runs:
@@ -217,12 +225,14 @@ class _Classes:
             raise ContentError("the data has labels that the model has no output for")
         return score(metric, Predictions(self.truth, predicted, rows), self.seed)
 
-    def doubt(self, run: dict[str, Any]) -> str:
-        """What to look at when it refutes a claim: outputs without names that answer better in another order."""
-        return _ORDER if self.guessed and better_in_another_order(self.truth, run["classes"]) else ""
-
-
-_ORDER = "its outputs have no names and answer better in another order: if that is meant, give the suite `labels`"
+    def in_better_order(self, run: dict[str, Any]) -> _Classes | None:
+        """The same with the outputs in an order that answers better, where nothing says which order is meant."""
+        order = better_order(self.truth, run["classes"]) if self.guessed else {}
+        if not order:
+            return None
+        other = copy(self)
+        other.truth = tuple(order[one] for one in self.truth)
+        return other
 
 
 def _text_regression(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:

@@ -154,7 +154,11 @@ def _sweep(runsc: str) -> None:
     """Delete containers whose supervisor was killed."""
     for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         process = home.name.removeprefix(_PREFIX).partition("-")[0]
-        if home.is_symlink() or home.stat().st_uid != os.geteuid() or Path(f"/proc/{process}").exists():
+        try:
+            ours = home.lstat().st_uid == os.geteuid() and home.is_dir() and not home.is_symlink()
+        except OSError:
+            continue  # its own supervisor takes it away just now
+        if not ours or Path(f"/proc/{process}").exists():
             continue
         _delete(home, [runsc, "--root", f"{home}/state", *([] if os.geteuid() == 0 else ["--rootless"])])
 
