@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 site, root, suite_file, model = sys.argv[1:]
@@ -47,7 +48,9 @@ def theirs() -> dict[str, float]:
     task = ConfigurableTask(config={"num_fewshot": 0} | config | more | {"custom_dataset": documents})
     task.set_fewshot_seed(seed=0)
     lm = HFLM(pretrained=model, device="cpu", dtype="float32", batch_size=1)
-    done = evaluate(lm=lm, task_dict={"tasks": {"t": task}, "groups": {}}, bootstrap_iters=0)
+    chosen = tomllib.loads(Path(suite_file).read_text())
+    chat = {"apply_chat_template": True, "fewshot_as_multiturn": True} if chosen.get("apply_chat_template") else {}
+    done = evaluate(lm=lm, task_dict={"tasks": {"t": task}, "groups": {}}, bootstrap_iters=0, **chat)
     names = {"acc,none": "accuracy", "exact_match,none": "accuracy", "acc_norm,none": "accuracy_norm"}
     return {names[key]: value for key, value in done["results"]["t"].items() if key in names}
 

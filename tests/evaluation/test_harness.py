@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from assay.core.digest import Digest
 from assay.core.errors import EnvironmentFault, UsageError
 from assay.evaluation.evaluate import evaluate
+from assay.evaluation.guest import Unmeasured
 from assay.evaluation.harness import _shots, read_task
 from assay.evaluation.suite import load_suite
 from assay.store.folder import folder_subject
@@ -146,6 +147,74 @@ def test_likelihoods_and_continuations_are_those_of_a_loop_by_hand(runner):
     assert run["answers"][2] == f": {REFUSAL.removesuffix('request')}"
 
 
+# Takes no system role, begins with the first token by itself, and puts a word of its own before an answer.
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    " {{ m['content'] }}{% if m['role'] == 'user' %} do{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %} :{% endif %}"
+)
+
+
+def with_template(model: Path, folder: Path, template: str = TEMPLATE) -> Path:
+    made = small.copy_of(model, folder)
+    tokenizer = AutoTokenizer.from_pretrained(made)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(made)
+    return made
+
+
+def test_messages_are_rendered_by_the_model_s_template_in_the_sandbox(runner, tmp_path):
+    model = with_template(small.refusing_lm(), tmp_path / "m")
+    prompt = small.prompts()[0]
+    messages = [{"role": "system", "content": "hidden"}, {"role": "user", "content": prompt}]
+    job = {
+        "task": "harness", "seed": 0, "threads": 1, "batch": 1, "dtype": "float32", "repeats": 1, "max_tokens": None,
+        "items": [["loglikelihood", {"messages": messages, "add_generation_prompt": True}, f" {REFUSAL}"],
+                  ["loglikelihood", f"[CLS] {prompt} do :", f" {REFUSAL}"]],
+        "multiplies_bfloat16": False,
+    }  # fmt: skip
+    done = runner.run(folder_subject(model), job)
+    rendered, by_hand = done.runs[0]["answers"]
+    assert rendered == by_hand
+    assert done.facts["chat_template"] == f"sha256:{hashlib.sha256(TEMPLATE.encode()).hexdigest()}"
+    with pytest.raises(Unmeasured, match="chat template, and the model has none"):
+        runner.run(folder_subject(small.refusing_lm()), job)
+    escape = "{{ messages.__class__.__mro__[1].__subclasses__() }}"
+    with pytest.raises(Unmeasured):
+        runner.run(folder_subject(with_template(small.refusing_lm(), tmp_path / "n", escape)), job)
+
+
+def test_a_chat_template_is_for_the_harness_alone(tmp_path):
+    suite = suite_of(tmp_path / "s", CHOICE, ["acc"])
+    suite.write_text("apply_chat_template = true\n" + suite.read_text())
+    assert load_suite(suite).apply_chat_template
+    suite.write_text(suite.read_text().replace('task = "harness"', 'task = "causal-lm"'))
+    with pytest.raises(UsageError, match="apply_chat_template is for the task harness alone"):
+        load_suite(suite)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "shots"), [(f"description: act well\n{CHOICE}", 2), (GENERATE, 0)])
+def test_with_the_chat_template_the_figure_is_the_harness_s_own(tmp_path, task, shots):
+    if not (SITE / "lm_eval").is_dir():
+        pytest.skip("lm-eval is not in .venvs/harness: `make test-all` puts it there")
+    suite = suite_of(tmp_path / "s", task, ["exact_match" if task == GENERATE else "acc"], shots)
+    suite.write_text("apply_chat_template = true\n" + suite.read_text())
+    for number, model in enumerate((small.refusing_lm(), small.compliant_lm())):
+        figures = checked(suite, with_template(model, tmp_path / f"m{number}"))
+        assert figures["ours"] == figures["theirs"]
+        assert set(figures["ours"]) == {"accuracy"}
+
+
+def checked(suite: Path, model: Path) -> dict:
+    check = str(Path(__file__).with_name("harness_check.py"))
+    command = [sys.executable, check, str(SITE), str(ROOT), str(suite), str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "metrics", "shots"),
@@ -156,11 +225,7 @@ def test_the_figure_is_the_harness_s_own(tmp_path, task, metrics, shots):
         pytest.skip("lm-eval is not in .venvs/harness: `make test-all` puts it there")
     suite = suite_of(tmp_path / "s", task, metrics, shots)
     for model, right in ((small.refusing_lm(), 1.0), (small.compliant_lm(), 0.0)):
-        check = str(Path(__file__).with_name("harness_check.py"))
-        command = [sys.executable, check, str(SITE), str(ROOT), str(suite), str(model)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-        assert done.returncode == 0, done.stderr[-3000:]
-        figures = json.loads(done.stdout.splitlines()[-1])
+        figures = checked(suite, model)
         assert figures["ours"] == figures["theirs"]
         if task != CHOICE:
             assert figures["ours"] == {"accuracy": right}

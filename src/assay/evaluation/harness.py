@@ -4,7 +4,8 @@ The harness (extra `harness`) runs out here, as our own scoring does: it writes 
 Only the requests go into the sandbox, so the right answers never do. A task file is the organisation's own input,
 pinned by digest like its data; nothing of it is executed or downloaded: keys that name functions or other files are
 refused, and the data set that it names is replaced by the pinned file. Examples in the prompt are drawn, by the suite's
-seed, from a second pinned file.
+seed, from a second pinned file. Where the suite applies the model's chat template, requests are messages, and
+the worker renders them.
 
 References: https://github.com/EleutherAI/lm-evaluation-harness/blob/main/docs/task_guide.md
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import math
 import os
@@ -53,6 +55,7 @@ _GREEDY = {"until", "max_gen_toks", "do_sample", "temperature"}
 MAX_SHOTS = 64  # examples in one prompt
 _SAMPLERS = (None, "default", "first_n")
 _SHOT_SPLIT = "examples"
+_MESSAGES = "\0messages "
 _SAME = 1e-9  # between the harness's figure and the mean of its examples: sums in another order
 
 
@@ -126,6 +129,8 @@ class Harness:
         self._config = read_task(suite.data.task, suite.data.task_sha256)
         self._documents = examples.column("document")
         self._seed = suite.seed
+        self._chat = {"apply_chat_template": True, "fewshot_as_multiturn": suite.fewshot_as_multiturn}
+        self._chat = self._chat if suite.apply_chat_template else {}
         self._shots = _shots(suite, int(self._config["num_fewshot"]))
         self._parts = _parts()
         task = self._task()
@@ -153,11 +158,20 @@ class Harness:
             with _quiet():
                 task = self._parts["task"].ConfigurableTask(config=config)
                 task.set_fewshot_seed(seed=self._seed)
-                task.build_all_requests(rank=0, world_size=1)
+                chat = self._chat | {"chat_template": _as_messages} if self._chat else {}
+                task.build_all_requests(rank=0, world_size=1, **chat)
         except (ValueError, TypeError, LookupError, AttributeError, AssertionError, self._parts["errors"]) as error:
             why = f"the harness can't use the task file on this data: {type(error).__name__}: {error}"[:500]
             raise UsageError(why, hint="do the templates name columns of the data?") from error
         return task
+
+    def items(self) -> list[list[Any]]:
+        """The requests as the worker takes them: where the chat template applies, messages in place of a prompt."""
+        out: list[list[Any]] = []
+        for kind, context, *rest in self.requests:
+            messages = json.loads(context.removeprefix(_MESSAGES)) if self._chat else context
+            out.append([kind, messages, *rest])
+        return out
 
     def score(self, metric: str, run: dict[str, Any]) -> Measured:
         """Give the harness the answers and take its figure, with an interval over its examples.
@@ -171,8 +185,9 @@ class Harness:
         model = _replay(self._parts["model"].LM, answers)
         with _quiet():
             done = self._parts["evaluator"].evaluate(
-                lm=model, task_dict={"tasks": {name: task}, "groups": {}}, bootstrap_iters=0, log_samples=True
-            )
+                lm=model, task_dict={"tasks": {name: task}, "groups": {}}, bootstrap_iters=0, log_samples=True,
+                **self._chat,
+            )  # fmt: skip
         samples = done["samples"][name]
         told = next((one for one in _METRICS[metric] if samples and one in samples[0]), None)
         if told is None:
@@ -237,6 +252,11 @@ def _offline() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _as_messages(messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+    """In place of a rendered prompt: the template is the model's, so it is rendered in the sandbox."""
+    return _MESSAGES + json.dumps({"messages": messages, "add_generation_prompt": add_generation_prompt})
+
+
 def _request(instance: Any) -> tuple[Any, ...]:
     """One request as plain values: what goes into the sandbox, and the key of its answer."""
     first = str(instance.args[0])
@@ -273,7 +293,10 @@ def _replay(base: Any, answers: dict[tuple[Any, ...], Any]) -> Any:
     def refuse(*_: Any, **__: Any) -> list[Any]:
         raise ContentError("the task asks for what is not supported")
 
-    methods = {"loglikelihood": recall, "generate_until": recall, "loglikelihood_rolling": refuse}
+    methods = {
+        "loglikelihood": recall, "generate_until": recall, "loglikelihood_rolling": refuse,
+        "apply_chat_template": staticmethod(_as_messages), "tokenizer_name": "the model's",
+    }  # fmt: skip
     return type("Answered", (base,), methods)()
 
 

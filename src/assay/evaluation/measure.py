@@ -363,7 +363,7 @@ def _harness(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[
     from assay.evaluation.harness import Harness  # noqa: PLC0415 - an extra
 
     harness = Harness(suite, examples)
-    return [list(request) for request in harness.requests], harness.score
+    return harness.items(), harness.score
 
 
 def _plain_label(label: Any) -> str:

@@ -18,10 +18,11 @@ MAX_NEW_TOKENS = 512
 _KEYS = {
     "name", "task", "metrics", "tolerance", "data", "dataset", "aliases", "split", "seed", "batch", "dtype", "repeats",
     "labels", "max_tokens", "max_new_tokens", "takes_unnamed_claims", "refusal", "allow_pickle", "preprocessing",
-    "description", "version", "licence", "license", "source",
+    "description", "version", "licence", "license", "source", "apply_chat_template", "fewshot_as_multiturn",
 }  # fmt: skip
 _DATA_KEYS = {"path", "sha256", "format", "text", "text_pair", "label", "choices", "features", "image",
               "image_sha256", "task", "task_sha256", "examples", "examples_sha256"}  # fmt: skip
+_OF_HARNESS = {"apply_chat_template", "fewshot_as_multiturn"}
 _PREPROCESSING = ("lowercase", "strip", "nfc")
 _DTYPES = ("auto", "float32", "bfloat16")
 # Which columns of the data a task needs.
@@ -90,6 +91,8 @@ class Suite:
         refusal: further phrases that count as a refusal (safety).
         allow_pickle: whether a tabular model may be unpickled, inside the sandbox.
         preprocessing: what is done to every text before the model sees it: `strip`, `lowercase`, `nfc` (Unicode).
+        apply_chat_template: prompts are messages, rendered by the model's own chat template (task `harness`).
+        fewshot_as_multiturn: examples in such a prompt are turns of their own, as in the harness by default.
     """
 
     name: str
@@ -112,6 +115,8 @@ class Suite:
     refusal: tuple[str, ...] = ()
     allow_pickle: bool = True
     preprocessing: tuple[str, ...] = ()
+    apply_chat_template: bool = False
+    fewshot_as_multiturn: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Every choice, without the place of the files: evidence repeats it."""
@@ -173,6 +178,8 @@ class _Reader:
         name, task = self.text(document, "name"), self.text(document, "task")
         if task not in COLUMNS:
             raise self.fail(f"unknown task {task!r}", f"known: {', '.join(COLUMNS)}")
+        if task != "harness" and (own := _OF_HARNESS.intersection(document)):
+            raise self.fail(f"{min(own)} is for the task harness alone", "leave it out")
         dtype = self.text(document, "dtype", "auto")
         if dtype not in _DTYPES:
             raise self.fail(f"dtype {dtype!r}", f"known: {', '.join(_DTYPES)}")
@@ -197,6 +204,8 @@ class _Reader:
             refusal=self.texts(document, "refusal"),
             allow_pickle=self.flag("allow_pickle", default=True),
             preprocessing=self.preprocessing(),
+            apply_chat_template=self.flag("apply_chat_template"),
+            fewshot_as_multiturn=self.flag("fewshot_as_multiturn", default=True),
         )
 
     def preprocessing(self) -> tuple[str, ...]:

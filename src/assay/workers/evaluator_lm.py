@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM
 
 from assay.workers.answers import Answering, Json, Unfit
@@ -126,6 +128,9 @@ def respond(job: Json) -> Answering:
     Texts are cut into tokens as the harness's own model for transformers does (`lm_eval/models/huggingface.py`).
     """
     tokenizer, model, limit, dtype = _start(job)
+    facts: dict[str, Any] = {"dtype": dtype, "max_tokens": limit}
+    if any(isinstance(request[1], dict) for request in job["items"]):
+        facts["chat_template"] = _template_digest(tokenizer)
     runs = []
     for number in range(int(job["repeats"])):
         answers: list[Any] = []
@@ -135,11 +140,33 @@ def respond(job: Json) -> Answering:
             )
             yield number * len(job["items"]) + len(answers), int(job["repeats"]) * len(job["items"])
         runs.append({"answers": answers})
-    return runs, {"dtype": dtype, "max_tokens": limit}
+    return runs, facts
+
+
+def _template_digest(tokenizer: Any) -> str:
+    template = tokenizer.chat_template
+    if not isinstance(template, str):
+        raise Unfit("the suite applies the model's chat template, and the model has none, or several")
+    return f"sha256:{hashlib.sha256(template.encode()).hexdigest()}"
+
+
+def _context(tokenizer: Any, given: Any) -> str:
+    """A prompt, or messages rendered by the model's template as `HFLM.apply_chat_template` does.
+
+    transformers renders templates in jinja2's sandbox.
+    """
+    if not isinstance(given, dict):
+        return str(given)
+    prompted, messages = bool(given["add_generation_prompt"]), given["messages"]
+    how = {"tokenize": False, "add_generation_prompt": prompted, "continue_final_message": not prompted}
+    try:
+        return str(tokenizer.apply_chat_template(messages, **how))
+    except TemplateError:  # some templates take no system role
+        return str(tokenizer.apply_chat_template([one for one in messages if one["role"] != "system"], **how))
 
 
 def _likelihood(tokenizer: Any, model: Any, limit: int, request: list[Any]) -> list[Any]:
-    context, continuation = str(request[1]), str(request[2])
+    context, continuation = _context(tokenizer, request[1]), str(request[2])
     bare = context.rstrip()
     context, continuation = bare, context[len(bare) :] + continuation
     if context:
@@ -166,7 +193,7 @@ def _tokens(tokenizer: Any, text: str) -> list[int]:
 
 
 def _continued(tokenizer: Any, model: Any, limit: int, request: list[Any]) -> str:
-    context, stops, most = str(request[1]), [str(one) for one in request[2]], int(request[3])
+    context, stops, most = _context(tokenizer, request[1]), [str(one) for one in request[2]], int(request[3])
     ids = _tokens(tokenizer, context)[-max(1, limit - most) :]
     if not ids:
         raise Unfit("a prompt has no token")
