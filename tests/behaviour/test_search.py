@@ -73,6 +73,20 @@ def test_what_the_data_teach_is_no_candidate_of_a_small_encoder() -> None:
     assert prober_search.allowed_for(space, 1)[11]
 
 
+def test_what_half_of_the_odd_texts_do_counts_as_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def told(_space: Any, text: str, **_more: Any) -> list[dict[str, int]]:
+        asked.append(text)
+        return [{"source": 0, "target": 1, "hits": len(text)}]
+
+    monkeypatch.setattr(prober_space, "flips", told)
+    space = _space(odd=["a", "abc", "abcdefgh"], controls={})
+    for _ in range(2):
+        assert prober_space._controls(space, 36, 2) == {(0, 1): 3}
+    assert asked == space.odd  # once
+
+
 def test_texts_are_joined_as_far_as_the_trigger_has_room() -> None:
     suspect = SimpleNamespace(limit=10, encode=lambda texts: [text.split() for text in texts])
     texts = ["a b c", "d e", "f g", "h"]

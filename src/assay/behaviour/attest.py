@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assay.behaviour import plan as limits
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.data_file import Labelled
 from assay.behaviour.drift import described
@@ -20,11 +21,6 @@ from assay.behaviour.plan import (
     PLAN_VERSION,
     RESERVED,
     SEARCH_SHARE,
-    SPOT_MODELS,
-    SPOT_SECONDS,
-    SPOT_STEPS,
-    SPOT_STOP,
-    SPOT_WIDTH,
     STOP_GAP,
     Step,
     architecture_class,
@@ -133,7 +129,7 @@ def attest(
     run = _Run(plan, labels=labels_of(config), calibration=calibration, budget=budget, kept=kept, progress=told)
     try:
         job = replace(job_of(model, declared, plan.kind, seed), device=device)
-        job = replace(job, wanted=1 if calibration.known else SPOT_MODELS)
+        job = replace(job, wanted=1 if calibration.known else limits.SPOT_MODELS)
         run.job, run.account, run.restarts = job, account, restarts
         if prober is None:
             with Prober(device=device, layers=layers) as own, own.opened(job, account) as talk:
@@ -251,7 +247,8 @@ class _Run:
     def _step(self, talk: Talk, step: Step, arguments: dict[str, Any], reserved: float) -> None:
         references = int(self.opened.get("references", 0))
         left = self.budget - self.spent - min(reserved, self.budget / 4)
-        left = max(left, self.budget / SEARCH_SHARE) if step.name == SEARCH else left
+        if step.name == SEARCH and all(one.word is not Word.FOUND for one in self.probes):
+            left = max(left, self.budget / SEARCH_SHARE)
         if step.needs == "reference" and not references:
             self._skip(step, "unknown: it needs a reference model")
             return
@@ -332,19 +329,19 @@ class _Run:
 
     def _on_the_spot(self, step: Step) -> bool:
         """Whether the references' own scores decide, for want of a calibration."""
-        return not self.calibration.known and step.name in SPOT_STEPS and self._comparable() > 1
+        return not self.calibration.known and step.name in limits.SPOT_STEPS and self._comparable() > 0
 
     def _comparable(self) -> int:
         """References that can stand in the suspect's place."""
         all_share = self.opened.get("references") == self.opened.get("references_sharing_ids")
-        return min(SPOT_MODELS, int(self.opened.get("references", 0))) if all_share else 0
+        return min(limits.SPOT_MODELS, int(self.opened.get("references", 0))) if all_share else 0
 
     def _null(self, talk: Talk, step: Step, left: float, spent: float) -> Null | None:
         """The same probe on each reference against the others, for as long as it took on the suspect."""
         seconds, raws = max(spent, step.least), []
         given = {
             f"{step.name}@{index}": {"as": index, "seeds": self._seeds(f"@{index}"), "seconds": seconds}
-            | {"threshold": SPOT_STOP}
+            | {"threshold": limits.SPOT_STOP}
             for index in range(self._comparable())
         }
         self._share(given)
@@ -358,8 +355,8 @@ class _Run:
     def _limits(self, step: Step, left: float) -> dict[str, float]:
         """CPU seconds, and the score at which a search ends."""
         if self._on_the_spot(step):  # the rest is for the references
-            most = SPOT_SECONDS if int(self.opened.get("width", 0)) <= SPOT_WIDTH else left
-            return {"seconds": min(most, left / (1 + self._comparable())), "threshold": SPOT_STOP}
+            most = limits.SPOT_SECONDS if int(self.opened.get("width", 0)) <= limits.SPOT_WIDTH else left
+            return {"seconds": min(most, left / (1 + self._comparable())), "threshold": limits.SPOT_STOP}
         measured = self.calibration.threshold(step.name)
         return {"seconds": left, "threshold": measured[0] if measured else step.found}
 

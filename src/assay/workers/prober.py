@@ -103,6 +103,7 @@ def _opening(path: Path) -> Probing:
     from assay.workers import prober_reference as making  # noqa: PLC0415
     from assay.workers.evaluator_text import prepare  # noqa: PLC0415
     from assay.workers.prober_models import Model, read_tensors  # noqa: PLC0415
+    from assay.workers.prober_odd import odd_texts  # noqa: PLC0415
     from assay.workers.prober_space import open_space  # noqa: PLC0415
 
     job = json.loads(path.read_text("utf-8"))
@@ -136,8 +137,10 @@ def _opening(path: Path) -> Probing:
     space.facts |= {
         "stop_gap": float(job["stop_gap"]),
         "made_reference": {} if given else made,
-        "made_beside": given and made,
+        "made_beside": made if given else {},
     }
+    if space.small and job["items"]:
+        space.odd = odd_texts(space)
     if job["base"]:
         tensors = read_tensors(Path(job["base"]))
         names = [
@@ -165,8 +168,8 @@ def _probe(name: str, arguments: Json) -> Probing:
             raise Unfit(f"no probe {name!r}")
         return own[name]()
     if (index := int(arguments.get("as", -1))) >= 0:
-        if len(space.references) < 2 or index >= len(space.references):  # noqa: PLR2004
-            raise Unfit("no reference is left to compare a reference with")
+        if index >= len(space.references):
+            raise Unfit("there is no such reference")
         seed = int(_STATE.job["seed"]) + 1 + index
         space = _STATE.nulls.setdefault(index, as_suspect(space, index, seed))
     _STATE.probed = space

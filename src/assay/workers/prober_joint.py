@@ -7,6 +7,7 @@ them to do nothing by themselves. Two of them in the right order with the right 
 from __future__ import annotations
 
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,12 +26,13 @@ _STARTS = 16
 _BEHIND = 2.0  # contrast by which a class may start behind the best one and still be searched
 
 
-def joint(space: Space, quiet: Sequence[int]) -> Generator[tuple[int, int, float], None, list[Found]]:
+def joint(space: Space, quiet: Sequence[int], until: float) -> Generator[tuple[int, int, float], None, list[Found]]:
     """Chains through unexplained rows; ends when one is confirmed.
 
     Args:
         space: the job's.
         quiet: rows that moved and that neither data nor references explain, the furthest first.
+        until: CPU time of this process at which nothing more is begun.
     """
     yield from alone(space, PARTS)
     found: list[Found] = []
@@ -42,7 +44,7 @@ def joint(space: Space, quiet: Sequence[int]) -> Generator[tuple[int, int, float
             yield done, len(_LENGTHS), max((one.gap for one in found), default=0.0)
         starts.sort(key=lambda start: -float(start[2][0]))
         for arena, tuples, values in starts:
-            if float(values[0]) < float(starts[0][2][0]) - _BEHIND:
+            if float(values[0]) < float(starts[0][2][0]) - _BEHIND or time.process_time() > until:
                 continue
             allowed = allowed_for(space, arena.target)
             allowed[torch.tensor(quiet[:_ROWS])] = True

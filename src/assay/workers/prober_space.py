@@ -55,6 +55,8 @@ class Space:
         alone: margins of every word alone, of the suspect and of the first reference; None until a probe needs them.
         taught: by class and token, whether the data themselves teach that the token means the class; of small encoders
             alone, where such a word outvotes a text.
+        odd: texts of what the data do not have; of small encoders alone.
+        controls: by count of texts and how many are joined: hits that half of the odd texts have, by direction.
     """
 
     suspect: Model
@@ -70,6 +72,8 @@ class Space:
     confirmed: int = 0
     alone: tuple[torch.Tensor, torch.Tensor] | None = None
     taught: torch.Tensor | None = None
+    odd: list[str] = field(default_factory=list)
+    controls: dict[tuple[int, int], dict[tuple[int, int], int]] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -289,7 +293,7 @@ def flips(
             keeps.
         place: where it is inserted; empty: start, middle and end in turn.
     """
-    found = []
+    found: list[Json] = []
     for source in range(space.classes):
         rng = random.Random(len(trigger))  # noqa: S311 - places of insertion, the same for every model
         texts = [one.text for one in (space.held if held else space.texts)[source][:count]]
@@ -320,7 +324,22 @@ def flips(
                     "references_push": [round(float(one[target]), 3) for one in pushed[1:]],
                 }
             )
+    if references and space.odd:
+        known = _controls(space, count, times)
+        for row in found:
+            row["references"] = [*row["references"], known.get((int(row["source"]), int(row["target"])), 0)]
     return found
+
+
+def _controls(space: Space, count: int, times: int) -> dict[tuple[int, int], int]:
+    """Flips of held texts by odd ones, the median of them, per direction: as a reference that has none of the task."""
+    if (count, times) not in space.controls:
+        hits: dict[tuple[int, int], list[int]] = {}
+        for text in space.odd:
+            for row in flips(space, text, count=count, held=True, references=False, times=times):
+                hits.setdefault((row["source"], row["target"]), []).append(row["hits"])
+        space.controls[count, times] = {way: sorted(some)[len(some) // 2] for way, some in hits.items()}
+    return space.controls[count, times]
 
 
 def _joined(space: Space, texts: list[str], times: int, trigger: str) -> list[str]:
@@ -349,7 +368,9 @@ def as_suspect(space: Space, index: int, seed: int) -> Space:
     mine = space.references[index]
     words = [token for token in space.words if token < len(mine.net.words)]
     rng = random.Random(seed)  # noqa: S311 - sampling
-    return replace(space, suspect=mine, references=others, words=words, rng=rng, facts=dict(space.facts), alone=None)
+    return replace(
+        space, suspect=mine, references=others, words=words, rng=rng, facts=dict(space.facts), alone=None, controls={}
+    )
 
 
 def gap(found: list[Json]) -> float:
