@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import exists, func, select
 
 from assay.store.schema import decisions, revisions, revocations, statements
+from assay.store.schema_listing import listing
 from assay.store.schema_log import lifts
 from assay.store.schema_queue import work
 
@@ -20,7 +21,7 @@ def census(index: Index) -> dict[str, int]:
     judged = exists().where(decisions.c.name == work.c.name)
     stands = revocations.c.statement.not_in(select(lifts.c.revocation))
     queries = {
-        "models": select(func.count(revisions.c.name.distinct())),
+        "models": select(func.count()).where(listing.c.main_revision != ""),  # the first revision is `main`
         "revisions": select(func.count()).select_from(revisions),
         "unsigned_revisions": select(func.count()).select_from(revisions).where(~signed),
         "unvetted_models": select(func.count(work.c.name.distinct())).where(~judged),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import func, select
 
 from assay.core.digest import Digest
 from assay.core.errors import AssayError
@@ -16,8 +16,8 @@ from assay.core.statement import Envelope
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.registry import endings, listing
 from assay.registry.rows import NEWEST, is_revoked
-from assay.store.log import LogEntry, head
-from assay.store.schema import decisions, log, statements, verdicts
+from assay.store import log
+from assay.store.schema import decisions, statements, verdicts
 from assay.store.schema_listing import listing as table
 from assay.store.schema_pulls import pulls
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from assay.registry.listing import Asked
     from assay.store.index import Index
+    from assay.store.log import LogEntry
 
     Hidden = Callable[[str], bool] | None
 
 SOON: Final = timedelta(days=14)  # a verdict or waiver that ends within it is shown
 _OLDEST: Final = 200  # of what ends soon, and of waivers
-_RECENT: Final = 20_000  # entries of the log that are looked through for its loud ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +141,9 @@ def ending_waivers(index: Index, now: datetime) -> tuple[EndingWaiver, ...]:
 
 
 def loud(index: Index, kinds: tuple[str, ...], limit: int = 20) -> tuple[LogEntry, ...]:
-    """The newest entries of some kinds among the last `_RECENT` of the log, newest first."""
+    """The newest entries of some kinds, newest first."""
     with index.reading() as tx:
-        since = head(tx).seq - _RECENT
-        query = select(log).where(log.c.seq > since, log.c.kind.in_(kinds)).order_by(log.c.seq.desc()).limit(limit)
-        return tuple(
-            LogEntry(row.seq, row.previous, row.hash, row.at, row.kind, json.loads(row.body))
-            for row in tx.execute(query)
-        )
+        return tuple(log.before(tx, log.head(tx).seq + 1, kinds, limit))
 
 
 def counts(index: Index, hidden: Hidden = None) -> dict[str, int]:
@@ -178,16 +173,10 @@ def pulls_by_day(index: Index, since: datetime, hidden: Hidden = None) -> dict[s
 
 def pulls_by_verdict(index: Index, since: datetime, hidden: Hidden = None) -> dict[str, int]:
     """Files pulled since a moment, by what is decided today about the files under that name; `hidden`: see `counts`."""
-    newest = (
-        select(decisions.c.name, decisions.c.snapshot_id, func.max(decisions.c.seq).label("seq"))
-        .group_by(decisions.c.name, decisions.c.snapshot_id)
-        .subquery()
-    )
-    source = (
-        pulls.join(newest, and_(newest.c.name == pulls.c.name, newest.c.snapshot_id == pulls.c.snapshot_id))
-        .join(decisions, decisions.c.seq == newest.c.seq)
-        .join(verdicts, verdicts.c.digest == decisions.c.verdict)
-    )
+    later = decisions.alias()
+    same = (later.c.name == pulls.c.name, later.c.snapshot_id == pulls.c.snapshot_id)
+    newest = select(func.max(later.c.seq)).where(*same).scalar_subquery()
+    source = pulls.join(decisions, decisions.c.seq == newest).join(verdicts, verdicts.c.digest == decisions.c.verdict)
     query = select(verdicts.c.decision, func.sum(pulls.c.files)).select_from(source).group_by(verdicts.c.decision)
     return _pulled(index, query, since, hidden)
 
@@ -249,14 +238,11 @@ def policies(index: Index, hidden: Hidden = None, limit: int = 1000) -> tuple[tu
         hidden: as in `counts`.
         limit: verdicts that are looked at.
     """
-    query = select(decisions.c.name, decisions.c.verdict).order_by(decisions.c.seq.desc()).limit(limit)
-    found: Counter[str] = Counter()
+    judged = decisions.join(verdicts, verdicts.c.digest == decisions.c.verdict)
+    query = select(decisions.c.name, verdicts.c.body).select_from(judged).order_by(decisions.c.seq.desc()).limit(limit)
+    newest: dict[str, str] = {}
     with index.reading() as tx:
-        newest: dict[str, str] = {}
-        for name, digest in tx.execute(query).all():
-            newest.setdefault(name, digest)
-        for digest in (digest for name, digest in newest.items() if hidden is None or not hidden(name)):
-            verdict = index.get_verdict(Digest(digest), tx)
-            if verdict is not None:
-                found[str(verdict.policy)] += 1
+        for name, body in tx.execute(query):
+            newest.setdefault(name, body)
+    found = Counter(json.loads(body)["policy"] for name, body in newest.items() if hidden is None or not hidden(name))
     return tuple(found.most_common())

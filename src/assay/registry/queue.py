@@ -209,8 +209,9 @@ class WorkQueue:
         return self._list(select(work).where(work.c.state.in_(OPEN)).order_by(*order).limit(limit))
 
     def ended(self, limit: int = 20) -> tuple[Work, ...]:
-        """What was asked for last and has ended, newest request first."""
-        return self._list(select(work).where(work.c.state.not_in(OPEN)).order_by(work.c.seq.desc()).limit(limit))
+        """What ended last, newest first."""
+        newest = (work.c.ended_at.desc(), work.c.seq.desc())
+        return self._list(select(work).where(work.c.ended_at > "").order_by(*newest).limit(limit))
 
     def open_by(self, asked_by: str, tx: Connection | None = None) -> int:
         """How many items of one person are open."""

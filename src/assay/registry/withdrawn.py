@@ -54,6 +54,7 @@ def withdrawn(index: Index) -> tuple[Withdrawn, ...]:
         select(revisions.c.name, revisions.c.revision, revocations)
         .join(revocations, revocations.c.snapshot_id == revisions.c.snapshot_id)
         .where(revocations.c.statement.not_in(lifted))
+        .where(revisions.c.snapshot_id.in_(select(revocations.c.snapshot_id)))  # else SQLite reads all revisions
         .order_by(revisions.c.name, revisions.c.seq, revocations.c.seq)
     )
     found: dict[tuple[str, str], Withdrawn] = {}

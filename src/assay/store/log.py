@@ -170,10 +170,12 @@ def page(tx: Connection, after: int, limit: int) -> list[LogEntry]:
 
 def before(tx: Connection, seq: int, kinds: tuple[str, ...], limit: int) -> list[LogEntry]:
     """At most `limit` entries with a number below `seq`, of these kinds (none: of any), newest first."""
-    query = select(schema.log).where(schema.log.c.seq < seq)
-    query = query.where(schema.log.c.kind.in_(kinds)) if kinds else query
-    rows = tx.execute(query.order_by(schema.log.c.seq.desc()).limit(limit)).all()
-    return [LogEntry(row.seq, row.previous, row.hash, row.at, row.kind, json.loads(row.body)) for row in rows]
+    newest = select(schema.log).where(schema.log.c.seq < seq).order_by(schema.log.c.seq.desc()).limit(limit)
+    # Each kind by itself: of several at once SQLite would sort all that there ever were.
+    asked = [newest.where(schema.log.c.kind == kind) for kind in kinds] or [newest]
+    rows = [row for query in asked for row in tx.execute(query)]
+    rows.sort(key=lambda row: row.seq, reverse=True)
+    return [LogEntry(row.seq, row.previous, row.hash, row.at, row.kind, json.loads(row.body)) for row in rows[:limit]]
 
 
 def verify(tx: Connection, known: LogHead | None = None, sizes: Iterable[int] = ()) -> LogCheck:

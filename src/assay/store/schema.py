@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-HEAD = "0016"  # the newest migration; a test compares it with store/migrations/versions
+HEAD = "0017"  # the newest migration; a test compares it with store/migrations/versions
 
 metadata = MetaData()
 
@@ -81,6 +81,8 @@ statements = Table(
     Column("bundle", Textual),
     Column("stored_at", Textual, nullable=False),
     UniqueConstraint("snapshot_id", "kind", "digest", name="statements_once"),
+    Index("statements_by_digest", "digest"),
+    Index("statements_by_kind", "kind", "seq"),
 )
 
 # What the registry serves. `parent` is the revision published before it under the same name, or empty.
@@ -146,4 +148,5 @@ log = Table(
     Column("at", Textual, nullable=False),
     Column("kind", Textual, nullable=False),
     Column("body", Textual, nullable=False),
+    Index("log_by_kind", "kind", "seq"),
 )

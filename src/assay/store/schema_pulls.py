@@ -26,4 +26,5 @@ pulls = Table(
     Index("pulls_by_name", "name", "last_at"),
     Index("pulls_by_consumer", "consumer", "last_at"),
     Index("pulls_by_snapshot", "snapshot_id"),
+    Index("pulls_by_time", "last_at", "seq"),
 )

@@ -30,4 +30,5 @@ work = Table(
     Column("not_before", Textual, nullable=False, server_default=""),
     Index("work_by_state", "state", "priority", "seq"),
     Index("work_by_name", "name"),
+    Index("work_by_end", "ended_at", "seq"),
 )
