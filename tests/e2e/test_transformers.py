@@ -18,6 +18,7 @@ LOAD = """
 import json, sys, warnings
 import torch
 from transformers import AutoModel, AutoTokenizer
+from transformers.pipelines import get_task
 answers = []
 for where in sys.argv[1:]:
     tokenizer, model = AutoTokenizer.from_pretrained(where), AutoModel.from_pretrained(where)
@@ -25,7 +26,8 @@ for where in sys.argv[1:]:
     with torch.no_grad():
         out = model(**tokenizer(["a vetted model", "und noch ein Satz"], padding=True, return_tensors="pt"))
     answers.append(out.last_hidden_state)
-print(json.dumps({"equal": torch.equal(*answers), "shape": list(answers[0].shape)}))
+found = {"equal": torch.equal(*answers), "shape": list(answers[0].shape)}
+print(json.dumps(found | {"task": get_task("acme/classifier")}))
 """
 
 
@@ -34,6 +36,8 @@ def registry(tmp_path_factory, real_model):
     publisher = Publisher(tmp_path_factory.mktemp("transformers") / "data")
     snapshot = fetch_directory(real_model, NAME, publisher.blobs)
     publisher.revision = publisher.admit_snapshot(NAME, snapshot)
+    publisher.admit("acme/classifier", {"config.json": b"{}"})
+    publisher.describe("acme/classifier", "text-classification", "MIT")
     publisher.app = Recorder(create_app(publisher.catalog, publisher.blobs))
     with serving(publisher.app) as publisher.url:
         yield publisher
@@ -59,6 +63,7 @@ def test_from_pretrained_gives_the_same_answers_as_the_folder(registry, real_mod
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["equal"] is True
     assert answer["shape"] == [2, 8, 384]
+    assert answer["task"] == "text-classification", "what `pipeline(model=...)` looks up"
     cached = tmp_path / "hf" / "hub" / f"models--{NAME.replace('/', '--')}"
     assert [path.name for path in (cached / "snapshots").iterdir()] == [registry.revision]
     assert any(line.endswith("/model.safetensors") for line in registry.app.asked)

@@ -7,8 +7,6 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from assay.registry.inventory import Entry, Inventory
-from assay.registry.listing import refresh
 from assay.server.app import create_app
 from tests.server.conftest import FILES, NAME
 from tests.simulators.serving import serving
@@ -190,12 +188,7 @@ def test_a_list_of_models(live, publisher):
 def test_a_list_by_task_and_licence(live, publisher):
     for number, (task, licence) in enumerate((("text-classification", "MIT"), ("fill-mask", "MIT"))):
         publisher.admit(f"org/k{number}", {"config.json": b"%d" % number})
-        resolved = publisher.catalog.resolve(f"org/k{number}", now=publisher.now)
-        known = {"fields": {"task": {"value": task}}}
-        bill = Entry(f"{number:064x}", "record", resolved.name, resolved.snapshot.id.hex, "org", licence, known)
-        Inventory(publisher.index).put(bill, publisher.now)
-        with publisher.index.transaction() as tx:
-            refresh(tx, publisher.index, resolved.name)
+        publisher.describe(f"org/k{number}", task, licence)
 
     def found(**asked):
         return [item["id"] for item in live.get("/api/models", params=asked).json()]
@@ -209,6 +202,10 @@ def test_a_list_by_task_and_licence(live, publisher):
     assert live.get("/api/models", params={"filter": "license:mit,license:gpl"}).status_code == 400
     answer = live.get("/api/models", params={"filter": "license:mit", "limit": 1})
     assert [item["id"] for item in live.get(answer.links["next"]["url"]).json()] == ["org/k1"]
+    told = live.get("/api/models/org/k1", params={"expand": ["pipeline_tag", "library_name", "tags"]}).json()
+    assert told == {
+        "id": "org/k1", "pipeline_tag": "fill-mask", "library_name": "transformers", "tags": item["tags"],
+    }  # fmt: skip
     page = live.get("/-/models", params={"task": "fill-mask", "licence": "MIT"}).text
     assert ">org/k1<" in page
     assert ">org/k0<" not in page

@@ -54,7 +54,9 @@ def test_a_kept_answer_is_the_same_answer(live, counted, path):
 
 @pytest.mark.parametrize("ref", ["main", "pinned"])
 def test_the_information_read_straight_from_the_index_is_what_its_route_says(live, publisher, counted, ref):
+    publisher.describe(NAME, "fill-mask", "MIT")
     publisher.admit(NAME, {"config.json": b"{}", "ä/\u2028.txt": b"2"})  # main stays
+    counted.clear()
     path = PATHS[0] if ref == "main" else f"{PATHS[0]}/revision/{publisher.revision}"
     plain, number = live.get(path), len(counted)
     assert number == 0
@@ -63,6 +65,7 @@ def test_the_information_read_straight_from_the_index_is_what_its_route_says(liv
     own = ("date", "x-request-id")
     first, second = ({k: v for k, v in one.headers.items() if k not in own} for one in (plain, route))
     assert (plain.content, first) == (route.content, second)
+    assert plain.json()["tags"] == ["assay:admitted", "fill-mask", "license:mit"]
 
 
 @pytest.mark.parametrize("table", [snapshots.c.manifest, verdicts.c.body])

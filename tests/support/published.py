@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from assay.provenance.bundle import to_bundle
 from assay.provenance.keys import KeyRing
 from assay.provenance.oms import oms_statement
 from assay.registry.catalog import Catalog
+from assay.registry.inventory import Entry, Inventory
+from assay.registry.listing import refresh
 from assay.store.blobs import Blobs, open_blobs
 from assay.store.index import Index, StoredStatement
 from tests.support import admitted
@@ -57,6 +60,16 @@ class Publisher:
         chain = self._chain(name, snapshot, verdict)
         self._approved[name] = chain[-1].envelope
         return self.catalog.publish(name, snapshot.id, verdict, chain, self.now, blobs=self.blobs).revision
+
+    def describe(self, name: str, task: str, licence: str) -> None:
+        """A bill of materials with these two, as the listing has them."""
+        resolved = self.catalog.resolve(name, now=self.now)
+        known = {"fields": {"task": {"value": task}}}
+        digest = hashlib.sha256(f"{name} {task} {licence}".encode()).hexdigest()
+        bill = Entry(digest, "record", name, resolved.snapshot.id.hex, name.partition("/")[0], licence, known)
+        Inventory(self.index).put(bill, self.now)
+        with self.index.transaction() as tx:
+            refresh(tx, self.index, name)
 
     def refuse(self, name: str, files: dict[str, bytes], why: str, decision: Decision = Decision.REJECT) -> None:
         snapshot = admitted.store(self.index, self.blobs, files, name)

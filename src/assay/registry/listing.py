@@ -199,6 +199,13 @@ def _facets(tx: Connection, name: str, snapshot: str) -> dict[str, str]:
 # Questions
 
 
+def facets(index: Index, name: str) -> tuple[str, str]:
+    """Task and licence that a name is listed under, in lower case; empty where they are not known."""
+    with index.reading() as tx:
+        row = tx.execute(select(listing.c.task, listing.c.licence).where(listing.c.name == name)).first()
+    return (row.task, row.licence) if row else ("", "")
+
+
 def page(
     index: Index, asked: Asked, now: datetime, *, after: str, limit: int, shown: Callable[[str], bool]
 ) -> tuple[list[Any], str | None]:

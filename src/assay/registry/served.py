@@ -30,9 +30,10 @@ _MANY: Final = "unnest(%s::text[], %s::text[]) AS a(name, ref)"
 # Rows by keys alone, in the order in which they depend on each other: of any revision, or where any ref points.
 _ANY: Final = """
 SELECT a.name, a.ref, r.revision, coalesce(m.moved_at, r.published_at), r.snapshot_id, s.manifest, v.digest, v.body,
- (SELECT min(f.published_at) FROM revisions f WHERE f.name = a.name),
+ (SELECT min(f.published_at) FROM revisions f WHERE f.name = a.name), coalesce(l.task, ''), coalesce(l.licence, ''),
  {origin}
 FROM {asked}
+LEFT JOIN listing l ON l.name = a.name
 LEFT JOIN ref_moves m ON m.seq = (SELECT max(x.seq) FROM ref_moves x WHERE x.name = a.name AND x.ref = a.ref)
 JOIN revisions r ON r.name = a.name AND r.revision = coalesce(m.revision, a.ref)
 JOIN verdicts v ON v.digest = (SELECT d.verdict FROM decisions d WHERE d.name = a.name AND d.snapshot_id = r.snapshot_id
@@ -43,7 +44,7 @@ WHERE {plain}
 # The same of `main` alone, in two thirds of the time: the listing repeats where it points.
 _MAIN: Final = """
 SELECT l.name, 'main', l.main_revision, l.moved_at, l.main_snapshot, s.manifest, v.digest, v.body, l.created_at,
- {origin}
+ l.task, l.licence, {origin}
 FROM listing l
 JOIN verdicts v ON v.digest = (SELECT d.verdict FROM decisions d WHERE d.name = l.name
  AND d.snapshot_id = l.main_snapshot ORDER BY d.decided_at DESC, d.seq DESC LIMIT 1)
@@ -94,6 +95,8 @@ class Row(NamedTuple):
     verdict: str
     judged: str
     created_at: str
+    task: str
+    licence: str
     origin: str | None
 
 

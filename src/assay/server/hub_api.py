@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from assay.core.errors import UsageError
 from assay.core.name import check_name
 from assay.core.verdict import format_time
-from assay.registry.listing import Asked
+from assay.registry.listing import Asked, facets
 from assay.registry.people import RIGHTS, Thing, may, visible
 from assay.server import listing
 from assay.server.access import actor_of, model_thing
@@ -71,7 +71,8 @@ def info(request: Request) -> Response:
     wanted = set(query.getlist("expand")) | set(query.getlist("expand[]"))
     security = _flag(query, "securityStatus") or "securityRepoStatus" in wanted
     created = min(one.published_at for one in history)
-    body = listing.info_json(resolved, created, blobs=_flag(query, "blobs"), security=security)
+    said = facets(registry.catalog.index, resolved.name)
+    body = listing.info_json(resolved, created, *said, blobs=_flag(query, "blobs"), security=security)
     if wanted:
         body = {key: value for key, value in body.items() if key in wanted | {"id"}}
     return JSONResponse(body, headers={"X-Repo-Commit": resolved.revision})

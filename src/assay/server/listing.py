@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))  # as Starlette's JSONResponse
 ADMITTED = "assay:admitted"  # a tag of everything that is served
+# File in the root → library that lays models out so; the first one counts
+_LAYOUTS = (
+    ("model_index.json", "diffusers"),
+    ("modules.json", "sentence-transformers"),
+    ("adapter_config.json", "peft"),
+    ("config.json", "transformers"),
+)
 
 
 def hub_time(moment: datetime) -> str:
@@ -86,7 +93,9 @@ def _title(snapshot: Snapshot) -> str:
     return f"Admitted {snapshot.id}"
 
 
-def info_json(resolved: Resolved, created_at: datetime, *, blobs: bool, security: bool) -> dict[str, Any]:
+def info_json(
+    resolved: Resolved, created_at: datetime, task: str, licence: str, *, blobs: bool, security: bool
+) -> dict[str, Any]:
     """A model: what `HfApi.model_info` reads. Fields that a registry can't know (downloads, likes) are left out."""
     snapshot = resolved.snapshot
     info = _info(
@@ -96,6 +105,7 @@ def info_json(resolved: Resolved, created_at: datetime, *, blobs: bool, security
         hub_time(resolved.moved_at),
         size=snapshot.size,
         siblings=[_sibling(entry, blobs=blobs) for entry in snapshot.files],
+        said=(task, licence),
     )
     if security:
         info["securityRepoStatus"] = {"scansDone": True, "filesWithIssues": [], **security_json(resolved)}
@@ -103,7 +113,14 @@ def info_json(resolved: Resolved, created_at: datetime, *, blobs: bool, security
 
 
 def _info(
-    name: str, revision: str, created: str, moved: str, *, size: int, siblings: list[dict[str, Any]]
+    name: str,
+    revision: str,
+    created: str,
+    moved: str,
+    *,
+    size: int,
+    siblings: list[dict[str, Any]],
+    said: tuple[str, str],
 ) -> dict[str, Any]:
     return {
         "id": name,
@@ -115,10 +132,22 @@ def _info(
         "private": False,
         "gated": False,
         "disabled": False,
-        "tags": [ADMITTED],
+        **_tags(*said),
+        **_library({item["rfilename"] for item in siblings}),
         "usedStorage": size,
         "siblings": siblings,
     }
+
+
+def _tags(task: str, licence: str) -> dict[str, Any]:
+    tags = [ADMITTED, *(tag for tag in (task, licence and f"license:{licence}") if tag)]
+    return {"tags": tags, "pipeline_tag": task} if task else {"tags": tags}
+
+
+def _library(paths: set[str]) -> dict[str, str]:
+    """Whose layout the files have: `transformers.pipeline` asks for it where it has to look up the task."""
+    found = next((library for path, library in _LAYOUTS if path in paths), "")
+    return {"library_name": found} if found else {}
 
 
 def info_bytes(found: Served) -> bytes:
@@ -131,6 +160,7 @@ def info_bytes(found: Served) -> bytes:
         _hub_text(row.moved_at),
         size=sum(file["size"] for file in found.files),
         siblings=[{"rfilename": file["path"]} for file in found.files],
+        said=(row.task, row.licence),
     )
     return _JSON.encode(info).encode()
 
@@ -149,7 +179,6 @@ def _sibling(entry: FileEntry, *, blobs: bool) -> dict[str, Any]:
 
 def model_json(model: Model) -> dict[str, Any]:
     """A model in a list."""
-    licence = f"license:{model.licence}" if model.licence else ""
     return {
         "id": model.name,
         "modelId": model.name,
@@ -160,8 +189,7 @@ def model_json(model: Model) -> dict[str, Any]:
         "private": False,
         "gated": False,
         "disabled": False,
-        "tags": [ADMITTED, *(tag for tag in (model.task, licence) if tag)],
-        **({"pipeline_tag": model.task} if model.task else {}),
+        **_tags(model.task, model.licence),
     }
 
 
