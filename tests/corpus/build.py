@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import (
+    archives_hidden,
     archives_joblib,
     archives_other,
     archives_torch,
@@ -53,6 +54,7 @@ HOSTILE = (
     archives_torch,
     archives_joblib,
     archives_other,
+    archives_hidden,
     formats_code,
     formats_config,
     formats_config_run,

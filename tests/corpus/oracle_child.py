@@ -131,6 +131,14 @@ def _gzip_pickle(path: Path) -> None:
         pickle.load(stream)
 
 
+def _tar_pickle(path: Path) -> None:
+    import pickle
+    import tarfile
+
+    with tarfile.open(path) as tar:
+        pickle.load(tar.extractfile("model.pkl"))
+
+
 def _dill(path: Path) -> None:
     import dill
 
@@ -166,7 +174,7 @@ def _marshal(path: Path) -> None:
 def _yaml(path: Path) -> None:
     import yaml
 
-    yaml.unsafe_load(path.read_text())
+    yaml.unsafe_load(path.read_bytes())
 
 
 def _python(path: Path) -> None:
@@ -257,6 +265,7 @@ LOADERS = {
     "pickle-all": (_pickle_all, ""),
     "pickle-unpickler": (_pickle_unpickler, ""),
     "gzip-pickle": (_gzip_pickle, ""),
+    "tar-pickle": (_tar_pickle, ""),
     "shelve": (_shelve, ""),
     "pyc": (_marshal, ""),
     "python": (_python, ""),

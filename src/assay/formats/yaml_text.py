@@ -7,6 +7,7 @@ they stand for counts against the bound.
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,13 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise ContentError("YAML with anchors or aliases is not read")
         return super().compose_node(parent, index)
+
+
+def yaml_text(data: bytes) -> str:
+    """The characters of a file, as PyYAML's reader finds out (`Reader.determine_encoding`)."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8", "replace")
 
 
 def read_yaml(text: str, *, depth: int, first_line: int = 1, aliases: bool = False) -> YamlText:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from assay.core.errors import ContentError, LimitExceeded
 from assay.core.finding import Confidence, Severity
 from assay.formats.json_text import read_json
-from assay.formats.yaml_text import read_yaml_values
+from assay.formats.yaml_text import read_yaml_values, yaml_text
 from assay.inspections.code_reference import CodeReference
 from assay.inspections.config_judgement import judge_environment, judge_reference
 from assay.inspections.references import references
@@ -93,7 +93,7 @@ class Config:
             return
         base = part.name.rsplit("/", 1)[-1]
         if "yaml" in part.formats or base.lower() in _YAML_NAMES:
-            _yaml(part, data.decode("utf-8", "replace"), base, out)
+            _yaml(part, yaml_text(data), base, out)
         if "toml" in part.formats:
             _toml(data, base, out)
         if base.lower().endswith(".cfg"):

@@ -248,6 +248,5 @@ def open_container(  # noqa: PLR0917
     module, reader = _READERS[reading]
     if module == "carved":
         return read_carved(stream, size, limits, search)
-    read: Callable[[BinaryIO, int, Limits], Container]
-    read = getattr(import_module(f"assay.formats.containers.{module}"), reader)
-    return read(stream, size, limits)
+    read: Callable[..., Container] = getattr(import_module(f"assay.formats.containers.{module}"), reader)
+    return read(stream, size, limits, search) if reading == "hdf5" else read(stream, size, limits)

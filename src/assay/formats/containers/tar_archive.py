@@ -6,12 +6,13 @@ headers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from assay.core.errors import ContentError, LimitExceeded
 from assay.formats.anomaly import Anomaly
-from assay.formats.containers.members import CHUNK_BYTES, Budget, Member, slice_of
+from assay.formats.containers import tar_sparse
+from assay.formats.containers.members import CHUNK_BYTES, Budget, Member, expand, slice_of
 
 if TYPE_CHECKING:
     from assay.core.limits import Limits
@@ -27,17 +28,20 @@ _MAX_META_BYTES = 1 << 20
 
 @dataclass
 class TarArchive:
-    """A tar that was read; members are slices of it, nothing is expanded."""
+    """A tar that was read; members are slices of it, only sparse ones are expanded."""
 
     members: tuple[Member, ...]
     anomalies: tuple[Anomaly, ...]
     stream: BinaryIO
+    sparse: dict[int, tar_sparse.Map] = field(default_factory=dict)  # by offset of the member's data
     format: str = "tar"
 
     def open(self, member: Member, budget: Budget) -> BinaryIO:
-        """A slice of the archive."""
-        del budget
-        return slice_of(self.stream, member.offset, member.packed)
+        """A slice of the archive (LimitExceeded when the holes of a sparse member are past the budget)."""
+        stored = slice_of(self.stream, member.offset, member.packed)
+        if member.method != "sparse":
+            return stored
+        return expand(tar_sparse.whole(stored, self.sparse[member.offset], member.size), budget)
 
 
 @dataclass
@@ -50,6 +54,7 @@ class _Reader:
     anomalies: list[Anomaly] = field(default_factory=list)
     pending: dict[str, str] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
+    sparse: dict[int, tar_sparse.Map] = field(default_factory=dict)
 
 
 def read_tar(stream: BinaryIO, size: int, limits: Limits) -> TarArchive:
@@ -73,7 +78,7 @@ def read_tar(stream: BinaryIO, size: int, limits: Limits) -> TarArchive:
         _entry(reader, block)
     _trailing(reader)
     reader.anomalies += _duplicates(reader.members)
-    return TarArchive(tuple(reader.members), tuple(reader.anomalies), stream)
+    return TarArchive(tuple(reader.members), tuple(reader.anomalies), stream, reader.sparse)
 
 
 def checksum_fits(block: bytes) -> bool:
@@ -131,10 +136,37 @@ def _entry(reader: _Reader, block: bytes) -> None:
     else:
         stored_span = stored
     target = pax.get("linkpath") or _text(block[157:257])
-    reader.members.append(Member(name, named, data, stored_span, length, target=target, anomalies=tuple(notes)))
+    member = Member(name, named, data, stored_span, length, target=target, anomalies=tuple(notes))
+    reader.members.append(_sparse(reader, block, pax, member) if named == "file" else member)
     if len(reader.members) > reader.limits.members:
         raise LimitExceeded("members", f"more than {reader.limits.members} entries in a tar")
-    reader.position = data + -(-stored_span // BLOCK) * BLOCK
+    further = reader.members[-1].offset - data if kind == b"S" else 0
+    reader.position = data + further + -(-stored_span // BLOCK) * BLOCK
+
+
+def _sparse(reader: _Reader, block: bytes, pax: dict[str, str], member: Member) -> Member:
+    """The member with its holes; where its map is broken, as it is stored."""
+    reader.stream.seek(member.offset)
+    size, skipped = _pax_number(pax.get("GNU.sparse.realsize") or pax.get("GNU.sparse.size") or "0"), 0
+    try:
+        if block[156:157] == b"S":
+            stretches, size, blocks = tar_sparse.gnu_map(block, reader.stream, _number)
+            member = replace(member, offset=member.offset + blocks * BLOCK)
+        elif pax.get("GNU.sparse.major") == "1" and pax.get("GNU.sparse.minor") == "0":
+            stretches, skipped = tar_sparse.data_map(reader.stream)
+        elif "GNU.sparse.map" in pax:
+            stretches = tar_sparse.pax_map(pax["GNU.sparse.map"])
+        else:
+            return member
+    except ContentError as error:
+        note = Anomaly("bad-size", str(error), member.offset)
+        return replace(member, anomalies=(*member.anomalies, note))
+    member = replace(
+        member, name=pax.get("GNU.sparse.name", member.name), offset=member.offset + skipped,
+        packed=max(0, min(member.packed, reader.size - member.offset) - skipped), size=max(0, size), method="sparse",
+    )  # fmt: skip
+    reader.sparse[member.offset] = stretches
+    return member
 
 
 def _pax_number(text: str) -> int:
@@ -176,7 +208,11 @@ def _pax(raw: bytes) -> dict[str, str]:
         key, found, value = raw[blank + 1 : end - 1].partition(b"=")
         if not found or end <= blank:
             break
-        values[key.decode("utf-8", "backslashreplace")] = value.decode("utf-8", "backslashreplace")
+        text = value.decode("utf-8", "backslashreplace")
+        if key in {b"GNU.sparse.offset", b"GNU.sparse.numbytes"}:  # form 0.0: once for each stretch
+            earlier = values.get("GNU.sparse.map", "")
+            text, key = f"{earlier},{text}".lstrip(","), b"GNU.sparse.map"
+        values[key.decode("utf-8", "backslashreplace")] = text
         position = end
     return values
 
