@@ -144,8 +144,8 @@ def whole(folder: Path, work: Path, largest: int, kind: str = "") -> list[Row]:
 def main() -> None:
     """Measure; `--write` puts the rows into docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--layers", type=int, default=48)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--layers", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as name:
@@ -156,7 +156,7 @@ def main() -> None:
         kind = ", layout before 1.6"
         rows.append(written(work / "old" / "pytorch_model.bin", work, args.rounds, kind))
         rows += whole(work / "old", work, largest, kind)
-    table = f"{os.cpu_count()} cores.\n\n{HEAD}" + "\n".join(row.markdown() for row in rows)
+    table = f"{os.cpu_count()} cores, {args.layers} layers.\n\n{HEAD}" + "\n".join(row.markdown() for row in rows)
     print(table)
     if args.write:
         replace_section("conversion", table)

@@ -23,6 +23,7 @@ MOST_OBJECT: Final = 8 * MIB  # bytes of one commit, tree or small file
 MOST_PRODUCED: Final = 512 * MIB  # bytes unpacked in all
 MOST_DELTAS: Final = 200  # in one chain; git makes 50
 MOST_PACKS: Final = 200
+MOST_PACK: Final = 1 << 48  # bytes
 MOST_INDEX: Final = 256 * MIB  # bytes of one pack's index: nine million objects
 _MOST_TEXT: Final = 16 * MIB  # bytes of packed-refs
 _KINDS: Final = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
@@ -194,6 +195,8 @@ class GitStore:
         """The object at a place of a pack, deltas applied."""
         deltas: list[bytes] = []
         while True:
+            if at > MOST_PACK:
+                raise ContentError("an index of a pack in .git points beyond any pack")
             stream = self._stream(f"{stem}.pack")
             stream.seek(at)
             number, size = self._header(stream)

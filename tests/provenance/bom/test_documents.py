@@ -83,6 +83,36 @@ def test_the_same_record_is_the_same_document(full: Record) -> None:
     assert spdx(again) == spdx(full)
 
 
+def past(**changes: object) -> Record:
+    return record_of(None, ("history", {"told": {"history": TOLD | changes}}))
+
+
+def test_weights_changed_before_or_after_the_evaluation_of_the_card() -> None:
+    before = {"id": "6" * 40, "at": "2025-06-01T00:00:00Z", "author": "anna", "title": "results"}
+    assert past().value("weights_changed")["after_card"] is False
+    assert past(card={"basis": "evaluation", "last": before}).value("weights_changed")["after_evaluation"] is True
+    nobody_says = past(card={"basis": "card", "last": before | {"at": ""}}).value("weights_changed")
+    assert "after_card" not in nobody_says
+
+
+@pytest.mark.parametrize(("told", "why"), [({"same": False}, "are not those"), ({"problem": "too many"}, "too many"),
+                                           ({"last": None}, "no change of weights")])  # fmt: skip
+def test_weights_whose_history_is_not_told_have_none(told: dict, why: str) -> None:
+    record = past(weights=TOLD["weights"] | told)
+    assert record.value("weights_changed") is None
+    assert why in record.unknowns()["weights_changed"]
+    assert record.fields["repository"].standing == DECLARED
+
+
+def test_an_older_record_without_a_field_is_written_as_it_was(full: Record) -> None:
+    stored = full.to_json()
+    del stored["fields"]["repository"], stored["fields"]["weights_changed"], stored["fields"]["registry_history"]
+    older = Record.from_json(stored)
+    assert older.to_json()["fields"] == stored["fields"]
+    check_cyclonedx(cyclonedx(older))
+    check_spdx(spdx(older))
+
+
 NAMES = {"readme": "README.md", "config": "config.json", "weights": "model.safetensors"}
 
 
