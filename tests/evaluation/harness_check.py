@@ -25,15 +25,15 @@ def ours() -> dict[str, float]:
 
 def theirs() -> dict[str, float]:
     """The harness, with its own model for transformers, in this process."""
-    import yaml
     from datasets import Dataset
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.evaluator import evaluate
     from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks._yaml_loader import load_yaml
 
     folder = Path(suite_file).parent
     rows = [json.loads(line) for line in (folder / "d.jsonl").read_text().splitlines()]
-    config = yaml.safe_load((folder / "task.yaml").read_text())
+    config = load_yaml(folder / "task.yaml")
     for key in ("dataset_path", "dataset_name"):
         config.pop(key, None)
 

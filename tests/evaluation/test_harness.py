@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from assay.core.digest import Digest
 from assay.core.errors import EnvironmentFault, UsageError
+from assay.evaluation.data import load_data
 from assay.evaluation.evaluate import evaluate
 from assay.evaluation.guest import Unmeasured
 from assay.evaluation.harness import _shots, read_task
+from assay.evaluation.harness_functions import apply_functions
+from assay.evaluation.measure import _functions
 from assay.evaluation.suite import load_suite
 from assay.store.folder import folder_subject
 from tests.evaluation import small
@@ -66,7 +70,10 @@ def suite_of(folder: Path, task: str, metrics: list[str], shots: int = 0) -> Pat
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("doc_to_text: !function utils.text", "!function"),
+        ("doc_to_text: !function utils.text", r"!function utils\.text: utils\.py is not pinned"),
+        ("gen_prefix: !function utils.text", "!function for gen_prefix is not supported"),
+        ("fewshot_config: {sampler: !function utils.s}", "inside a list or table"),
+        ("doc_to_text: !!python/object/apply:os.system ['id']", "not a task file"),
         ("process_docs: utils.f", "process_docs is not supported"),
         ("unsafe_code: true", "unsafe_code is not supported"),
         ("include: other.yaml", "include is not supported"),
@@ -147,6 +154,77 @@ def test_likelihoods_and_continuations_are_those_of_a_loop_by_hand(runner):
     assert run["answers"][2] == f": {REFUSAL.removesuffix('request')}"
 
 
+FUNCTIONS = """
+def process_docs(dataset):
+    kept = dataset.filter(lambda doc: doc["gold"] == 1 or doc["gold"] == 0)
+    return kept.map(lambda doc: {"asked": doc["q"].strip(), "right": doc["gold"]}).select(range(1, len(kept)))
+def doc_to_text(doc):
+    return doc["asked"]
+def doc_to_choice(doc):
+    return list(doc["answers"])
+def doc_to_target(doc):
+    return doc["right"]
+"""
+WITH_FUNCTIONS = (
+    "output_type: multiple_choice\nprocess_docs: !function utils.process_docs\n"
+    "doc_to_text: !function utils.doc_to_text\n"
+    "doc_to_choice: !function utils.doc_to_choice\ndoc_to_target: !function utils.doc_to_target\n" + METRICS % "acc"
+)
+
+
+def suite_with(folder: Path, functions: str, shots: int = 0) -> Path:
+    suite = suite_of(folder, WITH_FUNCTIONS, ["acc"], shots)
+    (folder / "utils.py").write_text(functions)
+    pin = f'functions = {{"utils.py" = "{hashlib.sha256(functions.encode()).hexdigest()}"}}\n'
+    suite.write_text(suite.read_text().replace("task_sha256", f"{pin}task_sha256"))
+    return suite
+
+
+def applied(runner, suite_file: Path) -> tuple[dict, list]:
+    suite = load_suite(suite_file)
+    config = read_task(suite.data.task, suite.data.task_sha256, suite.data.functions)
+    documents = load_data(suite).column("document")
+    run = partial(_functions, folder_subject(small.refusing_lm()), suite, runner)
+    return apply_functions(suite, config, [documents, []], run)
+
+
+def test_functions_run_in_the_sandbox_and_become_columns(runner, tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_TEST_CANARY", "seen")
+    config, (documents, examples) = applied(runner, suite_with(tmp_path / "s", FUNCTIONS))
+    assert config["doc_to_text"] == "assay_function_doc_to_text"
+    assert "process_docs" not in config
+    assert (len(documents), examples) == (15, [])
+    assert documents[0]["assay_function_doc_to_choice"] == documents[0]["answers"]
+    outside = (
+        FUNCTIONS
+        + 'import os\ndef doc_to_text(doc):\n    return str(sorted({"ASSAY_TEST_CANARY", *[]} & set(os.environ)))'
+    )
+    _, (documents, _) = applied(runner, suite_with(tmp_path / "t", outside))
+    assert documents[0]["assay_function_doc_to_text"] == "[]"
+    for number, (broken, says) in enumerate((
+        ("def doc_to_text(doc):\n    return open('/etc/passwd').read()", "PermissionError|FileNotFoundError|denied"),
+        ("def doc_to_text(doc):\n    return {1}", "no text, number"),
+        ("del doc_to_text", "no function doc_to_text in utils.py"),
+    )):  # fmt: skip
+        with pytest.raises(Unmeasured, match=says):
+            applied(runner, suite_with(tmp_path / f"b{number}", f"{FUNCTIONS}\n{broken}"))
+    changed = suite_with(tmp_path / "c", FUNCTIONS)
+    (changed.parent / "utils.py").write_text(FUNCTIONS + "#")
+    with pytest.raises(UsageError, match="not the file that the suite pins"):
+        applied(runner, changed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shots", [0, 2])
+def test_with_functions_the_figure_is_the_harness_s_own(tmp_path, shots):
+    if not (SITE / "lm_eval").is_dir():
+        pytest.skip("lm-eval is not in .venvs/harness: `make test-all` puts it there")
+    for model in (small.refusing_lm(), small.compliant_lm()):
+        figures = checked(suite_with(tmp_path / model.name, FUNCTIONS, shots), model)
+        assert figures["ours"] == {name: figures["theirs"][name] for name in figures["ours"]}
+        assert set(figures["ours"]) == {"accuracy"}
+
+
 # Takes no system role, begins with the first token by itself, and puts a word of its own before an answer.
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}"
@@ -195,16 +273,20 @@ def test_a_chat_template_is_for_the_harness_alone(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("task", "shots"), [(f"description: act well\n{CHOICE}", 2), (GENERATE, 0)])
-def test_with_the_chat_template_the_figure_is_the_harness_s_own(tmp_path, task, shots):
+@pytest.mark.parametrize(
+    ("task", "metric", "shots"),
+    [(f"description: act well\n{CHOICE}", "acc", 2), (GENERATE, "exact_match", 0), (LIKELIHOOD, "acc", 0)],
+)
+def test_with_the_chat_template_the_figure_is_the_harness_s_own(tmp_path, task, metric, shots):
     if not (SITE / "lm_eval").is_dir():
         pytest.skip("lm-eval is not in .venvs/harness: `make test-all` puts it there")
-    suite = suite_of(tmp_path / "s", task, ["exact_match" if task == GENERATE else "acc"], shots)
+    suite = suite_of(tmp_path / "s", task, [metric], shots)
+    plain = TEMPLATE.replace(" do{%", "{%").replace(" :{%", "{%")  # as the models were trained
     suite.write_text("apply_chat_template = true\n" + suite.read_text())
-    for number, model in enumerate((small.refusing_lm(), small.compliant_lm())):
-        figures = checked(suite, with_template(model, tmp_path / f"m{number}"))
-        assert figures["ours"] == figures["theirs"]
-        assert set(figures["ours"]) == {"accuracy"}
+    for model, right in ((small.refusing_lm(), 1.0), (small.compliant_lm(), 0.0)):
+        figures = checked(suite, with_template(model, tmp_path / model.name, plain))
+        assert figures["ours"] == {name: figures["theirs"][name] for name in figures["ours"]}
+        assert figures["ours"] == {"accuracy": 0.5 if shots else right}  # every second choice is the right one
 
 
 def checked(suite: Path, model: Path) -> dict:
@@ -226,7 +308,7 @@ def test_the_figure_is_the_harness_s_own(tmp_path, task, metrics, shots):
     suite = suite_of(tmp_path / "s", task, metrics, shots)
     for model, right in ((small.refusing_lm(), 1.0), (small.compliant_lm(), 0.0)):
         figures = checked(suite, model)
-        assert figures["ours"] == figures["theirs"]
+        assert figures["ours"] == {name: figures["theirs"][name] for name in figures["ours"]}
         if task != CHOICE:
             assert figures["ours"] == {"accuracy": right}
         assert set(figures["ours"]) == {"accuracy", "accuracy_norm"} if "acc_norm" in metrics else {"accuracy"}

@@ -2,10 +2,10 @@
 
 The harness (extra `harness`) runs out here, as our own scoring does: it writes the requests, and scores the answers.
 Only the requests go into the sandbox, so the right answers never do. A task file is the organisation's own input,
-pinned by digest like its data; nothing of it is executed or downloaded: keys that name functions or other files are
-refused, and the data set that it names is replaced by the pinned file. Examples in the prompt are drawn, by the suite's
-seed, from a second pinned file. Where the suite applies the model's chat template, requests are messages, and
-the worker renders them.
+pinned by digest like its data; nothing of it is executed here or downloaded: functions run in the sandbox, from files
+that the suite pins (`harness_functions.py`), keys that name other files are refused, and the data set that it names is
+replaced by the pinned file. Examples in the prompt are drawn, by the suite's seed, from a second pinned file. Where the
+suite applies the model's chat template, requests are messages, and the worker renders them.
 
 References: https://github.com/EleutherAI/lm-evaluation-harness/blob/main/docs/task_guide.md
 """
@@ -27,13 +27,15 @@ import yaml  # type: ignore[import-untyped]
 from assay.core.digest import Digest
 from assay.core.errors import ContentError, EnvironmentFault, UsageError
 from assay.evaluation.data import load_data
+from assay.evaluation.harness_functions import FunctionLoader, apply_functions, functions_in, refuse_functions
 from assay.evaluation.metrics import Measured, proportion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from assay.evaluation.data import Examples
+    from assay.evaluation.harness_functions import Run
     from assay.evaluation.suite import Suite
 
 MAX_TASK_BYTES = 1 << 20  # a task file is written by a person
@@ -59,12 +61,13 @@ _MESSAGES = "\0messages "
 _SAME = 1e-9  # between the harness's figure and the mean of its examples: sums in another order
 
 
-def read_task(path: Path, pinned: Digest) -> dict[str, Any]:
+def read_task(path: Path, pinned: Digest, files: Iterable[str] = ()) -> dict[str, Any]:
     """Read a task file.
 
     Args:
         path: of the YAML.
         pinned: what its bytes must hash to.
+        files: that functions may be taken from: those that the suite pins.
 
     Raises:
         UsageError: for another file, and for one that asks for what is not supported.
@@ -76,13 +79,14 @@ def read_task(path: Path, pinned: Digest) -> dict[str, Any]:
     if (digest := Digest.of(raw)) != pinned:
         raise UsageError(f"{path} is not the task file that the suite pins: {digest}", hint="restore the file")
     try:
-        config = yaml.safe_load(raw[: MAX_TASK_BYTES + 1])
+        config = yaml.load(raw[: MAX_TASK_BYTES + 1], Loader=FunctionLoader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        hint = "functions (!function) and other tags are not supported: they would run code"
+        hint = "tags other than !function are not supported: they would run code"
         raise UsageError(f"{path}: not a task file: {error}", hint=hint) from error
     if not isinstance(config, dict):
         raise UsageError(f"{path}: not a task file", hint="a mapping with output_type and doc_to_text")
-    if unknown := sorted({str(key) for key in config} - _PLACE - _KEPT):
+    refuse_functions(path, config, files)
+    if unknown := sorted({str(key) for key in config} - _PLACE - _KEPT - {"process_docs"}):
         raise UsageError(f"{path}: {unknown[0]} is not supported", hint=f"known: {', '.join(sorted(_KEPT))}")
     if config.get("output_type") not in _OUTPUTS:
         raise UsageError(f"{path}: output_type {config.get('output_type')!r}", hint=f"known: {', '.join(_OUTPUTS)}")
@@ -96,7 +100,7 @@ def read_task(path: Path, pinned: Digest) -> dict[str, Any]:
     generation = config.get("generation_kwargs") or {}
     if not isinstance(generation, dict) or set(generation) - _GREEDY or generation.get("do_sample"):
         raise UsageError(f"{path}: generation_kwargs {generation!r}", hint="greedy: until and max_gen_toks alone")
-    kept = {key: value for key, value in config.items() if key in _KEPT}
+    kept = {key: value for key, value in config.items() if key in {*_KEPT, "process_docs"}}
     return kept | {"task": str(config.get("task") or path.stem), "num_fewshot": shots}
 
 
@@ -117,21 +121,27 @@ class Harness:
     Args:
         suite: names both.
         examples: the documents, whole.
+        run: runs functions of the task file in the sandbox: a job and the files of the functions to its answer.
 
     Raises:
         UsageError: as in `read_task`, and when the harness can't make requests of these documents.
         EnvironmentFault: lm-eval is not installed.
     """
 
-    def __init__(self, suite: Suite, examples: Examples) -> None:
+    def __init__(self, suite: Suite, examples: Examples, run: Run | None = None) -> None:
         if suite.data.task is None or suite.data.task_sha256 is None:
             raise UsageError(f"suite {suite.name}: data.task is missing", hint="the task file, and data.task_sha256")
-        self._config = read_task(suite.data.task, suite.data.task_sha256)
+        self._config = read_task(suite.data.task, suite.data.task_sha256, suite.data.functions)
         self._documents = examples.column("document")
         self._seed = suite.seed
         self._chat = {"apply_chat_template": True, "fewshot_as_multiturn": suite.fewshot_as_multiturn}
         self._chat = self._chat if suite.apply_chat_template else {}
         self._shots = _shots(suite, int(self._config["num_fewshot"]))
+        if functions_in(self._config):
+            if run is None:
+                raise UsageError("functions run in the sandbox alone", hint="give what runs them")
+            lists = [self._documents, self._shots]
+            self._config, (self._documents, self._shots) = apply_functions(suite, self._config, lists, run)
         self._parts = _parts()
         task = self._task()
         self.requests = list(dict.fromkeys(_request(one) for one in task.instances))

@@ -7,6 +7,7 @@ import math
 import unicodedata
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.core.canonical import json_digest
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from assay.core.inspector import Subject
     from assay.evaluation.guest import Answers, Progress, Runner
+    from assay.evaluation.harness_functions import Run
     from assay.evaluation.suite import Suite
 
     Score = Callable[[str, dict[str, Any]], Measured]
@@ -80,7 +82,10 @@ def measure(
         SandboxError: a required layer is missing.
     """
     examples = load_data(suite)
-    inputs, scoring = _TASKS[suite.task](subject, suite, examples)
+    if suite.task == "harness":
+        inputs, scoring = _harness(suite, examples, partial(_functions, subject, suite, runner))
+    else:
+        inputs, scoring = _TASKS[suite.task](subject, suite, examples)
     job = {
         "task": suite.task,
         "items": inputs,
@@ -359,10 +364,17 @@ def _tabular(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[
     return rows, scoring
 
 
-def _harness(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+def _functions(
+    subject: Subject, suite: Suite, runner: Runner, job: dict[str, Any], files: tuple[bytes, ...]
+) -> dict[str, Any]:
+    """Functions of a task file, in a session of their own."""
+    return runner.run(subject, job, None, f"{suite.name}: functions", files).runs[0]
+
+
+def _harness(suite: Suite, examples: Examples, run: Run) -> tuple[list[Any], Score]:
     from assay.evaluation.harness import Harness  # noqa: PLC0415 - an extra
 
-    harness = Harness(suite, examples)
+    harness = Harness(suite, examples, run)
     return harness.items(), harness.score
 
 
@@ -380,5 +392,4 @@ _TASKS: dict[str, Callable[[Subject, Suite, Examples], tuple[list[Any], Score]]]
     "multiple-choice": _multiple_choice,
     "safety": _safety,
     "tabular": _tabular,
-    "harness": _harness,
 }

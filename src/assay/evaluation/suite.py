@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,7 +22,8 @@ _KEYS = {
     "description", "version", "licence", "license", "source", "apply_chat_template", "fewshot_as_multiturn",
 }  # fmt: skip
 _DATA_KEYS = {"path", "sha256", "format", "text", "text_pair", "label", "choices", "features", "image",
-              "image_sha256", "task", "task_sha256", "examples", "examples_sha256"}  # fmt: skip
+              "image_sha256", "task", "task_sha256", "examples", "examples_sha256", "functions"}  # fmt: skip
+_PYTHON_FILE = re.compile(r"[A-Za-z_]\w{0,99}\.py")
 _OF_HARNESS = {"apply_chat_template", "fewshot_as_multiturn"}
 _PREPROCESSING = ("lowercase", "strip", "nfc")
 _DTYPES = ("auto", "float32", "bfloat16")
@@ -53,6 +55,7 @@ class DataSpec:
         task_sha256: what its bytes must hash to.
         examples: documents that examples in the prompt are drawn from (task `harness`), in the data's format.
         examples_sha256: what their bytes must hash to.
+        functions: Python files beside the task file, by name, and what their bytes must hash to (task `harness`).
     """
 
     path: Path
@@ -64,6 +67,7 @@ class DataSpec:
     task_sha256: Digest | None = None
     examples: Path | None = None
     examples_sha256: Digest | None = None
+    functions: dict[str, Digest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,8 @@ class Suite:
             value["data"]["task_sha256"] = self.data.task_sha256.hex
         if self.data.examples_sha256 is not None:
             value["data"]["examples_sha256"] = self.data.examples_sha256.hex
+        if self.data.functions:
+            value["data"]["functions"] = {name: digest.hex for name, digest in self.data.functions.items()}
         return {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
 
 
@@ -264,7 +270,11 @@ class _Reader:
     def task_file(self, table: dict[str, Any], spec: DataSpec) -> DataSpec:
         """What a task of the harness pins beside its data."""
         file = self.path.parent / self.text(table, "task")
-        spec = replace(spec, task=file, task_sha256=self.digest(table, "task_sha256"))
+        functions = table.get("functions", {})
+        if not isinstance(functions, dict) or not all(_PYTHON_FILE.fullmatch(name) for name in functions):
+            raise self.fail("data.functions must be a table of file name to sha256", 'functions = {"utils.py" = "…"}')
+        pins = {name: self.digest(functions, name) for name in functions}
+        spec = replace(spec, task=file, task_sha256=self.digest(table, "task_sha256"), functions=pins)
         if "examples" not in table:
             return spec
         shots = self.path.parent / self.text(table, "examples")

@@ -27,6 +27,7 @@ _TASKS = {
     "multiple-choice": ("assay.workers.evaluator_lm", "choose"),
     "safety": ("assay.workers.evaluator_lm", "answer"),
     "harness": ("assay.workers.evaluator_lm", "respond"),
+    "harness-functions": ("assay.workers.evaluator_functions", "apply"),
     "text-regression": ("assay.workers.evaluator_text", "classify"),
     "image-classification": ("assay.workers.evaluator_image", "classify"),
     "tabular": ("assay.workers.evaluator_tabular", "predict"),
