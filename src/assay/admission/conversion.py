@@ -63,7 +63,11 @@ class Prepared:
 
 
 def prepare(
-    request: Request, resources: tuple[Index, Blobs, KeyRing, HubAccess], key: str, progress: Progress
+    request: Request,
+    resources: tuple[Index, Blobs, KeyRing, HubAccess],
+    key: str,
+    progress: Progress,
+    layers: tuple[str, ...] = (),
 ) -> Prepared:
     """Fetch, scan, convert, store, and state it.
 
@@ -72,6 +76,7 @@ def prepare(
         resources: of the admission that will follow.
         key: wrapper of the state dict, where a checkpoint has several.
         progress: told (what, bytes done, bytes in all).
+        layers: of the sandbox that must be active beside those that every guest needs.
 
     Raises:
         Refused: it is not converted, with the reason.
@@ -93,7 +98,7 @@ def prepare(
         record_admission(index, replace(source, origin=replace(source.origin, name="")), evidence, tx)
     work = Path(tempfile.mkdtemp(prefix="assay-convert-"))
     try:
-        with Witness() as witness:
+        with Witness(layers=layers) as witness:
             made = convert(subject, work / "safe", evidence, witness, key=key, progress=progress)
         result = fetch_directory(work / "safe", request.name, blobs, progress)
     finally:

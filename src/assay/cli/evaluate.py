@@ -151,10 +151,11 @@ def _why_not(result: Evaluation) -> str:
 
 
 def _replay(args: argparse.Namespace, suites: list[Any]) -> int:
+    from assay.evaluation.guest import Runner  # noqa: PLC0415
     from assay.evaluation.replay import replay  # noqa: PLC0415
 
-    with progress_bar(args) as progress:
-        report = replay(Path(args.replay), Path(args.model), suites, progress)
+    with progress_bar(args) as progress, Runner(layers=runtime_layers(load_settings(args))) as runner:
+        report = replay(Path(args.replay), Path(args.model), suites, progress, runner)
     if args.format == "json":
         print_json(report.to_json())
     else:

@@ -88,13 +88,14 @@ def _vet(args: argparse.Namespace) -> int:
             results = admission.carry_on_all(notice=notice, progress=progress or silent)
         else:
             request = Request.of(args.ref, args.name, settings.hub_url, access)
-            vet = partial(_vet_converted, args) if args.convert else type(admission).vet
+            vet = partial(_vet_converted, args, settings) if args.convert else type(admission).vet
             results = [vet(admission, request, notice=notice, progress=progress or silent)]
     return _show(args, results)
 
 
 def _vet_converted(
     args: argparse.Namespace,
+    settings: Settings,
     admission: Admission,
     request: Request,
     *,
@@ -106,7 +107,7 @@ def _vet_converted(
     from assay.conversion.result import Refused  # noqa: PLC0415
 
     try:
-        prepared = prepare(request, admission.resources, args.key, progress)
+        prepared = prepare(request, admission.resources, args.key, progress, _layers(settings, _policy(settings)))
     except Refused as error:
         if not error.findings:
             return error
@@ -150,7 +151,6 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
     """The admission of these settings: keys, policy, index, blobs, inspectors."""
     from assay.admission.spine import Admission  # noqa: PLC0415
     from assay.cli.passphrase import read_passphrase  # noqa: PLC0415
-    from assay.policy.model import load_policy, read_policy  # noqa: PLC0415
     from assay.provenance.keys import KeyRing  # noqa: PLC0415
     from assay.provenance.trust import Trust  # noqa: PLC0415
     from assay.store.blobs import open_blobs  # noqa: PLC0415
@@ -160,7 +160,7 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
         raise UsageError(f"the data directory {settings.data} has no keys", hint="run `assay init` first")
     ring = KeyRing.load(settings.keys, read_passphrase(settings.keys))
     ring.tsa_url = settings.tsa_url
-    policy = load_policy(None if settings.policy is None else read_policy(settings.policy))
+    policy = _policy(settings)
     index = Index.open(settings.database_url)
     blobs = open_blobs(settings.blobs_url)
     crew = _crew(settings, policy, index, blobs)
@@ -200,6 +200,12 @@ def _inspectors(settings: Settings, policy: Policy, index: Index, crew: Crew | N
     if crew is not None:
         found += [_probes(settings, policy, crew), *inspectors.second_pass(policy, layers)]
     return tuple(found)
+
+
+def _policy(settings: Settings) -> Policy:
+    from assay.policy.model import load_policy, read_policy  # noqa: PLC0415
+
+    return load_policy(None if settings.policy is None else read_policy(settings.policy))
 
 
 def _layers(settings: Settings, policy: Policy) -> tuple[str, ...]:

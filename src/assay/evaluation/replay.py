@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from assay.evaluation.guest import Progress
+    from assay.evaluation.guest import Progress, Runner
     from assay.evaluation.suite import Suite
 
 MAX_EVIDENCE_BYTES = 256 << 20
@@ -64,7 +64,13 @@ class Replay:
         yield f"answers: {'every one is the same' if self.same_answers else 'not all the same'}\n"
 
 
-def replay(recorded: Path, model: Path, suites: list[Suite], progress: Progress | None = None) -> Replay:
+def replay(
+    recorded: Path,
+    model: Path,
+    suites: list[Suite],
+    progress: Progress | None = None,
+    runner: Runner | None = None,
+) -> Replay:
     """Repeat what `recorded` says.
 
     Args:
@@ -72,6 +78,7 @@ def replay(recorded: Path, model: Path, suites: list[Suite], progress: Progress 
         model: folder of the model; must be the same snapshot.
         suites: must be those of the evidence, by digest.
         progress: told (suite, examples done, examples in all).
+        runner: a guest; by default one is started, and ended with the last suite.
 
     Raises:
         UsageError: the file is no such evidence, or model or suite are others.
@@ -88,7 +95,7 @@ def replay(recorded: Path, model: Path, suites: list[Suite], progress: Progress 
     suites = [suite for suite in suites if str(suite.digest) in runs]
     also = {digest: tuple(run.get("also", ())) for digest, run in runs.items()}
     dtypes = {digest: run["dtype"] for digest, run in runs.items()}
-    done = evaluate(subject, suites, (), progress, dtypes=dtypes, also=also)
+    done = evaluate(subject, suites, (), progress, runner=runner, dtypes=dtypes, also=also)
     new = done.evidence.facts
     names = {run["suite"]["name"] for run in runs.values()}
     now = {(m["suite"], m["metric"]): m["measured"] for m in new["metrics"]}
