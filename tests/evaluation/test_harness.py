@@ -215,6 +215,7 @@ def test_functions_run_in_the_sandbox_and_become_columns(runner, tmp_path, monke
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # each starts the harness and the sandbox twice
 @pytest.mark.parametrize("shots", [0, 2])
 def test_with_functions_the_figure_is_the_harness_s_own(tmp_path, shots):
     if not (SITE / "lm_eval").is_dir():
@@ -273,6 +274,7 @@ def test_a_chat_template_is_for_the_harness_alone(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # each starts the harness and the sandbox twice
 @pytest.mark.parametrize(
     ("task", "metric", "shots"),
     [(f"description: act well\n{CHOICE}", "acc", 2), (GENERATE, "exact_match", 0), (LIKELIHOOD, "acc", 0)],
@@ -298,6 +300,7 @@ def checked(suite: Path, model: Path) -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # each starts the harness and the sandbox twice
 @pytest.mark.parametrize(
     ("task", "metrics", "shots"),
     [(CHOICE, ["acc", "acc_norm"], 0), (GENERATE, ["exact_match"], 0), (LIKELIHOOD, ["acc"], 0), (CHOICE, ["acc"], 1)],

@@ -18,7 +18,7 @@ __all__ = [
     "test_clean_artifacts_of_every_framework_record_nothing",
     "test_what_a_poisoned_artifact_tries_is_found",
 ]
-pytestmark = [pytest.mark.xdist_group("sandbox"), pytest.mark.torch, pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("sandbox"), pytest.mark.torch, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
