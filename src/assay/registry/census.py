@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, func, select
 
-from assay.store.schema import decisions, revisions, revocations, statements
+from assay.store.schema import revisions, revocations, statements
 from assay.store.schema_listing import listing
 from assay.store.schema_log import lifts
 from assay.store.schema_queue import work
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def census(index: Index) -> dict[str, int]:
     """Counts by name. Each is one query over an index of the database; they take seconds with a million revisions."""
     signed = exists().where(statements.c.snapshot_id == revisions.c.snapshot_id, statements.c.kind == "approved")
-    judged = exists().where(decisions.c.name == work.c.name)
+    judged = exists().where(listing.c.name == work.c.name)
     stands = revocations.c.statement.not_in(select(lifts.c.revocation))
     queries = {
-        "models": select(func.count()).where(listing.c.main_revision != ""),  # the first revision is `main`
+        "models": select(func.count()).select_from(revisions).where(revisions.c.parent == ""),
         "revisions": select(func.count()).select_from(revisions),
         "unsigned_revisions": select(func.count()).select_from(revisions).where(~signed),
         "unvetted_models": select(func.count(work.c.name.distinct())).where(~judged),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal_column, select
 
 from assay.core.digest import Digest
 from assay.core.errors import AssayError
@@ -173,12 +173,19 @@ def pulls_by_day(index: Index, since: datetime, hidden: Hidden = None) -> dict[s
 
 def pulls_by_verdict(index: Index, since: datetime, hidden: Hidden = None) -> dict[str, int]:
     """Files pulled since a moment, by what is decided today about the files under that name; `hidden`: see `counts`."""
-    later = decisions.alias()
-    same = (later.c.name == pulls.c.name, later.c.snapshot_id == pulls.c.snapshot_id)
-    newest = select(func.max(later.c.seq)).where(*same).scalar_subquery()
-    source = pulls.join(decisions, decisions.c.seq == newest).join(verdicts, verdicts.c.digest == decisions.c.verdict)
-    query = select(verdicts.c.decision, func.sum(pulls.c.files)).select_from(source).group_by(verdicts.c.decision)
-    return _pulled(index, query, since, hidden)
+    named = pulls.c.name.concat(literal_column("''"))  # no plain column: SQLite would go through all names in order
+    recent = select(named.label("name"), pulls.c.snapshot_id, func.sum(pulls.c.files).label("files"))
+    recent = recent.where(pulls.c.last_at >= format_time(since)).group_by(named, pulls.c.snapshot_id)
+    each = recent.subquery()  # of each the newest verdict by itself: else PostgreSQL reads all verdicts
+    same = (decisions.c.name == each.c.name, decisions.c.snapshot_id == each.c.snapshot_id)
+    judged = select(verdicts.c.decision).join(decisions, decisions.c.verdict == verdicts.c.digest).where(*same)
+    newest = judged.order_by(*NEWEST).limit(1).scalar_subquery()
+    found: dict[str, int] = {}
+    with index.reading() as tx:
+        for name, decision, files in tx.execute(select(each.c.name, newest, each.c.files)):
+            if decision is not None and not (hidden and hidden(name)):
+                found[decision] = found.get(decision, 0) + int(files)
+    return found
 
 
 def _pulled(index: Index, query: Select[Any], since: datetime, hidden: Hidden) -> dict[str, int]:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from assay.registry.records import Refused
     from assay.store.index import Index
 
-CENSUS_SECONDS: Final = 60.0  # how old the counts over the whole index get
+CENSUS_SECONDS: Final = 60.0  # how old the counts over the whole index get, at least
+_CENSUS_SHARE: Final = 100  # times what counting took is how old they get at most: a hundredth of the time goes there
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 _VERDICT_OF: Final = {"held": "HOLD", "rejected": "REJECT"}
 
@@ -102,7 +103,7 @@ class _OfIndex:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._lock = threading.Lock()
-        self._census: tuple[float, dict[str, int]] | None = None
+        self._census: tuple[float, dict[str, int]] | None = None  # good until then
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: asked for at registration, when the index may be away."""
@@ -135,8 +136,11 @@ class _OfIndex:
 
     def _counts(self) -> Iterable[Metric]:
         with self._lock:
-            if self._census is None or time.monotonic() - self._census[0] > CENSUS_SECONDS:
-                self._census = time.monotonic(), census(self._index)
+            now = time.monotonic()
+            if self._census is None or now >= self._census[0]:
+                counts = census(self._index)
+                took = time.monotonic() - now
+                self._census = now + max(CENSUS_SECONDS, took * _CENSUS_SHARE), counts
             counts = self._census[1]
         for name, text in (
             ("models", "Names with a published revision"),
