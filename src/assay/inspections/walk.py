@@ -36,6 +36,9 @@ _READERS = {
     "yaml": ("embedded", "read_embedded"),
     "hdf5": ("hdf5_values", "read_hdf5_values"),
     "sqlite": ("carved", "read_carved"),
+    "msgpack": ("carved", "read_carved"),  # msgpack-numpy pickles arrays of objects
+    "arrow": ("carved", "read_carved"),  # pyarrow pickled types of its user (CVE-2023-47248)
+    **dict.fromkeys(("matlab-data", "lightgbm-data", "xgboost-data"), ("carved", "read_carved")),
     "": ("carved", "read_carved"),  # of no known format
 }
 CONTAINERS = STREAMS | set(_READERS)
