@@ -42,17 +42,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HEAD = "| what | ours | yardstick, same run | its figure | ratio | asked | met |\n|---|---|---|---|---|---|---|\n"
-PLOT = ROOT / "docs" / "registry-scale.svg"
 PAGE = 100  # models of a page
 PULLED = "bench/minilm"
 
 
 @dataclass
 class Result:
-    """Rows of the table, and points (size, milliseconds) of each curve of the plot."""
+    """Of one part: rows of the table, points (size, milliseconds) of each curve of the plot, how long it took."""
 
     rows: list[Row] = field(default_factory=list)
     points: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
 
     def add(self, rows: list[Row]) -> None:
         """Rows of the table, printed as they come."""
@@ -63,6 +63,24 @@ class Result:
     def point(self, curve: str, size: int, milliseconds: float) -> None:
         """One point of a curve."""
         self.points.setdefault(curve, []).append((size, milliseconds))
+
+    def markdown(self) -> str:
+        """When and where, and the table."""
+        machine = (
+            f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        )
+        took = f"medians; {time.perf_counter() - self.began:.0f} s in all, load {os.getloadavg()[1]:.1f}"
+        table = HEAD + "\n".join(row.markdown() for row in self.rows)
+        return f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine}; {took}.\n\n{table}"
+
+    def write(self, part: str) -> None:
+        """Into docs/benchmarks.md, with the curves beside it."""
+        text = self.markdown()
+        if self.points:
+            plot = f"registry-scale-{part}.svg"
+            (ROOT / "docs" / plot).write_text(curves(self.points, "What a question costs as the index grows"), "utf-8")
+            text += f"\n\n![Milliseconds of each question as the index grows: {part}]({plot})"
+        replace_section(f"registry-{part}", text)
 
 
 def searches(size: int) -> dict[str, Asked]:
@@ -139,7 +157,7 @@ def bench_search(index: Index, kind: str, size: int, result: Result, *, rounds: 
                 sys.exit(f"{kind}, {what}: the bare query ({name}) finds another number than ours, {found}")
             took[time.perf_counter() - start] = query
         mine, theirs = interleaved(ours, took[min(took)], rounds)  # against the quickest way
-        result.point(f"search, {what} ({kind})", size, mine)
+        result.point(f"search, {what}", size, mine)
         if last:
             name = f"search {size:,} models, {what}, {kind} (ms)"
             result.add([at_most(name, mine, "the bare indexed query", theirs, 3)])
@@ -147,7 +165,7 @@ def bench_search(index: Index, kind: str, size: int, result: Result, *, rounds: 
     start = time.perf_counter()
     for name in names:
         catalog.resolve(name, now=NOW)
-    result.point(f"resolve a name ({kind})", size, (time.perf_counter() - start) * 1000 / len(names))
+    result.point("resolve a name", size, (time.perf_counter() - start) * 1000 / len(names))
 
 
 LOAD = """
@@ -213,42 +231,53 @@ class Run:
     args: argparse.Namespace
     work: Path
     env: dict[str, str]
-    result: Result
 
     def everything(self) -> None:
         """All parts; rows are printed as they come."""
         if "pretrained" in self.args.parts:
-            self.result.add(bench_from_pretrained(self.work, self.args.rounds))
+            result = Result()
+            result.add(bench_from_pretrained(self.work, self.args.rounds))
+            self.ended("pretrained", result)
         command(*ASSAY, "init", env=self.env)
         kept = self.args.cache or self.work
         kept.mkdir(parents=True, exist_ok=True)
         if "sqlite" in self.args.parts:
+            result = Result()
             for size in self.args.sizes:
                 with announced("SQLite", size):
                     url = f"sqlite:///{filled(kept, size)}"
-                self.one_size(url, "SQLite", size)
+                self.one_size(url, "SQLite", size, result)
+            self.ended("sqlite", result)
         if "postgresql" in self.args.parts:
+            result = Result()
             with running_postgres(self.args.cache and kept / "postgresql") as server:
                 for size in self.args.sizes:
                     with announced("PostgreSQL", size):
                         url = filled_database(server, size)
-                    self.one_size(url, "PostgreSQL", size)
+                    self.one_size(url, "PostgreSQL", size, result)
                     if not self.args.cache:
                         server.drop(url)
+            self.ended("postgresql", result)
 
-    def one_size(self, url: str, kind: str, size: int) -> None:
+    def ended(self, part: str, result: Result) -> None:
+        """A part is done."""
+        print(result.markdown(), flush=True)
+        if self.args.write:
+            result.write(part)
+
+    def one_size(self, url: str, kind: str, size: int, result: Result) -> None:
         """Whatever is asked of an index of one size."""
         gc.collect()
         env = self.env | {"ASSAY_DATABASE_URL": url}
         if "search" in self.args.parts:
             index = Index.open(url)
             last = size == self.args.sizes[-1]
-            bench_search(index, kind, size, self.result, rounds=self.args.rounds * 3, last=last)
+            bench_search(index, kind, size, result, rounds=self.args.rounds * 3, last=last)
             index.close()
         if "pages" in self.args.parts:
-            bench_pages(env, lambda what, taken: self.result.point(f"{what} ({kind})", size, taken))
+            bench_pages(env, lambda what, taken: result.point(what, size, taken))
         if "metadata" in self.args.parts and size == self.args.sizes[-2:][0]:
-            self.result.add(bench_metadata(self.work, env, kind, size, self.args.requests))
+            result.add(bench_metadata(self.work, env, kind, size, self.args.requests))
 
 
 @contextmanager
@@ -260,7 +289,7 @@ def announced(kind: str, size: int) -> Iterator[None]:
 
 
 def main() -> None:
-    """Measure; `--write` puts the rows into docs/benchmarks.md and the curves beside it."""
+    """Measure; `--write` puts the rows of each part into docs/benchmarks.md and its curves beside it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--requests", type=int, default=6000, help="of a round")
@@ -270,18 +299,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder that keeps what was filled from run to run")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    result, began = Result(), time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
         work = Path(folder)
-        Run(args, work, os.environ | {"ASSAY_DATA": str(work / "data")}, result).everything()
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    took = f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine}; medians; {time.perf_counter() - began:.0f} s in all"
-    text = f"{took}, load {os.getloadavg()[1]:.1f}.\n\n{HEAD}" + "\n".join(row.markdown() for row in result.rows)
-    print(text)
-    if args.write:
-        PLOT.write_text(curves(result.points, "What a question costs as the index grows"), "utf-8")
-        shown = "![Milliseconds of each question at 10,000, 100,000 and 1,000,000 snapshots](registry-scale.svg)"
-        replace_section("registry", f"{text}\n\n{shown}")
+        Run(args, work, os.environ | {"ASSAY_DATA": str(work / "data")}).everything()
 
 
 if __name__ == "__main__":
