@@ -242,11 +242,14 @@ def test_a_model_of_many_files_answers_quickly(publisher):
     ):
 
         def seconds(name, path):
-            best = 9.0
-            for _ in range(5):
-                start = time.perf_counter()
-                assert client.head(f"/{name}/resolve/main/{path}").status_code == 200
-                best = min(best, time.perf_counter() - start)
-            return best
+            start = time.perf_counter()
+            assert client.head(f"/{name}/resolve/main/{path}").status_code == 200
+            return time.perf_counter() - start
 
-        assert seconds("org/many", "shards/02999.json") < 3 * seconds(NAME, "config.json") + 0.002
+        many = few = 9.0
+        for _ in range(100):  # the quickest of each: what else the machine does is no part of it
+            many = min(many, seconds("org/many", "shards/02999.json"))
+            few = min(few, seconds(NAME, "config.json"))
+            if many < 3 * few + 0.002:
+                return
+        pytest.fail(f"{many:.4f} s for one of 3,000 files, {few:.4f} s for one of a few")
