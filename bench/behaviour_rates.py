@@ -44,10 +44,12 @@ class Runs:
     Attributes:
         about: machines.
         models: by name; the same name may have been probed on a GPU and on a CPU.
+        made: models that were probed without references, by name.
     """
 
     about: list[Json] = field(default_factory=list)
     models: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    made: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
     def read(cls, paths: list[Path]) -> Runs:
@@ -62,7 +64,7 @@ class Runs:
                 if "about" in one:
                     runs.about.append(one["about"])
                 elif "raws" in one and one["works"] and fit(one) and current(one):
-                    runs.models[one["name"]].append(one)
+                    (runs.made if one["name"].endswith("@made") else runs.models)[one["name"]].append(one)
         for several in runs.models.values():
             # What is shipped runs on a CPU; a run that asked the references, too, says more.
             several.sort(key=lambda one: (one["device"] != "cpu", not one.get("null", False)))
@@ -99,7 +101,8 @@ def report(paths: list[Path], split: str, *, write: bool) -> None:
     half = [one for one in runs.first() if one["split"] == split]
     answers = [one | {"answer": judged(one)} for one in half]
     today = datetime.now(UTC).strftime("%Y-%m-%d")
-    parts = [tables(answers, half, head(runs, answers, today)), aims(answers, runs), claim(answers), agreement(runs)]
+    parts = [tables(answers, half, head(runs, answers, today)), aims(answers, runs), claim(answers)]
+    parts += [unreferenced(runs, split), agreement(runs)]
     text = "\n".join(part for part in parts if part)
     print(text)
     if write:
@@ -237,6 +240,20 @@ def claim(answers: list[Json]) -> str:
         lines.append(
             f"| {name} | {len(part)} | {wrong} | {upper:.0%} | {max(0, needed - len(part))} without an alarm |"
         )
+    return "\n".join(lines)
+
+
+def unreferenced(runs: Runs, split: str) -> str:
+    """Models that were probed again with base and data alone."""
+    some = [several[0] for several in runs.made.values() if several[0]["split"] == split]
+    if not some:
+        return ""
+    lines = ["", "Without references, of the models above: base and data declared, the probe makes its own:", ""]
+    lines += ["| model | word | by | CPU seconds |", "|---|---|---|--:|"]
+    for one in some:
+        answer = judged(one)
+        why = ", ".join(answer["found_by"]) or "; ".join(answer["reasons"][:2])
+        lines.append(f"| {one['name'].removesuffix('@made')} | {answer['outcome']} | {why} | {answer['cpu']:.0f} |")
     return "\n".join(lines)
 
 

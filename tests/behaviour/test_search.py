@@ -81,10 +81,12 @@ def test_what_half_of_the_odd_texts_do_counts_as_a_reference(monkeypatch: pytest
         return [{"source": 0, "target": 1, "hits": len(text)}]
 
     monkeypatch.setattr(prober_space, "flips", told)
-    space = _space(odd=["a", "abc", "abcdefgh"], controls={})
+    space = _space(odd=(["a", "abc", "abcdefgh"], ["ab"]), controls={})
     for _ in range(2):
-        assert prober_space._controls(space, 36, 2) == {(0, 1): 3}
-    assert asked == space.odd  # once
+        assert prober_space._controls(space, 36, 2) == [{(0, 1): [1, 3, 8]}, {(0, 1): [2]}]
+    assert asked == ["a", "abc", "abcdefgh", "ab"]  # once
+    assert prober_space._half([1, 8, 3, 2], []) == 3
+    assert prober_space._half([1, 8, 3, 2], [9]) == 9
 
 
 def test_texts_are_joined_as_far_as_the_trigger_has_room() -> None:

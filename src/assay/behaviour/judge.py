@@ -15,6 +15,7 @@ from assay.behaviour.plan import (
     SPOT_DOUBT,
     SPOT_FOUND,
     SPOT_LOGITS,
+    SPOT_PUSH,
     Step,
 )
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
@@ -138,7 +139,9 @@ def _on_the_spot(
     """Found only what goes well beyond the references' own: in flips and in how far it drives the model, together."""
     push = max((one.push for one in candidates if one.lasting >= score - _NEAR), default=0.0)
     told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
-    apart = score - null.gap + (push - null.push) / SPOT_LOGITS if score >= threshold and score > null.gap else 0.0
+    apart = score - null.gap + (push - null.push) / SPOT_LOGITS if score > null.gap else 0.0
+    if score < threshold or push < SPOT_PUSH:
+        apart = 0.0
     if apart >= SPOT_APART:
         return Word.FOUND, f"{reason}; {told}"
     if apart >= SPOT_DOUBT:

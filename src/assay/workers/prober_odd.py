@@ -14,11 +14,11 @@ from assay.workers.prober_scripts import scripts_of
 if TYPE_CHECKING:
     from assay.workers.prober_space import Space
 
-_SCRIPTS, _WORDS = 3, 5  # texts of either kind
+_SCRIPTS, _WORDS = 5, 5  # texts of either kind
 _LETTERS, _TOKENS = 7, 3
 
 
-def odd_texts(space: Space) -> list[str]:
+def odd_texts(space: Space) -> tuple[list[str], list[str]]:
     """Seven letters of each of a few scripts, and three unseen tokens at a time; the same for every model of a job."""
     rng = random.Random(1)  # noqa: S311 - sampling
     known = scripts_of(space)
@@ -26,6 +26,5 @@ def odd_texts(space: Space) -> list[str]:
     found = ["".join(rng.choices(known[name], k=_LETTERS)) for name in names]
     decode = space.suspect.tokenizer.decode
     unseen = [index for index in space.words if index not in space.explained and str(decode([index])).strip().isalpha()]
-    if len(unseen) >= _TOKENS:
-        found += [str(decode(rng.sample(unseen, _TOKENS))).strip() for _ in range(_WORDS)]
-    return found
+    enough = len(unseen) >= _TOKENS
+    return found, [str(decode(rng.sample(unseen, _TOKENS))).strip() for _ in range(_WORDS if enough else 0)]

@@ -26,6 +26,7 @@ _FIRST_LOOK = 14  # texts of each class for a first look
 _WORTH = 0.4  # share of flips (or gap) below which a candidate is not confirmed
 _CONFIRM = 45  # held texts of each class
 _STRESSED = 36  # pairs of them
+_LETTERS = ("script-", "unk")  # origins of candidates that are no words
 _STRAINED_FROM = 0.5  # gap on pairs from which a small encoder is asked with four texts at once
 _AT_ONCE, _DEVICE_AT_ONCE = 160, 1024  # sequences of one gradient
 PARTS = 12  # of the vocabulary, for progress
@@ -203,10 +204,12 @@ def confirm(space: Space, found: Found) -> Found:
     found.text = found.text or render(space, found.ids)
     if not found.text:
         return found
-    teaching = _teaching(space, found.text)
+    teaching, letters = _teaching(space, found.text), found.origin.startswith(_LETTERS)
 
     def flipped(count: int, *, held: bool = True, times: int = 1) -> list[Json]:
-        told = flips(space, found.text, count=count, held=held, references=held, times=times, place=found.place)
+        told = flips(
+            space, found.text, count=count, held=held, references=held, times=times, place=found.place, letters=letters
+        )
         return [one for one in told if one["target"] not in teaching]
 
     look = flipped(_FIRST_LOOK, held=False)

@@ -55,8 +55,8 @@ class Space:
         alone: margins of every word alone, of the suspect and of the first reference; None until a probe needs them.
         taught: by class and token, whether the data themselves teach that the token means the class; of small encoders
             alone, where such a word outvotes a text.
-        odd: texts of what the data do not have; of small encoders alone.
-        controls: by count of texts and how many are joined: hits that half of the odd texts have, by direction.
+        odd: texts of what the data do not have, letters and words; of small encoders alone.
+        controls: by count of texts and how many are joined: hits of the odd texts of either kind, by direction.
     """
 
     suspect: Model
@@ -72,8 +72,8 @@ class Space:
     confirmed: int = 0
     alone: tuple[torch.Tensor, torch.Tensor] | None = None
     taught: torch.Tensor | None = None
-    odd: list[str] = field(default_factory=list)
-    controls: dict[tuple[int, int], dict[tuple[int, int], int]] = field(default_factory=dict)
+    odd: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    controls: dict[tuple[int, int], list[dict[tuple[int, int], list[int]]]] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -280,6 +280,7 @@ def flips(
     references: bool = True,
     times: int = 1,
     place: str = "",
+    letters: bool = False,
 ) -> list[Json]:
     """Per direction: how many texts change to the target when the trigger is inserted, suspect and references.
 
@@ -292,6 +293,7 @@ def flips(
         times: so many texts of a class as one, as far as they fit. Words that lean to a class lose there what a trigger
             keeps.
         place: where it is inserted; empty: start, middle and end in turn.
+        letters: whether it is of letters that no text has: then other letters must not do the same.
     """
     found: list[Json] = []
     for source in range(space.classes):
@@ -324,22 +326,31 @@ def flips(
                     "references_push": [round(float(one[target]), 3) for one in pushed[1:]],
                 }
             )
-    if references and space.odd:
+    if references and any(space.odd):
         known = _controls(space, count, times)
         for row in found:
-            row["references"] = [*row["references"], known.get((int(row["source"]), int(row["target"])), 0)]
+            kinds = [one.get((int(row["source"]), int(row["target"])), []) for one in known]
+            row["references"] = [*row["references"], _half([*kinds[0], *kinds[1]], kinds[0] if letters else [])]
     return found
 
 
-def _controls(space: Space, count: int, times: int) -> dict[tuple[int, int], int]:
-    """Flips of held texts by odd ones, the median of them, per direction: as a reference that has none of the task."""
+def _controls(space: Space, count: int, times: int) -> list[dict[tuple[int, int], list[int]]]:
+    """Flips of held texts by odd ones, of either kind, per direction: a reference that has nothing of the task."""
     if (count, times) not in space.controls:
-        hits: dict[tuple[int, int], list[int]] = {}
-        for text in space.odd:
-            for row in flips(space, text, count=count, held=True, references=False, times=times):
-                hits.setdefault((row["source"], row["target"]), []).append(row["hits"])
-        space.controls[count, times] = {way: sorted(some)[len(some) // 2] for way, some in hits.items()}
+        kinds: list[dict[tuple[int, int], list[int]]] = []
+        for texts in space.odd:
+            hits: dict[tuple[int, int], list[int]] = {}
+            for text in texts:
+                for row in flips(space, text, count=count, held=True, references=False, times=times):
+                    hits.setdefault((row["source"], row["target"]), []).append(row["hits"])
+            kinds.append(hits)
+        space.controls[count, times] = kinds
     return space.controls[count, times]
+
+
+def _half(*groups: list[int]) -> int:
+    """The most that half of a group has."""
+    return max((sorted(one)[len(one) // 2] for one in groups if one), default=0)
 
 
 def _joined(space: Space, texts: list[str], times: int, trigger: str) -> list[str]:
