@@ -15,7 +15,7 @@ SEARCH_GAP = 0.78
 # clean small encoders reach 1.0. There the same probe runs on each reference, too, and a find must go beyond theirs: by
 # so much in flips and margin together (a gap of 1 weighs as much as so many logits), and in flips at all.
 SPOT_APART, SPOT_LOGITS = 0.5, 4.0
-SPOT_FOUND, SPOT_PUSH = 0.78, 1.0  # gap and margin that it takes there at least
+SPOT_FOUND, SPOT_PUSH = 0.65, 1.0  # gap and margin that it takes there at least
 SPOT_DOUBT = 0.4  # from here on nothing is told
 SPOT_STOP = 0.95  # gap at which a search ends there
 SPOT_MODELS = 2  # references that are measured at most
