@@ -133,5 +133,5 @@ def weights_moved(mine: dict[str, torch.Tensor], base: dict[str, torch.Tensor]) 
 
 _PREFIXES = {"bert", "roberta", "distilbert", "electra", "model", "transformer"}
 _STILL = 1e-7
-# Relative change of the median tensor: independent trainings are above 1; honest fine-tunes of narrow encoders reach 0.67
+# Relative change of the median tensor: independent trainings are above 1, fine-tunes of narrow encoders reach 0.67
 _UNRELATED = 0.85
