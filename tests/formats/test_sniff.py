@@ -7,9 +7,11 @@ import gzip
 import io
 import lzma
 import pickle
+import resource
 import tarfile
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +94,18 @@ def test_archives_and_streams():
     assert formats(lzma.compress(text)) == ("xz",)
     assert formats(lzma.compress(text, format=lzma.FORMAT_ALONE)) == ("lzma",)
     assert formats(zlib.compress(text)) == ("zlib",)
+
+
+def test_a_dictionary_that_a_header_asks_for_is_not_allocated():
+    whole = lzma.compress(b"hello " * 100, format=lzma.FORMAT_ALONE)
+    largest = whole[:1] + b"\xff\xff\xff\xff" + whole[5:]
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + (512 << 20), before[1]))
+    try:
+        assert formats(largest) == ("lzma",)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def test_old_lzma_with_other_properties():

@@ -21,6 +21,7 @@ TAIL_BYTES = (1 << 16) + 64  # the zip end record lies in the last 64 KiB + 22 b
 _TAR_BLOCK = 512
 _TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch/serialization.py MAGIC_NUMBER, pickled
 _TABLE_MAGIC = bytes.fromhex("57fb808b247547db")  # LevelDB table footer: tensorflow/core/lib/io/table_options.h
+_PROBED = 4096  # bytes of a compressed stream that are tried, with a dictionary of as many
 _OCTAL = re.compile(rb"[ ]*[0-7]{1,8}[ \0]*")
 _SAFETENSORS_HEADER = re.compile(rb"\s*\{")
 _MAX_SAFETENSORS_HEADER = 100_000_000  # the reference implementation's limit
@@ -168,8 +169,10 @@ def _is_lzma_alone(head: bytes) -> bool:
         return False
     import lzma  # noqa: PLC0415
 
+    # The dictionary is allocated at once, and only bounds distances: the first bytes come out alike with a small one.
+    small = head[:1] + min(dictionary, _PROBED).to_bytes(4, "little") + head[5:_PROBED]
     try:
-        data = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=1 << 33).decompress(head[:4096], 64)
+        data = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=1 << 20).decompress(small, 64)
     except lzma.LZMAError:
         return False
     return bool(data) or len(head) < 64  # noqa: PLR2004
