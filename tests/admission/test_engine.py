@@ -36,7 +36,7 @@ class Toys:
 
     def run(self, mode: str = "plain", **kwargs: str) -> dict:
         process = self.start(mode, **kwargs)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert err == "", err
         if mode.startswith("kill"):
             assert process.returncode == -signal.SIGKILL
@@ -49,7 +49,7 @@ class Toys:
 
     def until(self, step: str) -> None:
         """Wait until a process is inside a step."""
-        for _ in range(1500):
+        for _ in range(6000):
             if (self.folder / "steps").exists() and self.steps()[-1] == step:
                 return
             time.sleep(0.02)
@@ -94,7 +94,7 @@ def test_on_postgresql_the_living_are_waited_for(toys_on_postgres):
     assert second.poll() is None
     (toys.folder / "go").touch()
     for process in (first, second):
-        assert json.loads(process.communicate(timeout=30)[0])["result"] == {"total": 13}
+        assert json.loads(process.communicate(timeout=120)[0])["result"] == {"total": 13}
     assert toys.steps() == list(STEPS)
 
 
@@ -140,8 +140,8 @@ def test_a_living_process_keeps_its_run_and_the_second_waits_for_its_result(toys
     assert second.poll() is None
     assert toys.run("all")["result"] == []
     (toys.folder / "go").touch()
-    assert json.loads(first.communicate(timeout=30)[0])["result"] == {"total": 13}
-    answer = json.loads(second.communicate(timeout=30)[0])
+    assert json.loads(first.communicate(timeout=120)[0])["result"] == {"total": 13}
+    answer = json.loads(second.communicate(timeout=120)[0])
     assert answer["result"] == {"total": 13}
     assert answer["notices"] == ["another process is at it already: waiting for its result"]
     assert toys.steps() == list(STEPS)
@@ -154,7 +154,7 @@ def test_the_waiting_process_takes_over_when_the_first_is_killed(toys):
     time.sleep(2)
     first.kill()
     first.communicate()
-    answer = json.loads(second.communicate(timeout=30)[0])
+    answer = json.loads(second.communicate(timeout=120)[0])
     assert answer["result"] == {"total": 13}
     assert answer["notices"][-1] in TAKEN_OVER
     assert toys.steps() == ["one", "two", "two", "three"]
@@ -162,7 +162,7 @@ def test_the_waiting_process_takes_over_when_the_first_is_killed(toys):
 
 def test_two_processes_that_start_at_once_make_one_run(toys):
     both = [toys.start(), toys.start()]
-    results = [json.loads(process.communicate(timeout=60)[0])["result"] for process in both]
+    results = [json.loads(process.communicate(timeout=120)[0])["result"] for process in both]
     assert results == [{"total": 13}] * 2
     assert sorted(toys.steps()) in (sorted(STEPS), sorted(STEPS * 2))  # at once, or one after the other
     names = sqlite3.connect(toys.folder / "w.sqlite").execute("SELECT workflow_uuid FROM workflow_status").fetchall()
@@ -308,7 +308,7 @@ def test_a_database_that_fills_up_in_the_middle_ends_in_an_error_and_is_carried_
                 f"CREATE TRIGGER full_{table} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, 'disk full'); END"
             )
     (toys.folder / "go").touch()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert err == ""
     answer = json.loads(out)
     assert answer["kind"] == "EnvironmentFault"
