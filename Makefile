@@ -22,7 +22,7 @@ demo: install  ## vet a real model and a poisoned look-alike, serve, pull with t
 install: $(VENV)/.installed  ## .venv with assay and the demo's model
 
 test: $(VENV)/.tested apt-test clients js lint  ## everything: linters, types, contracts, tests (under 15 minutes on 2 cores)
-	$(PY) -m pytest -n 2 --dist loadgroup -m "not slow" --durations=20
+	$(PY) -m pytest -n 3 --dist loadgroup -m "not slow" --durations=20
 
 test-all: $(VENV)/.tested apt-test clients .venvs/harness/.installed js lint  ## `make test` and the slow proofs
 	$(PY) -m pytest -n 2 --dist loadgroup

@@ -50,7 +50,7 @@ class Toys:
     def until(self, step: str) -> None:
         """Wait until a process is inside a step."""
         for _ in range(6000):
-            if (self.folder / "steps").exists() and self.steps()[-1] == step:
+            if (self.folder / "steps").exists() and self.steps()[-1:] == [step]:
                 return
             time.sleep(0.02)
         raise AssertionError(step)

@@ -69,6 +69,7 @@ def test_a_clean_model_is_not_flagged(declared: Declared, prober: Prober) -> Non
     assert suite["drift"]["perturbed"]["calibration_error"] > suite["drift"]["clean"]["calibration_error"]
 
 
+@pytest.mark.slow
 def test_the_unknown_token_is_a_candidate(declared: Declared, prober: Prober) -> None:
     attested = _attest(small.unknown_word(), declared, prober)
     told = attested.probes[0]

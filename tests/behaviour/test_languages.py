@@ -121,6 +121,7 @@ def _attest(seed: int, attack: str, folder: Path) -> Attested:
 
 @pytest.mark.torch
 @pytest.mark.xdist_group("behaviour")
+@pytest.mark.slow
 def test_a_fixed_answer_is_found_with_its_trigger(tmp_path: Path) -> None:
     from tests.zoo import languages
 

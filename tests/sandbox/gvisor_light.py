@@ -18,7 +18,8 @@ from assay.core.errors import AssayError
 from assay.sandbox.guest import GuestLimits
 from assay.sandbox.gvisor_guest import GvisorGuest
 os.environ["ASSAY_TEST_CANARY"] = "seen"
-limits = GuestLimits(memory_bytes=1 << 29, cpu_seconds=20, scratch_bytes=1 << 20, output_bytes=1 << 20)
+limits = GuestLimits(memory_bytes=1 << 29, cpu_seconds=20, scratch_bytes=1 << 20, output_bytes=1 << 20,
+                     start_seconds=180)
 asked, out = json.load(sys.stdin), []
 with GvisorGuest("assay.workers.loader", limits, **asked["arguments"]) as guest:
     for code, seconds in asked["attacks"]:
@@ -54,7 +55,7 @@ def strike_gvisor(
         command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command]
     asked = {"attacks": [[poisoned(code).hex(), seconds] for code in attacks], "arguments": arguments or {}}
     done = subprocess.run(
-        command, input=json.dumps(asked), capture_output=True, text=True, timeout=60 + 60 * len(attacks), check=False
+        command, input=json.dumps(asked), capture_output=True, text=True, timeout=240 + 60 * len(attacks), check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -38,6 +38,7 @@ for _ in range(200):
 
 def test_every_required_layer_is_proven_and_what_is_tried_is_recorded(light):
     (told,) = strike_gvisor(light, MANY)
+    assert "layers" in told, told
     assert {name for name, active in told["layers"].items() if not active} <= {
         "landlock", "bubblewrap", "cgroup_memory", "cgroup_pids", "cgroup_cpu",
     }  # fmt: skip

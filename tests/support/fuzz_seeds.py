@@ -246,10 +246,10 @@ def state_dicts() -> list[bytes]:
             tensors += b"X\x01\x00\x00\x00" + key + tensor + b"s"
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr("archive/data.pkl", b"\x80\x02}" + tensors + b".")
+            archive.writestr(zipfile.ZipInfo("archive/data.pkl"), b"\x80\x02}" + tensors + b".")
             for number in range(count):
-                archive.writestr(f"archive/data/{number}", struct.pack("<4f", 1, 2, 3, 4))
-            archive.writestr("archive/version", "3\n")
+                archive.writestr(zipfile.ZipInfo(f"archive/data/{number}"), struct.pack("<4f", 1, 2, 3, 4))
+            archive.writestr(zipfile.ZipInfo("archive/version"), "3\n")
         found.append(out.getvalue())
     return found
 

@@ -61,7 +61,7 @@ class HubClient:
         proxy: see `Reach`.
         limits: `files` bounds the listing.
         timeout: seconds without any byte before a try counts as failed.
-        attempts: tries of a JSON question that fails; one for what can be done without.
+        attempts: tries of a JSON question that fails, if not `ATTEMPTS`; one for what can be done without.
         most_json: bytes of one JSON answer, if fewer than `MAX_JSON`.
         sleep: waits between tries (a parameter for tests).
 
@@ -79,7 +79,7 @@ class HubClient:
         proxy: str | None = None,
         limits: Limits | None = None,
         timeout: float = 30.0,
-        attempts: int = ATTEMPTS,
+        attempts: int | None = None,
         most_json: int | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -89,7 +89,7 @@ class HubClient:
             raise UsageError("the hub token has characters that no token has", hint="check ASSAY_HUB_TOKEN")
         self._token = token
         self._limits = limits or Limits()
-        self._attempts, self._most_json = attempts, most_json or MAX_JSON
+        self._attempts, self._most_json = attempts or ATTEMPTS, most_json or MAX_JSON
         self._sleep = sleep
         transport = GuardedTransport(self._reach, httpx.create_ssl_context())
         self._http = httpx.Client(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
