@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import signal
 import socket
 import ssl
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _BACKLOG = 1024
 _CONNECTIONS = 2000  # more at once get 503
+_COLLECT = (50_000, 10, 10)  # objects made since, before the three generations are looked through
 _GRACE = 10  # seconds that running transfers get after a signal
 
 
@@ -147,5 +149,8 @@ def serve(app: Starlette, sock: socket.socket, *, tls: Tls | None = None, behind
         config.load()
         if config.ssl is not None:
             config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 9325, 3.1.1
+    # What is loaded by now stays, and kept answers are many: looking for cycles among them is for once in a while.
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
     with sock:
         _Server(config).run(sockets=[sock])
