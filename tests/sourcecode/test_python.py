@@ -1,6 +1,7 @@
 """What a Python file can do, and when, read from its syntax alone."""
 
 import base64
+import itertools
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from assay.core.limits import Limits
 from assay.sourcecode.facts import Effect, Level
 from assay.sourcecode.python import read_python
+from assay.sourcecode.values import _FOLDS, _TEXT_METHODS, fold_call, fold_method
 from tests.support.mutate import mutated
 
 LIMITS = Limits()
@@ -213,6 +215,20 @@ def test_hostile_shapes_end_soon(text: str) -> None:
     started = time.monotonic()
     read_python(text.encode(), LIMITS)
     assert time.monotonic() - started < 10
+
+
+def test_a_folded_call_refuses_arguments_of_the_wrong_kind_without_raising() -> None:
+    kinds = ("", "é", "=", b"", b"long enough", 0, -1, 2.5, True, None, ("a", 1), 10**9)
+    for arguments in (a for n in range(4) for a in itertools.product(kinds, repeat=n)):
+        for name in _FOLDS:
+            fold_call(name, arguments)
+        for method, base in itertools.product(_TEXT_METHODS, ("a{}", b"a")) if len(arguments) < 3 else ():
+            fold_method(base, method, arguments)
+
+
+def test_a_decoder_called_wrongly_hides_nothing_that_follows() -> None:
+    wrong = "import base64, os\nbase64.b64decode('eA==', b'not two')\n"
+    assert "os.system" in {e.call for e in effects(wrong + "os.system('id')")}
 
 
 def test_size_limit() -> None:

@@ -120,13 +120,20 @@ def _arithmetic(operator: str, left: int, right: int) -> Any:
     return bounded(simple[operator](left, right)) if operator in simple else UNKNOWN
 
 
+# What a folded call may raise for arguments of the wrong kind; base64 asserts the length of its altchars.
+_FAILURES = (
+    *(TypeError, ValueError, LookupError, ArithmeticError, AttributeError, AssertionError, MemoryError, RecursionError),
+    *(EOFError, OSError, zlib.error, lzma.LZMAError, binascii.Error),
+)
+
+
 def fold_method(base: Any, method: str, arguments: Sequence[Any]) -> Any:
     """A method call on a constant (UNKNOWN when it is none of the string-building ones, or its result may be large)."""
     if not isinstance(base, str | bytes) or method not in _TEXT_METHODS or not _small(base, method, arguments):
         return UNKNOWN
     try:
         result = getattr(base, method)(*arguments)
-    except (TypeError, ValueError, LookupError, MemoryError, AttributeError, OverflowError):
+    except _FAILURES:
         return UNKNOWN
     return bounded(tuple(result) if isinstance(result, list) else result)
 
@@ -203,9 +210,7 @@ def fold_call(name: str, arguments: Sequence[Any]) -> Any:
         return UNKNOWN
     try:
         return bounded(fold(*arguments))
-    except (TypeError, ValueError, LookupError, ArithmeticError, MemoryError, EOFError, OSError):
-        return UNKNOWN
-    except (zlib.error, lzma.LZMAError, binascii.Error):
+    except _FAILURES:
         return UNKNOWN
 
 
