@@ -1,4 +1,4 @@
-"""Writing safetensors from where the tensors lie: the kernel moves the bytes; only a strided tensor is ever held.
+"""Writing safetensors from where the tensors lie, a piece at a time: only a strided tensor is ever held whole.
 
 Format: https://github.com/huggingface/safetensors#format; order of the tensors as its own library writes them (widest
 type first, then by name), so that data is aligned.
@@ -6,10 +6,8 @@ type first, then by name), so that data is aligned.
 
 from __future__ import annotations
 
-import errno
 import json
 import mmap
-import os
 from typing import TYPE_CHECKING, BinaryIO
 
 from assay.core.errors import ContentError, EnvironmentFault
@@ -17,15 +15,15 @@ from assay.formats.safetensors import DTYPE_BITS
 from assay.formats.tensor_place import chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from io import FileIO
     from pathlib import Path
 
     from assay.formats.tensor_place import Place
 
-ALIGNMENT = 8  # bytes; the header is padded with blanks to it
+ALIGNMENT = 64  # bytes; the header is padded with blanks to it: copies between aligned addresses take half the time
 MAX_HEADER_BYTES = 100_000_000  # what the reference reader accepts
-_WINDOW_BYTES = 8 << 20  # mapped at a time: bounds the memory
-_PIECE_BYTES = 1 << 20  # in one call of the kernel
+_PIECE_BYTES = 1 << 20  # read and written at a time
 
 
 def ordered(places: Sequence[Place]) -> list[Place]:
@@ -78,63 +76,36 @@ def write_safetensors(
     in_order = ordered(places)
     try:
         with target.open("xb", buffering=0) as out:
-            _all(out.fileno(), header(in_order, metadata))
+            piece = memoryview(mmap.mmap(-1, _PIECE_BYTES))  # begins with a page; freed with its last view
+            position = _all(out, header(in_order, metadata))
             for place in in_order:
-                if place.stride or not _copied(source, out.fileno(), place, advance):
-                    for chunk in chunks(source, place):
-                        _all(out.fileno(), chunk)
-                        if advance:
-                            advance(len(chunk))
+                data = chunks(source, place) if place.stride else _pieces(source, place, piece, position)
+                for part in data:
+                    position += _all(out, part)
+                    if advance:
+                        advance(len(part))
     except OSError as error:
         raise EnvironmentFault(f"can't write {target.name}: {error.strerror}", hint="check the disk") from error
 
 
-def _all(descriptor: int, data: bytes) -> None:
+def _all(out: FileIO, data: bytes | memoryview) -> int:
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        view = view[out.write(view) :]
+    return len(data)
 
 
-def _copied(source: BinaryIO, out: int, place: Place, advance: Callable[[int], None] | None) -> bool:
-    """Copy out of windows of the source that are mapped; False for a source that can't be, with nothing copied.
+def _pieces(source: BinaryIO, place: Place, piece: memoryview, position: int) -> Iterator[memoryview]:
+    """The tensor's bytes, read into `piece` again and again; each piece ends where the target's pages end.
 
-    Costs half the processor time of `copy_file_range` between two files of one ext4. Only the kernel reads the mapping:
-    a source that is cut off meanwhile is an error of `write`, no signal.
+    One piece stays in the processor's cache between the two calls, and a page of the target is touched once. Costs less
+    processor time than `copy_file_range`, or than writing out of a mapping, whose pages have to be put in place first.
     """
-    try:
-        descriptor = source.fileno()
-    except (OSError, AttributeError):
-        return False
-    at, end = place.start, place.start + place.size
-    while at < end:
-        base = at - at % mmap.ALLOCATIONGRANULARITY
-        length = min(_WINDOW_BYTES, end - base)
-        try:
-            window = mmap.mmap(descriptor, length, access=mmap.ACCESS_READ, offset=base)
-        except ValueError as error:
-            raise _cut_off(place) from error
-        except OSError:
-            if at > place.start:
-                raise
-            return False
-        with window:
-            _from_window(out, window, at - base, place)
-        if advance:
-            advance(base + length - at)
-        at = base + length
-    return True
-
-
-def _from_window(out: int, window: mmap.mmap, start: int, place: Place) -> None:
-    with memoryview(window) as view:
-        while start < len(view):
-            try:
-                start += os.write(out, view[start : start + _PIECE_BYTES])
-            except OSError as error:
-                if error.errno == errno.EFAULT:
-                    raise _cut_off(place) from error
-                raise
-
-
-def _cut_off(place: Place) -> ContentError:
-    return ContentError(f"tensor {place.name[:100]!r} is cut off")
+    source.seek(place.start)
+    end = position + place.size
+    while position < end:
+        wanted = min(_PIECE_BYTES - position % _PIECE_BYTES, end - position)
+        if not (got := source.readinto(piece[:wanted])):  # type: ignore[attr-defined]
+            raise ContentError(f"tensor {place.name[:100]!r} is cut off")
+        yield piece[:got]
+        position += got
