@@ -11,7 +11,7 @@ APT_BENCH := nginx
 TORCH := torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: js help demo install test test-all bench bench-behaviour fuzz zoo lint docs apt-test apt-bench clients clean
+.PHONY: js ready help demo install test test-all bench bench-behaviour fuzz zoo lint docs apt-test apt-bench clients clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,11 +21,16 @@ demo: install  ## vet a real model and a poisoned look-alike, serve, pull with t
 
 install: $(VENV)/.installed  ## .venv with assay and the demo's model
 
-test: $(VENV)/.tested apt-test clients js lint  ## everything: linters, types, contracts, tests (under 15 minutes on 2 cores)
+test:  ## everything: linters, types, contracts, tests (under 15 minutes on 2 cores)
+	@$(MAKE) --no-print-directory -j3 ready
 	$(PY) -m pytest -n 3 --dist loadgroup -m "not slow" --durations=20
 
-test-all: $(VENV)/.tested apt-test clients .venvs/harness/.installed js lint  ## `make test` and the slow proofs
+test-all:  ## `make test` and the slow proofs
+	@$(MAKE) --no-print-directory -j3 ready .venvs/harness/.installed
 	$(PY) -m pytest -n 2 --dist loadgroup
+
+# Environments, packages and checks side by side: each of them waits for the disk or the network much of the time.
+ready: $(VENV)/.tested apt-test clients js lint
 
 bench: $(VENV)/.tested apt-bench  ## ratios against peers and the hardware, written into docs/benchmarks.md
 	$(PY) bench/run.py
