@@ -10,7 +10,9 @@ from assay.core.errors import ContentError
 from assay.core.limits import Limits
 from assay.formats.containers.hdf5_values import read_hdf5_values
 from assay.formats.containers.members import Budget
+from assay.formats.hdf5.messages import parse_attribute
 from assay.formats.hdf5.reader import Hdf5, read_hdf5
+from assay.formats.hdf5.source import Source
 from tests.support.mutate import mutated
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -79,6 +81,13 @@ def test_mutated_files_end_in_content_errors_only() -> None:
             read_hdf5(io.BytesIO(data), len(data), Limits())
         except ContentError:
             continue
+
+
+def test_strings_of_no_bytes_are_not_counted_out() -> None:
+    text, many = bytes([0x13, 0, 0, 0, 0, 0, 0, 0]), (1 << 40).to_bytes(8, "little")
+    space = bytes([1, 1, 0, 0, 0, 0, 0, 0]) + many
+    message = bytes([1, 0]) + b"".join(n.to_bytes(2, "little") for n in (2, 8, 16)) + b"a\0" + bytes(6) + text + space
+    assert parse_attribute(Source(io.BytesIO(), 0, Limits()), message).values == (b"",)
 
 
 def test_attributes_that_are_pickles_are_members() -> None:

@@ -204,6 +204,8 @@ def _values(source: Source, datatype: bytes, count: int, cursor: Cursor) -> tupl
         if size * count > cursor.left:
             msg = f"{count} strings of {size} bytes in {cursor.left} bytes"
             raise ContentError(msg)
+        if not size:  # any number of them fits into nothing: one stands for all
+            return (b"",) * min(count, 1)
         return tuple(cursor.take(size).rstrip(b"\0") for _ in range(count))
     if sort == _INTEGER and size == 1:
         return (cursor.take(count),)  # bytes as an array
