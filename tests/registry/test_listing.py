@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from contextlib import suppress
 from datetime import timedelta
@@ -16,14 +17,14 @@ from assay.registry import listing
 from assay.registry.catalog import Catalog
 from assay.registry.listing import Asked
 from assay.registry.records import Refused, Resolved
-from assay.registry.served import served
+from assay.registry.served import head_and_served, served, served_soon
 from assay.store.blobs import Blobs, open_blobs
 from assay.store.schema_listing import listing as table
 from tests.support import admitted
 from tests.support.admitted import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -36,8 +37,9 @@ NAMES = ("org/bert-base", "org/distilbert", "other/BERT_x", "gpt2", "team/secret
 class Office:
     """A catalogue, and every change that there is to a name."""
 
-    def __init__(self, index: Index, blobs: Blobs) -> None:
+    def __init__(self, index: Index, blobs: Blobs, loop: asyncio.Runner) -> None:
         self.index, self.blobs, self.catalog = index, blobs, Catalog(index)
+        self.loop, self.soon = loop, index.soon()
         self.now = NOW
         self.snapshots = [self.store(bytes([number])) for number in range(4)]
 
@@ -84,6 +86,10 @@ class Office:
         """What one statement finds for every name, ref and revision that there is."""
         found = served(self.index, self.everything(), now, with_origin=True)
         assert found.keys() == served(self.index, self.everything(), now).keys()
+        soon = self.loop.run(served_soon(self.soon, self.everything(), now))
+        head, along = self.loop.run(head_and_served(self.soon, self.everything(), now))
+        assert (along, head) == (soon, self.index.log_head())
+        assert soon.keys() == found.keys()
         got = {key: self.catalog._plainly(one) for key, one in found.items()}
         return {(*key, *_told(one)) for key, one in got.items() if one is not None}
 
@@ -108,8 +114,16 @@ def _told(one: Resolved) -> tuple[str, str, datetime]:
 
 
 @pytest.fixture
-def office(index: Index, tmp_path: Path) -> Office:
-    return Office(index, open_blobs(tmp_path / "blobs"))
+def office(index: Index, tmp_path: Path) -> Iterator[Office]:
+    with asyncio.Runner() as loop:
+        yield Office(index, open_blobs(tmp_path / "blobs"), loop)
+
+
+@pytest.mark.parametrize("asked", [[], [("org/x", "main")], [("org/x", "0" * 40)], [("a", "main"), ("a", "b")]])
+def test_the_head_of_the_log_comes_along_though_nothing_is_found(office: Office, asked: list[tuple[str, str]]) -> None:
+    assert office.loop.run(head_and_served(office.soon, asked, office.now)) == (office.index.log_head(), {})
+    office.publish("org/y", office.snapshots[0])
+    assert office.loop.run(head_and_served(office.soon, asked, office.now)) == (office.index.log_head(), {})
 
 
 def test_a_list_shows_exactly_what_resolves(office: Office) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from assay.core.snapshot import Origin, Snapshot
 from assay.core.verdict import Decision, Verdict, format_time
 from assay.registry.records import MAIN
+from assay.store.index import HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,32 +56,38 @@ _PLAIN: Final = """
 NOT EXISTS (SELECT 1 FROM revocations w WHERE w.snapshot_id = s.id)
 AND NOT EXISTS (SELECT 1 FROM statements t WHERE t.snapshot_id = s.id AND t.kind = 'decided')
 """
+# One message to PostgreSQL and one back: the head of the log comes along, in a row of its own when nothing is found.
+_AND_HEAD: Final = """
+SELECT q.*, h.head FROM (SELECT coalesce(max(seq), 0) AS head FROM log) h LEFT JOIN ({query}) q ON true
+"""
 _ORIGIN: Final = "(SELECT CASE count(*) WHEN 1 THEN min(o.origin) END FROM origins o WHERE o.snapshot_id = s.id)"
 
 
 @cache
-def _statement(dialect: str, main: bool, with_origin: bool) -> str:
+def _statement(dialect: str, main: bool, with_origin: bool, with_head: bool) -> str:
     """SQLite is asked for one name (and ref) at a time, PostgreSQL for lists of them."""
     lists = dialect == _POSTGRESQL
     asked = ("ANY(%s)" if lists else "?") if main else _MANY if lists else _ONE
     origin = _ORIGIN if with_origin else "NULL"
-    return (_MAIN if main else _ANY).format(asked=asked, origin=origin, plain=_PLAIN)
+    query = (_MAIN if main else _ANY).format(asked=asked, origin=origin, plain=_PLAIN)
+    return _AND_HEAD.format(query=query) if with_head else query
 
 
 def _questions(
-    dialect: str, asked: Sequence[tuple[str, str]], *, with_origin: bool
-) -> Iterator[tuple[str, list[Sequence[Any]]]]:
-    """Statements, and the values to send each of them with."""
+    dialect: str, asked: Sequence[tuple[str, str]], *, with_origin: bool = False, with_head: bool = False
+) -> Iterator[tuple[str, Sequence[Sequence[Any]]]]:
+    """Statements, and the values to send each of them with; the log's head comes with the rows, or before them."""
     names = [name for name, ref in asked if ref == MAIN]
     others = [one for one in asked if one[1] != MAIN]
     lists = dialect == _POSTGRESQL
+    along = with_head and lists
+    if with_head and not (along and asked):
+        yield HEAD, [()]
     if names:
-        yield _statement(dialect, True, with_origin), [(names,)] if lists else [(name,) for name in names]
+        yield _statement(dialect, True, with_origin, along), [(names,)] if lists else [(name,) for name in names]
     if others:
-        yield (
-            _statement(dialect, False, with_origin),
-            [tuple(map(list, zip(*others, strict=True)))] if lists else [*others],
-        )
+        values = [tuple(map(list, zip(*others, strict=True)))] if lists else others
+        yield _statement(dialect, False, with_origin, along), values
 
 
 class Row(NamedTuple):
@@ -150,10 +157,18 @@ def served(
 
 async def served_soon(soon: Soon, asked: Sequence[tuple[str, str]], now: datetime) -> dict[tuple[str, str], Served]:
     """The same from an event loop, without origins."""
-    rows: list[tuple[Any, ...]] = []
-    for statement, values in _questions(soon.dialect, asked, with_origin=False):
-        rows += await soon.rows(statement, values)
-    return _found(rows, now)
+    return _found(await soon.all([*_questions(soon.dialect, asked)]), now) if asked else {}
+
+
+async def head_and_served(
+    soon: Soon, asked: Sequence[tuple[str, str]], now: datetime
+) -> tuple[int, dict[tuple[str, str], Served]]:
+    """The number of the log's last entry, and what was served at least as late as it was read."""
+    rows = await soon.all([*_questions(soon.dialect, asked, with_head=True)])
+    if soon.dialect == _POSTGRESQL and asked:
+        head: int = rows[0][-1]
+        return head, _found([row[:-1] for row in rows if row[0] is not None], now)
+    return rows[0][0] or 0, _found(rows[1:], now)
 
 
 def _found(rows: list[tuple[Any, ...]], now: datetime) -> dict[tuple[str, str], Served]:

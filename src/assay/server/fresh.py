@@ -15,7 +15,7 @@ from assay.core.errors import AssayError
 from assay.core.name import is_name
 from assay.core.verdict import parse_time
 from assay.registry.recent import Recent
-from assay.registry.served import Served, served_soon
+from assay.registry.served import Served, head_and_served, served_soon
 from assay.server import listing
 from assay.server.headers import header
 from assay.server.together import Together
@@ -83,8 +83,8 @@ class Fresh:
         self._registry = registry
         self._soon = registry.catalog.index.soon()
         self._kept: Recent[tuple[bytes, ...], Answer] = Recent(_MOST)
+        self._head = 0  # of the log, as it was read last
         self._ask: Together[_Question, tuple[int, Answer | None]] = Together(self._answers)
-        self._slow_until = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer from what is kept, or pass on and keep what comes."""
@@ -108,15 +108,19 @@ class Fresh:
 
     async def _answers(self, asked: Sequence[_Question]) -> list[tuple[int, Answer | None]]:
         """The head of the log, and the answer when it is kept, or plain."""
-        head, now = await _head(self._soon), self._registry.clock()
-        known, missing = self._known(asked, head, now)
-        found = await served_soon(self._soon, missing, now) if missing else {}
+        now = self._registry.clock()
+        known, missing = self._known(asked, self._head, now)
+        head, found = await head_and_served(self._soon, missing, now)
+        if head != self._head:  # what was kept until now has to be read as well
+            self._head, before = head, set(missing)
+            known, missing = self._known(asked, head, now)
+            found |= await served_soon(self._soon, [one for one in missing if one not in before], now)
         return self._together(asked, head, known, found)
 
     def _known(
         self, asked: Sequence[_Question], head: int, now: datetime
     ) -> tuple[list[Answer | None], list[tuple[str, str]]]:
-        """What is kept and still true, and what to look up for the others."""
+        """What is kept and still true at a head of the log, and what to look up for the others."""
         known: list[Answer | None] = []
         missing = []
         for one in asked:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
+from json.encoder import encode_basestring as _text  # a string as `_JSON` writes it
 from typing import TYPE_CHECKING, Any
 
 from assay.core.verdict import format_time
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from assay.registry.served import Served
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))  # as Starlette's JSONResponse
+_SAID = 4096  # combinations of task, licence and layout that are remembered
 ADMITTED = "assay:admitted"  # a tag of everything that is served
 # File in the root → library that lays models out so; the first one counts
 _LAYOUTS = (
@@ -133,7 +136,7 @@ def _info(
         "gated": False,
         "disabled": False,
         **_tags(*said),
-        **_library({item["rfilename"] for item in siblings}),
+        **_library(_layout([item["rfilename"] for item in siblings])),
         "usedStorage": size,
         "siblings": siblings,
     }
@@ -144,25 +147,34 @@ def _tags(task: str, licence: str) -> dict[str, Any]:
     return {"tags": tags, "pipeline_tag": task} if task else {"tags": tags}
 
 
-def _library(paths: set[str]) -> dict[str, str]:
+def _layout(paths: list[str]) -> str:
     """Whose layout the files have: `transformers.pipeline` asks for it where it has to look up the task."""
-    found = next((library for path, library in _LAYOUTS if path in paths), "")
-    return {"library_name": found} if found else {}
+    return next((library for path, library in _LAYOUTS if path in paths), "")
+
+
+def _library(name: str) -> dict[str, str]:
+    return {"library_name": name} if name else {}
 
 
 def info_bytes(found: Served) -> bytes:
-    """`info_json` without options, as it is sent; from the index's row, in a fifth of the time."""
-    row = found.row
-    info = _info(
-        row.name,
-        row.revision,
-        _hub_text(row.created_at),
-        _hub_text(row.moved_at),
-        size=sum(file["size"] for file in found.files),
-        siblings=[{"rfilename": file["path"]} for file in found.files],
-        said=(row.task, row.licence),
-    )
-    return _JSON.encode(info).encode()
+    """`info_json` without options, as it is sent; from the index's row, a third of the time that an encoder takes."""
+    row, files = found.row, found.files
+    name, publisher = _text(row.name), row.name.rpartition("/")[0]
+    paths = [file["path"] for file in files]
+    siblings = ",".join([f'{{"rfilename":{_text(path)}}}' for path in paths])
+    return (
+        f'{{"id":{name},"modelId":{name},"author":{_text(publisher) if publisher else "null"},'
+        f'"sha":{_text(row.revision)},"createdAt":{_text(_hub_text(row.created_at))},'
+        f'"lastModified":{_text(_hub_text(row.moved_at))},'
+        f'"private":false,"gated":false,"disabled":false,{_said(row.task, row.licence, _layout(paths))},'
+        f'"usedStorage":{sum([file["size"] for file in files])},"siblings":[{siblings}]}}'
+    ).encode()
+
+
+@lru_cache(_SAID)
+def _said(task: str, licence: str, library: str) -> str:
+    """Members of the object that many models have in common."""
+    return _JSON.encode(_tags(task, licence) | _library(library))[1:-1]
 
 
 def _sibling(entry: FileEntry, *, blobs: bool) -> dict[str, Any]:

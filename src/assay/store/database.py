@@ -14,9 +14,11 @@ from assay.core.errors import AssayError, EnvironmentFault, UsageError
 from assay.store import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, PoolProxiedConnection
+
+    Questions = Sequence[tuple[str, Sequence[Sequence[Any]]]]  # statements in the driver's words, each with its values
 
 BUSY_TIMEOUT = 15.0  # seconds that a writer waits for another one before it gives up with a hint
 _WRITER_LOCK = 0x61737361795F6978  # PostgreSQL advisory lock: "assay_ix"
@@ -180,16 +182,17 @@ class AtOnce:
         self._engine = engine
         self._connection: PoolProxiedConnection | None = None
 
-    def rows(self, statement: str, values: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]] | None:
-        """As `plain`, all from one view; None when it can't be told at once."""
+    def rows(self, questions: Questions) -> list[tuple[Any, ...]] | None:
+        """As `plain`, of several statements, all from one view; None when it can't be told at once."""
         if self._engine.dialect.name != "sqlite":
             return None
         found: list[tuple[Any, ...]] = []
         try:
             cursor = self._cursor()
             cursor.execute("BEGIN")
-            for given in values:
-                found += cursor.execute(statement, given).fetchall()
+            for statement, values in questions:
+                for given in values:
+                    found += cursor.execute(statement, given).fetchall()
             cursor.execute("COMMIT")
         except (exc.SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):
             self.close()
