@@ -22,6 +22,7 @@ from . import (
     formats_code,
     formats_config,
     formats_config_run,
+    formats_hdf5,
     formats_keras,
     formats_serialised,
     formats_small,
@@ -60,6 +61,7 @@ HOSTILE = (
     formats_config_run,
     formats_serialised,
     formats_small,
+    formats_hdf5,
     formats_keras,
     formats_weights,
 )

@@ -256,9 +256,9 @@ def _others() -> list[Sample]:
             {"__class__": "Evil", "__module__": "evil_package", "__loader__": "ObjectNode", "content": None})),
         _abuse("flax/extension.msgpack", "an extension type that is not an array", lambda k: b"\x81\xa1w\xc7" + bytes([len(hostile(k))]) + b"\x63" + hostile(k),
                calls=("os.system", "posix.system")),
-        _abuse("flax/numpy-objects.msgpack", "an array of objects as msgpack-numpy stores it, which unpickles it", lambda k: (
+        Sample("flax/numpy-objects.msgpack", "an array of objects as msgpack-numpy stores it, which unpickles it", EXECUTES, lambda k: (
             b"\x83\xc4\x02nd\xc3\xc4\x04kind\xc4\x01O\xc4\x04data\xc5" + len(hostile(k)).to_bytes(2, "big") + hostile(k)),
-            calls=("os.system", "posix.system")),
+            calls=("os.system", "posix.system"), loader="msgpack-numpy"),
         _malformed("flax/map-huge.msgpack", "a map of 2**32 pairs", lambda _: b"\xdf\xff\xff\xff\xff\xa1w\xc0"),
         _malformed("flax/deep.msgpack", "arrays nested 100,000 deep", lambda _: b"\x91" * 100_000 + b"\xc0"),
         _abuse("coreml/custom.mlmodel", "CoreML with a custom model class", lambda _: field(1, 4) + field(2, field(1, field(1, b"x"))) + field(555, field(10, b"EvilModel"))),

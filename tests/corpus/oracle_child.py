@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from oracle_programs import PROGRAMS  # the script's own folder
+
 LOOPBACK_PORT = 47811
 LIMIT_SECONDS = 60
 HEAVY = {"torch", "sklearn", "scipy", "sympy", "transformers", "joblib", "numpy"}
@@ -215,48 +217,6 @@ def _shell(path: Path) -> None:
     subprocess.run(["/bin/sh", str(path)], check=False)
 
 
-def _hydra(path: Path) -> None:
-    from hydra.utils import instantiate
-    from omegaconf import OmegaConf
-
-    instantiate(OmegaConf.load(path))
-
-
-class Callback:
-    """What a Lightning trainer takes."""
-
-
-def _jsonargparse(path: Path) -> None:
-    import jsonargparse
-
-    sys.path.insert(0, str(path.parent))
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(Callback, "callback")
-    parser.instantiate_classes(parser.parse_path(path))
-
-
-def _mlflow(path: Path) -> None:
-    import mlflow.pyfunc
-
-    mlflow.pyfunc.load_model(str(path.parent))
-
-
-def _mmengine(path: Path) -> None:
-    from mmengine.config import Config
-
-    sys.path.insert(0, str(path.parent))
-    Config.fromfile(path)
-
-
-def _mmengine_build(path: Path) -> None:
-    from mmengine.config import Config
-    from mmengine.registry import Registry
-
-    built = Config.fromfile(path)
-    built.pop("_delete_")
-    Registry("models").build(built)
-
-
 # loader → (function, module imported before the forks)
 LOADERS = {
     "pickle": (_pickle, ""),
@@ -287,11 +247,7 @@ LOADERS = {
     "jinja-list": (_jinja_list, "jinja2"),
     "transformers": (_transformers, "transformers"),
     "skops": (_skops, "skops.io"),
-    "hydra": (_hydra, "hydra"),
-    "jsonargparse": (_jsonargparse, "jsonargparse"),
-    "mlflow": (_mlflow, "mlflow.pyfunc"),
-    "mmengine": (_mmengine, "mmengine"),
-    "mmengine-build": (_mmengine_build, "mmengine"),
+    **PROGRAMS,
 }
 
 

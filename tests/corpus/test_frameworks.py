@@ -16,7 +16,10 @@ from .test_scan_corpus import HARMLESS_FLAGGED_SHARE, HARMLESS_INCONCLUSIVE_SHAR
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONFIGURATIONS = {"hydra", "jsonargparse", "mlflow", "mmengine", "mmengine-build"}
+PROGRAMS = {
+    "hydra", "jsonargparse", "mlflow", "mmengine", "mmengine-build", "bentoml", "bentoml-model", "langchain",
+    "langchain-here", "hickle", "msgpack-numpy",
+}  # fmt: skip
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("corpus-frameworks")]
 
 
@@ -51,7 +54,7 @@ def test_hostile_files_execute_with_the_loaders_of_these_environments(
     for python in pythons:
         results = oracle.run(entries, folder, tmp_path_factory.mktemp("oracle"), python)
         ran |= {path for path, result in results.items() if result.get("executed")}
-    beyond = {"pandas", "dill", "keras", "keras-safe", "joblib", *CONFIGURATIONS}
+    beyond = {"pandas", "dill", "keras", "keras-safe", "joblib", *PROGRAMS}
     idle = [e["path"] for e in entries if e["expected"] == EXECUTES and e["loader"] in beyond and e["path"] not in ran]
     assert not idle
 

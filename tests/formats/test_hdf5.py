@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from assay.core.errors import ContentError
 from assay.core.limits import Limits
 from assay.formats.containers.hdf5_values import read_hdf5_values
 from assay.formats.containers.members import Budget
+from assay.formats.hdf5.datasets import Allowance, values_of
 from assay.formats.hdf5.messages import parse_attribute
 from assay.formats.hdf5.reader import Hdf5, read_hdf5
 from assay.formats.hdf5.source import Source
@@ -97,3 +99,63 @@ def test_attributes_that_are_pickles_are_members() -> None:
     assert names == ["(attribute __TITLE).pkl", "(attribute _data_values).pkl", "(attribute _data_array).pkl"]
     for member in container.members:
         assert b"system" in container.open(member, Budget(Limits(), len(data))).read()
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v108", "latest"])
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((1000,), {"chunks": (16,), "compression": "gzip"}),
+        ((20_000,), {"chunks": (7,)}),
+        ((20_000,), {"chunks": (7,), "maxshape": (None,), "compression": "lzf", "shuffle": True, "fletcher32": True}),
+        ((1000,), {"chunks": (1000,), "compression": "gzip", "shuffle": True}),
+        ((30, 40), {"chunks": (7, 11), "maxshape": (None, None), "compression": "lzf"}),
+        ((5, 6, 7), {"chunks": (2, 3, 4), "maxshape": (None, 6, 7)}),
+        ((500,), {}),
+    ],
+)
+def test_data_sets_are_put_together_as_the_library_does_it(
+    shape: tuple[int, ...], options: dict[str, Any], libver: str
+) -> None:
+    h5py = pytest.importorskip("h5py")
+    np = pytest.importorskip("numpy")
+    values = np.random.default_rng(1).integers(0, 4, shape, "u1")
+    out = io.BytesIO()
+    with h5py.File(out, "w", libver=libver) as file:
+        file.create_dataset("x", data=values, **options)
+        file.create_dataset("numbers", data=values.astype("f4"), **options)
+    file = read_hdf5(out, len(out.getvalue()), Limits())
+    assert [v for _, address in file.sets for v in values_of(file.source, address, Allowance())] == [values.tobytes()]
+
+
+def test_a_filter_that_is_not_read_is_said() -> None:
+    h5py = pytest.importorskip("h5py")
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        file.create_dataset("x", (100,), "u1", chunks=(10,), scaleoffset=4)[:] = 3
+    container = read_hdf5_values(out, len(out.getvalue()), Limits())
+    assert ["the HDF5 filter 6 is not read" in anomaly.detail for anomaly in container.anomalies] == [True]
+
+
+def test_mutated_data_sets_end_in_content_errors_only() -> None:
+    h5py = pytest.importorskip("h5py")
+    seeds = []
+    ways: list[tuple[str, dict[str, Any]]] = [
+        ("earliest", {"compression": "gzip"}),
+        ("latest", {"maxshape": (None,)}),
+        ("latest", {"compression": "lzf"}),
+    ]
+    for libver, options in ways:
+        out = io.BytesIO()
+        with h5py.File(out, "w", libver=libver) as file:
+            file.create_dataset("x", data=np_bytes(90), chunks=(7,), **options)
+        seeds.append(out.getvalue())
+    for data in mutated(seeds, 1500):
+        try:
+            read_hdf5_values(io.BytesIO(data), len(data), Limits())
+        except ContentError:
+            continue
+
+
+def np_bytes(count: int) -> Any:
+    return pytest.importorskip("numpy").arange(count, dtype="u1")

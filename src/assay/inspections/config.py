@@ -26,6 +26,7 @@ from assay.formats.json_text import read_json
 from assay.formats.yaml_text import read_yaml_values, yaml_text
 from assay.inspections.code_reference import CodeReference
 from assay.inspections.config_judgement import judge_environment, judge_reference
+from assay.inspections.config_templates import judge_templates
 from assay.inspections.references import references
 from assay.inspections.references_loaders import NAMES, registered_functions
 from assay.inspections.references_serialised import BY_SUFFIX, TRIGGER
@@ -55,7 +56,7 @@ _TRIGGER = re.compile(
     r"_target_|_instantiator|class_path|custom_|kernel_mapping|user[-_]dir|_BASE_|_base_|WEIGHTS|weights|mcpServers|hooks"
     r"|_delete_|default_scope"
     r"|\btype:[ \t]*['\"]?(?:os|posix|subprocess|builtins|importlib|runpy|pty|shutil|pickle|sys)\."
-    r"|trust_remote_code|auto_map|attn_implementation|_type|\blc\b|type_hint|constructor_name|dataset_reader|flavors|activation"
+    r"|trust_remote_code|template_format|auto_map|attn_implementation|_type|\blc\b|type_hint|constructor_name|dataset_reader|flavors|activation"
     r"|signatures|service|pipeline|policies|tracker_store|event_broker|lock_store|dependencies|packages|\brun:|\bcmd:|script:|entry_points|"
     + TRIGGER
 )
@@ -69,6 +70,10 @@ _PROSE = re.compile(
 )
 _SETTINGS = re.compile(r"config|param|args|setting|option|meta|model|train|recipe|yolo", re.IGNORECASE)
 _LONGEST_EXPRESSION = 2_000
+# Whether a document may hold a template that is worth reading: it says so, or it names what templates escape by
+_TEMPLATES = re.compile(
+    rb"jinja2|__(?:class|globals|subclasses|builtins|mro|base|init|import|dict|getattribute)|\\[xu](?:00)?[57]|attr\s*\("
+)
 _YAML_NAMES = ("mlmodel", "mlproject")
 
 
@@ -122,17 +127,15 @@ def _json(part: Part, data: bytes, out: Collector) -> None:
         return
     for anomaly in document.anomalies:
         out.finding("config-duplicate-key", Severity.LOW, Confidence.HIGH, anomaly.detail)
-    _document(document.value, base, out)
+    _document(document.value, base, out, templates=_TEMPLATES.search(data) is not None)
 
 
-def _document(document: Any, base: str, out: Collector) -> None:
+def _document(document: Any, base: str, out: Collector, *, templates: bool) -> None:
     for reference in references(document, base):
         judge_reference(reference, out)
     judge_environment(document, out)
-    if isinstance(document, dict) and document.get("template_format") == "jinja2":  # LangChain
-        from assay.inspections.template import judge_template  # noqa: PLC0415 - few prompts say so
-
-        judge_template(str(document.get("template", "")), out, "template")
+    if templates:
+        judge_templates(document, out)
     if _SETTINGS.search(base):
         for key, text in _expressions(document):
             message = f"{key} = {text[:200]!r} is Python; some programs evaluate what stands there"
@@ -163,7 +166,7 @@ def _toml(data: bytes, base: str, out: Collector) -> None:
         document = tomllib.loads(data.decode("utf-8", "replace"))
     except (tomllib.TOMLDecodeError, RecursionError):
         return  # no loader reads it either
-    _document(document, base, out)
+    _document(document, base, out, templates=_TEMPLATES.search(data) is not None)
 
 
 def _yaml(part: Part, text: str, base: str, out: Collector) -> None:
@@ -186,8 +189,9 @@ def _yaml(part: Part, text: str, base: str, out: Collector) -> None:
         for match in _YAML_TARGET.finditer(plain):
             judge_reference(CodeReference("target", "_target_", match.group(1), module=match.group(1)), out)
         return
+    templates = _TEMPLATES.search(plain.encode("utf-8", "replace")) is not None
     for document in documents:
-        _document(document, base, out)
+        _document(document, base, out, templates=templates)
 
 
 def _unescaped(escape: re.Match[str]) -> str:

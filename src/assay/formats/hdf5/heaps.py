@@ -69,22 +69,33 @@ def group_nodes(source: Source, address: int) -> Iterator[int]:
 
 def global_heap_object(source: Source, address: int, index: int) -> bytes:
     """One object of a global heap collection: the bytes of a variable-length value."""
+    if address not in source.heaps:
+        source.heaps[address] = _collection(source, address)
+    try:
+        start, length = source.heaps[address][index]
+    except KeyError:
+        msg = f"object {index} is not in its global heap"
+        raise ContentError(msg) from None
+    return source.read(start, length)
+
+
+def _collection(source: Source, address: int) -> dict[int, tuple[int, int]]:
+    """Where the objects of a collection lie."""
     cursor = source.cursor(source.read(address, 8 + source.length_bytes))
     cursor.expect(b"GCOL")
     cursor.take(4)
     size = cursor.length()
     cursor = source.cursor(source.window(address, size), cursor.position)
+    found: dict[int, tuple[int, int]] = {}
     while cursor.left >= 8 + source.length_bytes:
         number = cursor.integer(2)
         cursor.take(6)
         length = cursor.length()
         if number == 0:
             break
-        if number == index:
-            return cursor.take(length)
+        found.setdefault(number, (address + cursor.position, length))
         cursor.take(min(cursor.left, (length + 7) & ~7))
-    msg = f"object {index} is not in its global heap"
-    raise ContentError(msg)
+    return found
 
 
 def tree_records(source: Source, address: int) -> Iterator[bytes]:

@@ -66,18 +66,22 @@ class Hdf5:
     """One file.
 
     Attributes:
+        source: of the bytes.
         attributes: text attributes of all objects.
         outside: what leads out of the file.
         objects: number of objects visited.
         names: paths of all objects.
         anomalies: where structures are broken; what lies behind them was not read.
+        sets: path and address of every data set, for `datasets.values_of`.
     """
 
+    source: Source = field(repr=False)
     attributes: list[Attribute] = field(default_factory=list)
     outside: list[Outside] = field(default_factory=list)
     objects: int = 0
     names: list[str] = field(default_factory=list)
     anomalies: list[Anomaly] = field(default_factory=list)
+    sets: list[tuple[str, int]] = field(default_factory=list)
 
 
 def read_hdf5(stream: BinaryIO, size: int, limits: Limits) -> Hdf5:
@@ -89,7 +93,7 @@ def read_hdf5(stream: BinaryIO, size: int, limits: Limits) -> Hdf5:
     """
     source = Source(stream, size, limits)
     root = _superblock(source)
-    result = Hdf5()
+    result = Hdf5(source)
     queue: deque[tuple[str, int]] = deque([("/", root)])
     seen: set[int] = {root}
     text = 0
@@ -163,6 +167,7 @@ def _object(source: Source, path: str, address: int, result: Hdf5) -> Iterator[m
     """Take in one object's attributes; yield its links."""
     for message in m.object_messages(source, address):
         kind, data = message.kind, message.data
+        result.sets += [(path, address)] * (kind == m.LAYOUT)
         try:
             if message.flags & 2 and kind in {m.ATTRIBUTE, m.LAYOUT}:
                 data = m.shared_data(source, data, kind)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from assay.core.limits import Limits
 
 _MAX_READS = 2_000_000  # reads of one file: a tree that leads in circles ends here at the latest
+_MAX_BYTES = 4 << 30  # read of one file, structures that lie over each other included
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Source:
         base: address 0 of the file's own addresses.
         offset_bytes: size of an address (2, 4 or 8).
         length_bytes: size of a length.
+        heaps: address of a global heap collection → number of an object → where it lies, and its length.
     """
 
     stream: BinaryIO
@@ -32,7 +34,9 @@ class Source:
     base: int = 0
     offset_bytes: int = 8
     length_bytes: int = 8
+    heaps: dict[int, dict[int, tuple[int, int]]] = field(default_factory=dict, repr=False)
     _reads: int = field(default=0, repr=False)
+    _bytes: int = field(default=0, repr=False)
 
     @property
     def undefined(self) -> int:
@@ -53,7 +57,8 @@ class Source:
         if length > self.limits.header_bytes:
             raise LimitExceeded("header_bytes", f"a structure of {length} bytes at {start}")
         self._reads += 1
-        if self._reads > _MAX_READS:
+        self._bytes += length
+        if self._reads > _MAX_READS or self._bytes > _MAX_BYTES:
             raise LimitExceeded("members", "the file's structures do not end")
         self.stream.seek(start)
         data = self.stream.read(length)
