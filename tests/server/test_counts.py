@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from assay.registry import kept
 from assay.registry.pulls import Consumer
 from assay.registry.queue import HUB, WorkQueue
 from assay.registry.teams import Teams
@@ -24,7 +25,7 @@ PATHS = (
 
 
 @contextmanager
-def registry(folder, *, hidden):
+def registry(folder, monkeypatch, *, hidden):
     """The same registry twice; `hidden`: with models of a team between and beside those that everybody sees."""
     made = Publisher(folder, BEGAN)
     Teams(made.index).change("risk", "models", "mine/*", add=True, by="root", now=made.now)
@@ -49,6 +50,14 @@ def registry(folder, *, hidden):
         made.refuse("mine/bad", {"config.json": b"bad"}, "because")
         ledger.close()
     with serving(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        if hidden:
+            monkeypatch.setattr(kept, "LARGE", 0)  # figures are kept from now on: those of the auditor are his
+            auditor = Tokens(made.index).create(person="aud", roles=["auditor"], name="a", by="root", now=BEGAN)[0]
+            pages = [
+                client.get(page, headers={"Authorization": f"Bearer {auditor}"}).text for page in ("/", "/-/metrics")
+            ]
+            assert "2 consumers pulled 6 files of 6 models" in pages[0]
+            assert len(app.state.registry.kept._kept._kept) == 4
         client.headers["Authorization"] = f"Bearer {token}"
         yield client
     made.index.close()
@@ -63,10 +72,10 @@ def answers(client):
     return found
 
 
-def test_no_figure_list_or_cursor_tells_of_hidden_models(tmp_path):
-    with registry(tmp_path / "without", hidden=False) as client:
+def test_no_figure_list_or_cursor_tells_of_hidden_models(tmp_path, monkeypatch):
+    with registry(tmp_path / "without", monkeypatch, hidden=False) as client:
         without = answers(client)
-    with registry(tmp_path / "with", hidden=True) as client:
+    with registry(tmp_path / "with", monkeypatch, hidden=True) as client:
         found = answers(client)
     for path in PATHS:
         assert found[path] == without[path], path

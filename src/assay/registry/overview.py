@@ -146,6 +146,14 @@ def loud(index: Index, kinds: tuple[str, ...], limit: int = 20) -> tuple[LogEntr
         return tuple(log.before(tx, log.head(tx).seq + 1, kinds, limit))
 
 
+def rows(index: Index) -> tuple[int, int]:
+    """About how many rows the listing and the pull ledger have."""
+    newest = (select(func.coalesce(func.max(one.c.seq), 0)) for one in (table, pulls))
+    with index.reading() as tx:
+        names, pulled = (int(tx.execute(query).scalar_one()) for query in newest)
+    return names, pulled
+
+
 def counts(index: Index, hidden: Hidden = None) -> dict[str, int]:
     """How many names have ADMIT, HOLD or REJECT as their newest verdict; those whose files were revoked count apart.
 

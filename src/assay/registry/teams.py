@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, or_, select
 
 from assay.core.errors import UsageError
 from assay.core.verdict import format_time
-from assay.registry.people import Thing
+from assay.registry.people import Actor, Thing, visible
 from assay.registry.queue import HUB, UPLOAD
 from assay.store import log
 from assay.store.schema_people import requesters, team_changes
@@ -88,6 +88,23 @@ class Teams:
         """(pattern of model names, team), for all teams."""
         with self._index.reading() as tx:
             return tuple((value, team) for team, kind, value in _now(tx) if kind == "models")
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Whether a model must not even be counted; equal for all who see the same.
+
+    Attributes:
+        patterns: (pattern of model names, team), of all teams.
+        teams: out of them, those of whoever asks.
+    """
+
+    patterns: tuple[tuple[str, str], ...]
+    teams: frozenset[str]
+
+    def __call__(self, name: str) -> bool:
+        """True: it is as if it was not there."""
+        return not visible(Actor("", teams=self.teams), Thing(name, teams_of(name, self.patterns)))
 
 
 def teams_of(model: str, patterns: tuple[tuple[str, str], ...]) -> frozenset[str]:

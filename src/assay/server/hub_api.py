@@ -14,6 +14,7 @@ from assay.core.name import check_name
 from assay.core.verdict import format_time
 from assay.registry.listing import Asked, facets
 from assay.registry.people import RIGHTS, Thing, may, visible
+from assay.registry.teams import Unseen
 from assay.server import listing
 from assay.server.access import actor_of, model_thing
 from assay.server.answers import ENTRY_NOT_FOUND, REPO_NOT_FOUND, error
@@ -55,12 +56,12 @@ def shown_to(request: Request) -> Callable[[str], bool]:
     return lambda name: visible(actor, model_thing(registry, name))
 
 
-def hidden_from(request: Request) -> Callable[[str], bool] | None:
+def hidden_from(request: Request) -> Unseen | None:
     """Which models the request's actor must not even count; None: it sees all there are."""
     registry, actor = registry_of(request), actor_of(request)
     patterns = registry.team_patterns()
-    secret = tuple(one for one in patterns if not visible(actor, Thing("", frozenset({one[1]}))))
-    return (lambda name: not visible(actor, model_thing(registry, name))) if secret else None
+    secret = any(not visible(actor, Thing("", frozenset({team}))) for _, team in patterns)
+    return Unseen(patterns, actor.teams & {team for _, team in patterns}) if secret else None
 
 
 def info(request: Request) -> Response:

@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
 
 from assay.core.errors import AssayError
-from assay.registry.census import census
+from assay.registry.census import Census
 from assay.registry.queue import WorkQueue
 from assay.registry.tallies import JOB, STEP, VERDICT, read
 from assay.server.answers import error
@@ -103,6 +103,7 @@ class _OfIndex:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._lock = threading.Lock()
+        self._counts_of = Census(index)
         self._census: tuple[float, dict[str, int]] | None = None  # good until then
 
     def describe(self) -> Iterable[Metric]:
@@ -138,7 +139,7 @@ class _OfIndex:
         with self._lock:
             now = time.monotonic()
             if self._census is None or now >= self._census[0]:
-                counts = census(self._index)
+                counts = self._counts_of.read()
                 took = time.monotonic() - now
                 self._census = now + max(CENSUS_SECONDS, took * _CENSUS_SHARE), counts
             counts = self._census[1]

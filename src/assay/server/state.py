@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from anyio import CapacityLimiter
 
 from assay.core.limits import GIB
+from assay.registry.kept import Kept
 from assay.registry.logins import Logins
 from assay.registry.pulls import PullLedger
 from assay.registry.recent import Recent
@@ -113,6 +114,7 @@ class Registry:
         log_head: tells whether anything was decided since.
         known_tokens: by the SHA-256 of a token: the head of the log at which it was good, and whose it is.
         bad_tokens: wrong tokens by address; too many are not looked at any more.
+        kept: figures of pages.
     """
 
     catalog: Catalog
@@ -138,6 +140,7 @@ class Registry:
     known_tokens: Recent[bytes, tuple[int, TokenRecord, Actor]] = field(default_factory=lambda: Recent(_TOKENS))
     refusals: Refusals = field(default_factory=Refusals)
     bad_tokens: Refusals = field(default_factory=lambda: Refusals(BAD_TOKENS))
+    kept: Kept = field(default_factory=Kept)
     _patterns: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from assay.registry.listing import Asked
 from assay.registry.queue import WorkQueue
 from assay.server.client_settings import client_settings
 from assay.server.hub_api import hidden_from, shown_to
+from assay.server.pages import figures
 from assay.server.pages.pictures import bars
 from assay.server.pages.render import page, wanted
 from assay.server.state import registry_of
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 50  # models
 _FEW: Final = 20  # of each kind of work on the overview
-_WINDOW: Final = timedelta(days=14)  # that figures of use are about
 _LOUD_WINDOW: Final = timedelta(days=7)  # that a break-glass stays on every overview
 
 
@@ -39,8 +39,8 @@ def overview_page(request: Request) -> Response:
     visible = [one for one in loud if shown(str(one.body.get("name", "")))]
     since = now - _LOUD_WINDOW
     glass = [one for one in visible if one.kind == "break-glass" and one.at >= format_time(since)]
-    days = overview.pulls_by_day(index, now - _WINDOW, hidden)
-    consumers, models, files = overview.adoption(index, now - _WINDOW, hidden)
+    days = figures.pulls_by_day(request)
+    consumers, models, files = figures.adoption(request)
     return page(
         request,
         "overview.html",
@@ -51,7 +51,7 @@ def overview_page(request: Request) -> Response:
         depth=queue.depth(hidden),
         ending=[one for one in overview.ending(index, now) if shown(one[0].name)][:_FEW],
         waivers=[one for one in overview.ending_waivers(index, now) if shown(one.name)][:_FEW],
-        counts=overview.counts(index, hidden),
+        counts=figures.names_by_verdict(request),
         now=now,
         use={"consumers": consumers, "models": models, "files": files},
         chart=bars(days_of(days, now), "Files pulled each day"),
@@ -81,7 +81,7 @@ def models_page(request: Request) -> Response:
 
 def days_of(found: dict[str, int], now: datetime) -> list[tuple[str, int]]:
     """One value for each of the last days, oldest first; 0 where nothing was pulled."""
-    days = [(now - timedelta(days=back)).date().isoformat() for back in range(_WINDOW.days - 1, -1, -1)]
+    days = [(now - timedelta(days=back)).date().isoformat() for back in range(figures.WINDOW.days - 1, -1, -1)]
     return [(day, found.get(day, 0)) for day in days]
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
@@ -15,6 +14,7 @@ from assay.registry.people import may
 from assay.registry.queue import WorkQueue
 from assay.server.access import actor_of, require
 from assay.server.hub_api import hidden_from, shown_to
+from assay.server.pages import figures
 from assay.server.pages.lists import base_of, days_of
 from assay.server.pages.pictures import bars, shares
 from assay.server.pages.render import page, size_text, wanted
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from assay.server.state import Registry
-
-_WINDOW: Final = timedelta(days=14)
 
 
 async def requests_page(request: Request) -> Response:
@@ -72,18 +70,16 @@ def access_page(request: Request) -> Response:
 def metrics_page(request: Request) -> Response:
     """`/-/metrics`: the queue, pulls by verdict, what was blocked."""
     registry = registry_of(request)
-    index, now, hidden = registry.catalog.index, registry.clock(), hidden_from(request)
     refused = refusals_of(registry)
-    counts = overview.counts(index, hidden)
-    pulled = sorted(overview.pulls_by_verdict(index, now - _WINDOW, hidden).items())
+    pulled = sorted(figures.pulls_by_verdict(request).items())
     return page(
         request,
         "metrics.html",
-        depth=WorkQueue(index).depth(hidden),
+        depth=WorkQueue(registry.catalog.index).depth(hidden_from(request)),
         refused=refused,
-        by_day=bars(days_of(overview.pulls_by_day(index, now - _WINDOW, hidden), now), "Files pulled each day"),
+        by_day=bars(days_of(figures.pulls_by_day(request), registry.clock()), "Files pulled each day"),
         by_verdict=shares(pulled, "Files pulled by verdict") if pulled else None,
-        names=shares(list(counts.items()), "Names by newest verdict"),
+        names=shares(list(figures.names_by_verdict(request).items()), "Names by newest verdict"),
         blocked=shares(refused, "Blocked requests") if refused else None,
     )
 
