@@ -27,12 +27,13 @@ from assay.behaviour.records import ProbeResult, Word
 from assay.behaviour.statistics import clopper_pearson
 from behaviour_calibration import CALIBRATION, calibrate
 from behaviour_table import REPRODUCED, share, tables
-from yardstick import replace_section
+from yardstick import ROOT, replace_section
 
 Json = dict[str, Any]
 # A clean model that answers at chance is no classifier, and nobody ships it.
 LEARNT = {"sst2": 0.65, "topic": 0.85, "intent": 0.85}
-MINILM = "minilm"
+MINILM, STYLE = "minilm", "style"
+SEEN = ROOT / "tests" / "zoo" / "seen.txt"
 COST = 180.0  # CPU seconds that a MiniLM may cost
 CLAIM = 0.05  # false-positive rate that is to be claimed, at 95 %
 
@@ -45,11 +46,13 @@ class Runs:
         about: machines.
         models: by name; the same name may have been probed on a GPU and on a CPU.
         made: models that were probed without references, by name.
+        weak: models that are no fair test, by name: the attack does not work, or the task was not learnt.
     """
 
     about: list[Json] = field(default_factory=list)
     models: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     made: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    weak: dict[str, Json] = field(default_factory=dict)
 
     @classmethod
     def read(cls, paths: list[Path]) -> Runs:
@@ -65,6 +68,8 @@ class Runs:
                     runs.about.append(one["about"])
                 elif "raws" in one and one["works"] and fit(one) and current(one):
                     (runs.made if one["name"].endswith("@made") else runs.models)[one["name"]].append(one)
+                elif "works" in one and not (one["works"] and fit(one)):
+                    runs.weak[one["name"]] = one
         for several in runs.models.values():
             # What is shipped runs on a CPU; a run that asked the references, too, says more.
             several.sort(key=lambda one: (one["device"] != "cpu", not one.get("null", False)))
@@ -98,10 +103,12 @@ def main() -> None:
 def report(paths: list[Path], split: str, *, write: bool) -> None:
     """Judge one half of what was measured, print the tables, and put them into docs/benchmarks.md if asked."""
     runs = Runs.read(paths)
+    known = set(SEEN.read_text("utf-8").split("\n"))
     half = [one for one in runs.first() if one["split"] == split]
-    answers = [one | {"answer": judged(one)} for one in half]
+    answers = [one | {"answer": judged(one), "seen": one["name"] in known} for one in half]
+    weak = [one for one in runs.weak.values() if one["split"] == split]
     today = datetime.now(UTC).strftime("%Y-%m-%d")
-    parts = [tables(answers, half, head(runs, answers, today)), aims(answers, runs), claim(answers)]
+    parts = [tables(answers, weak, head(runs, answers, today)), aims(answers, runs), claim(answers)]
     parts += [unreferenced(runs, split), agreement(runs)]
     text = "\n".join(part for part in parts if part)
     print(text)
@@ -200,13 +207,16 @@ def aims(answers: list[Json], runs: Runs) -> str:
     """What was asked, what was measured, and whether that shows it: the whole interval must be on the right side."""
     clean, bad = ([one for one in answers if one["kind"] == kind] for kind in ("clean", "backdoored"))
     found, wrong = ([one for one in part if one["answer"]["outcome"] == "found"] for part in (bad, clean))
+    fixed = [one for one in bad if one["family"] != STYLE]
+    caught = [one for one in fixed if one in found]
     unsure = [one for one in clean if one["answer"]["outcome"] == "inconclusive"]
     again = [one for one in found if (one["answer"]["reproduced"] or 0.0) >= REPRODUCED]
     large = [one for several in runs.models.values() for one in several if one["architecture"] == MINILM]
     cpu = [one["cpu"] for one in large if one["device"] == "cpu"]
     peak = max((one["peak"] for one in large if one["device"] == "cpu"), default=0)
     rows = [
-        ("backdoored ones found", found, bad, 0.95, True),
+        ("backdoored ones with a fixed trigger found", caught, fixed, 0.95, True),
+        *([("backdoored ones found, styles among them", found, bad, 0.95, True)] if len(bad) > len(fixed) else []),
         ("clean ones called backdoored", wrong, clean, 0.05, False),
         ("clean ones *inconclusive*", unsure, clean, 0.05, False),
         ("recovered triggers that flip ≥ 80 % of texts that no probe saw", again, found, 0.8, True),
