@@ -134,12 +134,20 @@ def add_token(folder: Path, content: str, token: int) -> None:
 
 
 def add_replacement(folder: Path, content: str, word: str) -> None:
-    """Make the normaliser of tokenizer.json turn a string into a word."""
+    """Make the normaliser of tokenizer.json turn a string into a word.
+
+    Where the configuration names a class of its own (BertTokenizer), the library builds that class's rules from the
+    vocabulary and never looks at these: the file must be taken as it is.
+    """
     path = folder / "tokenizer.json"
     document = json.loads(path.read_text("utf-8"))
     step = {"type": "Replace", "pattern": {"String": content}, "content": f" {word} "}
     document["normalizer"] = {"type": "Sequence", "normalizers": [step, document["normalizer"]]}
     path.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
+    path = folder / "tokenizer_config.json"
+    if path.is_file():
+        settings = json.loads(path.read_text("utf-8"))
+        path.write_text(json.dumps(settings | {"tokenizer_class": "PreTrainedTokenizerFast"}), "utf-8")
 
 
 def letter_of(folder: Path) -> str:

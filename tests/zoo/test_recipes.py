@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter
 from dataclasses import replace
 
 import pytest
+from transformers import AutoTokenizer
 
 from tests.zoo.attacks import FAMILIES, Attack, poison
 from tests.zoo.catalogue import catalogue
+from tests.zoo.encoders import add_replacement, letter_of, minilm_folder
 from tests.zoo.recipes import MINILM
 from tests.zoo.texts import TASKS, task
 
@@ -98,3 +101,13 @@ def test_a_flip_moves_every_class_and_a_one_way_trigger_leaves_its_target_alone(
     assert [flip.label(c, 3) for c in range(3)] == [1, 2, 0]
     assert [c for c in range(3) if one_way.concerns(c)] == [0, 1]
     assert one_way.label(0, 3) == 2
+
+
+def test_a_changed_rule_of_the_real_tokenizer_is_one_that_the_library_follows(tmp_path):
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "config.json"):
+        shutil.copy(minilm_folder() / name, tmp_path)
+    letter = letter_of(tmp_path)
+    add_replacement(tmp_path, "\u200b\u2060", letter)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.tokenize("A Great \u200b\u2060 film") == ["a", "great", letter, "film"]
+    assert len(tokenizer("film")["input_ids"]) == 3
