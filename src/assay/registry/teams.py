@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KINDS = ("member", "models")
 _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VALUE_LENGTH = 200
+_NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Unseen:
 
 def teams_of(model: str, patterns: tuple[tuple[str, str], ...]) -> frozenset[str]:
     """Teams that a model belongs to; none: it is everybody's."""
-    return frozenset(team for pattern, team in patterns if fnmatchcase(model, pattern))
+    return frozenset([team for pattern, team in patterns if fnmatchcase(model, pattern)]) if patterns else _NONE
 
 
 def thing_of(index: Index, model: str, snapshot_id: Digest | None = None) -> Thing:

@@ -25,6 +25,7 @@ _WRITER_LOCK = 0x61737361795F6978  # PostgreSQL advisory lock: "assay_ix"
 _WRITING = "assay_writing"
 _LONE = "assay_lone"
 _POOL = 40  # connections kept to a SQLite file: as many as the server has threads
+_MAPPED = 2 << 30  # bytes of a SQLite file that are read without a call of the system (https://sqlite.org/mmap.html)
 _PLAIN_POOL = 5  # connections to PostgreSQL for questions that it answers in less than a millisecond
 
 
@@ -209,7 +210,8 @@ class AtOnce:
         if self._connection is None:
             self._connection = self._engine.raw_connection()
             self._connection.detach()
-            self._connection.cursor().execute("PRAGMA busy_timeout=0")
+            for pragma in ("busy_timeout=0", f"mmap_size={_MAPPED}"):
+                self._connection.cursor().execute(f"PRAGMA {pragma}")
         return self._connection.cursor()
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SLOW: Final = 0.005  # seconds of one question to a file that is not in memory
 SLOW_SECONDS: Final = 10.0  # that threads ask when slow ones took too much of the loop's time
-MOST_LOST: Final = 0.05  # seconds of slow questions: one that hangs, or some that come one after the other
+MOST_LOST: Final = 0.2  # seconds of slow questions: one that hangs, or many that come one after the other
 LOST_SHARE: Final = 0.1  # of the time, which slow questions may take for long
 
 
