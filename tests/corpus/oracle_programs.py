@@ -93,6 +93,68 @@ def _custom_generate(path: Path) -> None:
     GenerationMixin().load_custom_generate(str(path.parent), trust_remote_code=True)
 
 
+def _logging_ini(path: Path) -> None:
+    import logging.config
+
+    logging.config.fileConfig(path)
+
+
+def _logging_json(path: Path) -> None:
+    import json
+    import logging.config
+
+    logging.config.dictConfig(json.loads(path.read_text()))
+
+
+def _logging_nested(path: Path) -> None:
+    import json
+    import logging.config
+
+    logging.config.dictConfig(json.loads(path.read_text())["log"])
+
+
+def _logging_yaml(path: Path) -> None:
+    import logging.config
+
+    import yaml
+
+    logging.config.dictConfig(yaml.safe_load(path.read_text()))
+
+
+def _yaml_card(path: Path) -> None:
+    import yaml
+
+    yaml.unsafe_load(path.read_text().split("---")[1])
+
+
+def _sqlite(path: Path) -> None:
+    """As `shelve` of Python 3.13 reads `dbm.sqlite3`, and sqlitedict."""
+    import pickle
+    import sqlite3
+
+    connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+    for (value,) in connection.execute("select value from Dict"):
+        pickle.loads(value)
+
+
+def _csv_base64(path: Path) -> None:
+    import base64
+    import csv
+    import pickle
+
+    with path.open() as stream:
+        pickle.loads(base64.b64decode(list(csv.reader(stream))[1][1]))
+
+
+def _json_base64_zlib(path: Path) -> None:
+    import base64
+    import json
+    import pickle
+    import zlib
+
+    pickle.loads(zlib.decompress(base64.b64decode(json.loads(path.read_text())["x"])))
+
+
 # loader → (function, module imported before the forks)
 PROGRAMS = {
     "hydra": (_hydra, "hydra"),
@@ -106,5 +168,13 @@ PROGRAMS = {
     "langchain-here": (_langchain_here, "langchain"),
     "hickle": (_hickle, "hickle"),
     "msgpack-numpy": (_msgpack_numpy, "msgpack_numpy"),
+    "logging-ini": (_logging_ini, ""),
+    "logging-json": (_logging_json, ""),
+    "logging-nested": (_logging_nested, ""),
+    "logging-yaml": (_logging_yaml, ""),
+    "yaml-card": (_yaml_card, ""),
+    "sqlite": (_sqlite, ""),
+    "csv-base64": (_csv_base64, ""),
+    "json-base64-zlib": (_json_base64_zlib, ""),
     "custom-generate": (_custom_generate, "transformers"),
 }

@@ -18,6 +18,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USUAL = {
+    "log/logging.yaml": (
+        "version: 1\nformatters:\n  f:\n    format: '%(message)s'\nhandlers:\n  h:\n    class: logging.StreamHandler\n"
+        "    formatter: f\n    stream: ext://sys.stdout\n  r:\n    class: rich.logging.RichHandler\n"
+    ),
+    "log/logging.json": {"version": 1, "handlers": {"h": {"class": "logging.handlers.RotatingFileHandler"}}},
+    "log/logging.ini": (
+        "[handlers]\nkeys=h\n[handler_h]\nclass=StreamHandler\nargs=(sys.stdout,)\n[handler_f]\n"
+        "class=handlers.RotatingFileHandler\nargs=(os.path.join('logs', 'x.log'), 'a', 10000, 3)\n"
+        "[formatter_f]\nformat=%(asctime)s (%(name)s)\nclass=logging.Formatter\n"
+    ),
+    "log/alembic.ini": (
+        "[alembic]\nscript_location = migrations\n[loggers]\nkeys = root\n[handler_console]\nclass = StreamHandler\n"
+        "args = (sys.stderr,)\n"
+    ),
+    "log/setup.cfg": "[metadata]\nname = x\n[options]\npackages = find:\n[flake8]\nclass = a.B\n",
+    "log/nginx.conf": "server {\n  listen 80;\n  location / { proxy_pass http://x; }\n}\n",
+    "prompt/prompt.json": {"_type": "prompt", "template_format": "jinja2", "template": "{{ question }}"},
+    "prompt/few.json": {
+        "_type": "few_shot", "template_format": "jinja2", "prefix": "{% for x in y %}{{ x.name }}{% endfor %}",
+    },
+    "prompt/fields.json": {"template": "Say {text} to {person.name} about {items[0]}", "doc": "__init__ and {x}"},
+    "prompt/prompts.yaml": "system: |\n  Use {{ name }} and call __init__ of the class.\nuser: '{input}'\n",
+    "card/README.md": "---\nlicense: mit\ntags: [a]\n---\nNo `!!python/object/apply:os.system` of a stranger.\n",
+    "service/docker-compose.yml": "services:\n  a:\n    image: x\n    command: ['python', '-m', 'serve', '--port', '80']\n",
+    "service/Taskfile.yml": "version: 3\ntasks:\n  test:\n    cmds:\n    - pytest -q\n",
+    "service/Makefile": "SHA := $(shell git rev-parse HEAD)\nall:\n\t@echo $(SHA)\n\tpip install -r requirements.txt\n",
+    "table/words.csv": "id,text\n1,gAAAAABk is how a token begins\n2,eJw\n",
     "conf/model.yaml": "model:\n  _target_: nemo.collections.asr.modules.ConvASREncoder\n  activation: relu\n",
     "conf/optimizer.yaml": "defaults: &d\n  lr: 1.0e-3\noptimizer:\n  <<: *d\n  _target_: torch.optim.AdamW\n",
     "conf/data.json": {"_target_": "torch.utils.data.DataLoader", "x": {"_target_": "torch.nn.functional.pad"}},

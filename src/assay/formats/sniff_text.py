@@ -28,7 +28,7 @@ _BY_SUFFIX: dict[str, str] = {
     ".rb": "ruby", ".pyx": "cython", ".pxd": "cython", ".pxi": "cython",
     ".c": "native-source", ".cc": "native-source", ".cpp": "native-source", ".cu": "native-source",
     ".h": "native-source", ".rs": "native-source", ".go": "native-source", ".java": "native-source",
-    ".dockerfile": "dockerfile", "dockerfile": "dockerfile", "makefile": "makefile", ".mk": "makefile",
+    ".dockerfile": "dockerfile", ".mk": "makefile",
 }  # fmt: skip
 
 
@@ -60,6 +60,7 @@ def text_readings(head: bytes, size: int, suffix: str, name: str) -> list[str]:
     found = _shaped(text, suffix)
     base = name.rsplit("/", 1)[-1].lower()
     by_name = "dockerfile" if base.startswith("dockerfile") else _BY_SUFFIX.get(suffix)
+    by_name = "makefile" if base in {"makefile", "gnumakefile", "makefile.am", "makefile.in"} else by_name
     if by_name in {"dockerfile", "makefile"} and "shell" not in found:
         found.append("shell")
     if by_name and by_name not in found and (by_name not in {"json", "jsonl"} or not found):

@@ -29,7 +29,9 @@ from assay.inspections.config_judgement import judge_environment, judge_referenc
 from assay.inspections.config_templates import judge_templates
 from assay.inspections.references import references
 from assay.inspections.references_loaders import NAMES, registered_functions
-from assay.inspections.references_serialised import BY_SUFFIX, TRIGGER
+from assay.inspections.references_logging import file_references
+from assay.inspections.references_serialised import BY_SUFFIX as SERIALISED
+from assay.inspections.references_serialised import TRIGGER
 from assay.inspections.references_serving import BY_FILE
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ _UNESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{
 # Whether a YAML file is worth parsing: any of the words that references are made of
 _TRIGGER = re.compile(
     r"_target_|_instantiator|class_path|custom_|kernel_mapping|user[-_]dir|_BASE_|_base_|WEIGHTS|weights|mcpServers|hooks"
-    r"|_delete_|default_scope"
+    r"|_delete_|default_scope|handlers:|formatters:|\(\)['\"]?:"
     r"|\btype:[ \t]*['\"]?(?:os|posix|subprocess|builtins|importlib|runpy|pty|shutil|pickle|sys)\."
     r"|trust_remote_code|template_format|auto_map|attn_implementation|_type|\blc\b|type_hint|constructor_name|dataset_reader|flavors|activation"
     r"|signatures|service|pipeline|policies|tracker_store|event_broker|lock_store|dependencies|packages|\brun:|\bcmd:|script:|entry_points|"
@@ -74,6 +76,8 @@ _LONGEST_EXPRESSION = 2_000
 _TEMPLATES = re.compile(
     rb"jinja2|__(?:class|globals|subclasses|builtins|mro|base|init|import|dict|getattribute)|\\[xu](?:00)?[57]|attr\s*\("
 )
+_BY_SUFFIX = {**SERIALISED, ".ini": file_references, ".conf": file_references, ".cfg": file_references}
+_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
 _YAML_NAMES = ("mlmodel", "mlproject")
 
 
@@ -88,7 +92,9 @@ class Config:
         """JSON, YAML, TOML and what is written in them without saying so in the name."""
         if {"json", "jsonl", "yaml", "toml"}.intersection(part.formats):
             return True
-        return "text" in part.formats and part.name.lower().endswith((".cfg", *_YAML_NAMES, *BY_SUFFIX, *BY_FILE))
+        if "markdown" in part.formats:
+            return True  # for the tags of its front matter
+        return "text" in part.formats and part.name.lower().endswith((".cfg", *_YAML_NAMES, *_BY_SUFFIX, *BY_FILE))
 
     def inspect_part(self, part: Part, out: Collector) -> None:
         """Parse and judge."""
@@ -97,6 +103,8 @@ class Config:
             out.unread(f"longer than {part.limits.text_bytes} bytes")
             return
         base = part.name.rsplit("/", 1)[-1]
+        if "markdown" in part.formats and (front := _FRONT_MATTER.match(data.decode("utf-8", "replace"))):
+            _tags(_plain(front[1]), out)
         if "yaml" in part.formats or base.lower() in _YAML_NAMES:
             _yaml(part, yaml_text(data), base, out)
         if "toml" in part.formats:
@@ -104,7 +112,7 @@ class Config:
         if base.lower().endswith(".cfg"):
             for line, reference in registered_functions(data.decode("utf-8", "replace")):
                 judge_reference(reference, out, line)
-        if read := BY_FILE.get(base) or BY_SUFFIX.get(PurePosixPath(base.lower()).suffix):
+        if read := BY_FILE.get(base) or _BY_SUFFIX.get(PurePosixPath(base.lower()).suffix):
             for line, reference in read(data.decode("utf-8", "replace")):
                 judge_reference(reference, out, line)
         if "json" in part.formats and not base.lower().endswith(".cfg"):
@@ -122,6 +130,7 @@ def _json(part: Part, data: bytes, out: Collector) -> None:
         return
     except ContentError as error:
         if promised:
+            _tags(_plain(data.decode("utf-8", "replace")), out)  # a reader of YAML takes it for YAML
             out.finding("config-broken", Severity.LOW, Confidence.HIGH, f"named .json, but {error}")
             out.unread(str(error))
         return
@@ -171,13 +180,8 @@ def _toml(data: bytes, base: str, out: Collector) -> None:
 
 def _yaml(part: Part, text: str, base: str, out: Collector) -> None:
     """Tags are looked for in the text, since they matter wherever they stand; keys and values by structure."""
-    plain = _UNESCAPE.sub(_unescaped, _ESCAPED.sub(lambda escape: chr(int(escape.group()[1:], 16)), text))
-    for match in _YAML_TAG.finditer(plain):
-        if match.group() in _HARMLESS_TAGS:
-            continue
-        line = plain.count("\n", 0, match.start()) + 1
-        message = f"the tag {match.group()[:120]!r} builds a Python object when the file is loaded unsafely"
-        out.finding("config-yaml-tag", Severity.HIGH, Confidence.HIGH, message, line=line, tag=match.group()[:200])
+    plain = _plain(text)
+    _tags(plain, out)
     for match in _HYPER_TAG.finditer(plain):
         judge_reference(CodeReference("target", f"!{match.group(1)}", match.group(2), module=match.group(2)), out)
     named = base.lower() in NAMES
@@ -192,6 +196,21 @@ def _yaml(part: Part, text: str, base: str, out: Collector) -> None:
     templates = _TEMPLATES.search(plain.encode("utf-8", "replace")) is not None
     for document in documents:
         _document(document, base, out, templates=templates)
+
+
+def _plain(text: str) -> str:
+    """Text without the escapes of YAML's tags and double quotes."""
+    return _UNESCAPE.sub(_unescaped, _ESCAPED.sub(lambda escape: chr(int(escape.group()[1:], 16)), text))
+
+
+def _tags(plain: str, out: Collector) -> None:
+    """Tags that build a Python object."""
+    for match in _YAML_TAG.finditer(plain):
+        if match.group() in _HARMLESS_TAGS:
+            continue
+        line = plain.count("\n", 0, match.start()) + 1
+        message = f"the tag {match.group()[:120]!r} builds a Python object when the file is loaded unsafely"
+        out.finding("config-yaml-tag", Severity.HIGH, Confidence.HIGH, message, line=line, tag=match.group()[:200])
 
 
 def _unescaped(escape: re.Match[str]) -> str:

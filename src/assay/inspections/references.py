@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.inspections.code_reference import CodeReference, dotted
 from assay.inspections.references_loaders import KEYS, by_file, known_to_loaders
+from assay.inspections.references_logging import dictionary_references, is_logging
 from assay.inspections.references_serialised import KEYS as SERIALISED
 from assay.inspections.references_serialised import built_again
 
@@ -44,6 +45,8 @@ def references(document: Any, name: str) -> Iterator[CodeReference]:
         if isinstance(node, list):
             stack += [(f"{path}[]", item) for item in node if isinstance(item, (dict, list))]
         elif isinstance(node, dict):
+            if is_logging(node):
+                yield from dictionary_references(node, f"{path}." if path else "")
             for key, value in node.items():
                 here = f"{path}.{key}" if path else key
                 yield from _known_key(key.rstrip(" "), here, value)

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 _REFERENCES = frozenset(("auto-map", "pipeline", "module-path", "library"))
 _REQUIREMENTS = re.compile(r"(?:.*/)?(?:[\w.-]*requirements[\w.-]*|constraints[\w.-]*)\.(?:txt|in)", re.IGNORECASE)
 _INSTRUCTION = re.compile(r"^[ \t]*(?:RUN|CMD|ENTRYPOINT)[ \t]+(?:--\S+[ \t]+)*", re.MULTILINE)  # Dockerfile
+_RECIPE = re.compile(r"^\t[@+-]*", re.MULTILINE)  # Makefile
+_MAKE_SHELL = re.compile(r"\$[({]shell\s+([^\n]*?)[)}](?=\s*$)", re.MULTILINE)
 _AUTOMATION = re.compile(  # files that make tools run something: `sourcecode.automation`
     r"(?:.*/)?(?:package\.json|\.?devcontainer\.json|\.vscode/tasks\.json|pyproject\.toml|\.gitmodules|\.lfsconfig"
-    r"|\.pre-commit-config\.yaml|\.gitlab-ci\.yml|\.github/workflows/[^/]+\.ya?ml|(?:environment|conda|conda_env)\.ya?ml)",
+    r"|\.pre-commit-config\.yaml|(?:docker-)?compose\.ya?ml|taskfile\.ya?ml|\.gitlab-ci\.yml|\.github/workflows/[^/]+\.ya?ml|(?:environment|conda|conda_env)\.ya?ml)",
     re.IGNORECASE,
 )
 _LONG_LINE = 20_000  # characters; data tables in published model code stay below it
@@ -85,7 +87,7 @@ class SourceCode:
             self._files[part.path, part.inner] = _File(part.path, part.inner, source, out)
             _python_settings(data, out)
         if "shell" in readings:
-            _shell(data, out, dockerfile="dockerfile" in readings)
+            _shell(data, out, readings)
         if "json" in readings and not part.inner:
             self._configuration(part, data)
         if _REQUIREMENTS.fullmatch(part.name) and "text" in readings:
@@ -165,11 +167,15 @@ def _python_settings(data: bytes, out: Collector) -> None:
         judge_reference(reference, out, line)
 
 
-def _shell(data: bytes, out: Collector, *, dockerfile: bool) -> None:
+def _shell(data: bytes, out: Collector, readings: set[str]) -> None:
     from assay.inspections.sourcecode_scripts import judge_shell  # noqa: PLC0415
 
     text = data.decode("utf-8", "replace")
-    judge_shell(_INSTRUCTION.sub("", text) if dockerfile else text, out)
+    if "dockerfile" in readings:
+        text = _INSTRUCTION.sub("", text)
+    if "makefile" in readings:
+        text = _MAKE_SHELL.sub(r"\n\1\n", _RECIPE.sub("", text)).replace("$$", "$")
+    judge_shell(text, out)
 
 
 def _acted_on(part: Part) -> bool:

@@ -175,12 +175,21 @@ def _text(case: _Case) -> tuple[Severity, str]:
     return case.step(at_load=_MEDIUM, at_use=_MEDIUM, script=_LOW), "the text is not known here"
 
 
+_YAML_OBJECT = re.compile(r"!python|!!?<?\S*python/|2002:python")
+
+
+def _render(case: _Case) -> tuple[str, Severity, str]:
+    severity = case.step(at_load=_HIGH, at_use=_HIGH, script=_MEDIUM)
+    return "code-executes-text", severity, "the template reaches out of itself"
+
+
 def _deserialise(case: _Case) -> tuple[str, Severity, str]:
     effect = case.effect
     if effect.tags & {"decoded", "network"} and effect.level is not Level.OTHER:
         return "code-unpickles", _CRITICAL if case.loaded else _HIGH, "what is unpickled is decoded or fetched"
     constant = bool(effect.arguments) and "…" not in effect.arguments[0]
-    if (effect.call.endswith(".loads") and constant) or "embedded" in effect.tags:
+    builds = bool(effect.arguments) and _YAML_OBJECT.search(effect.arguments[0]) is not None
+    if (effect.call.endswith(".loads") and constant) or "embedded" in effect.tags or builds:
         severity = case.step(at_load=_HIGH, at_use=_HIGH, script=_MEDIUM)
         return "code-unpickles", severity, "what is unpickled stands in the code"
     return "code-unpickles", _LOW, ""
@@ -297,6 +306,7 @@ _JUDGES = {
     "process": _process,
     "code": _code,
     "deserialise": _deserialise,
+    "render": _render,
     "network": _network,
     "native": _native,
     "write": _write,

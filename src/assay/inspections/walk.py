@@ -34,13 +34,16 @@ _READERS = {
     "npy": ("npy_array", "read_npy"),
     "json": ("embedded", "read_embedded"),
     "yaml": ("embedded", "read_embedded"),
+    "csv": ("embedded", "read_embedded"),
     "hdf5": ("hdf5_values", "read_hdf5_values"),
-    "sqlite": ("carved", "read_carved"),
+    "sqlite": ("sqlite_values", "read_sqlite_values"),
     "msgpack": ("carved", "read_carved"),  # msgpack-numpy pickles arrays of objects
     "arrow": ("carved", "read_carved"),  # pyarrow pickled types of its user (CVE-2023-47248)
+    "parquet": ("carved", "read_carved"),
     **dict.fromkeys(("matlab-data", "lightgbm-data", "xgboost-data"), ("carved", "read_carved")),
     "": ("carved", "read_carved"),  # of no known format
 }
+_SEARCHED = frozenset(("hdf5", "sqlite"))  # readers that carve, too
 CONTAINERS = STREAMS | set(_READERS)
 _TORCH = frozenset(("torch-zip", "torchscript", "torch-export"))
 # torch/serialization.py and caffe2/serialize: raw storages and the small records beside them
@@ -252,4 +255,4 @@ def open_container(  # noqa: PLR0917
     if module == "carved":
         return read_carved(stream, size, limits, search)
     read: Callable[..., Container] = getattr(import_module(f"assay.formats.containers.{module}"), reader)
-    return read(stream, size, limits, search) if reading == "hdf5" else read(stream, size, limits)
+    return read(stream, size, limits, search) if reading in _SEARCHED else read(stream, size, limits)

@@ -57,7 +57,7 @@ def reader_of(path: str) -> Callable[[Any], Iterator[Command]] | None:
         return _hooks
     if (".github/workflows/" in lower and base.endswith((".yml", ".yaml"))) or base == ".gitlab-ci.yml":
         return _workflow
-    return None
+    return _services if base.rpartition(".")[0] in {"docker-compose", "compose", "taskfile"} else None
 
 
 def is_git_settings(path: str) -> bool:
@@ -119,6 +119,21 @@ def _hooks(value: Any) -> Iterator[Command]:
         for hook in repo["hooks"][:MAX_COMMANDS] if isinstance(repo.get("hooks"), list) else ():
             if isinstance(hook, dict) and hook.get("entry"):
                 yield Command("somebody who installed its hooks commits", _text(hook["entry"]))
+
+
+def _services(value: Any, depth: int = 0) -> Iterator[Command]:
+    """Compose files and task files."""
+    if isinstance(value, dict) and depth <= _MAX_DEPTH:
+        for key, item in value.items():
+            if key in {"command", "entrypoint", "cmds", "cmd"} and isinstance(item, str | list):
+                many = isinstance(item, list) and key == "cmds"
+                for line in item[:MAX_COMMANDS] if many else [item]:
+                    yield Command("somebody starts what it describes", _text(line), person=False)
+            else:
+                yield from _services(item, depth + 1)
+    elif isinstance(value, list) and depth <= _MAX_DEPTH:
+        for item in value[:MAX_COMMANDS]:
+            yield from _services(item, depth + 1)
 
 
 def _workflow(value: Any, depth: int = 0) -> Iterator[Command]:

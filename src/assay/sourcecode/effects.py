@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 400  # characters of one argument kept
 _WRITING: Final = frozenset("wax+")
-_OPENERS: Final = frozenset(("builtins.open", "io.open", "codecs.open", "os.open", "os.fdopen"))
+_OPENERS: Final = frozenset((
+    "builtins.open", "io.open", "codecs.open", "os.open", "os.fdopen", "io.FileIO", "_io.open", "_io.FileIO",
+    "_pyio.open", "gzip.open", "bz2.open", "lzma.open", "gzip.GzipFile", "bz2.BZ2File", "lzma.LZMAFile",
+    "zipfile.ZipFile", "tarfile.open",
+))  # fmt: skip
+_RENDERERS: Final = (
+    "jinja2.Template",
+    "Environment().from_string",
+    "mako.template.Template",
+    "tornado.template.Template",
+)
+_WAY_OUT: Final = re.compile(
+    r"__(?:globals|subclasses|builtins|import|class|mro|base|init|getattribute)__|<%|\bself\.module\b"
+)
 _PATH_CHANGES: Final = frozenset(
     ["write_text", "write_bytes", "unlink", "rmdir", "symlink_to", "hardlink_to", "rename", "replace", "chmod"]
 )
@@ -44,12 +57,23 @@ def effects_of_call(evaluator: Evaluator, node: ast.Call) -> Iterator[tuple[str,
                 if _really(kind, target, node, evaluator) and (kind, target) not in seen:
                     seen.add((kind, target))
                     yield kind, canonical(target).removeprefix("builtins."), function
+        if name.endswith("logging.config.dictConfig"):
+            yield from ((kind, factory, function) for kind, factory in _factories(node, evaluator))
         kind = _special(name, node, evaluator)
         if kind and (kind, name) not in seen:
             seen.add((kind, name))
             yield kind, canonical(name).removeprefix("builtins."), function
     if _computed(function.names):
         yield "computed-attribute", min(function.names), function
+
+
+def _factories(node: ast.Call, evaluator: Evaluator) -> Iterator[tuple[str, str]]:
+    """(kind, name) of what a logging configuration written out in the call makes its handlers with."""
+    for part in (part for argument in node.args for part in ast.walk(argument) if isinstance(part, ast.Dict)):
+        for key, value in zip(part.keys, part.values, strict=True):
+            text = evaluator.value(value).constant
+            if isinstance(key, ast.Constant) and key.value in {"()", "class"} and isinstance(text, str):
+                yield from ((kind, text) for kind in sorted(kinds_of(text)))
 
 
 def _indirect(name: str, arguments: list[Value]) -> set[str]:
@@ -96,6 +120,8 @@ def _special(name: str, node: ast.Call, evaluator: Evaluator) -> str:
     """Kinds that depend on the arguments: opening for writing, computed imports, changes of the interpreter."""
     tail = name.rpartition(".")[2]
     first = evaluator.value(node.args[0]) if node.args else NOTHING
+    if name.endswith(_RENDERERS) and isinstance(first.constant, str) and _WAY_OUT.search(first.constant):
+        return "render"
     if name in _OPENERS or (tail == "open" and "Path()" in name):
         if _writes(name, node, evaluator):
             return "write"

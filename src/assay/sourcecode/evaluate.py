@@ -7,7 +7,7 @@ import builtins
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from assay.sourcecode.table import kinds_of, table
+from assay.sourcecode.table import attribute_of, kinds_of, table
 from assay.sourcecode.tree import children_first, dotted
 from assay.sourcecode.values import MAX_ITEMS, NOTHING, UNKNOWN, Value, bounded, fold_binary, fold_call, fold_method
 
@@ -104,8 +104,10 @@ class Evaluator:
     def attribute(self, node: ast.Attribute) -> Value:
         """An attribute: a known one of self, else the dotted name."""
         base = self.value(node.value)
+        if node.attr == "__call__" and base.names:
+            return base  # what calls a function is the function
         known = self.knowledge.attributes.get(dotted(node))
-        names = frozenset(f"{name}.{node.attr}"[-300:] for name in base.names or {"?"})
+        names = frozenset(attribute_of(name, node.attr)[-300:] for name in base.names or {"?"})
         tags = base.tags | ({"environment"} if any(n.endswith("os.environ") for n in names) else set())
         value = Value(names=names, tags=frozenset(tags))
         return known.join(value) if known is not None else value
@@ -307,11 +309,11 @@ def _through_dict(name: str, key: str) -> str:
     """What a module's dictionary holds under `key`; empty when `name` is no such dictionary."""
     if name.endswith("sys.modules"):
         return key
-    if name.endswith((".globals()", ".locals()", ".vars()")):
+    if name.endswith((".globals()", ".locals()", ".vars()", ".f_globals", ".f_locals")):
         return "builtins" if key == "__builtins__" else f"?{key}"
     if name.endswith(".__dict__"):
         return f"{name.removesuffix('.__dict__')}.{key}"
-    if name in {"builtins", "?__builtins__"} or name.endswith(".__builtins__"):
+    if name in {"builtins", "?__builtins__"} or name.endswith((".__builtins__", ".f_builtins")):
         return f"builtins.{key}"
     if name.endswith("__globals__"):
         return "builtins" if key == "__builtins__" else f"os.{key}" if kinds_of(f"os.{key}") else f"builtins.{key}"

@@ -26,7 +26,15 @@ from assay.sourcecode.evaluate import Evaluator, Knowledge, Scope
 from assay.sourcecode.facts import ClassInfo, Effect, Import, Level, PythonSource
 from assay.sourcecode.hidden import find_hidden
 from assay.sourcecode.table import table
-from assay.sourcecode.tree import blocks, children_first, dotted, is_main_guard, local_names
+from assay.sourcecode.tree import (
+    annotations_of,
+    blocks,
+    children_first,
+    dotted,
+    is_main_guard,
+    local_names,
+    written_annotation,
+)
 from assay.sourcecode.values import NOTHING, Value
 
 if TYPE_CHECKING:
@@ -143,7 +151,8 @@ class _Reader:
     def _function(self, unit: _Unit, node: _Function, scope: Scope, owner: str) -> _Unit:
         name = ".".join(part for part in (unit.name, owner if owner != unit.owner else "", node.name) if part)
         arguments = node.args
-        for expression in [*node.decorator_list, *arguments.defaults, *(d for d in arguments.kw_defaults if d)]:
+        defaults = [*arguments.defaults, *(d for d in arguments.kw_defaults if d)]
+        for expression in [*node.decorator_list, *defaults, *annotations_of(node)]:
             self._expression(unit, expression)
         inner = Scope("function", parent=scope)
         names = [a.arg for a in [*arguments.posonlyargs, *arguments.args]]
@@ -212,6 +221,10 @@ class _Reader:
                     self._assign(child.optional_vars, self.evaluator.value(child.context_expr), scope)
             elif isinstance(child, ast.match_case) and child.guard is not None:
                 self._expression(unit, child.guard)
+            elif isinstance(child, ast.ExceptHandler) and child.type is not None:
+                self._expression(unit, child.type)
+        if isinstance(node, ast.AnnAssign) and (written := written_annotation(node.annotation)) is not None:
+            self._expression(unit, written)
 
     def _augmented(self, node: ast.AnnAssign | ast.AugAssign) -> Value:
         if isinstance(node, ast.AnnAssign):

@@ -92,6 +92,14 @@ def kinds_of(name: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def attribute_of(name: str, attribute: str) -> str:
+    """The dotted name of an attribute; a function of a module leads back to it (`print.__self__` is `builtins`)."""
+    module, _, function = name.rpartition(".")
+    if attribute == "__self__" and function and module in _TAILS:
+        return module
+    return f"{name}.{attribute}"
+
+
 def canonical(name: str) -> str:
     """The shortest ending of `name` that the table knows, else `name` itself."""
     for candidate in reversed(_candidates(name)):

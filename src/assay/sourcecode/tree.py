@@ -62,6 +62,34 @@ def blocks(node: ast.stmt) -> list[ast.stmt]:
     return inner
 
 
+def annotations_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+    """Annotations of a function that do something when they are evaluated; those written as text are parsed."""
+    a = node.args
+    given = [x.annotation for x in [*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg] if x and x.annotation]
+    found = [*given, node.returns] if node.returns else given
+    written = [(one, written_annotation(one)) for one in found]
+    return [
+        text or one for one, text in written if text is not None or any(_acts(part) for part in children_first(one))
+    ]
+
+
+def written_annotation(node: ast.expr) -> ast.expr | None:
+    """An annotation that is text with a call in it, as `typing.get_type_hints` evaluates it; None for any other."""
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or "(" not in node.value:
+        return None
+    try:
+        tree = ast.parse(node.value.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    for part in children_first(tree):
+        ast.copy_location(part, node)
+    return tree
+
+
+def _acts(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call | ast.NamedExpr | ast.Subscript | ast.Attribute)
+
+
 def is_main_guard(test: ast.expr) -> bool:
     """`__name__ == "__main__"`, either way round."""
     if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq):

@@ -1,4 +1,4 @@
-"""Pickles written as base64 inside JSON and YAML: Stable-Baselines3 archives, some trackers and notebooks.
+"""Pickles written as base64 inside JSON, YAML and tables: Stable-Baselines3 archives, some trackers and notebooks.
 
 Stable-Baselines3 stores `":serialized:": "<base64 of cloudpickle>"` in a member named `data` and unpickles it on load.
 """
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # `gAI`…`gAX` is base64 for PROTO 2 to 5 followed by an opcode; under SB3's key any base64 is unpickled.
 _PICKLED = re.compile(
     rb'"(gA[I-X][A-Za-z0-9+/\\nr]{8,}={0,2})(?:\\n)?"|":serialized:"\s*:\s*"([^"]+)"'
-    rb"|(?<=[\s'])(gA[I-X][A-Za-z0-9+/]{24,}={0,2})(?=[\s']|$)"  # YAML needs no quotes
+    rb"|(?<![^\s',;|>])(gA[I-X][A-Za-z0-9+/]{24,}={0,2})(?=[\s',;|<]|$)"  # YAML and tables need no quotes
+    rb'|"((?:H4sI|eJ[wxyz0-9])[A-Za-z0-9+/\\nr]{24,}={0,2})(?:\\n)?"'  # packed by gzip or zlib before
 )
 
 
@@ -55,7 +56,7 @@ def read_embedded(stream: BinaryIO, size: int, limits: Limits) -> EmbeddedPickle
         return EmbeddedPickles((), stream)
     stream.seek(0)
     text = stream.read(size)
-    if b"gA" not in text and b":serialized:" not in text:
+    if not any(mark in text for mark in (b"gA", b":serialized:", b'"H4sI', b'"eJ')):
         return EmbeddedPickles((), stream)
     members: list[Member] = []
     for match in _PICKLED.finditer(text):
