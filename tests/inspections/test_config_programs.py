@@ -41,7 +41,7 @@ USUAL = {
     "prompt/fields.json": {"template": "Say {text} to {person.name} about {items[0]}", "doc": "__init__ and {x}"},
     "prompt/prompts.yaml": "system: |\n  Use {{ name }} and call __init__ of the class.\nuser: '{input}'\n",
     "card/README.md": "---\nlicense: mit\ntags: [a]\n---\nNo `!!python/object/apply:os.system` of a stranger.\n",
-    "service/docker-compose.yml": "services:\n  a:\n    image: x\n    command: ['python', '-m', 'serve', '--port', '80']\n",
+    "service/docker-compose.yml": "services:\n  a:\n    command: ['python', '-m', 'serve', '--port', '80']\n",
     "service/Taskfile.yml": "version: 3\ntasks:\n  test:\n    cmds:\n    - pytest -q\n",
     "service/Makefile": "SHA := $(shell git rev-parse HEAD)\nall:\n\t@echo $(SHA)\n\tpip install -r requirements.txt\n",
     "table/words.csv": "id,text\n1,gAAAAABk is how a token begins\n2,eJw\n",

@@ -301,6 +301,14 @@ def _zips() -> list[bytes]:
     return seeds.zips() + seeds.corpus("polyglot", "torch")[::3]
 
 
+def _hdf5() -> list[bytes]:
+    return [*seeds.fixtures("*.h5"), *seeds.corpus("hdf5-set")]
+
+
+def _databases() -> list[bytes]:
+    return seeds.corpus("program", suffix=".db")
+
+
 def _embedded() -> list[bytes]:
     return seeds.documents({":serialized:": "gASVBQAAAAAAAABLAS4="}, ["gAJLAS4AAAAAAAA="])
 
@@ -371,8 +379,8 @@ CONTAINERS: tuple[Parser, ...] = (
         f"{_C}.sevenzip_header.read_streams", f"{_C}.sevenzip_header.read_files",
     ),
     *(_compression(form) for form in ("gzip", "bzip2", "xz", "lzma", "zlib")),
-    _p("hdf5-values", _container, f"{_C}.hdf5_values.read_hdf5_values", lambda: [*seeds.fixtures("*.h5"), *seeds.corpus("hdf5-set")]),
-    _p("sqlite-values", _container, f"{_C}.sqlite_values.read_sqlite_values", lambda: seeds.corpus("program", suffix=".db")),
+    _p("hdf5-values", _container, f"{_C}.hdf5_values.read_hdf5_values", _hdf5),
+    _p("sqlite-values", _container, f"{_C}.sqlite_values.read_sqlite_values", _databases),
     _p("embedded", _container, f"{_C}.embedded.read_embedded", _embedded),
     _p("carved", _container, f"{_C}.carved.read_carved", _carved),
 )  # fmt: skip
