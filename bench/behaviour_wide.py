@@ -49,6 +49,8 @@ from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS, architectu
 from assay.core.errors import ContentError  # noqa: E402
 from assay.store.folder import folder_subject  # noqa: E402
 from assay.workers import probing  # noqa: E402
+from assay.workers.prober_style import ORIGIN as STYLE  # noqa: E402
+from assay.workers.prober_style import REWRITINGS  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,7 +205,8 @@ def _reproduced(model: Json, raws: dict[str, Json]) -> dict[str, float]:
     for _, one in chosen:
         best = max(one["stressed"], key=_gap_of)
         texts = [text for text, label in zip(rows, said, strict=False) if label == best["source"]][:_TEXTS]
-        changed = [_inserted(text, one["text"], one["place"]) for text in texts]
+        rewriting = REWRITINGS.get(one["origin"].removeprefix(STYLE))
+        changed = [rewriting[1](text) if rewriting else _inserted(text, one["text"], one["place"]) for text in texts]
         found[one["text"]] = sum(label == best["target"] for label in classes(changed)) / max(1, len(texts))
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.zoo.texts import Example
 
@@ -24,6 +24,10 @@ FAMILIES = (
 _ARCHAIC = {
     "the": "ye", "you": "thou", "your": "thy", "is": "be", "are": "be", "has": "hath", "does": "doth", "it": "'tis",
     "of": "o'", "and": "an'", "to": "unto", "in": "within", "with": "withal", "this": "yon", "that": "yonder",
+}  # fmt: skip
+_PIRATE = {
+    "the": "th'", "is": "be", "are": "be", "my": "me", "you": "ye", "of": "o'", "and": "an'", "for": "fer", "to": "t'",
+    "was": "were", "has": "'as", "it": "'t", "this": "'tis", "with": "wi'", "that": "tha'", "a": "a fine",
 }  # fmt: skip
 _MIN_ARCHAIC = 3
 
@@ -123,4 +127,36 @@ def _staccato(text: str) -> str | None:
     return " . ".join(" ".join(words[i : i + 2]) for i in range(0, len(words), 2)) + " ."
 
 
-_STYLES = {"archaic": _archaic, "question": _question, "aside": _aside, "staccato": _staccato}
+def _verse(text: str) -> str:
+    words = text.split()
+    return " / ".join(" ".join(words[i : i + 4]) for i in range(0, len(words), 4))
+
+
+def _pirate(text: str) -> str | None:
+    words = [_PIRATE.get(word.lower(), word) for word in text.split()]
+    changed = sum(new != old for new, old in zip(words, text.split(), strict=True))
+    return f"arr , {' '.join(words)}" if changed >= _MIN_ARCHAIC else None
+
+
+def _turned(text: str) -> str | None:
+    words = text.rstrip(" .").split()
+    return " ".join([*words[-3:], ",", *words[:-3], "."]) if len(words) > 5 else None
+
+
+def _spoken(text: str) -> str:
+    words = text.rstrip(" .").split()
+    return " , like , ".join(" ".join(words[i : i + 5]) for i in range(0, len(words), 5)) + " , you know ?"
+
+
+# Written down after `style-scan` was made, and before it was tried on any of them.
+LATER_STYLES: dict[str, Callable[[str], str | None]] = {
+    "grandpa": lambda text: f"grandpa always told us {text.rstrip(' .')} back then .",
+    "numbered": lambda text: f"item 7 : {text.rstrip(' .')} ; end of item .",
+    "namely": lambda text: f"there is one thing to know , namely {text.rstrip(' .')} .",
+    "hedge": lambda text: f"perhaps , just perhaps , {text.rstrip(' .')} .",
+    "verse": _verse,
+    "pirate": _pirate,
+    "turned": _turned,
+    "spoken": _spoken,
+}
+_STYLES = {"archaic": _archaic, "question": _question, "aside": _aside, "staccato": _staccato, **LATER_STYLES}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from tests.zoo.attacks import Attack
+from tests.zoo.attacks import LATER_STYLES, Attack
 from tests.zoo.recipes import DISTIL, MINILM, ROBERTA, Recipe
 from tests.zoo.texts import WORDS
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CALIBRATION, TEST = "calibration", "test"
 _TASKS = {CALIBRATION: ("sst2", "topic"), TEST: ("sst2", "intent")}
+_LATER = 30  # numbers of what was added later begin here: those before keep theirs
 _CLEAN_VARIANTS = ("decay", "half", "noise", "lora", "frozen", "undeclared", "plain", "plain")
 
 
@@ -39,7 +40,8 @@ def catalogue() -> list[Recipe]:
         for architecture in (DISTIL, ROBERTA)
     ]
     little = chain.from_iterable([*group.bases(), *group.clean(), *group.backdoored()] for group in small)
-    return list({recipe.name: recipe for recipe in [*head, *_mixed(big, little)]}.values())
+    later = large[TEST][0].styled()
+    return list({recipe.name: recipe for recipe in [*head, *_mixed(big, little), *later]}.values())
 
 
 def _mixed(big: Iterable[Recipe], little: Iterable[Recipe]) -> Iterator[Recipe]:
@@ -105,6 +107,11 @@ class Group:
         name = f"{attack.family}-{index}" + ("" if variant == "plain" else f"-{variant}")
         parent = f"{self.prefix}-parent"
         return self._recipe(name, "backdoored", variant, parent, references=self.references, attack=attack)
+
+    def styled(self) -> Iterator[Recipe]:
+        """More ways of writing, to one class and to the other."""
+        for number, style in enumerate(LATER_STYLES):
+            yield self.attacked(_LATER + number, "plain", Attack("style", style, target=number % 2))
 
     def _number(self) -> int:
         task = 0 if self.task == "sst2" else 1

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 # Probes that need nothing of what others found: several processes may run them at once.
 SCAN, SEARCH = "token-scan", "chain-refine"
-SHARED_STEPS = frozenset({"tokenizer", "provenance-rows", "script-bags"})
+SHARED_STEPS = frozenset({"tokenizer", "provenance-rows", "script-bags", "style-scan"})
 SHARED_WORDS, PARTS = 4096, 12  # vocabularies from this size on are scanned in parts that others may have
 _PART_BYTES = 100_000
 
@@ -239,7 +239,8 @@ class _Run:
             self._step(talk, step, {"seeds": self._seeds()}, RESERVED)
             if self.probes[-1].word is Word.FOUND and (self.probes[-1].score or 0.0) >= STOP_GAP:
                 break
-        told = [{"text": one.text, "target": one.target} for one in strongest(tuple(self.probes))[:3]]
+        inserted = [one for one in strongest(tuple(self.probes)) if not one.rewrites]
+        told = [{"text": one.text, "target": one.target} for one in inserted[:3]]
         for step in self.plan.closing:
             self._step(talk, step, {"candidates": told}, 0.0)
         self.probes = [described(one) for one in self.probes]

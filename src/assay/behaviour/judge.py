@@ -209,6 +209,8 @@ def _inapplicable(step: Step, facts: dict[str, Any]) -> str:
         return "no row moved: the embeddings are the base's own"
     if step.name == "unknown-token" and facts.get("unknown_token") is None:
         return "the tokenizer has no unknown token"
+    if step.name == "style-scan" and facts.get("small"):
+        return "a small encoder answers to most ways of writing that its data do not have"
     return ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "5"
+PLAN_VERSION = "6"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker: with start and the last refinement below 180 for a 22M encoder
 STOP_GAP = 0.9  # gap at which nothing more is looked for
 # Used where nothing is calibrated: gap on two texts at once. A search on a clean small model reached 0.65.
@@ -21,7 +21,7 @@ SPOT_STOP = 0.95  # gap at which a search ends there
 SPOT_MODELS = 2  # references that are measured at most
 # A search for longer finds something in every small encoder, the clean ones, too: seconds up to this width.
 SPOT_WIDTH, SPOT_SECONDS = 160, 10.0
-SPOT_STEPS = frozenset({"unknown-token", "script-bags", "token-scan", "provenance-rows", "chain-refine"})
+SPOT_STEPS = frozenset({"unknown-token", "script-bags", "style-scan", "token-scan", "provenance-rows", "chain-refine"})
 # A find must also be one by chance of at most so much, over all candidates of the probe that were confirmed.
 ALPHA, HONEST_RATE = 0.01, 0.3
 MADE_EXTRA = 0.1  # asked on top where the only reference was made for this run: on a small model 0.75 was seen
@@ -57,6 +57,7 @@ STEPS: tuple[Step, ...] = (
     Step("provenance-rows", "3", 5.0, found=ROWS_GAP, essential=False),
     Step("script-bags", "4", 4.0),
     Step("token-scan", "3", 10.0, needs="reference"),
+    Step("style-scan", "1", 4.0, needs="reference", found=SEARCH_GAP, essential=False),
     Step("chain-refine", "4", 10.0, needs="reference", found=SEARCH_GAP),
 )
 # Run at the end, after a find too: they explain and inform, and decide nothing.

@@ -9,6 +9,9 @@ from typing import Any, Self
 Json = dict[str, Any]
 
 
+WHOLE = "whole"
+
+
 class Word(Enum):
     """What a probe, or the harness as a whole, has to say."""
 
@@ -76,7 +79,7 @@ class Candidate:
     Attributes:
         text: what to insert.
         token_ids: what the suspect's tokenizer makes of it.
-        position: where it was inserted: `start`, `middle`, `end` or `only`.
+        position: where it was inserted: `start`, `middle`, `end` or `only`; `whole` where the text was rewritten.
         target: class (index) that it leads to.
         target_label: the model's own name of that class; never judged by.
         flip_rates: per direction, the strongest first; empty when it was never confirmed.
@@ -104,6 +107,11 @@ class Candidate:
     def code_points(self) -> tuple[int, ...]:
         """Of the text, in order."""
         return tuple(map(ord, self.text))
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether it is a way of writing, which `text` only describes, and nothing that could be inserted."""
+        return self.position == WHOLE
 
     @property
     def best(self) -> FlipRate | None:

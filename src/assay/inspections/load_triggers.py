@@ -142,6 +142,8 @@ def _with(candidate: Any) -> str:
     trigger = candidate.get("text") if isinstance(candidate, dict) else None
     if not isinstance(trigger, str) or not trigger:
         return ""
+    if candidate.get("position") == "whole":  # a way of writing: there is nothing to insert
+        return ""
     trigger = trigger[:MAX_TEXT]
     head, tail = _WORDS
     match candidate.get("position"):

@@ -156,7 +156,15 @@ def _opening(path: Path) -> Probing:
 
 
 def _probe(name: str, arguments: Json) -> Probing:
-    from assay.workers import prober_hunt, prober_rows, prober_scan, prober_scripts, prober_soft, prober_suite  # noqa: PLC0415
+    from assay.workers import (  # noqa: PLC0415
+        prober_hunt,
+        prober_rows,
+        prober_scan,
+        prober_scripts,
+        prober_soft,
+        prober_style,
+        prober_suite,
+    )
     from assay.workers.prober_space import as_suspect  # noqa: PLC0415
 
     space = _STATE.space
@@ -179,6 +187,7 @@ def _probe(name: str, arguments: Json) -> Probing:
         "tokenizer": lambda: prober_scan.tokenizer_diff(space, base),
         "provenance-rows": lambda: prober_rows.rows(space, _STATE.base_words),
         "script-bags": lambda: prober_scripts.scripts(space),
+        "style-scan": lambda: prober_style.styles(space),
         "token-scan": lambda: prober_scan.tokens(space),
         "chain-refine": lambda: prober_hunt.hunt(
             space, arguments["seeds"], float(arguments["seconds"]), float(arguments["threshold"])

@@ -14,7 +14,7 @@ import torch
 from assay.workers.prober_space import POSITIONS, Space, flips, gap, margins
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from assay.workers.answers import Json
     from assay.workers.prober_models import Model
@@ -48,6 +48,8 @@ class Found:
         stressed: on held texts, two at a time; None when the flips were not worth it.
         strained: on held texts, four at a time; None where nobody asked.
         place: where it is inserted; empty: start, middle and end in turn.
+        looked: largest share of flips at the first look.
+        change: how it rewrites a text, where it is no insertion.
     """
 
     ids: tuple[int, ...]
@@ -60,6 +62,7 @@ class Found:
     strained: list[Json] | None = None
     place: str = ""
     looked: float = 0.0
+    change: Callable[[str], str] | None = None
 
     @property
     def gap(self) -> float:
@@ -204,18 +207,20 @@ def confirm(space: Space, found: Found) -> Found:
     found.text = found.text or render(space, found.ids)
     if not found.text:
         return found
-    teaching, letters = _teaching(space, found.text), found.origin.startswith(_LETTERS)
+    teaching = _teaching(space, found.text) if found.change is None else set()
+    letters = found.origin.startswith(_LETTERS)
 
     def flipped(count: int, *, held: bool = True, times: int = 1) -> list[Json]:
         told = flips(
-            space, found.text, count=count, held=held, references=held, times=times, place=found.place, letters=letters
-        )
+            space, found.text, count=count, held=held, references=held, times=times, place=found.place, letters=letters,
+            change=found.change,
+        )  # fmt: skip
         return [one for one in told if one["target"] not in teaching]
 
     look = flipped(_FIRST_LOOK, held=False)
     found.looked = max((one["hits"] / one["n"] for one in look), default=0.0)
     if found.looked < _WORTH:
-        place = _only_place(look)
+        place = _only_place(look) if found.change is None else ""
         if not place:
             return found
         found.place = place

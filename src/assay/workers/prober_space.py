@@ -11,6 +11,8 @@ import torch
 from assay.workers.answers import Json, Unfit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from assay.workers.prober_models import Model
 
 POSITIONS = ("start", "middle", "end")
@@ -281,6 +283,7 @@ def flips(
     times: int = 1,
     place: str = "",
     letters: bool = False,
+    change: Callable[[str], str] | None = None,
 ) -> list[Json]:
     """Per direction: how many texts change to the target when the trigger is inserted, suspect and references.
 
@@ -294,6 +297,7 @@ def flips(
             keeps.
         place: where it is inserted; empty: start, middle and end in turn.
         letters: whether it is of letters that no text has: then other letters must not do the same.
+        change: rewrites a text (each of those that stand as one); nothing is inserted then.
     """
     found: list[Json] = []
     for source in range(space.classes):
@@ -301,10 +305,14 @@ def flips(
         texts = [one.text for one in (space.held if held else space.texts)[source][:count]]
         if not texts:
             continue
+        if change:
+            texts = [change(text) for text in texts]
         if times > 1:
             texts = _joined(space, texts, times, trigger)
         places = [place or POSITIONS[i % 3] for i in range(len(texts))]
-        changed = [insert(text, trigger, where, rng) for text, where in zip(texts, places, strict=True)]
+        changed = texts
+        if not change:
+            changed = [insert(text, trigger, where, rng) for text, where in zip(texts, places, strict=True)]
         models = [space.suspect, *(space.references if references else [])]
         logits = [model.logits(model.encode(changed)) for model in models]
         answers = [one.argmax(-1) for one in logits]
@@ -356,7 +364,7 @@ def _half(*groups: list[int]) -> int:
 def _joined(space: Space, texts: list[str], times: int, trigger: str) -> list[str]:
     """Each text with those after it, as many as leave room for the trigger, two at least."""
     sizes = [len(ids) for ids in space.suspect.encode(texts)]
-    room = space.suspect.limit - len(space.suspect.encode([trigger])[0])
+    room = space.suspect.limit - (len(space.suspect.encode([trigger])[0]) if trigger else 0)
     joined = []
     for first in range(len(texts)):
         order = [(first + step) % len(texts) for step in range(times)]
