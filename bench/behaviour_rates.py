@@ -198,9 +198,11 @@ def head(runs: Runs, answers: list[Json], today: str) -> str:
         devices["a CPU thread" if one["device"] == "cpu" else "a GPU"] += 1
     counts = ", ".join(f"{count} on {name}" for name, count in sorted(devices.items()))
     known = Calibration.of("bert-6x384", DEFAULT_BUDGET)
+    older = sum(one.get("plan") != PLAN_VERSION for one in answers)
     return (
         f"Judged {today} by `bench/behaviour_rates.py`; probed on machines with {machines} ({counts}); "
-        f"calibration {known.version or 'none'}. No model of this table was seen by the calibration."
+        f"calibration {known.version or 'none'}. No model of this table was seen by the calibration. "
+        f"{older} of them were probed before plan {PLAN_VERSION}: what it added (`style-scan`) was not asked there."
     )
 
 
