@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import stat
+import subprocess
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests.cli.test_vet import Cli, one_line_error
+from tests.support.databases import *  # noqa: F403
+from tests.support.postgres import binaries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +67,47 @@ def test_backed_up_while_served_and_restored_elsewhere(cli, tmp_path):
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=60)
     assert "there is an index" in one_line_error(other("restore", str(tmp_path / "copy")))
+
+
+def libpq(url: str) -> str:
+    """A URL of SQLAlchemy as PostgreSQL's own programs read it."""
+    return url.replace("postgresql+psycopg:", "postgresql:")
+
+
+@pytest.mark.slow  # a dozen programs, one after the other
+@pytest.mark.postgres
+def test_an_index_on_postgresql_comes_back_by_its_own_programs(cli, postgres, tmp_path):
+    first, second = postgres.new_database(), postgres.new_database()
+    cli.env["ASSAY_DATABASE_URL"] = libpq(first)
+    admit(cli, tmp_path / "one", "acme/first", b"# one")
+    head = cli("log", "checkpoint")
+    assert head.returncode == 0, head.stderr
+    dump = tmp_path / "index.dump"
+    for program in (
+        ("pg_dump", "--format=custom", f"--file={dump}", libpq(first)),
+        ("pg_restore", "--clean", "--if-exists", f"--dbname={libpq(second)}", str(dump)),
+    ):
+        done = subprocess.run([binaries() / program[0], *program[1:]], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        if program[0] == "pg_dump":
+            status, _ = cli.json("backup", str(tmp_path / "copy"), "--without-database")
+            assert status == 0
+
+    other = Cli(tmp_path / "elsewhere")
+    other.env["ASSAY_DATABASE_URL"] = libpq(second)
+    for command in (("restore", str(tmp_path / "copy")), ("log", "verify"), ("scrub",)):
+        done = other(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    server = other.start("serve", "--port", "0", "--no-worker")
+    try:
+        url = server.stdout.readline().split()[1]
+        got = httpx.get(f"{url}/acme/first/resolve/main/README.md", trust_env=False, timeout=60)
+        assert got.content == b"# one"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)
+    for url in (first, second):
+        postgres.drop(url)
 
 
 def test_a_damaged_copy_is_not_restored(cli, tmp_path):

@@ -6,8 +6,10 @@ import pytest
 import sqlalchemy as sa
 
 from assay.core.errors import UsageError
+from assay.registry.access import review
 from assay.registry.audit import audit
 from assay.registry.people import ANONYMOUS_RIGHTS, NOBODY, RIGHTS, ROLES, SCOPES, Actor, Thing, may
+from assay.registry.sessions import Sessions
 from assay.registry.teams import Teams, record_requester, thing_of
 from assay.registry.token_text import PATTERN, TokenText, redact
 from assay.registry.tokens import Tokens
@@ -103,6 +105,28 @@ def test_uses_are_noted_to_the_hour(index):
     assert tokens.get(record.id).used_at == datetime(2026, 11, 26, 5, tzinfo=UTC)
     assert [one.id for one in tokens.all("anna")] == [record.id]
     assert tokens.all("bob") == ()
+
+
+def test_an_access_review_says_which_tokens_nobody_uses(index):
+    known, teams, sessions = Tokens(index), Teams(index), Sessions(index)
+    text, used = known.create(
+        person="anna", roles=["reviewer"], name="used", by="root", now=NOW, lifetime=timedelta(300)
+    )
+    left = known.create(person="bert", roles=["developer"], name="left", by="root", now=NOW, lifetime=timedelta(300))[1]
+    known.create(person="carl", roles=["admin"], name="over", by="root", now=NOW, lifetime=timedelta(20))
+    known.used(known.check(text, NOW + timedelta(days=29)), NOW + timedelta(days=29))
+
+    def reviewed(days):
+        return review(known, teams, sessions, None, NOW + timedelta(days=days))
+
+    assert reviewed(29).unused == ()
+    assert {one["person"]: one["tokens"] for one in reviewed(29).people()} == {"anna": 1, "bert": 1}
+    assert reviewed(31).unused == (left.id,)
+    assert set(reviewed(60).unused) == {used.id, left.id}
+    told = {one["id"]: one["unused"] for one in reviewed(31).to_json()["tokens"]}
+    assert told == {used.id: False, left.id: True}
+    assert "approve" not in reviewed(31).rights[used.id]
+    assert "quarantine" in reviewed(31).rights[used.id]
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,9 @@ WEIGHTS = f"/{NAME}/resolve/main/weights.safetensors"
 @pytest.fixture
 def behind_nginx(publisher):
     settings = ServerSettings(accel_prefix="/_blobs/")
-    with (
-        serving(create_app(publisher.catalog, publisher.blobs, settings)) as url,
-        httpx.Client(base_url=url, trust_env=False) as client,
-    ):
+    app = create_app(publisher.catalog, publisher.blobs, settings)
+    publisher.ledger = app.state.registry.ledger
+    with serving(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
         yield client
 
 
@@ -44,11 +43,20 @@ def test_a_get_is_handed_to_nginx_and_a_head_is_answered_here(behind_nginx, publ
         assert answer.headers["ETag"] == f'"{entry.digest.hex}"'
 
 
+def test_what_is_handed_over_is_in_the_ledger_when_it_is(behind_nginx, publisher):
+    assert behind_nginx.head(WEIGHTS).status_code == 200
+    assert publisher.ledger.find(name=NAME) == ()
+    assert behind_nginx.get(WEIGHTS).content == b""
+    (row,) = publisher.ledger.find(name=NAME)
+    assert (row.revision, row.files, row.bytes) == (publisher.revision, 1, len(FILES["weights.safetensors"]))
+
+
 def test_what_is_not_served_is_not_handed_over(behind_nginx, publisher):
     publisher.revoke(NAME, "bad")
     got = behind_nginx.get(WEIGHTS)
     assert got.status_code == 404
     assert "X-Accel-Redirect" not in got.headers
+    assert publisher.ledger.find(name=NAME) == ()
 
 
 @pytest.fixture(scope="module")

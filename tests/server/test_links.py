@@ -29,7 +29,9 @@ def test_a_link_ends_soon_and_what_is_revoked_gets_none(publisher, monkeypatch, 
         assert ends - datetime.now(UTC) <= timedelta(seconds=settings.presign_seconds)
         assert settings.presign_seconds <= LINK_SECONDS <= 600
         assert answer.headers["Cache-Control"] == "no-store"
+        assert [row.files for row in app.state.registry.ledger.find(name=NAME)] == [1], "counted when it is given out"
         publisher.revoke(NAME, "it calls home")
         answer = client.get(path)
         assert (answer.status_code, answer.headers["X-Error-Code"]) == (404, "RevisionNotFound")
         assert "Location" not in answer.headers
+        assert [row.files for row in app.state.registry.ledger.find(name=NAME)] == [1]

@@ -93,6 +93,13 @@ def test_a_served_model_tells_what_is_known(pages, seeded):
     assert re.search(r'class="edge refuted"', page)
     assert f"/{GOOD}/-/diff?from={seeded.first}&amp;to={seeded.second}" in page
     assert f"hf download {GOOD} --revision {seeded.second}" in page
+    for place in (
+        "pip install huggingface_hub",
+        "export HF_ENDPOINT=http",
+        "ENV HF_ENDPOINT=http",
+        "HF_ENDPOINT: http",
+    ):
+        assert place in page
     assert re.search(r"production</strong>.*because", page)
     older = text(pages, f"/{GOOD}?revision=production")
     assert f"hf download {GOOD} --revision {seeded.first}" in older

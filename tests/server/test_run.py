@@ -17,6 +17,7 @@ import pytest
 
 from assay.core.errors import EnvironmentFault, UsageError
 from assay.provenance.keys import KeyRing
+from assay.registry.pulls import PullLedger
 from assay.registry.tokens import Tokens
 from assay.server.run import bind, url_of
 from tests.server.conftest import FILES, NAME
@@ -125,6 +126,26 @@ def test_it_serves_until_a_signal(publisher, number):
     assert "HF_HOME=" in out
     assert "DISABLE_SAFETENSORS_CONVERSION=1" in out
     assert err == ""
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+def test_who_is_there_is_believed_of_a_proxy_alone(publisher, proxied):
+    process = start(publisher.root, "--quiet", *(["--allow-host", "models.example", "--anonymous"] if proxied else []))
+    forwarded = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+    host = {"Host": "models.example"} if proxied else {}
+    try:
+        url = process.stdout.readline().split()[1]
+        file = httpx.get(f"{url}/{NAME}/resolve/main/config.json", headers=forwarded | host)
+        page = httpx.get(f"{url}/api/models/{NAME}/tree/main?limit=1", headers=forwarded | host)
+        other = httpx.get(f"{url}/healthz", headers=forwarded | {"Host": "other.example"})
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    (row,) = PullLedger(publisher.index).find(name=NAME)
+    assert row.consumer.address == ("203.0.113.9" if proxied else "127.0.0.1")
+    assert ("strict-transport-security" in file.headers) is proxied
+    assert page.links["next"]["url"].startswith("https://models.example/" if proxied else f"{url}/")
+    assert other.status_code == 421
 
 
 def test_a_running_transfer_ends_before_the_server_does(publisher):

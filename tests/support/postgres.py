@@ -69,7 +69,8 @@ class Postgres:
             return connection.execute(statement)
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Where PostgreSQL's programs are."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     if not found:
         pytest.fail("PostgreSQL is not installed: run `make apt-test`, or install the Debian package `postgresql`")
@@ -88,7 +89,7 @@ def running_postgres(kept: Path | None = None) -> Iterator[Postgres]:
     Args:
         kept: folder of a cluster that is there again the next time; made when it is missing. None: nothing is kept.
     """
-    binaries, who = _binaries(), _unprivileged()
+    programs, who = binaries(), _unprivileged()
     # In memory where possible: a database is a thousand files. A short path: a socket's has at most 107 bytes.
     home = Path(tempfile.mkdtemp(prefix="assay-pg-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"))
     if who:
@@ -99,13 +100,13 @@ def running_postgres(kept: Path | None = None) -> Iterator[Postgres]:
         data.mkdir(parents=True, exist_ok=True)
         if who:
             shutil.chown(data, "nobody", "nogroup")
-        initdb = [binaries / "initdb", "-D", data, "-U", "assay", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        initdb = [programs / "initdb", "-D", data, "-U", "assay", "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, timeout=120, **options)
-    command = [binaries / "postgres", "-D", data, "-k", home, *(f"--{setting}" for setting in _SETTINGS)]
+    command = [programs / "postgres", "-D", data, "-k", home, *(f"--{setting}" for setting in _SETTINGS)]
     with log.open("wb") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, **options)
     try:
-        _wait(binaries, home, process, log)
+        _wait(programs, home, process, log)
         yield Postgres(home)
     finally:
         with suppress(ProcessLookupError):
@@ -115,9 +116,9 @@ def running_postgres(kept: Path | None = None) -> Iterator[Postgres]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _wait(binaries: Path, home: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(programs: Path, home: Path, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while subprocess.run([binaries / "pg_isready", "-q", "-h", home], check=False, timeout=30).returncode != 0:
+    while subprocess.run([programs / "pg_isready", "-q", "-h", home], check=False, timeout=30).returncode != 0:
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"PostgreSQL did not start:\n{log.read_text(errors='replace')[-3000:]}")
         time.sleep(0.1)
