@@ -107,18 +107,20 @@ def compiled(framework: Framework, interpreters: list[str]) -> Names:
             [interpreter, str(script), *framework.extensions], capture_output=True, text=True, check=True
         )
         for module, found in json.loads(done.stdout).items():
+            if within(module, framework.left_out):
+                continue
             for name, kind in found.items():
                 names[module][name] = "class" if kind == "class" else ("call:newobj" if name == "newObj" else "call")
     return names
 
 
-def kept(path: Path) -> tuple[Names, dict[str, set[str]]]:
-    """Names and versions of a data file that was made before."""
+def kept(path: Path, framework: Framework) -> tuple[Names, dict[str, set[str]]]:
+    """Names and versions of a data file that was made before, without modules that are left out by now."""
     names: Names = defaultdict(dict)
     versions: dict[str, set[str]] = defaultdict(set)
     data = json.loads(path.read_text("utf-8")) if path.is_file() else {"names": {}, "versions": {}}
     for module, uses in data["names"].items():
-        for use, text in uses.items():
+        for use, text in uses.items() if not within(module, framework.left_out) else ():
             names[module] |= dict.fromkeys(text.split(), use)
     for name, found in data["versions"].items():
         versions[name] |= set(found)
@@ -130,7 +132,7 @@ def make(
 ) -> tuple[dict, dict]:
     """The data file of one framework, and why names were left out; `before`: an earlier one that is added to."""
     refused: dict[str, str] = {}
-    merged, versions = kept(before) if before else (defaultdict(dict), defaultdict(set))
+    merged, versions = kept(before, framework) if before else (defaultdict(dict), defaultdict(set))
     packages = [package for package in framework.packages if package != "_catboost"]
     for site in sites:
         present = [package for package in packages if (site / package).is_dir()]

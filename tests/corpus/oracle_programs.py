@@ -93,6 +93,16 @@ def _custom_generate(path: Path) -> None:
     GenerationMixin().load_custom_generate(str(path.parent), trust_remote_code=True)
 
 
+def _pickle_log(path: Path) -> None:
+    """A program that logs after it has loaded."""
+    import logging
+    import pickle
+
+    with path.open("rb") as stream:
+        pickle.load(stream)
+    logging.getLogger().warning("loaded")
+
+
 def _logging_ini(path: Path) -> None:
     import logging.config
 
@@ -168,6 +178,7 @@ PROGRAMS = {
     "langchain-here": (_langchain_here, "langchain"),
     "hickle": (_hickle, "hickle"),
     "msgpack-numpy": (_msgpack_numpy, "msgpack_numpy"),
+    "pickle-log": (_pickle_log, ""),
     "logging-ini": (_logging_ini, ""),
     "logging-json": (_logging_json, ""),
     "logging-nested": (_logging_nested, ""),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,3 +69,26 @@ def test_whole_models_may_be_made_but_not_called(name: str) -> None:
     found = known(f"transformers.models.{module}", cls)
     assert found is not None
     assert found.use == "new"
+
+
+def test_what_is_left_out_by_now_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
+    import make_allowlists  # type: ignore[import-not-found]
+    from allowlists.frameworks import Framework  # type: ignore[import-not-found]
+
+    before = tmp_path / "lib.json"
+    names = {
+        "lib": {"new": "A"},
+        "lib.io": {"call": "read write"},
+        "lib.io.deep": {"new": "B"},
+        "lib.iota": {"new": "C"},
+    }
+    before.write_text(json.dumps({"framework": "lib", "versions": {"lib": ["1"]}, "names": names}))
+    fields = {field.name: [] if field.name != "key" else "lib" for field in dataclasses.fields(Framework)}
+    framework = Framework(**{**fields, "left_out": ["lib.io"]})
+    found, versions = make_allowlists.kept(before, framework)
+    assert {module: dict(entries) for module, entries in found.items()} == {
+        "lib": {"A": "new"},
+        "lib.iota": {"C": "new"},
+    }
+    assert versions == {"lib": {"1"}}

@@ -9,6 +9,15 @@ from assay.sourcecode.python import read_python
 
 CODE = "open('/tmp/x', 'w')"
 WAYS = {
+    "all functions of a module": "import os\n[v for k, v in vars(os).items() if k == 'sys' + 'tem'][0]('id')",
+    "the names of the file": "import os\nlocals()['os'].system('id')",
+    "a method that something else calls": (
+        "from html.parser import HTMLParser\nimport os\nclass P(HTMLParser):\n"
+        "    def handle_data(self, d): os.system(d)\nP().feed('id')"
+    ),
+    "a folder outside": "import os\nos.makedirs('/etc/x')",
+    "a path outside": "from pathlib import Path\nPath('/etc/x').touch()",
+    "a log outside": "import logging\nlogging.basicConfig(filename='/etc/x')",
     "a function's own module": f"print.__self__.exec({CODE!r})",
     "what calls a function": "import os\nos.system.__call__('id')",
     "a frame's built-ins": f"import sys\nsys._getframe().f_builtins['exec']({CODE!r})",
@@ -58,6 +67,9 @@ def test_code_that_a_loader_runs_is_found_whatever_the_way(way: str) -> None:
         "import yaml\nyaml.safe_load('a: 1')",
         "class A:\n    def __add__(self, other): return A()\n    def __format__(self, s): return s",
         "import gzip\ngzip.open('x').read()",
+        "import os\nos.makedirs(cache, exist_ok=True)\nos.makedirs('cache')",
+        "import torch\ndef save(m, p): torch.save(m, p)",
+        "import subprocess\nclass A:\n    def build(self): self.x = 1\nA()",
         "import zipfile\nzipfile.ZipFile('x').namelist()",
         "self.model.__self__.forward(x)",
     ],

@@ -111,7 +111,8 @@ class Collector:
     ) -> None:
         """Report an observation. `facts` must be JSON-compatible, integers below 2**53."""
         inner = tuple(plain(name) for name in self._inner)
-        where = Where(self._path, inner, offset, line)
+        place = offset if offset is None or offset >= 0 else None  # a lie of the file: it stands in the message
+        where = Where(self._path, inner, place, line)
         self._ledger.add(Finding(rule, severity, confidence, plain(message), where, plain(facts)))
 
     def unread(self, reason: str) -> None:

@@ -31,6 +31,7 @@ _WHEN = {
     Level.OTHER: "in a function that nothing in the file calls",
 }
 _IP = re.compile(r"^(?:\w+://)?(?:\d{1,3}\.){3}\d{1,3}(?:[:/ ]|$)")
+_OUTSIDE = re.compile(r"[(,]\s*[rbf]?['\"](?:/|~|C:)")
 _HOST = re.compile(r"(?:https?|ftp|wss?)://([\w.-]+)")
 
 
@@ -256,6 +257,17 @@ def _write(case: _Case) -> tuple[str, Severity, str]:
     return "code-writes-files", _LOW if effect.level in _AT_LOAD else _NOTE, ""
 
 
+def _create(case: _Case) -> tuple[str, Severity, str]:
+    """What makes a file or a folder is worth a word where it lies outside, or where it is run at every start."""
+    effect = case.effect
+    if re.search(lists()["persist_paths"], f"{' '.join(effect.arguments)} {effect.text}"):
+        severity = case.step(at_load=_CRITICAL, at_use=_HIGH, script=_HIGH)
+        return "code-writes-files", severity, "the place is run at every start"
+    if effect.level is Level.IMPORT and _OUTSIDE.search(f"({effect.arguments[:2]!r} {effect.text}"):
+        return "code-writes-files", _MEDIUM, "outside the model's folder"
+    return "", _NOTE, ""
+
+
 def _secrets(case: _Case) -> tuple[str, Severity, str]:
     effect = case.effect
     if effect.call.endswith("open") or "read" in effect.call:
@@ -310,6 +322,7 @@ _JUDGES = {
     "network": _network,
     "native": _native,
     "write": _write,
+    "create": _create,
     "secrets": _secrets,
     "introspection": _introspection,
     "computed-import": _computed,

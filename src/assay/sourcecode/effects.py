@@ -127,8 +127,8 @@ def _special(name: str, node: ast.Call, evaluator: Evaluator) -> str:
             return "write"
         opened = first.constant if "Path()" not in name else " ".join(first.tags)
         return "secrets" if isinstance(opened, str) and _SECRET_FILE.search(opened) else ""
-    if "pathlib." in name and tail in _PATH_CHANGES:
-        return "write"
+    if tail == "tofile" or ("pathlib." in name and tail in {*_PATH_CHANGES, "touch", "mkdir"}):
+        return "write" if tail in _PATH_CHANGES else "create"
     if tail in {"__import__", "import_module"} and "import" in name:
         return "" if first.known and "partial" not in first.tags else "computed-import"
     return _interpreter_change(name, tail, first)
@@ -161,7 +161,9 @@ def shown_arguments(evaluator: Evaluator, node: ast.Call) -> tuple[tuple[str, ..
     return tuple(_shown(v.constant) if v.known else "…" for v in values), tags
 
 
-_TELLING: Final = frozenset({"args", "cmd", "command", "shell", "url", "target", "source", "executable", "fp", "data"})
+_TELLING: Final = frozenset(
+    {"args", "cmd", "command", "shell", "url", "target", "source", "executable", "fp", "data", "filename"}
+)
 
 
 def _shown(constant: Any) -> str:

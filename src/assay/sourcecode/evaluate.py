@@ -208,8 +208,9 @@ class Evaluator:
     def generator(self, node: ast.comprehension) -> Value:
         """One `for` of a comprehension binds its target to any of the items."""
         value = self.value(node.iter)
-        if isinstance(node.target, ast.Name):
-            self.scope.bind(node.target.id, Value(names=value.names, tags=value.tags))
+        for target in ast.walk(node.target):
+            if isinstance(target, ast.Name):
+                self.scope.bind(target.id, Value(names=value.names, tags=value.tags))
         return value
 
     def _each(self, element: ast.AST, name: str, source: str | bytes | tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -280,6 +281,8 @@ def looked_up(name: str, arguments: list[Value]) -> set[str]:
     if text is not None and tail in {"attrgetter", "methodcaller"}:
         return {f"{tail}:{text}"}
     reached = _through_dict(name.rpartition(".")[0], text) if text is not None and tail in _GETTERS else ""
+    if name.endswith((".__dict__.items", ".__dict__.values")):
+        reached = f"{name.removesuffix(f'.__dict__.{tail}')}.?"  # any of a module's functions
     return {reached or f"{name}()"[-300:]}
 
 

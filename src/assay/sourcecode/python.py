@@ -377,8 +377,14 @@ class _Reader:
             if unit.owner and unit.level is Level.LOAD:
                 by_tail.setdefault(unit.owner, set()).add(name)  # calling the class runs its hooks
         levels: dict[str, Level] = {}
+        made = self.units[""].calls if "" in self.units else set[str]()
         for level in _ORDER:
-            queue = deque(name for name, unit in self.units.items() if unit.level is level and name not in levels)
+            # Objects made on import may be handed to whatever calls their methods
+            queue = deque(
+                name
+                for name, unit in self.units.items()
+                if name not in levels and (unit.level is level or (level is Level.USE and unit.owner in made))
+            )
             levels.update(dict.fromkeys(queue, level))
             while queue:
                 for called in self.units[queue.popleft()].calls:

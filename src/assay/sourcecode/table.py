@@ -111,6 +111,8 @@ def canonical(name: str) -> str:
 def _candidates(name: str) -> list[str]:
     result = [name]
     parts = name.split(".")[-8:]
+    if parts[0][:1] == "?" and parts[0][1:] in _TAILS:  # found by its name in `globals()`
+        result.append(".".join([parts[0][1:], *parts[1:]]))
     for index in range(1, len(parts) - 1):
         head = parts[index].lstrip("_") if parts[index] not in _TAILS else parts[index]
         if head in _TAILS:
