@@ -191,7 +191,7 @@ def test_two_workers_give_the_answers_of_one(world, tmp_path, prober, monkeypatc
     data = read_labelled(small.write_data(tmp_path / "data.tsv"))
     declared = Declared(references=tuple(folder_subject(small.clean(seed)) for seed in (1, 2)), data=data)
     model = folder_subject(small.clean(3))
-    alone = attest(model, declared, budget=8, prober=prober)
+    alone = attest(model, declared, budget=12, prober=prober)
 
     monkeypatch.setattr("assay.behaviour.attest.SHARED_WORDS", 20)  # even these small ones are scanned in parts
     said: list[str] = []
@@ -205,13 +205,16 @@ def test_two_workers_give_the_answers_of_one(world, tmp_path, prober, monkeypatc
     thread = threading.Thread(target=helping)
     thread.start()
     try:
-        both = attest(model, declared, budget=8, prober=Waiting(prober, said), keep=ours)
+        both = attest(model, declared, budget=12, prober=Waiting(prober, said), keep=ours)
     finally:
         ended.set()
         thread.join()
     assert any("vocabulary#" in one for one in said)
     assert both.word is alone.word
-    for one, other in zip(alone.probes, both.probes, strict=True):
+    each = zip(alone.probes, both.probes, strict=True)  # on a busy machine the budget may end before another probe
+    ran = [(one, other) for one, other in each if "budget" not in one.reason + other.reason]
+    assert ran
+    for one, other in ran:
         assert (one.probe, one.word, one.score, one.candidates) == (
             other.probe,
             other.word,
