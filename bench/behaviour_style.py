@@ -38,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--zoo", type=Path, default=cache())
     parser.add_argument("--train", action="store_true")
+    parser.add_argument("--kept", action="store_true", help="measure nothing: the table of what is kept")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     wide.quiet()
@@ -49,7 +50,7 @@ def main() -> None:
     known = [json.loads(line) for line in kept.read_text("utf-8").splitlines()] if kept.is_file() else []
     rows = {row["name"]: row for row in known if row["code"] == code}
     for recipe in zoo.recipes.values():
-        if recipe.architecture != MINILM or recipe.kind == "base" or recipe.name in rows:
+        if args.kept or recipe.architecture != MINILM or recipe.kind == "base" or recipe.name in rows:
             continue
         if args.train and recipe.attack and recipe.attack.family == "style":
             for step in behaviour.needed(zoo, recipe):
