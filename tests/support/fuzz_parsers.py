@@ -379,7 +379,7 @@ CONTAINERS: tuple[Parser, ...] = (
         f"{_C}.sevenzip_header.read_streams", f"{_C}.sevenzip_header.read_files",
     ),
     *(_compression(form) for form in ("gzip", "bzip2", "xz", "lzma", "zlib")),
-    _p("hdf5-values", _container, f"{_C}.hdf5_values.read_hdf5_values", _hdf5),
+    _p("hdf5-values", _container, f"{_C}.hdf5_values.read_hdf5_values", _hdf5, "formats.hdf5.filters.read_filters"),
     _p("sqlite-values", _container, f"{_C}.sqlite_values.read_sqlite_values", _databases),
     _p("embedded", _container, f"{_C}.embedded.read_embedded", _embedded),
     _p("carved", _container, f"{_C}.carved.read_carved", _carved),

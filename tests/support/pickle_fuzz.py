@@ -18,6 +18,7 @@ class Program:
     Attributes:
         stacks: kinds of the values above each mark; the last is the present one.
         memo: kinds by index.
+        aliased: a list, dict or set was fetched from the memo, or doubled: it has two names from then on.
     """
 
     rng: random.Random
@@ -25,6 +26,7 @@ class Program:
     out: list[bytes] = field(default_factory=list)
     stacks: list[list[str]] = field(default_factory=lambda: [[]])
     memo: dict[int, str] = field(default_factory=dict)
+    aliased: bool = False
 
     @property
     def stack(self) -> list[str]:
@@ -39,6 +41,11 @@ class Program:
 
 def program(seed: int, steps: int) -> bytes:
     """A pickle of about `steps` opcodes, the same for the same seed."""
+    return described(seed, steps)[0]
+
+
+def described(seed: int, steps: int) -> tuple[bytes, bool]:
+    """`program`, and whether something that can change has two names in it."""
     rng = random.Random(seed)
     made = Program(rng, rng.randrange(6))
     if made.protocol >= 2:
@@ -56,7 +63,7 @@ def program(seed: int, steps: int) -> bytes:
     if damage > 0.95:
         at = rng.randrange(len(data))
         data = data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
-    return data
+    return data, made.aliased
 
 
 def _plain(p: Program) -> None:
@@ -156,6 +163,7 @@ def _memo(p: Program) -> None:
         index = r.choice(list(p.memo))
         codes = [asm.GET(index), asm.LONG_BINGET(index)] + [asm.BINGET(index)] * (index < 256)
         p.emit(r.choice(codes), p.memo[index])
+        p.aliased = p.aliased or p.memo[index] in {"list", "dict", "set"}
 
 
 def _stack(p: Program) -> None:
