@@ -135,7 +135,7 @@ def test_what_is_there_to_be_pasted_is_copied(browser, site):
         page.get_by_role("button", name="Copy").first.click()
         expect(page.get_by_role("button", name="Copied")).to_be_visible()
         pasted = page.evaluate("navigator.clipboard.readText()")
-        assert "\nexport HF_ENDPOINT=http://127.0.0.1:" in pasted
+        assert pasted.startswith("python -m pip install huggingface_hub\nexport HF_ENDPOINT=http://127.0.0.1:")
         assert f"hf download {GOOD} --revision " in pasted
 
 

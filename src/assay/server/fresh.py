@@ -108,10 +108,10 @@ class Fresh:
 
     async def _answers(self, asked: Sequence[_Question]) -> list[tuple[int, Answer | None]]:
         """The head of the log, and the answer when it is kept, or plain."""
-        now = self._registry.clock()
-        known, missing = self._known(asked, self._head, now)
+        now, last = self._registry.clock(), self._head
+        known, missing = self._known(asked, last, now)
         head, found = await head_and_served(self._soon, missing, now)
-        if head != self._head:  # what was kept until now has to be read as well
+        if head != last:  # what was kept until now has to be read as well
             self._head, before = head, set(missing)
             known, missing = self._known(asked, head, now)
             found |= await served_soon(self._soon, [one for one in missing if one not in before], now)
