@@ -33,7 +33,6 @@ LOST_IN_GVISOR = (
 )
 PLATFORM = "ptrace"  # needs no device and works inside a virtual machine
 _PREFIX = "assay-gvisor-"
-_NAME = "guest"
 _COMMAND_SECONDS = 30
 _UNTRACED = frozenset(("prctl", "prlimit64", "ioctl"))  # frameworks make many, and the filter refuses the odd ones
 _TRACED_TOO = frozenset(("clone3",))
@@ -89,6 +88,11 @@ class Bundle:
     given: tuple[str, ...]
     writable: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """Of the container; runsc listens on an abstract socket of this name, which the whole machine shares."""
+        return self.home.name
+
     @classmethod
     def make(cls, runsc: str, settings: dict[str, Any], model: Path, limits: dict[str, int]) -> Bundle:
         """Write it, after sweeping away what killed supervisors left.
@@ -122,7 +126,7 @@ class Bundle:
             "--file-access-mounts=shared",
             f"--debug-log={self.home}/log.%COMMAND%", "--debug-log-format=json",
             "--strace", f"--strace-syscalls={','.join(name for name in traced if name in known)}",
-            "run", "--bundle", str(self.home), _NAME,
+            "run", "--bundle", str(self.home), self.name,
         ]  # fmt: skip
 
     def _runsc(self) -> list[str]:
@@ -135,7 +139,7 @@ class Bundle:
         Raises:
             SandboxError: there is none.
         """
-        told = json.loads(_ask([*self._runsc(), "state", _NAME]))
+        told = json.loads(_ask([*self._runsc(), "state", self.name]))
         return int(told["pid"])
 
     def remove(self) -> None:
@@ -145,7 +149,7 @@ class Bundle:
 
 def _delete(home: Path, runsc: list[str]) -> None:
     if any((home / "state").glob("*")):
-        subprocess.run([*runsc, "delete", "--force", _NAME], capture_output=True, timeout=_COMMAND_SECONDS,
+        subprocess.run([*runsc, "delete", "--force", home.name], capture_output=True, timeout=_COMMAND_SECONDS,
                        check=False, env={})  # fmt: skip
     shutil.rmtree(home, ignore_errors=True)
 
