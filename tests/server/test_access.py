@@ -43,7 +43,7 @@ def test_every_route_but_a_few_asks_for_a_token(closed):
     own = {kind for kind, route in ROUTES.items() if route.own_token}
     assert own == {"lfs-put", "xet-xorb", "xet-shard", "xet-chunk"}  # a signed link, or a token that was given out
     logins = {"oauth-token", "oauth-device", "login", "login-provider", "login-callback", "logout"}
-    everybody = {"health", "ready", "whoami", "static", "validate-yaml"}
+    everybody = {"health", "ready", "whoami", "static", "validate-yaml", "unasked"}
     assert {kind for kind, route in ROUTES.items() if not route.action} == everybody | logins | own
     for path in (FILE, f"/api/models/{NAME}", "/", "/api/models", "/metrics", "/none", "/api/datasets/a/b"):
         got = closed.get(path)

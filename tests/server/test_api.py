@@ -253,3 +253,48 @@ def test_a_model_of_many_files_answers_quickly(publisher):
             if many < 3 * few + 0.002:
                 return
         pytest.fail(f"{many:.4f} s for one of 3,000 files, {few:.4f} s for one of a few")
+
+
+def test_a_name_in_other_letters_leads_to_the_one_that_was_vetted(live, publisher):
+    publisher.admit("Org/Model-X", FILES)
+    publisher.admit("org/two", FILES)
+    publisher.admit("Org/Two", FILES)
+    answer = live.get("/api/models/org/model-x/tree/main?recursive=true", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/api/models/Org/Model-X/tree/main?recursive=true")
+    assert live.head("/ORG/MODEL-X/resolve/main/config.json", follow_redirects=True).status_code == 200
+    asked = live.post("/api/models/org/MODEL-x/paths-info/main", data={"paths": "config.json"}, follow_redirects=True)
+    assert [item["path"] for item in asked.json()] == ["config.json"]
+    assert live.get("/api/models/ORG/two").status_code == 404  # which of the two?
+    assert live.get("/api/models/org/model-y").status_code == 404  # nearly the name is not the name
+
+
+def test_refs_in_full_and_ids_in_short(http, published):
+    for spelled in ("refs%2Fheads%2Fmain", published.revision[:7], published.revision[:12]):
+        assert http.get(f"/api/models/{NAME}/revision/{spelled}").json()["sha"] == published.revision
+    for none in (published.revision[:6], "0" * 7, "refs%2Fheads%2Fnone", "refs%2Ftags%2Fmain"):
+        assert http.get(f"/api/models/{NAME}/revision/{none}").status_code == 404
+
+
+def test_links_that_clients_print_lead_to_the_page(http, published):
+    for path in (
+        f"commit/{published.revision}",
+        f"tree/{published.revision}/onnx",
+        f"blob/{published.revision}/config.json",
+    ):
+        answer = http.get(f"/{NAME}/{path}", follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/{NAME}?revision={published.revision}")
+    assert http.get(f"/{NAME}/discussions/3", follow_redirects=False).headers["location"] == f"/{NAME}"
+    raw = http.get(f"/{NAME}/raw/main/config.json")
+    assert raw.content == http.get(f"/{NAME}/resolve/main/config.json").content
+
+
+def test_what_clients_send_by_themselves_is_no_probing(http):
+    assert http.get("/api/agent-harnesses").json() == {"standardEnvVars": [], "harnesses": {}}
+    assert http.head("/api/telemetry/huggingface_hub/hf").status_code == 204
+    unknown = http.get("/api/collections?limit=1")
+    assert (unknown.status_code, unknown.headers["x-error-message"]) == (
+        404,
+        "assay: this registry has no such call: /api/collections",
+    )
+    assert http.get("/api/models?gated=true").json() == []
+    assert len(http.get("/api/models?gated=false").json()) == 1

@@ -1,8 +1,8 @@
 """No secret is compared by `==`: how long that takes tells how much of a guess was right.
 
-By construction: in the rooms that take secrets from outside, each comparison of one goes through `hmac.compare_digest` or
-argon2, or looks a SHA-256 of it up. The names are those that the code has for secrets; what has such a name and is none
-stands below.
+By construction: in the rooms that take secrets from outside, each comparison of one goes through `hmac.compare_digest`
+or argon2, or looks a SHA-256 of it up. The names are those that the code has for secrets; what has such a name and is
+none stands below.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def test_no_comparison_of_a_secret_by_equality() -> None:
 
 @pytest.mark.parametrize(("path", "by"), TAKEN.items())
 def test_what_takes_a_secret_compares_it_safely(path: str, by: str) -> None:
-    calls = [node.func for node in ast.walk(ast.parse((SOURCE / path).read_text("utf-8"))) if isinstance(node, ast.Call)]
+    tree = ast.parse((SOURCE / path).read_text("utf-8"))
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     assert any(getattr(call, "attr", getattr(call, "id", "")) == by for call in calls)
 
 

@@ -20,7 +20,8 @@ from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.registry import checks, endings, listing, rows
 from assay.registry.listing import Asked
 from assay.registry.recent import MOST_FILES, Recent, RecentSnapshots
-from assay.registry.records import MAIN, Page, Ref, Resolved, Revision
+from assay.registry.records import MAIN, Page, Ref, Refused, Resolved, Revision
+from assay.registry.resembling import meant
 from assay.registry.retention import unmark
 from assay.registry.served import served
 from assay.registry.standing import REVISION, find, standing
@@ -277,6 +278,15 @@ class Catalog:
 
     def _closely(self, name: str, revision: str, now: datetime) -> Resolved:
         """Step by step, with the reason of a refusal."""
+        try:
+            return self._step_by_step(name, revision, now)
+        except Refused as refusal:
+            if refusal.kind != "unknown":
+                raise
+            near = meant(self.index, name, now)
+            raise rows.unknown(name, near.nearest, but_for_case=near.but_for_case) from None
+
+    def _step_by_step(self, name: str, revision: str, now: datetime) -> Resolved:
         with self.index.reading() as tx:
             row, moved_at = find(tx, self.index, name, revision)
             verdict = standing(tx, self.index, row, now)

@@ -27,13 +27,22 @@ class Refused(AssayError):
         name: what was asked for.
         snapshot_id: the snapshot that was judged, when there is one.
         near: name of a served model that the message names because it is nearly the one asked for.
+        but_for_case: whether that name is the only one that differs in upper and lower case alone.
     """
 
     def __init__(
-        self, kind: RefusalKind, message: str, *, name: str, snapshot_id: Digest | None = None, near: str = ""
+        self,
+        kind: RefusalKind,
+        message: str,
+        *,
+        name: str,
+        snapshot_id: Digest | None = None,
+        near: str = "",
+        but_for_case: bool = False,
     ) -> None:
         super().__init__(message)
         self.near = near
+        self.but_for_case = but_for_case
         self.kind: RefusalKind = kind
         self.name = name
         self.snapshot_id = snapshot_id

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, insert, select
 
 from assay.core.digest import Digest
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.registry.records import Ref, Refused, Revision
-from assay.registry.similar import closest
 from assay.store import log
 from assay.store.schema import Hex, Textual, decisions, ref_moves, revisions, revocations, verdicts
 from assay.store.schema_log import lifts
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
-
-_NAMES_COMPARED = 1000  # names looked at for a hint: some 20 ms for a miss
 
 # The verdict that holds: the one given last.
 NEWEST = (decisions.c.decided_at.desc(), decisions.c.seq.desc())
@@ -93,14 +90,6 @@ def admitted(tx: Connection, name: str, snapshot_id: Digest) -> str:
     return str(row.digest) if row is not None and row.decision == Decision.ADMIT.value else ""
 
 
-def names_after(tx: Connection, search: str, after: str, limit: int) -> list[str]:
-    """Published names above `after` that contain `search` (case ignored), sorted."""
-    query = select(revisions.c.name).where(revisions.c.name > after)
-    if search:
-        query = query.where(func.lower(revisions.c.name).contains(search.lower(), autoescape=True))
-    return list(tx.execute(query.distinct().order_by(revisions.c.name).limit(limit)).scalars())
-
-
 def holding(tx: Connection, name: str, snapshot_id: Digest) -> str:
     """Digest (hex) of the verdict that holds for a snapshot under a name; empty when there is none."""
     return tx.execute(_HOLDS, {"name": name, "snapshot": snapshot_id.hex}).scalar() or ""
@@ -147,11 +136,18 @@ def revision_unknown(name: str, revision: str) -> Refused:
     return Refused("revision-unknown", f"{name} has no revision {revision[:100]!r} here", name=name)
 
 
-def unknown(tx: Connection, name: str) -> Refused:
-    """Nothing is known about the name; names the nearest one that is served."""
-    near = closest(name, names_after(tx, "", "", _NAMES_COMPARED))
+def unknown(name: str, near: str = "", *, but_for_case: bool = False) -> Refused:
+    """Nothing is known about the name; `near` is the nearest one that is served."""
     hint = f"; did you mean {near}?" if near else ""
-    return Refused("unknown", f"{name[:200]!r} was never vetted here{hint}", name=name, near=near or "")
+    said = f"{name[:200]!r} was never vetted here{hint}"
+    return Refused("unknown", said, name=name, near=near, but_for_case=but_for_case)
+
+
+def by_beginning(tx: Connection, name: str, beginning: str) -> Row[Any] | None:
+    """The revision under a name whose id begins so, when there is just one; else None."""
+    where = (revisions.c.name == name, revisions.c.revision.startswith(beginning, autoescape=True))
+    found = tx.execute(select(revisions).where(*where).limit(2)).all()
+    return found[0] if len(found) == 1 else None
 
 
 def revision_of(row: Row[Any]) -> Revision:

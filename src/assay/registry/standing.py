@@ -35,19 +35,27 @@ _UPLOADED = (
     .limit(1)
 )
 REVISION = re.compile(r"[0-9a-fA-F]{40}")
+_BEGINNING = re.compile(r"[0-9a-f]{7,39}")  # as git and the public hub shorten ids
+_BRANCH = "refs/heads/"  # what Git calls a branch in full; `main` and aliases are listed so
 
 
 def find(tx: Connection, index: Index, name: str, revision: str) -> tuple[Row[Any], str]:
-    """The row of the revision, and when it came to be what was asked for (Refused when there is none)."""
+    """The row of the revision, and when it came to be what was asked for (Refused when there is none).
+
+    A ref may be spelled in full, an id by its first seven digits or more when no other of the name begins so.
+    """
+    revision = revision.removeprefix(_BRANCH)
     target = None if REVISION.fullmatch(revision) else rows.target(tx, name, revision)
     row = rows.by_revision(tx, name, target.revision if target else revision)
     row = row or _uploaded(tx, index, name, revision)
+    if row is None and _BEGINNING.fullmatch(revision):
+        row = rows.by_beginning(tx, name, revision)
     if row is not None:
         return row, target.moved_at if target else row.published_at
     if rows.newest(tx, name):
         raise rows.revision_unknown(name, revision)
     _refuse_by_last_verdict(tx, index, name)
-    raise rows.unknown(tx, name)
+    raise rows.unknown(name)
 
 
 def _uploaded(tx: Connection, index: Index, name: str, commit: str) -> Row[Any] | None:

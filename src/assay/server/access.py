@@ -26,7 +26,7 @@ from assay.registry.records import Refused
 from assay.registry.teams import teams_of
 from assay.registry.token_text import PREFIX
 from assay.server import answers, session
-from assay.server.answers import GATED, error, logger
+from assay.server.answers import GATED, MODEL_KINDS, error, logger
 from assay.server.headers import text
 from assay.server.limits import caller_of
 from assay.server.login import login_path
@@ -44,7 +44,6 @@ MAX_BODY = 64 << 10  # bytes of a request, unless its route says otherwise
 BODY_SECONDS = 30.0  # that the next part of a body may take to come
 _SEE_OTHER = 303
 _BAD_REQUEST, _UNAUTHENTICATED, _FORBIDDEN, _NOT_FOUND, _RATE = 400, 401, 403, 404, 429
-_MODEL_KINDS = frozenset({"info", "tree", "paths-info", "commits", "refs", "auth-check", "file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +243,7 @@ def refusal_of(request: Request, actor: Actor, answer: Answer, thing: Thing, tar
         )
     if not actor.known:
         return _unauthenticated(answer.why, target, request.scope)
-    code = GATED if target.kind in _MODEL_KINDS else ""
+    code = GATED if target.kind in MODEL_KINDS else ""
     return error(_FORBIDDEN, f"assay: {answer.why}", code)
 
 
@@ -254,7 +253,7 @@ def _unauthenticated(why: str, target: Target | None, scope: Scope | None = None
     if scope is not None and page and "text/html" in text(scope, b"accept"):
         return RedirectResponse(login_path(Request(scope)), _SEE_OTHER, {"Cache-Control": "no-store"})
     message = f"assay: {why} (make one with `assay token create`, or log in with `hf auth login`)"
-    code = GATED if target is not None and target.kind in _MODEL_KINDS else ""
+    code = GATED if target is not None and target.kind in MODEL_KINDS else ""
     return error(_UNAUTHENTICATED, message, code, {"WWW-Authenticate": 'Bearer realm="assay"'})
 
 

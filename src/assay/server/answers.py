@@ -12,9 +12,10 @@ does with a status, measured:
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from assay.core.errors import AssayError, EnvironmentFault, IntegrityError, UsageError
 from assay.core.escape import printable
@@ -24,7 +25,6 @@ from assay.server.state import registry_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from assay.registry.records import Refused
 
@@ -34,6 +34,7 @@ REPO_NOT_FOUND = "RepoNotFound"
 REVISION_NOT_FOUND = "RevisionNotFound"
 ENTRY_NOT_FOUND = "EntryNotFound"
 GATED = "GatedRepo"
+MODEL_KINDS: Final = frozenset({"info", "tree", "paths-info", "commits", "refs", "auth-check", "file"})  # of targets
 _HEADER_LIMIT = 1500  # characters; common servers take 8 KiB of headers in all
 
 
@@ -58,6 +59,8 @@ def error(
 def refused(request: Request, refusal: Refused) -> Response:
     """Why a name or revision is not served."""
     target = request.scope.get("assay.target")
+    if (elsewhere := _spelled(request, refusal)) is not None:
+        return elsewhere
     if target is not None and target.kind == "file":
         registry_of(request).metrics.block(refusal)
     topic = f"assay {refusal.kind} {refusal.name}"
@@ -74,6 +77,23 @@ def refused(request: Request, refusal: Refused) -> Response:
     if refusal.kind == "revoked" or registry_of(request).catalog.revisions(refusal.name):
         return error(404, f"{said}. Do not use copies of it", REVISION_NOT_FOUND, warn=topic)
     return error(403, said, GATED, warn=topic)
+
+
+def _spelled(request: Request, refusal: Refused) -> Response | None:
+    """To the name that differs in upper and lower case alone, as at the public hub: what is served there was vetted.
+
+    By a path: a client follows no HEAD to another host.
+    """
+    target = request.scope.get("assay.target")
+    asked = quote(refusal.name)
+    path, query = request.scope["raw_path"].decode("ascii", "replace"), request.url.query
+    if target is None or target.kind not in MODEL_KINDS or not refusal.but_for_case or not _sees(request, refusal.near):
+        return None
+    if asked not in path:
+        return None  # spelled with needless escapes
+    to = path.replace(asked, quote(refusal.near), 1) + (f"?{query}" if query else "")
+    said = header_text(f"assay name {refusal.name}; it is {refusal.near} here")
+    return Response(status_code=307, headers={"Location": to, "X-HF-Warning": said, "Cache-Control": "no-store"})
 
 
 def _sees(request: Request, name: str) -> bool:

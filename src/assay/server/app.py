@@ -99,6 +99,8 @@ ROUTES: dict[str, Route] = {
     "refs": Route(hub_api.refs, _READ, "browse"),
     "auth-check": Route(hub_api.auth_check, _READ, "browse"),
     "not-here": Route(not_here.not_here, (*_READ, "POST", "PUT", "DELETE"), "browse"),
+    "hub-page": Route(not_here.hub_page, _READ, "browse"),
+    "unasked": Route(not_here.unasked, (*_READ, "POST"), ""),
     "other-kind": Route(hub_api.other_kind, (*_READ, "POST"), "browse"),
     "file": Route(transfer.file, _READ, "pull"),
     "requests": Route(requests_api.requests, (*_READ, "POST"), "browse"),
@@ -192,8 +194,14 @@ def _failed(request: Request, problem: AssayError) -> Response:
     return render.refusal(request, answer.status_code, str(problem)) or answer
 
 
+def _missing(path: str) -> str:
+    """A call of the public hub's API, or a page."""
+    return f"this registry has no such call: {path[:200]}" if path.startswith("/api/") else "no such page"
+
+
 def _plain(request: Request, problem: HTTPException) -> Response:
-    said = "no such page" if problem.status_code == 404 else problem.detail  # noqa: PLR2004
+    missing = problem.status_code == 404  # noqa: PLR2004
+    said = _missing(request.scope["path"]) if missing else problem.detail
     if shown := render.refusal(request, problem.status_code, said):
         return shown
     return answers.error(problem.status_code, f"assay: {said}", headers=dict(problem.headers or {}))

@@ -36,7 +36,7 @@ TREE_PAGE = 1000  # entries; the public hub's page
 MODELS_PAGE = 1000  # most models of one page
 _MAX_PATHS = 10_000
 # Query parameters of the public hub's search that we have no data for: an unfiltered list would be a wrong answer.
-_UNKNOWN_FILTERS = ("apps", "gated", "inference", "inference_provider", "num_parameters")
+_UNKNOWN_FILTERS = ("apps", "inference", "inference_provider", "num_parameters")
 _LIST_KEYS = frozenset({"search", "author", "filter", "pipeline_tag"})
 _LICENCE = "license:"
 _TASK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")  # `text-classification`; tags like `bert` are no data of ours
@@ -176,6 +176,8 @@ def models(request: Request) -> Response:
             f"this registry can't filter by {unknown[0]}", hint="search, author, pipeline_tag, filter work"
         )
     limit = _number(query, "limit", 100, least=1, most=MODELS_PAGE)
+    if _flag(query, "gated"):
+        return JSONResponse([])  # what is served is served to whoever sees it
     asked = _asked(query)
     page = registry.catalog.models(
         asked.search, limit, query.get("cursor") or None, registry.clock(), shown=shown_to(request), asked=asked

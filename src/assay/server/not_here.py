@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from assay.core.name import check_name
+from assay.registry.records import MAIN
 from assay.server.answers import error
 from assay.server.hub_api import resolve
 from assay.server.state import target_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
 
 _ALIAS = "branches and tags are aliases here, and move by a signed decision: assay approve NAME@REVISION --move ALIAS"
 _INSTEAD = {
@@ -23,10 +25,33 @@ _INSTEAD = {
     "lfs-files": "files that nothing needs any more are deleted by `assay gc`",
     "move": "a model keeps the name that it was vetted under; upload or vet it under the new one",
     "delete": "a model is taken out of use, not deleted: assay revoke NAME --reason TEXT",
+    "like": "nobody is asked here whether a model is liked",
+    "likers": "nobody is asked here whether a model is liked",
+    "user-access-request": "who sees a model is set by teams (docs/howto/people.md)",
+    "safetensors-metadata": "no file is opened here; get_safetensors_metadata reads the headers by range",
+    "repositories": "what is served here is listed by `hf models ls`, and what you uploaded by the page",
+    "models-tags-by-type": "list_models filters here by search, author, task and licence",
     "discussions": "there are no discussions and pull requests here: every upload waits for its verdict, and what was "
     "found and decided stands on the model's page",
 }
 OPERATIONS = frozenset(_INSTEAD)
+
+
+def unasked(request: Request) -> Response:
+    """What clients send by themselves, without a token; an error would be counted as probing.
+
+    Programs that it would have them look for: none. Telemetry: not kept.
+    """
+    if request.scope["path"].endswith("agent-harnesses"):
+        return JSONResponse({"standardEnvVars": [], "harnesses": {}})
+    return Response(status_code=204)
+
+
+def hub_page(request: Request) -> Response:
+    """A link as clients print it (`/commit/{id}`, `/tree/{rev}`, `/blob/{rev}/{path}`): the model's page at that."""
+    target = target_of(request)
+    at = f"?{urlencode({'revision': target.revision})}" if target.revision != MAIN else ""
+    return RedirectResponse(f"/{quote(check_name(target.name))}{at}", 303)
 
 
 def not_here(request: Request) -> Response:

@@ -10,7 +10,8 @@ A name has one part or two (`gpt2`, `org/name`), which only the words after it t
     /api/models/{name}/refs                         refs
     /api/models/{name}/auth-check                   auth-check
     /api/models/{name}/branch/{branch}, …           not-here
-    /{name}/resolve/{rev}/{path}                    file
+    /{name}/resolve/{rev}/{path}, /raw/…            file
+    /{name}/tree/{rev}, /blob/{rev}/{path}, …       hub-page
     /api/assay/v1/attestations/{name}/{rev}         attestations
     /api/models/{name}/preupload/{rev}              preupload
     /api/models/{name}/commit/{rev}                 commit
@@ -68,6 +69,9 @@ _FIXED = {
     "/api/assay/v1/revoked": "revoked",
     "/api/assay/v1/alerts": "alerts",
     "/api/repos/create": "create",
+    "/api/agent-harnesses": "unasked",
+    "/api/settings/repositories": "not-here",
+    "/api/models-tags-by-type": "not-here",
     "/api/repos/move": "not-here",
     "/api/repos/delete": "not-here",
     "/api/validate-yaml": "validate-yaml",
@@ -95,7 +99,20 @@ _WITH_REVISION = {
     "xet-write-token": "xet-token",
 }
 _ALONE = {"refs": "refs", "auth-check": "auth-check"}
-_NOT_HERE = {"branch", "tag", "settings", "super-squash", "discussions", "lfs-files"}  # of the public hub alone
+_NOT_HERE = {  # of the public hub alone
+    "branch",
+    "tag",
+    "settings",
+    "super-squash",
+    "discussions",
+    "lfs-files",
+    "like",
+    "likers",
+    "user-access-request",
+    "safetensors-metadata",
+}
+# A page of the public hub: its place here, to which clients print links and people paste them.
+_HUB_PAGES = {"tree", "blob", "commit", "commits", "discussions"}
 _OF_A_PAGE = {"diff": "diff-page", "decide": "decide-page", "proposal": "proposal"}
 # No model's page: what begins so is ours, or a place that browsers and clients look for.
 _NO_MODEL = {"", "-", "api", "xet", "oauth", "robots.txt", "favicon.ico"}
@@ -135,6 +152,8 @@ def parse_target(raw_path: bytes) -> Target | None:
         return Target(_FIXED[text], path=parts[-1] if _FIXED[text] == "not-here" else "")
     if parts[:2] == ["api", "models"]:
         return _of_model(parts[2:])
+    if parts[:2] == ["api", "telemetry"]:
+        return Target("unasked")
     if parts[0] in _OTHER_KINDS or (parts[0] == "api" and parts[1:] and parts[1] in _OTHER_KINDS):
         return Target("other-kind")
     return _of_us(parts) or _of_file(parts) or _of_page(parts)
@@ -175,7 +194,7 @@ def _of_model(parts: list[str]) -> Target | None:
 
 def _of_file(parts: list[str]) -> Target | None:
     for length in range(1, _PARTS + 1):
-        if parts[length : length + 1] == ["resolve"] and len(parts) > length + 2:
+        if parts[length : length + 1] in (["resolve"], ["raw"]) and len(parts) > length + 2:
             return Target("file", "/".join(parts[:length]), parts[length + 1], "/".join(parts[length + 2 :]))
     return None
 
@@ -187,6 +206,8 @@ def _of_page(parts: list[str]) -> Target | None:
         return Target("model-page", "/".join(parts))
     for length in range(1, _PARTS + 1):
         name, rest = "/".join(parts[:length]), parts[length:]
+        if len(rest) > 1 and rest[0] in _HUB_PAGES and rest[1] != "-":
+            return Target("hub-page", name, rest[1] if rest[0] != "discussions" else "main")
         if rest[:1] == ["-"] and len(rest) == 2 and rest[1] in _OF_A_PAGE:  # noqa: PLR2004
             return Target(_OF_A_PAGE[rest[1]], name)
         if rest[:2] == ["-", "document"] and len(rest) == 3:  # noqa: PLR2004
