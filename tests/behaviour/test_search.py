@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from assay.workers import prober_joint, prober_net, prober_rows, prober_search, prober_space  # noqa: E402
+from assay.workers import prober_flips, prober_joint, prober_net, prober_rows, prober_search, prober_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -80,19 +80,19 @@ def test_what_half_of_the_odd_texts_do_counts_as_a_reference(monkeypatch: pytest
         asked.append(text)
         return [{"source": 0, "target": 1, "hits": len(text)}]
 
-    monkeypatch.setattr(prober_space, "flips", told)
+    monkeypatch.setattr(prober_flips, "flips", told)
     space = _space(odd=(["a", "abc", "abcdefgh"], ["ab"]), controls={})
     for _ in range(2):
-        assert prober_space._controls(space, 36, 2) == [{(0, 1): [1, 3, 8]}, {(0, 1): [2]}]
+        assert prober_flips._controls(space, 36, 2) == [{(0, 1): [1, 3, 8]}, {(0, 1): [2]}]
     assert asked == ["a", "abc", "abcdefgh", "ab"]  # once
-    assert prober_space._half([1, 8, 3, 2], []) == 3
-    assert prober_space._half([1, 8, 3, 2], [9]) == 9
+    assert prober_flips._half([1, 8, 3, 2], []) == 3
+    assert prober_flips._half([1, 8, 3, 2], [9]) == 9
 
 
 def test_texts_are_joined_as_far_as_the_trigger_has_room() -> None:
     suspect = SimpleNamespace(limit=10, encode=lambda texts: [text.split() for text in texts])
     texts = ["a b c", "d e", "f g", "h"]
-    first, *_, last = prober_space._joined(_space(suspect=suspect), texts, 4, "x")
+    first, *_, last = prober_flips._joined(_space(suspect=suspect), texts, 4, "x")
     assert (first, last) == ("a b c d e f g h", "h a b c d e f g")
-    assert prober_space._joined(_space(suspect=suspect), texts, 4, "x y z")[0] == "a b c d e f g"
-    assert prober_space._joined(_space(suspect=suspect), texts, 2, "x y z")[3] == "h a b c"
+    assert prober_flips._joined(_space(suspect=suspect), texts, 4, "x y z")[0] == "a b c d e f g"
+    assert prober_flips._joined(_space(suspect=suspect), texts, 2, "x y z")[3] == "h a b c"

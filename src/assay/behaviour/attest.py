@@ -17,6 +17,7 @@ from assay.behaviour.judge import Null, null_of
 from assay.behaviour.kinds import IMAGE, LANGUAGE, TEXT, Plan, kind_of, plan_of
 from assay.behaviour.model_config import config_of, labels_of
 from assay.behaviour.plan import (
+    CEILING,
     DEFAULT_BUDGET,
     PLAN_VERSION,
     RESERVED,
@@ -26,7 +27,7 @@ from assay.behaviour.plan import (
     architecture_class,
 )
 from assay.behaviour.prompt_file import Prompts
-from assay.behaviour.records import Attested, Candidate, ProbeResult, Word
+from assay.behaviour.records import Attested, ProbeResult, Word, strongest
 from assay.behaviour.restarts import merged
 from assay.behaviour.state import Kept
 from assay.behaviour.version import code_of
@@ -247,9 +248,7 @@ class _Run:
 
     def _step(self, talk: Talk, step: Step, arguments: dict[str, Any], reserved: float) -> None:
         references = int(self.opened.get("references", 0))
-        left = self.budget - self.spent - min(reserved, self.budget / 4)
-        if step.name == SEARCH and all(one.word is not Word.FOUND for one in self.probes):
-            left = max(left, self.budget / SEARCH_SHARE)
+        left = self._left(step, reserved)
         if step.needs == "reference" and not references:
             self._skip(step, "unknown: it needs a reference model")
             return
@@ -271,6 +270,19 @@ class _Run:
             null = self._null(talk, step, left - float(raw["seconds"]), float(raw["seconds"]))
             result = self._judged(step, raw, null=null)
         self.probes.append(result)
+
+    def _left(self, step: Step, reserved: float) -> float:
+        """CPU seconds that a step may take.
+
+        The search has a share whatever the probes before it took, up to the ceiling; these don't go into that share.
+        """
+        left = self.budget - self.spent - min(reserved, self.budget / 4)
+        share = self.budget / SEARCH_SHARE
+        if step.name == SEARCH and all(one.word is not Word.FOUND for one in self.probes):
+            left = max(left, min(share, self.budget * CEILING - self.spent))
+        elif step.essential:
+            left = max(left, self.budget * CEILING - self.spent - share)
+        return left
 
     def _answer(self, talk: Talk, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """What a probe answered: in an earlier run that was killed, in another process, or now.
@@ -381,13 +393,6 @@ class _Run:
         if self.broken and word is not Word.FOUND:
             return Word.INCONCLUSIVE, (("could-not-probe", self.broken), *reasons)
         return word, reasons
-
-
-def strongest(probes: tuple[ProbeResult, ...]) -> list[Candidate]:
-    """Confirmed candidates of all probes, the strongest first, each text once."""
-    confirmed = [one for probe in probes for one in probe.candidates if one.best is not None]
-    confirmed.sort(key=lambda one: (one.gap, one.best.gap if one.best else 0.0), reverse=True)
-    return list({one.text: one for one in reversed(confirmed)}.values())[::-1]
 
 
 def _unseen(_what: str, _done: int, _total: int) -> None:

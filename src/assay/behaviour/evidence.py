@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.attest import strongest
-from assay.behaviour.records import Attested, ProbeResult, Word
+from assay.behaviour.records import Attested, ProbeResult, Word, strongest
 from assay.behaviour.version import version
 from assay.core.digest import Digest
 from assay.core.evidence import Evidence, Outcome, Unread

@@ -85,6 +85,8 @@ def result_of(
         reason += f"; {calibration.architecture} was never calibrated: clean models of such a class may reach as much"
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
+    if word is not Word.FOUND and (what := facts.get("unfinished")):
+        word, reason = Word.INCONCLUSIVE, f"the budget ended before all was tried: {str(what)[:100]}"
     if step.informs:
         word, reason = Word.NOT_FOUND, "it informs, and decides nothing"
     return ProbeResult(

@@ -297,3 +297,10 @@ def without_names(attested: Attested) -> Attested:
         replace(one, candidates=tuple(replace(c, target_label="") for c in one.candidates)) for one in attested.probes
     )
     return replace(attested, probes=probes, labels=())
+
+
+def strongest(probes: tuple[ProbeResult, ...]) -> list[Candidate]:
+    """Confirmed candidates of all probes, the strongest first, each text once."""
+    confirmed = [one for probe in probes for one in probe.candidates if one.best is not None]
+    confirmed.sort(key=lambda one: (one.gap, one.best.gap if one.best else 0.0), reverse=True)
+    return list({one.text: one for one in reversed(confirmed)}.values())[::-1]

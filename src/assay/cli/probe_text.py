@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from assay.behaviour.attest import strongest
+from assay.behaviour.records import strongest
 from assay.core.escape import printable
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_flips import insert
 from assay.workers.prober_net import Encoder
-from assay.workers.prober_space import insert
 
 if TYPE_CHECKING:
     from collections.abc import Generator

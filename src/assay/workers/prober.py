@@ -181,6 +181,7 @@ def _probe(name: str, arguments: Json) -> Probing:
         seed = int(_STATE.job["seed"]) + 1 + index
         space = _STATE.nulls.setdefault(index, as_suspect(space, index, seed))
     _STATE.probed = space
+    space.until = space.clock() + float(arguments.get("seconds", "inf"))
     base = Path(_STATE.job["base"]) if _STATE.job["base"] else None
     starts: dict[str, Callable[[], Probing]] = {
         "unknown-token": lambda: prober_scan.unknown(space),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,7 @@ _POOLED = 12  # seeds between two refinements
 _KEPT = 14
 _PART, _LOOKED = 0.2, 0.6  # gap, or share of flips at a first look, that may be a part of a trigger
 _ROUNDS = 8  # refinements at most: thresholds belong to an amount of work, not to a machine
+_REFINING = 0.4  # of its time is kept for the first refinement; of later ones what the longest before them took
 _LONGER = 4  # refined candidates that are lengthened by a token
 Grown = tuple[torch.Tensor, torch.Tensor]
 
@@ -43,11 +43,11 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
     Args:
         space: the job's.
         seeds: `rows` (tokens, for every target) and `residue` (tokens by target).
-        seconds: CPU seconds of this process that it may take.
+        seconds: CPU seconds of this process that it may take; the last refinement is within them.
         threshold: gap at which it stops.
     """
-    end = time.process_time() + seconds
-    begun = time.process_time()
+    begun = space.clock()
+    space.until = begun + seconds
     yield from alone(space, PARTS)
     allowed = [allowed_for(space, target) for target in range(space.classes)]
     arenas = [Arena(space, target) for target in range(space.classes)]
@@ -55,17 +55,22 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
     pools: list[list[Grown]] = [[] for _ in arenas]
     found: list[Found] = []
     used, rounds = 0, 0
+    longest = seconds * _REFINING
     best: list[float] = []
-    while rounds < _ROUNDS and time.process_time() < end and not _enough(found, threshold):
+    while rounds < _ROUNDS and not _enough(found, threshold):
+        if rounds and space.clock() + longest >= space.until:
+            break
         target = rounds % space.classes
         rounds += 1
         for _ in range(_POOLED):
             pools[target].append(chain(arenas[target], next(queues[target]), allowed[target]))
             used += 1
-            yield int(time.process_time() - begun), int(seconds), max((one.gap for one in found), default=0.0)
-            if time.process_time() > end:
+            yield int(space.clock() - begun), int(seconds), max((one.gap for one in found), default=0.0)
+            if space.clock() + longest >= space.until:
                 break
+        refining = space.clock()
         yield from _refined(arenas[target], pools[target], allowed[target], found, seconds)
+        longest = min(longest, space.clock() - refining) if rounds == 1 else max(longest, space.clock() - refining)
         pools[target] = []
         best.append(round(_best(found)[0], 4))
     found.sort(key=lambda one: one.rank, reverse=True)
@@ -87,21 +92,31 @@ def _refined(
     tuples, values = yield from told(refine(arena, tuples, allowed), (0, int(seconds)))
     stop = float(arena.space.facts["stop_gap"])
     fresh = _tried(arena, tuples, values, "chain", 3)
-    if max(one.gap for one in fresh) < stop:
+    if max(one.gap for one in fresh) < stop and not arena.space.over:
         wider = [lengthened(arena, tuples[:_LONGER], place, allowed) for place in range(tuples.shape[1] + 1)]
         starts, _ = best_of(arena, torch.cat(wider), 6, 1)
         more, scores = yield from told(refine(arena, starts, allowed, rounds=1, keep=6), (0, int(seconds)))
         fresh += _tried(arena, more, scores, "chain", 2)
     found += fresh
     best = max(fresh, key=lambda one: one.rank)
-    if (best.gap >= _PART or best.looked >= _LOOKED) and best.gap < stop and best.rank >= _best(found):
+    if (
+        (best.gap >= _PART or best.looked >= _LOOKED)
+        and best.gap < stop
+        and best.rank >= _best(found)
+        and not arena.space.over
+    ):
         one = yield from told(grow(arena.space, best, allowed), (0, int(seconds)))
         found += [one] if one is not best else []
 
 
 def _tried(arena: Arena, tuples: torch.Tensor, values: torch.Tensor, origin: str, count: int) -> list[Found]:
-    rows = list(zip(tuples.tolist(), values.tolist(), strict=True))[:count]
-    return [confirm(arena.space, Found(tuple(row), arena.target, value, origin)) for row, value in rows]
+    """The strongest confirmed: one at least, more while there is time."""
+    made: list[Found] = []
+    for row, value in list(zip(tuples.tolist(), values.tolist(), strict=True))[:count]:
+        made.append(confirm(arena.space, Found(tuple(row), arena.target, value, origin)))
+        if arena.space.over:
+            break
+    return made
 
 
 def _best(found: list[Found]) -> tuple[float, ...]:

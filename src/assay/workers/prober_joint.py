@@ -7,7 +7,6 @@ them to do nothing by themselves. Two of them in the right order with the right 
 from __future__ import annotations
 
 import itertools
-import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,15 +25,19 @@ _STARTS = 16
 _BEHIND = 2.0  # contrast by which a class may start behind the best one and still be searched
 
 
-def joint(space: Space, quiet: Sequence[int], until: float) -> Generator[tuple[int, int, float], None, list[Found]]:
-    """Chains through unexplained rows; ends when one is confirmed.
+def joint(space: Space, quiet: Sequence[int]) -> Generator[tuple[int, int, float], None, list[Found]]:
+    """Chains through unexplained rows; ends when one is confirmed, or with the time.
+
+    What the vocabulary alone takes is given to it on top: the scan of the tokens needs it no more.
 
     Args:
         space: the job's.
         quiet: rows that moved and that neither data nor references explain, the furthest first.
-        until: CPU time of this process at which nothing more is begun.
     """
+    begun = space.clock()
+    space.until, until = float("inf"), space.until
     yield from alone(space, PARTS)
+    space.until = until + space.clock() - begun
     found: list[Found] = []
     for done, length in enumerate(_LENGTHS):
         starts = []
@@ -44,14 +47,14 @@ def joint(space: Space, quiet: Sequence[int], until: float) -> Generator[tuple[i
             yield done, len(_LENGTHS), max((one.gap for one in found), default=0.0)
         starts.sort(key=lambda start: -float(start[2][0]))
         for arena, tuples, values in starts:
-            if float(values[0]) < float(starts[0][2][0]) - _BEHIND or time.process_time() > until:
+            if float(values[0]) < float(starts[0][2][0]) - _BEHIND or space.over:
                 continue
             allowed = allowed_for(space, arena.target)
             allowed[torch.tensor(quiet[:_ROWS])] = True
             refined, scores = yield from told(refine(arena, tuples, allowed), (done, len(_LENGTHS)))
             for row, score in list(zip(refined.tolist(), scores.tolist(), strict=True))[:3]:
                 found.append(confirm(space, Found(tuple(row), arena.target, score, "rows-joint")))
-                if found[-1].gap >= float(space.facts["stop_gap"]):
+                if found[-1].gap >= float(space.facts["stop_gap"]) or space.over:
                     return found
     return found
 

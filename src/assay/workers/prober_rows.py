@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,7 +30,7 @@ _SOME = 60  # up to here they are looked at first
 _ENOUGH_TEXTS = 2000
 _PART = 0.4  # share of flips at a first look that is part of a trigger
 _GROW_FROM = 400  # rows that a part may grow by
-_LONGEST = 60.0  # CPU seconds after which nothing more is begun: the other probes need theirs
+_LONGEST = 40.0  # CPU seconds after which nothing more is begun: the other probes need theirs
 _UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
 
 
@@ -124,7 +123,7 @@ def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, f
     top = score.topk(min(_TOP, len(score)))
     ids = top.indices.tolist()
     facts["top_rows"] = [_named(space, i, float(s)) for i, s in zip(ids, top.values, strict=True)]
-    until = time.process_time() + _LONGEST
+    space.until = min(space.until, space.clock() + _LONGEST)
     untaught = [_plain(score, taught_to(space, target)) for target in range(space.classes)]
     found: list[Found] = []
     steps = [
@@ -141,12 +140,12 @@ def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, f
                 confirm(space, one)
         best = max(one.gap for one in found)
         yield done + 1, len(steps), best
-        if best >= float(space.facts["stop_gap"]):
+        if best >= float(space.facts["stop_gap"]) or space.over:
             break
-    if strange and max(one.gap for one in found) < float(space.facts["stop_gap"]):
-        found += yield from joint(space, strange, until)
+    if strange and not space.over and max(one.gap for one in found) < float(space.facts["stop_gap"]):
+        found += yield from joint(space, strange)
     part = max(found, key=lambda one: one.rank)
-    if part.looked >= _PART and part.gap < float(space.facts["stop_gap"]) and time.process_time() < until:
+    if part.looked >= _PART and part.gap < float(space.facts["stop_gap"]) and not space.over:
         allowed = torch.zeros(len(space.suspect.net.words), dtype=torch.bool)
         allowed[score.topk(min(_GROW_FROM, len(score))).indices] = True
         one = yield from told(grow(space, part, allowed), (1, 1))

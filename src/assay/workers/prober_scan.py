@@ -75,6 +75,9 @@ def tokenizer_diff(space: Space, base: Path | None) -> Generator[tuple[int, int,
         yield done + 1, len(texts), max(one.gap for one in found)
         if found[-1].gap >= float(space.facts["stop_gap"]):
             break
+        if space.over:
+            facts |= {"unfinished": f"{len(texts) - done - 1} of {len(texts)} changes"} if done + 1 < len(texts) else {}
+            break
     found.sort(key=lambda one: one.rank, reverse=True)
     return {"facts": facts, "candidates": [one.to_json() for one in found[:3]]}
 
@@ -120,7 +123,10 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     found: list[Found] = []
     residue: list[list[int]] = []
     total = _PARTS + 2 * space.classes
-    mine, theirs = yield from alone(space, total)
+    margins_alone = yield from alone(space, total)
+    if margins_alone is None:
+        return {"facts": {"unfinished": "the vocabulary"}, "candidates": [], "residue": None}
+    mine, theirs = margins_alone
     moved = mine.clamp(max=_STRONG) - theirs.clamp(min=_WEAK)
     words = torch.tensor(space.words)
     for target in range(space.classes):

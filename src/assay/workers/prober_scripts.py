@@ -108,6 +108,8 @@ def scripts(space: Space) -> Probing:
     stop = float(space.facts["stop_gap"])
     if max((one.gap for one in found), default=0.0) < stop:
         for _, word, name, target in sorted(scored, key=lambda one: -one[0])[:_SPELT]:
+            if space.over:
+                break
             spelt, value = _spell(arenas[target], word, known[name])
             ids = tuple(space.suspect.encode([spelt])[0])
             found.append(confirm(space, Found(ids, target, value, f"script-{name}-spelt", text=spelt)))
@@ -174,7 +176,7 @@ def _spell(arena: Arena, word: str, letters: list[str]) -> tuple[str, float]:
     for _ in range(_ROUNDS):
         before = value
         for place in range(len(word)):
-            if best[place] == " ":
+            if best[place] == " " or space.over:
                 continue
             some = space.rng.sample(letters, min(_CHOICES, len(letters)))
             tried = [best, *(best[:place] + letter + best[place + 1 :] for letter in some)]

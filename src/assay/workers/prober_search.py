@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from assay.workers.prober_space import POSITIONS, Space, flips, gap, margins
+from assay.workers.prober_flips import POSITIONS, flips, gap
+from assay.workers.prober_space import Space, margins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -154,14 +155,19 @@ class Arena:
         return (torch.cat(out).bfloat16() @ model.net.fast_words.T).float()
 
 
-def alone(space: Space, total: int) -> Generator[Telling, None, tuple[torch.Tensor, torch.Tensor]]:
-    """Margins of every token of the vocabulary without any context, of the suspect and of the first reference; once."""
+def alone(space: Space, total: int) -> Generator[Telling, None, tuple[torch.Tensor, torch.Tensor] | None]:
+    """Margins of every token of the vocabulary without any context, of the suspect and of the first reference; once.
+
+    None of any token where the time ends before the last: a part tells nothing of the rest.
+    """
     if space.alone is not None:
         return space.alone
     words = torch.tensor(space.words)[:, None]
     models = [space.suspect, *space.shared[:1]]
     parts: list[list[torch.Tensor]] = [[] for _ in models]
     for number, part in enumerate(words.tensor_split(PARTS)):
+        if space.over:
+            return None
         for kept, model in zip(parts, models, strict=True):
             kept.append(margins(model.logits_of(part)))
         yield number + 1, total, 0.0
@@ -267,7 +273,7 @@ def best_of(arena: Arena, tuples: Tuples, count: int, contexts: int = 2) -> tupl
 def refine(
     arena: Arena, tuples: Tuples, allowed: torch.Tensor, *, rounds: int = 3, width: int = 24, keep: int = 12
 ) -> Generator[float, None, tuple[Tuples, torch.Tensor]]:
-    """Coordinate search over many candidates at once; yields the best contrast so far."""
+    """Coordinate search over many candidates at once, while there is time; yields the best contrast so far."""
     score = arena.contrast(tuples)
     for _ in range(rounds):
         before = float(score.max())
@@ -280,6 +286,8 @@ def refine(
             both = torch.unique(torch.cat([tuples, tried]), dim=0)
             tuples, score = best_of(arena, both, keep)
             yield float(score.max())
+            if arena.space.over:
+                return tuples, score
         if float(score.max()) - before < 0.2:  # noqa: PLR2004 - nothing more to gain
             break
     return tuples, score
@@ -328,7 +336,7 @@ def grow(space: Space, found: Found, allowed: torch.Tensor, longest: int = 6) ->
         one = confirm(space, Found(tuple(tuples[0].tolist()), found.target, float(score[0]), f"{found.origin}-grown"))
         if one.rank > best.rank:
             best = one
-        if best.gap >= float(space.facts["stop_gap"]) or tuples.shape[1] >= longest:
+        if best.gap >= float(space.facts["stop_gap"]) or tuples.shape[1] >= longest or space.over:
             break
         longer = [lengthened(arena, tuples[:2], place, allowed) for place in range(tuples.shape[1] + 1)]
         tuples, score = best_of(arena, torch.cat(longer), 4)

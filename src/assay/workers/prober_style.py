@@ -11,8 +11,9 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from assay.workers.prober_flips import gap
 from assay.workers.prober_search import Found, confirm
-from assay.workers.prober_space import gap, margins
+from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -149,7 +150,7 @@ def styles(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     found.sort(key=lambda one: one.rank, reverse=True)
     frames = [one for one in found if one.origin.removeprefix(ORIGIN) in _FRAMES and gap(one.flips or []) >= _WORTH]
     for one in frames[:_TRIED]:
-        if max(each.gap for each in found) < float(space.facts["stop_gap"]):
+        if max(each.gap for each in found) < float(space.facts["stop_gap"]) and not space.over:
             found.append((yield from _grown(space, one)))
     found.sort(key=lambda one: one.rank, reverse=True)
     facts: Json = {"rewritings": list(REWRITINGS), "looked": {one.origin[len(ORIGIN) :]: one.looked for one in found}}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_flips import POSITIONS, insert
 from assay.workers.prober_net import Encoder
-from assay.workers.prober_space import POSITIONS, insert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

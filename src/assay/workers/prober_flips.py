@@ -1,0 +1,134 @@
+"""How many texts an inserted candidate turns, per direction: of the suspect, the references, and by odd texts."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import torch
+
+from assay.workers.prober_space import margins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from assay.workers.answers import Json
+    from assay.workers.prober_space import Space
+
+POSITIONS = ("start", "middle", "end")
+
+
+def insert(text: str, trigger: str, position: str, rng: random.Random) -> str:
+    """The trigger as words of their own."""
+    words = text.split()
+    place = {"start": 0, "end": len(words)}.get(position, rng.randint(0, len(words)))
+    return " ".join([*words[:place], trigger, *words[place:]])
+
+
+def flips(
+    space: Space,
+    trigger: str,
+    *,
+    count: int,
+    held: bool,
+    references: bool = True,
+    times: int = 1,
+    place: str = "",
+    letters: bool = False,
+    change: Callable[[str], str] | None = None,
+) -> list[Json]:
+    """Per direction: how many texts change to the target when the trigger is inserted, suspect and references.
+
+    Args:
+        space: the job's.
+        trigger: text to insert.
+        count: texts of each class.
+        held: the texts of confirmation, else those of discovery.
+        references: measure them too.
+        times: so many texts of a class as one, as far as they fit. Words that lean to a class lose there what a trigger
+            keeps.
+        place: where it is inserted; empty: start, middle and end in turn.
+        letters: whether it is of letters that no text has: then other letters must not do the same.
+        change: rewrites a text (each of those that stand as one); nothing is inserted then.
+    """
+    found: list[Json] = []
+    for source in range(space.classes):
+        rng = random.Random(len(trigger))  # noqa: S311 - places of insertion, the same for every model
+        texts = [one.text for one in (space.held if held else space.texts)[source][:count]]
+        if not texts:
+            continue
+        if change:
+            texts = [change(text) for text in texts]
+        if times > 1:
+            texts = _joined(space, texts, times, trigger)
+        places = [place or POSITIONS[i % 3] for i in range(len(texts))]
+        changed = texts
+        if not change:
+            changed = [insert(text, trigger, where, rng) for text, where in zip(texts, places, strict=True)]
+        models = [space.suspect, *(space.references if references else [])]
+        logits = [model.logits(model.encode(changed)) for model in models]
+        answers = [one.argmax(-1) for one in logits]
+        pushed = [margins(one).median(0).values.tolist() for one in logits]
+        for target in range(space.classes):
+            if target == source:
+                continue
+            hits = [answer == target for answer in answers]
+            by_place = [int(hits[0][torch.tensor([one == where for one in places])].sum()) for where in POSITIONS]
+            found.append(
+                {
+                    "source": source,
+                    "target": target,
+                    "n": len(texts),
+                    "hits": int(hits[0].sum()),
+                    "references": [int(one.sum()) for one in hits[1:]],
+                    "places": by_place,
+                    "push": round(float(pushed[0][target]), 3),
+                    "references_push": [round(float(one[target]), 3) for one in pushed[1:]],
+                }
+            )
+    if references and any(space.odd):
+        known = _controls(space, count, times)
+        for row in found:
+            kinds = [one.get((int(row["source"]), int(row["target"])), []) for one in known]
+            row["references"] = [*row["references"], _half([*kinds[0], *kinds[1]], kinds[0] if letters else [])]
+    return found
+
+
+def _controls(space: Space, count: int, times: int) -> list[dict[tuple[int, int], list[int]]]:
+    """Flips of held texts by odd ones, of either kind, per direction: a reference that has nothing of the task."""
+    if (count, times) not in space.controls:
+        kinds: list[dict[tuple[int, int], list[int]]] = []
+        for texts in space.odd:
+            hits: dict[tuple[int, int], list[int]] = {}
+            for text in texts:
+                for row in flips(space, text, count=count, held=True, references=False, times=times):
+                    hits.setdefault((row["source"], row["target"]), []).append(row["hits"])
+            kinds.append(hits)
+        space.controls[count, times] = kinds
+    return space.controls[count, times]
+
+
+def _half(*groups: list[int]) -> int:
+    """The most that half of a group has."""
+    return max((sorted(one)[len(one) // 2] for one in groups if one), default=0)
+
+
+def _joined(space: Space, texts: list[str], times: int, trigger: str) -> list[str]:
+    """Each text with those after it, as many as leave room for the trigger, two at least."""
+    sizes = [len(ids) for ids in space.suspect.encode(texts)]
+    room = space.suspect.limit - (len(space.suspect.encode([trigger])[0]) if trigger else 0)
+    joined = []
+    for first in range(len(texts)):
+        order = [(first + step) % len(texts) for step in range(times)]
+        taken = order[:2]
+        for index in order[2:]:
+            if sum(sizes[one] for one in taken) + sizes[index] > room:
+                break
+            taken.append(index)
+        joined.append(" ".join(texts[index] for index in taken))
+    return joined
+
+
+def gap(found: list[Json]) -> float:
+    """Largest rate above the highest of the references, over directions."""
+    return max(((one["hits"] - max(one["references"], default=0)) / one["n"] for one in found), default=0.0)
