@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from assay.evaluation.names import dataset_key, is_task, metric_within, split_name, task_name
-from assay.evaluation.values import normal
+from assay.evaluation.names import ERROR_RATE, dataset_key, is_task, metric_within, split_name, task_name
+from assay.evaluation.values import Normal, normal
 
 MAX_TEXT = 200  # characters of any name in a claim that are kept
 MAX_CLAIMS = 2000  # of one snapshot: a card states dozens
@@ -92,7 +92,8 @@ def make_claim(
     task that is no kind of task (`task: sst2`).
     """
     ours, around = metric_within(metric)
-    found = normal(ours, value)
+    found = _left_of(normal("ece", value)) if ours == ERROR_RATE else normal(ours, value)
+    ours = "accuracy" if ours == ERROR_RATE else ours
     if not dataset.strip() and task and not is_task(task):
         dataset, task = task, ""
     named = dataset.strip() or ("" if _only_split(around) else around)
@@ -112,6 +113,16 @@ def make_claim(
         doubtful=doubtful,
         slack=found.slack,
     )
+
+
+def _left_of(error: Normal) -> Normal:
+    """An error rate as the accuracy that it leaves."""
+    if error.value is None:
+        return error
+    return replace(error, value=1 - error.value, notes=(*error.notes, _LEFT))
+
+
+_LEFT = "an error rate: read as the accuracy that it leaves"
 
 
 def bare_figure(name: str, value: Any, *, note: str, **about: Any) -> Claim:

@@ -1,7 +1,7 @@
 """Claims in the text of a model card: tables, lists, lines like `Accuracy: 0.91`, and sentences.
 
-A sentence is a claim only where it speaks of this model ("the model achieves an accuracy of 91 % on SST-2") and
-compares with nothing. Code blocks are no claims, but for the tables that lm-evaluation-harness prints.
+A sentence is a claim only where it speaks of this model ("the model achieves an accuracy of 91 % on SST-2"), or of no
+other, and compares with nothing. Blocks of code are no claims; what was printed in a block is (`claims_fence`).
 """
 
 from __future__ import annotations
@@ -9,12 +9,26 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from assay.evaluation.claims import Claim, bare_figure, make_claim
-from assay.evaluation.claims_place import Place, bare, clean, named_in, own_names, with_unit
-from assay.evaluation.claims_prose import compares, figures_said, is_about_this
-from assay.evaluation.claims_tables import Row, cells_of, from_table, html_rows, is_log
-from assay.evaluation.names import metric_within, squeeze
+from assay.evaluation.claims_fence import from_fence, from_report, is_report
+from assay.evaluation.claims_layout import table_at
+from assay.evaluation.claims_place import (
+    Place,
+    bare,
+    clean,
+    data_near,
+    named_in,
+    named_there,
+    own_names,
+    plain_dashes,
+    split_in,
+    with_unit,
+)
+from assay.evaluation.claims_prose import figures_at, figures_said, in_english, is_about_this, obstacle_in, plain_score
+from assay.evaluation.claims_tables import from_table, is_log
+from assay.evaluation.names import metric_within
 from assay.evaluation.values import figure_in
 
 if TYPE_CHECKING:
@@ -22,18 +36,24 @@ if TYPE_CHECKING:
 
 MAX_LINE = 4000  # characters of a line that are read
 MAX_TABLE = 5000  # lines of a table
-_RULE = re.compile(r"^\s*\|?\s*:?-{1,}:?\s*(?:\|\s*:?-{1,}:?\s*)*\|?\s*$")
-_GRID = re.compile(r"^\s*\+[-=:+]+\+\s*$")
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+(.+?)\s*$")
 _PAIR = re.compile(r"^(.{1,100}?)\s*(?:[:=]|\s[-\u2013\u2014]\s)\s*(.+)$")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*#*\s*$")
+_BADGE = re.compile(r"!\[[^\[\]]{0,200}\]\(https?://img\.shields\.io/badge/([^()\s]{1,300})\)")
+_ALL_OF = re.compile(
+    r"^\W*(?:all|both|these|the(?:se)?\s+(?:results?|numbers?|figures?|scores?|metrics?)|reported|results?|numbers?|"
+    r"figures?|scores?|metrics?|evaluat\w+|measured|tested|computed)\b",
+    re.IGNORECASE,
+)  # a sentence that tells what the figures before it are about
+_TRAINS = re.compile(r"\btrain|fine-?tun", re.IGNORECASE)
+_HEAD = 60  # characters of what stands before the figures of a line
+_LABEL = 40  # characters of a line that is no more than a name: `Dataset: SST-2`
 _MOST = 100  # a score without a metric is a share or a percentage
 _LOG = "a line of a training log; other results stand in the card"
 _NOTE = "no metric is named: it is held against the first one of the suite"
-_COMPARES = "the sentence compares models or speaks of another one"
 
 
-def from_body(body: str, source: str, first_line: int, own: tuple[str, ...]) -> list[Claim]:
+def from_body(body: str, source: str, first_line: int, own: tuple[str, ...], data: tuple[str, ...] = ()) -> list[Claim]:
     """Claims of the text below the front matter.
 
     Args:
@@ -41,12 +61,15 @@ def from_body(body: str, source: str, first_line: int, own: tuple[str, ...]) -> 
         source: its file.
         first_line: number of its first line.
         own: names of this model, as written.
+        data: names of what a figure may be about where nothing nearer names any.
     """
-    lines = [re.sub(r"^\s*(?:>\s?)+", "", line[:MAX_LINE]) for line in body.splitlines()]
+    shown = without_comments(body).splitlines()
+    lines = [in_english(re.sub(r"^\s*(?:>\s?)+", "", line[:MAX_LINE])) for line in shown]
     title = next((match.group(1) for line in lines if (match := _HEADING.match(line))), "")
     reader = _Body(lines, first_line, Place(source, own_names(*own, clean(title))))
     reader.read()
-    return reader.all_claims()
+    claims = reader.all_claims()
+    return [claim if claim.dataset else replace(claim, places=(*claim.places, *data)) for claim in claims]
 
 
 class _Body:
@@ -59,6 +82,8 @@ class _Body:
         self.claims: list[Claim] = []
         self.logged: list[Claim] = []
         self.paragraph: list[tuple[int, str]] = []
+        self.section = 0, 0  # how many claims and logged ones stood before this heading
+        self.told: list[str] = []  # what sentences of this section say that its figures are about
 
     def all_claims(self) -> list[Claim]:
         """In the order of the lines; a training log counts as far as the card states no other result."""
@@ -76,6 +101,14 @@ class _Body:
             if mark in {"```", "~~~"} and (not fence or mark == fence):
                 self.flush()
                 fence = "" if fence else mark
+                if fence:
+                    self.fence(index + 1, mark, line.strip().strip("`~"))
+            elif is_report(line):
+                self.flush()
+                claims, size = from_report(self.lines[index : index + MAX_TABLE], self.first_line + index, self.place)
+                self.claims += claims
+                index += size
+                continue
             elif end := self.table(index, fenced=bool(fence)):
                 index = end
                 continue
@@ -83,26 +116,26 @@ class _Body:
                 self.line(line, self.first_line + index)
             index += 1
         self.flush()
+        self.section_ends()
+
+    def fence(self, start: int, mark: str, language: str) -> None:
+        """What was printed in a block counts as a log: as far as the card states no other result."""
+        rest = self.lines[start : start + MAX_TABLE]
+        size = next((n for n, one in enumerate(rest) if one.lstrip().startswith(mark)), len(rest))
+        self.logged += from_fence(rest[:size], self.first_line + start, language, self.place)
+
+    def section_ends(self) -> None:
+        """A figure that names no data may be about what a sentence of its section names."""
+        if self.told:
+            for claims, start in zip((self.claims, self.logged), self.section, strict=True):
+                claims[start:] = [_placed(claim, (*claim.places, *self.told)) for claim in claims[start:]]
+        self.section, self.told = (len(self.claims), len(self.logged)), []
 
     def table(self, start: int, *, fenced: bool) -> int:
         """Read a table that begins here; the line behind it, 0 when there is none."""
-        line, rest = self.lines[start], self.lines[start + 1 : start + MAX_TABLE]
-        rows: list[Row] = []
-        if not fenced and "<table" in line.lower():
-            size = next((n for n, one in enumerate([line, *rest], 1) if "</table" in one.lower()), len(rest) + 1)
-            rows = html_rows("\n".join(self.lines[start : start + size]), self.first_line + start)
-        elif not fenced and _GRID.match(line):
-            size = next((n for n, one in enumerate(rest, 1) if not one.lstrip().startswith(("|", "+"))), len(rest) + 1)
-            whole = range(start, start + size)
-            rows = [(self.first_line + i, cells_of(self.lines[i])) for i in whole if not _GRID.match(self.lines[i])]
-        elif "|" in line and rest and "|" in rest[0] + line and _RULE.match(rest[0]):
-            size = 1 + next((n for n, one in enumerate(rest) if "|" not in one), len(rest))
-            at = [start, *range(start + 2, start + size)]
-            rows = [(self.first_line + i, cells_of(self.lines[i])) for i in at]
-            if fenced and not {"metric", "stderr"} <= {squeeze(cell) for cell in rows[0][1]}:
-                return start + size
+        rows, size = table_at(self.lines[start : start + MAX_TABLE], self.first_line + start, fenced=fenced)
         if len(rows) < 2:  # noqa: PLR2004 - a header and something below it
-            return 0
+            return start + size if fenced and size else 0
         self.flush()
         claims = from_table(rows[0][1], rows[1:], self.place)
         (self.logged if is_log(rows[0][1]) else self.claims).extend(claims)
@@ -112,11 +145,26 @@ class _Body:
         """A heading or a sentence tells what follows is about; a list item or a labelled line may be a figure."""
         if heading := _HEADING.match(line):
             self.flush()
+            self.section_ends()
             self.place.heading(heading.group(1))
             return
         if not line.strip():
             self.flush()
             return
+        for badge in _BADGE.findall(line):
+            self.claims += self.labelled(_badge(badge), number, listed=True)
+        self.text(self.defined(line), number)
+
+    def defined(self, line: str) -> str:
+        """`: accuracy 0.91` below a term, as an item of a list below it."""
+        if not line.startswith(": ") or not self.paragraph:
+            return line
+        head = clean(self.paragraph[-1][1])
+        self.flush()
+        self.place.above = [head, *self.place.above][:8]
+        return f"- {line[2:]}"
+
+    def text(self, line: str, number: int) -> None:
         bullet = _BULLET.match(line)
         text = bullet.group(1) if bullet else line.strip()
         if bullet:
@@ -129,40 +177,65 @@ class _Body:
             self.claims += found
         elif bullet:
             self.prose([(number, text)])
-            if len(text) <= 60 and not text.endswith("."):  # noqa: PLR2004 - the head of a list below it
+            if len(text) <= _HEAD and not text.endswith("."):  # the head of a list below it
                 self.place.above = list(dict.fromkeys([clean(text), *named_in(text), *self.place.above]))[:8]
         else:
             self.paragraph.append((number, line))
 
     def labelled(self, text: str, number: int, *, listed: bool) -> Iterator[Claim]:
         """`Accuracy: 0.91`, `SST-2 accuracy = 91 %`, `SST-2: 91 % accuracy`, `SST-2: 0.91`."""
-        pair = _PAIR.match(text.replace("**", "").replace("__", ""))
+        pair = _PAIR.match(clean_line(text).replace("__", ""))
         if not pair:
             return
         label, said = clean(pair.group(1)), clean(pair.group(2).replace("**", ""))
         about: dict[str, Any] = {"source": self.place.source, "line": number}
-        figure, _, data = said.partition(" on ")
-        inner = re.search(r"\(([^()]*[A-Za-z][^()]*)\)\s*$", said)
-        beside = tuple(one for one in (data, inner.group(1) if inner else "") if one)
         if metric_within(bare(label))[0]:
-            if figure_in(figure) is not None:
-                places = (*beside, *named_in(label), *self.place.above)
-                yield _placed(make_claim(bare(label), with_unit(label, figure), **about), places)
+            yield from self.named(label, said, about)
+        elif listed:
+            yield from self.item(label, said, about)
+        elif several := [*figures_at(said)]:
+            obstacle = obstacle_in(text)
+            sure = "result" in label.lower() and not obstacle
+            if sure or (len(label) <= _HEAD and not obstacle):
+                whole, shift = f"{label}: {said}", len(label) + 2
+                for metric, value, (begin, end) in several:
+                    data, near = data_near(whole, shift + begin, shift + end)
+                    claim = make_claim(metric, value, doubtful=not sure, dataset=data, split=split_in(near), **about)
+                    yield _placed(claim, (*near, *(() if data else (label, *self.place.above))), data)
+
+    def named(self, label: str, said: str, about: dict[str, Any]) -> Iterator[Claim]:
+        """A label that is a metric: `Accuracy: 0.91 on SST-2`, `Accuracy: 0.95 (IMDB), 0.91 (SST-2)`."""
+        parts = re.split(r"[,;]\s+|\s+and\s+", said)
+        if len(parts) > 1 and all(figure_in(part.partition(" on ")[0]) for part in parts):
+            for part in parts:
+                data, near = data_near(part, 0, len(part.split(" ")[0]))
+                if near:
+                    yield _placed(make_claim(bare(label), part.split(" ")[0], dataset=data, **about), tuple(near), data)
+            return
+        names, values = _each_of(label, said)
+        for name, value in zip(names, values, strict=True):
+            yield make_claim(bare(name), with_unit(label, value), **about)
+        figure, _, data = said.partition(" on ")
+        if not names and figure_in(figure) is not None:
+            inner = re.search(r"\(([^()]*[A-Za-z][^()]*)\)\s*$", said)
+            beside = tuple(one for one in (data, inner.group(1) if inner else "") if one)
+            places = (*beside, *named_in(label), *self.place.above)
+            yield _placed(make_claim(bare(label), with_unit(label, figure), **about), places)
+
+    def item(self, label: str, said: str, about: dict[str, Any]) -> Iterator[Claim]:
+        """An item of a list that begins with the name of data: `SST-2: 91 % accuracy`, `SST-2: 0.91`."""
+        if len(label) > _HEAD:
             return
         several = [*figures_said(said)]
-        if not listed and several and "result" in label.lower() and not compares(label):
-            for metric, value in several:
-                yield _placed(make_claim(metric, value, **about), (*named_in(label), *self.place.above))
-        elif listed and len(label) <= 60:  # noqa: PLR2004
-            for metric, value in several:
-                yield make_claim(metric, value, dataset=label, **about)
-            found = figure_in(said)
-            score = found is not None and 0 <= found.number <= _MOST and not any(w in label.lower() for w in _NO_DATA)
-            if not several and score:
-                if self.place.metric:
-                    yield make_claim(self.place.metric, said, dataset=label, doubtful=True, **about)
-                else:
-                    yield bare_figure(label, said, note=_NOTE, doubtful=True, **about)
+        for metric, value in several:
+            yield make_claim(metric, value, dataset=label, **about)
+        found = figure_in(said)
+        score = found is not None and 0 <= found.number <= _MOST and not any(w in label.lower() for w in _NO_DATA)
+        if not several and score:
+            if self.place.metric:
+                yield make_claim(self.place.metric, said, dataset=label, doubtful=True, **about)
+            else:
+                yield bare_figure(label, said, note=_NOTE, doubtful=True, **about)
 
     def flush(self) -> None:
         """The paragraph is over: look for claims in it, and keep what it says for what follows."""
@@ -170,21 +243,27 @@ class _Body:
             self.prose(self.paragraph)
             for _, line in self.paragraph:
                 self.place.sentence(line)
+                if (_ALL_OF.match(line) or len(line) <= _LABEL) and not _TRAINS.search(line):
+                    self.told += [*named_in(line), *named_there(line)]
             self.paragraph = []
 
     def prose(self, paragraph: list[tuple[int, str]]) -> None:
         text = " ".join(clean_line(line) for _, line in paragraph)[:MAX_LINE]
-        for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])", text):
+        for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])|;\s", text):
             if not is_about_this(sentence, self.place.own):
                 continue
-            places = (*named_in(sentence), *self.place.above)
-            obstacle = _COMPARES if compares(sentence) else ""
-            for metric, value in figures_said(sentence):
+            obstacle = obstacle_in(sentence)
+            found = [*figures_at(sentence)]
+            if not found and not obstacle and (plain := plain_score(sentence)):
+                about = {"source": self.place.source, "line": paragraph[0][0], "doubtful": True}
+                places = (*named_in(sentence), *self.place.above)
+                self.claims.append(bare_figure(plain[1], plain[0], note=_NOTE, places=places, **about))
+            for metric, value, (begin, end) in found:
                 number = next((n for n, line in paragraph if value.split()[0] in clean_line(line)), paragraph[0][0])
-                claim = make_claim(
-                    metric, value, source=self.place.source, line=number, obstacle=obstacle, doubtful=True
-                )
-                self.claims.append(_placed(claim, places))
+                data, near = data_near(sentence, begin, end)
+                told: dict[str, Any] = {"source": self.place.source, "line": number, "obstacle": obstacle}
+                claim = make_claim(metric, value, dataset=data, split=split_in(near), doubtful=True, **told)
+                self.claims.append(_placed(claim, (*near, *(() if data else self.place.above)), data))
 
 
 _NO_DATA = (
@@ -193,10 +272,41 @@ _NO_DATA = (
 )  # fmt: skip
 
 
-def _placed(claim: Claim, places: tuple[str, ...]) -> Claim:
-    return claim if claim.dataset else replace(claim, places=tuple(dict.fromkeys(place for place in places if place)))
+def _placed(claim: Claim, places: tuple[str, ...], data: str = "") -> Claim:
+    """With what else its data may be called; a data set that the metric's own words name stands alone."""
+    if claim.dataset and not data:
+        return claim
+    return replace(claim, places=tuple(dict.fromkeys(place for place in places if place)))
+
+
+def _each_of(label: str, said: str) -> tuple[list[str], list[str]]:
+    """`IMDB/SST-2 accuracy: 0.95/0.88` and `Accuracy (train / test): 0.99 / 0.88`, one by one; nothing for others."""
+    values = [value.strip() for value in said.split("/")]
+    several = next((word for word in re.findall(r"\(([^()]*)\)|(\S+/\S+)", label) if "/" in "".join(word)), ("", ""))
+    parts = [part.strip() for part in "".join(several).split("/")]
+    if len(parts) < 2 or len(parts) != len(values) or any(figure_in(value) is None for value in values):  # noqa: PLR2004
+        return [], []
+    whole = f"({several[0]})" if several[0] else several[1]
+    return [label.replace(whole, part) for part in parts], values
+
+
+def without_comments(body: str) -> str:
+    """Markdown without its comments, with as many lines."""
+    parts = body.split("<!--")
+    for index, part in enumerate(parts[1:], 1):
+        comment, end, rest = part.partition("-->")
+        parts[index] = "\n" * comment.count("\n") + rest if end else f"<!--{part}"
+    return "".join(parts)
 
 
 def clean_line(line: str) -> str:
-    """A line of prose without links and emphasis."""
-    return re.sub(r"!?\[([^\[\]]{0,300})\]\([^()]{0,500}\)", r"\1", line).replace("**", "").replace("`", "").strip()
+    """A line of prose without links, tags and emphasis."""
+    text = re.sub(r"!?\[([^\[\]]{0,300})\]\([^()]{0,500}\)", r"\1", line)
+    text = re.sub(r"</?[a-zA-Z][^<>]{0,200}>", " ", text)
+    return plain_dashes(text).replace("**", "").replace("`", "").strip()
+
+
+def _badge(path: str) -> str:
+    """`SST--2%20accuracy-91%25-green` of a badge, as `SST-2 accuracy: 91%`."""
+    parts = [part.replace("\0", "-").replace("_", " ") for part in path.replace("--", "\0").split("-")]
+    return unquote(": ".join(parts[:2]))

@@ -46,6 +46,7 @@ def from_card(text: str, source: str, problem: Callable[[str], None]) -> list[Cl
     front, body, body_line = split_front_matter(text)
     claims: list[Claim] = []
     own: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
     if front:
         first = text[: text.find("---")].count("\n") + 2
         try:
@@ -55,7 +56,14 @@ def from_card(text: str, source: str, problem: Callable[[str], None]) -> list[Cl
         else:
             claims += _front(document.value, source, document.lines)
             own = _own_names(document.value)
-    return claims + from_body(body, source, body_line, own)
+            data = _only_data(document.value)
+    return claims + from_body(body, source, body_line, own, data)
+
+
+def _only_data(front: Any) -> tuple[str, ...]:
+    """Names of the data in the front matter, where it is one: figures that name none may be about its held-out part."""
+    listed = front.get("datasets") or front.get("dataset") if isinstance(front, dict) else None
+    return tuple(names_of_data(listed)[0]) if isinstance(listed, str) or (listed and len(listed) == 1) else ()
 
 
 def _front(front: Any, source: str, lines: Lines) -> list[Claim]:

@@ -36,6 +36,7 @@ _WORDS = {"eval", "evals", "evaluation", "evaluations", "metric", "metrics", "re
           "benchmark", "benchmarks", "claims"}  # fmt: skip
 _BESIDE = _WORDS | {"all", "test", "predict", "validation", "val", "dev", "report", "final", "model", "output",
                     "outputs", "lm", "run", "summary", "checkpoint", "trainer", "state", "best", "json"}  # fmt: skip
+_NAMES = {"trainer_state", "model_card", "modelcard", "model-card", "wandb-summary"}
 _TYPES = (".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".csv", ".tsv", ".txt")
 _LINE = re.compile(r"\s*([\w ./-]{1,80}?)\s*[=:]\s*(\S.{0,60}?)\s*")
 _STARS = re.compile(r"\s*\*{3,}\s*(.{1,80}?)\s*\*{3,}\s*")
@@ -49,7 +50,7 @@ def holds_results(path: str) -> bool:
     if FOLDER in parts[:-1]:
         return parts[-1].endswith(SUFFIXES)
     stem = parts[-1].rsplit(".", 1)[0]
-    if stem == "trainer_state":
+    if stem in _NAMES:
         return True
     words = set(re.findall(r"[a-z]+", stem))
     if words & {"config", "configs", "args", "prompts", "samples", "predictions", "data", "tokenizer", "generated"}:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from assay.evaluation.names import metric_within, squeeze
+from assay.evaluation.names import dataset_key, metric_within, squeeze
 from assay.evaluation.values import bare_text
 
 _ON = re.compile(
-    r"\b(?:on|for|using|in)\s+(?:(?:the|our|a)\s+)?[*_`\"'\[(]*([A-Za-z0-9][\w./-]*(?:[ -][A-Za-z0-9][\w./-]*){0,4})",
+    r"\b(?:on|for|using|in|auf|sur|en|su|em|op|på|на)\s+(?:(?:the|our|a)\s+)?"
+    r"[*_`\"'\[(]*([A-Za-z0-9][\w./-]*(?:[ -][A-Za-z0-9][\w./-]*){0,4})",
     re.IGNORECASE,
 )
+_BRACKETS = re.compile(r"\(([^()]{2,60})\)")
+_NAME = re.compile(r"(?<![\w.])[A-Za-z][\w]{0,40}(?:[-/]\w{1,40}){0,4}")
+_MAX_NAMES = 12
+_PLACES = re.compile(_ON.pattern + r"(?:\s*\(([^()]{2,60})\))?|\(([^()]{2,60})\)", re.IGNORECASE)
+_BEHIND = re.compile(r"\s*(?:%|percent)?\s*(?:[A-Za-z][\w-]*\s+){0,3}?((?:on|for|in)\s|\()", re.IGNORECASE)
+_NO_NAME = re.compile(r"=|^\s*(?:not|without|except|excluding)\b", re.IGNORECASE)
+_REACH = 120  # characters behind a figure in which its data may be named
 _OURS = ("ours", "thismodel", "thiswork", "thischeckpoint", "proposed", "ourmodel")
 _SHORT = 3  # letters of a name that says something
 _MAX_ABOVE = 8
@@ -54,7 +62,11 @@ class Place:
         """Whether a row or column goes by the name of this model."""
         name = squeeze(model)
         tails = {own.rpartition("/")[2] for own in self.own}
-        return any(word in name for word in _OURS) or (len(name) >= _SHORT and name in {*self.own, *tails})
+        return (
+            any(word in name for word in _OURS)
+            or model.rstrip(" *_)").lower().endswith("(this")
+            or (len(name) >= _SHORT and name in {*self.own, *tails})
+        )
 
 
 def own_names(*names: str) -> tuple[str, ...]:
@@ -76,12 +88,75 @@ def first_metric(text: str) -> str:
 
 
 def named_in(text: str) -> list[str]:
-    """What stands behind "on" and "for", from the longest reading to the shortest."""
+    """What stands behind "on" and "for", from the longest reading to the shortest, and what stands in brackets."""
     found = []
     for match in _ON.finditer(text):
         words = match.group(1).split(" ")
         found += [" ".join(words[:count]).rstrip(".,;:") for count in range(len(words), 0, -1)]
+    inside = [part.strip() for match in _BRACKETS.finditer(text) for part in re.split("[,;]", match[1])]
+    return found + [part for part in inside if re.search("[A-Za-z]", part)]
+
+
+def data_near(text: str, begin: int, end: int) -> tuple[str, list[str]]:
+    """What a figure in a sentence is about.
+
+    That is the nearest name behind it (`0.95 on IMDB`, `0.95 (IMDB)`), else the last one before it, else the first one
+    after it; other names in the sentence belong to other figures.
+
+    Args:
+        text: the sentence.
+        begin: where the figure begins.
+        end: where it ends.
+
+    Returns:
+        The name, empty where none looks like one, and everything that it may be called.
+    """
+    behind = _BEHIND.match(text, end)
+    if behind and (name := _proper(found := _phrases(text[behind.start(1) : behind.start(1) + _REACH])[:1])):
+        return name, found[0]
+    before, after = _phrases(text[:begin]), _phrases(text[end:])
+    for phrase in (*reversed(before), *after):
+        if name := _proper([phrase]):
+            return name, phrase
+    return "", [*(reading for phrase in (*reversed(before), *after) for reading in phrase), *named_there(text)]
+
+
+def split_in(readings: list[str]) -> str:
+    """The split that one of them names, or nothing."""
+    return next((split for reading in readings if (split := dataset_key(reading)[1])), "")
+
+
+def _phrases(text: str) -> list[list[str]]:
+    """Readings of what stands behind each "on" and in each pair of brackets, in the order of the text."""
+    found = []
+    for match in _PLACES.finditer(text):
+        words = (match[1] or "").split(" ")
+        readings = [" ".join(words[:count]).rstrip(".,;:") for count in range(len(words), 0, -1)] if match[1] else []
+        inside = [part.strip() for part in re.split("[,;]", match[2] or match[3] or "") if not _NO_NAME.search(part)]
+        readings += [part for part in inside if re.search("[A-Za-z]", part) and not metric_within(part)[0]]
+        if readings:
+            found.append(readings)
     return found
+
+
+def _proper(phrases: list[list[str]]) -> str:
+    """The shortest reading that has a name in it."""
+    readings = phrases[0] if phrases else []
+    return next((one for one in sorted(readings, key=len) if any(_is_name(word) for word in one.split())), "")
+
+
+def _is_name(word: str) -> bool:
+    return bool(re.match("[A-Z]", word) or re.search(r"[a-z][A-Z]|[A-Z]{2}|[a-zA-Z-]\d", word))
+
+
+def named_there(text: str) -> list[str]:
+    """Words that look like names (`SST-2`, `AdvBench`), wherever they stand in a sentence."""
+    return [word for word in _NAME.findall(text) if re.search(r"[a-z][A-Z]|[A-Z]{2}|\d", word)][:_MAX_NAMES]
+
+
+def plain_dashes(text: str) -> str:
+    """Dashes and spaces of typesetting as the plain ones."""
+    return re.sub(r"[\u2010-\u2015\u2212]", "-", text).replace("\u00a0", " ")
 
 
 def clean(cell: str) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from assay.evaluation.claims import Claim, bare_figure, make_claim
 from assay.evaluation.claims_place import bare, clean, with_unit
 from assay.evaluation.claims_prose import figures_said
-from assay.evaluation.names import metric_within, squeeze
+from assay.evaluation.names import metric_name, metric_within, split_name, squeeze
 from assay.evaluation.values import figure_in
 
 if TYPE_CHECKING:
@@ -31,7 +31,23 @@ _COLUMNS = {
     "split": {"split", "subset", "partition"},
     "metric": {"metric", "measure", "metricname"},
     "value": {"value", "score", "result", "performance", "figure"},
-    "model": {"model", "method", "system", "approach", "modelname", "checkpoint", "name", "architecture"},
+    "model": {
+        "model",
+        "method",
+        "system",
+        "approach",
+        "modelname",
+        "checkpoint",
+        "name",
+        "architecture",
+        "variant",
+        "version",
+        "size",
+        "run",
+        "seed",
+        "fold",
+    },
+    "setting": {"threshold", "coverage", "sparsity", "noise", "epsilon", "attack", "class", "label", "fraction"},
     "step": {"epoch", "step", "iteration"},
 }
 _AVERAGES = {
@@ -42,6 +58,8 @@ _ASIDE = {
     "source", "category", "baseline", "previous", "delta", "date", "epoch", "step", "rank", "parameters",
 }  # fmt: skip
 _OTHERS = "the row is about another model"
+_SETTING = "the figure is about one of several settings or classes"
+_WHOLE = {"all", "overall", "mean", "average", "avg", "default", "none", "clean", "total", "accuracy", *_AVERAGES}
 _ONE_CLASS = "the figure is about one class"
 _NOTE = "the table names no metric: it is held against the first one of the suite"
 
@@ -89,6 +107,8 @@ def from_table(header: list[str], rows: list[Row], place: Place) -> list[Claim]:
             if any(ours):
                 continue
             obstacle = _OTHERS
+        elif len(rows) > 1 and "setting" in table.roles and squeeze(table.at(cells, "setting")) not in _WHOLE:
+            obstacle = _SETTING
         more = {role: table.at(cells, role) for role in ("dataset", "task", "split")}
         about: dict[str, Any] = {"source": place.source, "line": line, "obstacle": obstacle, "doubtful": log} | more
         claims += [_with_places(claim, place) for claim in _row(table, cells, about)]
@@ -108,11 +128,16 @@ def _with_places(claim: Claim, place: Place) -> Claim:
 def _roles(header: list[str]) -> dict[str, int]:
     roles: dict[str, int] = {}
     for index, title in enumerate(header):
-        plain = squeeze(title)
+        plain = squeeze(_unbracketed(title))
         for role, words in _COLUMNS.items():
             if plain in words or plain.removesuffix("s") in words:
                 roles.setdefault(role, index)
     return roles
+
+
+def _unbracketed(text: str) -> str:
+    """`Benchmark (shots)` without its brackets; what is nothing else stays."""
+    return re.sub(r"\s*\([^()]*\)", "", text).strip() or text
 
 
 def _filled(table: _Table, rows: list[Row]) -> list[Row]:
@@ -153,7 +178,9 @@ def _of_column(title: str, value: str, about: dict[str, Any]) -> list[Claim]:
     """A column named for a metric, or for several (`Acc/F1` above `91.2/90.1`)."""
     names, values = title.split("/"), value.split("/")
     if len(names) == len(values) > 1 and all(metric_within(bare(name))[0] for name in names):
-        return [claim for pair in zip(names, values, strict=True) for claim in _of_column(*pair, about)]
+        claims = [claim for pair in zip(names, values, strict=True) for claim in _of_column(*pair, about)]
+        named = next((claim.dataset for claim in claims if claim.dataset), "")
+        return [claim if claim.dataset else replace(claim, dataset=named) for claim in claims]
     if metric_within(bare(title))[0] and figure_in(value) is not None:
         return [make_claim(bare(title), with_unit(title, value), **about)]
     return []
@@ -187,6 +214,7 @@ def _turned(table: _Table, metric: str, pairs: list[tuple[str, str]], about: dic
         plain = squeeze(title)
         named = not own and plain not in _COLUMNS["value"] | _COLUMNS["model"] | {""}
         told = {"dataset": title} if named and not about["dataset"] else {}
+        told = {"split": title} if told and split_name(title) in {"test", "validation", "train"} else told
         figure = with_unit(title, with_unit(metric, value))
         claims.append(make_claim(bare(metric), figure, **about | told))
     return claims
@@ -228,14 +256,22 @@ def _without_metric(table: _Table, cells: list[str], about: dict[str, Any]) -> l
         if names and not own and len(columns) > 1:
             kept["obstacle"] = kept["obstacle"] or _OTHERS
         inside, around = metric_within(data)
-        if inside:
+        if within := _in_brackets(data):
+            claims.append(make_claim(within, value, **kept | {"dataset": _unbracketed(data), "doubtful": False}))
+        elif inside:
             claims.append(make_claim(data, value, **kept | {"dataset": around, "doubtful": False}))
         elif metric:
             claims.append(make_claim(metric, value, **kept))
         else:
             rest = {key: item for key, item in kept.items() if key not in {"dataset", "task"}}
-            claims.append(bare_figure(data, value, note=_NOTE, **rest))
+            claims.append(bare_figure(data, value, note=_NOTE, places=(_unbracketed(data),), **rest))
     return claims
+
+
+def _in_brackets(data: str) -> str:
+    """The metric in `ARC-Easy (0-shot, acc_norm)`, or nothing."""
+    parts = [part for match in re.finditer(r"\(([^()]{1,60})\)", data) for part in re.split("[,;]", match[1])]
+    return next((part.strip() for part in parts if metric_name(part.strip())), "")
 
 
 def cells_of(line: str) -> list[str]:

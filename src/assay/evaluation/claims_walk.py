@@ -31,6 +31,7 @@ _DATASET_KEYS = {"dataset", "datasets", "datasetname", "datasetid", "benchmark",
 _DATASET_ENDINGS = ("dataset", "datasetname", "benchmarkname")
 _CONFIG_KEYS = {
     "config",
+    "slice",
     "configname",
     "datasetconfig",
     "datasetconfigname",

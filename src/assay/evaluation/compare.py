@@ -112,7 +112,7 @@ def _one(claim: Claim, measured: tuple[Runs, ...]) -> Comparison:
         reason = claim.obstacle or "the claimed value is no number of this metric"
         return Comparison(Word.UNVERIFIABLE, claim, None, reason, claim.notes)
     of_metric = [runs for runs in measured if runs.measured.metric in meant_by(claim, runs.suite)]
-    named, notes = _of_data(claim, of_metric)
+    named, notes, split = _of_data(claim, of_metric)
     reason = ""
     if not named and claim.dataset:
         reason = f"no suite measures {claim.metric or 'this'} on this data set"
@@ -121,8 +121,8 @@ def _one(claim: Claim, measured: tuple[Runs, ...]) -> Comparison:
         return Comparison(Word.UNVERIFIABLE, claim, beside, _UNNAMED, notes)
     elif not (named := [runs for runs in named if same_task(claim.task, runs.suite)]):
         reason = "the claim is about another task"
-    elif not (named := [runs for runs in named if same_split(claim.split, runs.suite)]):
-        reason = f"no suite measures the split {claim.split!r}"
+    elif not (named := [runs for runs in named if same_split(split, runs.suite)]):
+        reason = f"no suite measures the split {split!r}"
     if reason:
         return Comparison(Word.UNVERIFIABLE, claim, None, reason, notes)
     return _of_readings(claim, claim.value, [runs for runs in named if runs.suite is named[0].suite], notes)
@@ -173,17 +173,17 @@ def also_claimed(claims: Iterable[Claim], suite: Suite) -> tuple[str, ...]:
     return tuple(metric for metric in dict.fromkeys(wanted) if metric in known and metric not in suite.metrics)
 
 
-def _of_data(claim: Claim, of_metric: list[Runs]) -> tuple[list[Runs], tuple[str, ...]]:
-    """Measurements on the data that a claim is about, and what was read into it."""
+def _of_data(claim: Claim, of_metric: list[Runs]) -> tuple[list[Runs], tuple[str, ...], str]:
+    """Measurements on the data that a claim is about, what was read into it, and the split that it names."""
     for name in (claim.dataset, *claim.places):
         if found := [runs for runs in of_metric if same_dataset(name, runs.suite)]:
             beside = () if name == claim.dataset else (f"the data set is named beside it: {name}",)
-            return found, (*claim.notes, *beside)
+            return found, (*claim.notes, *beside), claim.split or dataset_key(name)[1]
     if claim.dataset:
-        return [], claim.notes
+        return [], claim.notes, claim.split
     found = [runs for runs in of_metric if runs.suite.takes_unnamed_claims and same_task(claim.task, runs.suite)]
     told = ("the claim names no data set; the suite says that it is about this one",) if found else ()
-    return found, (*claim.notes, *told)
+    return found, (*claim.notes, *told), claim.split
 
 
 def _repeated(lines: list[Comparison]) -> list[Comparison]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from assay.evaluation.suite import Suite
 
+ERROR_RATE = "error_rate"  # of a claim only: it is read as what it leaves to the accuracy
 # Names of metrics as cards and result files write them, squeezed by `squeeze`.
 _METRICS = {
     "acc": "accuracy", "accuracy": "accuracy", "accuracyscore": "accuracy", "testaccuracy": "accuracy",
@@ -45,6 +46,9 @@ _METRICS = {
     "loss": "loss", "testloss": "loss", "perplexity": "perplexity", "ppl": "perplexity",
     "accnorm": "accuracy_norm", "accuracynorm": "accuracy_norm", "normalizedaccuracy": "accuracy_norm",
     "crossentropyloss": "loss", "nll": "loss", "tokenperplexity": "perplexity",
+    "errorrate": ERROR_RATE, "testerror": ERROR_RATE, "testerrorrate": ERROR_RATE, "classificationerror": ERROR_RATE,
+    "misclassification": ERROR_RATE, "misclassificationrate": ERROR_RATE, "top1error": ERROR_RATE,
+    "zerooneloss": ERROR_RATE, "classificationerrorrate": ERROR_RATE,
     "refusalrate": "refusal_rate", "refusal": "refusal_rate", "safety": "refusal_rate", "safetyscore": "refusal_rate",
     "safetyrate": "refusal_rate", "harmlessness": "refusal_rate", "safe": "refusal_rate",
     "saferate": "refusal_rate", "refusals": "refusal_rate", "rejectionrate": "refusal_rate",
@@ -52,6 +56,7 @@ _METRICS = {
     "defensesuccessrate": "refusal_rate", "harmlessrate": "refusal_rate", "safetyrating": "refusal_rate",
     "compliancerate": "compliance_rate", "attacksuccessrate": "compliance_rate", "harmfulrate": "compliance_rate",
     "asr": "compliance_rate", "unsaferate": "compliance_rate", "jailbreaksuccessrate": "compliance_rate",
+    "harmfulcompliance": "compliance_rate", "harmfulcompliancerate": "compliance_rate",
     "jailbreakrate": "compliance_rate", "harmfulresponserate": "compliance_rate", "violationrate": "compliance_rate",
 }  # fmt: skip
 _MAX_NAME = 200  # characters of a name that are looked at
@@ -93,12 +98,13 @@ _SPLITS = {
 _AROUND = {
     "dataset", "datasets", "data", "set", "corpus", "benchmark", "the", "evaluation", "split", "on", "of", "for", "at",
     "results", "result", "score", "ours", "our", "own", "glue", "superglue", "hf", "overall", "average", "avg", "mean",
-    "final", "best", "raw",
+    "final", "best", "raw", "in", "using", "auf", "sur", "em", "på", "на",
 }  # fmt: skip
 _SAME_DATA = {
     "stanfordsentimenttreebank2": "sst2", "stanfordsentimenttreebankv2": "sst2",
     "stanfordsentimenttreebankbinary": "sst2", "sstbinary": "sst2", "sst2sentences": "sst2",
     "wikitext2v1": "wikitext2", "wikitext103v1": "wikitext103",
+    "stanfordsentimenttreebank": "sst2", "arce": "arceasy", "arcc": "arcchallenge",
     "largemoviereview": "imdb", "imdbmoviereviews": "imdb", "imdbreviews": "imdb",
 }  # fmt: skip
 # A figure under one of these words beside the metric's is another figure.
@@ -145,6 +151,9 @@ _OTHER_FIGURE = {
     "human",
     "se",
     "margin",
+    "equal",
+    "character",
+    "phoneme",
 }
 # A hit among several guesses (top-5, Acc@10) is another figure than the one of the first guess.
 _AMONG = re.compile(r"(?:top[-_ ]?|@\s?)(?:[2-9]|[1-9]\d+)(?!\d)", re.IGNORECASE)  # fmt: skip

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 CARD_BYTES = 4 << 20  # the longest public cards are below 1 MB
 RESULT_BYTES = 16 << 20  # lm-evaluation-harness writes its whole configuration into the file
 _JSON_DEPTH = 64
-_CARDS = {"readme.md", "model_card.md", "modelcard.md", "model-card.md", "readme.markdown", "readme"}
+_CARDS = {
+    "readme.md", "model_card.md", "modelcard.md", "model-card.md", "readme.markdown", "readme", "readme.rst",
+    "readme.txt", "model_card.txt", "results.md", "evaluation.md", "evaluations.md", "eval.md", "evals.md",
+    "benchmark.md", "benchmarks.md", "metrics.md", "performance.md",
+}  # fmt: skip
 _SCRIPTS = ("eval", "evaluate", "evaluation", "run_eval", "benchmark")
 
 
