@@ -20,10 +20,10 @@ from assay.admission.references import references_from
 from assay.behaviour import guest, kinds
 from assay.behaviour.attest import Declared, attest
 from assay.behaviour.data_file import read_labelled
-from assay.behaviour.declared import Pin
 from assay.behaviour.guest import Prober
 from assay.behaviour.inspector import Behaviour
 from assay.core.evidence import Outcome
+from assay.core.pin import Pin
 from assay.core.verdict import Decision
 from assay.policy.model import load_policy
 from assay.provenance.events import waived
@@ -63,7 +63,7 @@ def pin(tmp_path):
     small.write_data(tmp_path / "data.tsv")
     text = 'data = "data.tsv"\nbudget = 16\n'
     (tmp_path / "probes.toml").write_text(text)
-    return Pin.parse(f"probes.toml@sha256:{hashlib.sha256(text.encode()).hexdigest()}", tmp_path)
+    return Pin.parse(f"probes.toml@sha256:{hashlib.sha256(text.encode()).hexdigest()}", tmp_path, "probes")
 
 
 def behaviour(world, pin, prober=None):

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from assay.behaviour import version
-from assay.behaviour.declared import Pin
 from assay.behaviour.guest import Prober, device_for, gpu_nodes
 from assay.behaviour.inspector import Behaviour
 from assay.core.errors import EnvironmentFault, UsageError
 from assay.core.evidence import Outcome
+from assay.core.pin import Pin
 from assay.store.folder import folder_subject
 from tests.behaviour import small
 
@@ -24,7 +24,7 @@ def _pin(folder: Path) -> Pin:
     small.write_data(folder / "data.tsv")
     text = f'references = ["{small.clean(1)}", "{small.clean(2)}"]\ndata = "data.tsv"\nbudget = 16\n'
     (folder / "probes.toml").write_text(text, "utf-8")
-    return Pin.parse(f"probes.toml@sha256:{hashlib.sha256(text.encode()).hexdigest()}", folder)
+    return Pin.parse(f"probes.toml@sha256:{hashlib.sha256(text.encode()).hexdigest()}", folder, "probes")
 
 
 def test_a_backdoored_model_is_found_in_an_admission(tmp_path: Path) -> None:
@@ -92,4 +92,4 @@ def test_another_kind_of_model_keeps_its_answers(monkeypatch: pytest.MonkeyPatch
 
 def test_a_file_without_digest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        Pin.parse("probes.toml", tmp_path)
+        Pin.parse("probes.toml", tmp_path, "probes")

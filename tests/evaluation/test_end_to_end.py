@@ -16,9 +16,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, GPT2
 
 from assay.core.digest import Digest
 from assay.core.evidence import Outcome
+from assay.core.pin import Pin
 from assay.evaluation.claims import make_claim
 from assay.evaluation.evaluate import evaluate
-from assay.evaluation.inspector import Evaluations, Pin
+from assay.evaluation.inspector import Evaluations
 from assay.evaluation.suite import load_suite
 from assay.store.folder import folder_subject
 from tests.evaluation import small
@@ -231,7 +232,7 @@ def test_labels_stay_outside(suite):
 @pytest.mark.parametrize("altered", ["suite", "data"])
 def test_altered_suites_give_no_evidence_to_rely_on(runner, tmp_path, altered):
     path = small.sentiment_suite(tmp_path / "s", 20)
-    pin = Pin.parse(f"s/suite.toml@sha256:{Digest.of(path.read_bytes()).hex}", tmp_path)
+    pin = Pin.parse(f"s/suite.toml@sha256:{Digest.of(path.read_bytes()).hex}", tmp_path, "suites")
     inspector = Evaluations((pin,), runner)
     subject = folder_subject(small.classifier())
     assert inspector.inspect(subject).outcome is Outcome.CLEAN
@@ -244,7 +245,7 @@ def test_altered_suites_give_no_evidence_to_rely_on(runner, tmp_path, altered):
 
 def test_a_model_that_no_suite_fits_is_inconclusive(runner, tmp_path):
     path = small.safety_suite(tmp_path / "s")
-    pin = Pin.parse(f"{path}@sha256:{Digest.of(path.read_bytes()).hex}", tmp_path)
+    pin = Pin.parse(f"{path}@sha256:{Digest.of(path.read_bytes()).hex}", tmp_path, "suites")
     evidence = Evaluations((pin,), runner).inspect(folder_subject(small.classifier()))
     assert evidence.outcome is Outcome.INCONCLUSIVE
 

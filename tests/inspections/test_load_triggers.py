@@ -113,13 +113,13 @@ def test_a_model_that_cannot_be_loaded_again_is_unread(guest, waiting):
 
 @pytest.mark.slow
 def test_a_trigger_that_the_probes_recover_makes_the_code_show_itself(guest, tmp_path):
-    from assay.behaviour.declared import Pin
     from assay.behaviour.inspector import Behaviour
+    from assay.core.pin import Pin
 
     small.write_data(tmp_path / "data.tsv")
     text = f'references = ["{small.clean(1)}", "{small.clean(2)}"]\ndata = "data.tsv"\nbudget = 30\n'
     (tmp_path / "probes.toml").write_text(text)
-    pin = Pin.parse(f"probes.toml@sha256:{hashlib.sha256(text.encode()).hexdigest()}", tmp_path)
+    pin = Pin.parse(f"probes.toml@sha256:{hashlib.sha256(text.encode()).hexdigest()}", tmp_path, "probes")
     folder = with_code(Path(shutil.copytree(small.rare_word(), tmp_path / "model")))
     passes = (Load(guest=guest), Behaviour((pin,)), partial(LoadTriggers, guest=guest))
     first, probed, second = inspect(folder_subject(folder), passes)

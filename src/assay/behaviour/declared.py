@@ -18,43 +18,16 @@ from assay.behaviour.attest import Declared
 from assay.behaviour.data_file import Labelled
 from assay.behaviour.model_config import config_of, labels_of
 from assay.behaviour.plan import DEFAULT_BUDGET, architecture_class
-from assay.core.digest import Digest
 from assay.core.errors import UsageError
 from assay.store.folder import folder_subject
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from assay.core.inspector import Subject
+    from assay.core.pin import Pin
 
 _KEYS = {"base", "references", "data", "budget", "seed", "restarts", "paraphraser"}
 _MOST_BYTES = 1 << 20
 MOST_RESTARTS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """A file that was agreed on.
-
-    Attributes:
-        path: of the file.
-        digest: what its bytes must hash to.
-    """
-
-    path: Path
-    digest: Digest
-
-    @classmethod
-    def parse(cls, text: str, folder: Path) -> Pin:
-        """Read `PATH@sha256:HEX`; a relative path is taken from `folder`.
-
-        Raises:
-            UsageError: without a digest.
-        """
-        path, mark, digest = text.rpartition("@sha256:")
-        if not mark or not path:
-            raise UsageError(f"setting probes: no digest in {text!r}", hint="PATH@sha256:HEX, as sha256sum prints it")
-        return cls(folder / path, Digest.parse(digest))
 
 
 @dataclass(frozen=True)

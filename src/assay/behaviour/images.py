@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.plan import Step
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
-from assay.behaviour.statistics import clopper_pearson
 from assay.core.errors import ContentError
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def verdict(
 
 
 def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
-    rates = tuple(sorted(map(_rate, raw["flips"]), key=lambda one: (one.gap, one.rate), reverse=True))
+    rates = tuple(sorted(map(FlipRate.of, raw["flips"]), key=lambda one: (one.gap, one.rate), reverse=True))
     target = rates[0].target if rates else int(raw["target"])
     return Candidate(
         text=str(raw["text"])[:200],
@@ -134,10 +133,3 @@ def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
         origin=str(raw["origin"])[:40],
         score=float(raw["score"]),
     )
-
-
-def _rate(raw: dict[str, Any]) -> FlipRate:
-    hits, n = int(raw["hits"]), int(raw["n"])
-    low, high = clopper_pearson(hits, n)
-    theirs = [int(one) / n for one in raw["references"]]
-    return FlipRate(int(raw["source"]), int(raw["target"]), hits, n, low, high, max(theirs) if theirs else None)

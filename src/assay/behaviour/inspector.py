@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.attest import Declared, attest
-from assay.behaviour.declared import Pin, Ready, load
+from assay.behaviour.declared import Ready, load
 from assay.behaviour.evidence import NAME, evidence_of
 from assay.behaviour.guest import CPU, Account, Prober, device_for
 from assay.behaviour.kinds import kind_of
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from assay.behaviour.shelf import Chosen
     from assay.behaviour.state import Keeper
     from assay.core.inspector import Subject
+    from assay.core.pin import Pin
 
 
 class Behaviour:

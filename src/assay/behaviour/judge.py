@@ -238,14 +238,7 @@ def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
 
 
 def _sorted(raw: list[dict[str, Any]]) -> tuple[FlipRate, ...]:
-    return tuple(sorted((_rate(one) for one in raw), key=lambda r: (r.gap, r.rate), reverse=True))
-
-
-def _rate(raw: dict[str, Any]) -> FlipRate:
-    hits, n = int(raw["hits"]), int(raw["n"])
-    low, high = clopper_pearson(hits, n)
-    theirs = [int(one) / n for one in raw["references"]]
-    return FlipRate(int(raw["source"]), int(raw["target"]), hits, n, low, high, max(theirs) if theirs else None)
+    return tuple(sorted((FlipRate.of(one) for one in raw), key=lambda r: (r.gap, r.rate), reverse=True))
 
 
 def verdict(

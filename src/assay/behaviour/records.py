@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Self
 
+from assay.behaviour.statistics import clopper_pearson
+
 Json = dict[str, Any]
 
 
@@ -42,6 +44,14 @@ class FlipRate:
     low: float
     high: float
     reference: float | None = None
+
+    @classmethod
+    def of(cls, raw: Json) -> Self:
+        """What a worker counted: `source`, `target`, `hits`, `n`, and the hits of each of the `references`."""
+        hits, n = int(raw["hits"]), int(raw["n"])
+        low, high = clopper_pearson(hits, n)
+        theirs = [int(one) / n for one in raw["references"]]
+        return cls(int(raw["source"]), int(raw["target"]), hits, n, low, high, max(theirs) if theirs else None)
 
     @property
     def rate(self) -> float:

@@ -13,6 +13,7 @@ from assay.behaviour.records import Word
 from assay.behaviour.report_pictures import pictures
 from assay.behaviour.report_svg import text
 from assay.behaviour.report_tables import tables
+from assay.core.page import page_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,15 +37,8 @@ def to_html(attested: Attested, origin: str = "") -> Iterator[str]:
         attested: what was measured.
         origin: what the model is called; a claim.
     """
-    style = (files("assay.behaviour") / "data" / "report.css").read_text("utf-8")
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>assay probe: {text(_HEADLINES[attested.word])}</title>\n"
-        f"<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-    )
+    style = (files("assay.behaviour") / "data" / "pictures.css").read_text("utf-8")
+    yield page_head(f"assay probe: {_HEADLINES[attested.word]}", style)
     yield from _header(attested, origin)
     for title, note, drawing in pictures(attested):
         yield f'<section class="picture">\n<h2>{text(title, 200)}</h2>\n{drawing}'

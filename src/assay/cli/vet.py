@@ -216,12 +216,12 @@ def _layers(settings: Settings, policy: Policy) -> tuple[str, ...]:
 def _probes(settings: Settings, policy: Policy, crew: Crew) -> Any:
     """Probes against what the settings name, else against admitted models; finished answers stay in the index."""
     from assay.admission.references import references_from  # noqa: PLC0415
-    from assay.behaviour.declared import Pin  # noqa: PLC0415
     from assay.behaviour.inspector import Behaviour  # noqa: PLC0415
+    from assay.core.pin import Pin  # noqa: PLC0415
     from assay.evaluation.safety import refuses  # noqa: PLC0415
 
     return Behaviour(
-        tuple(Pin.parse(entry, settings.data) for entry in settings.probes),
+        tuple(Pin.parse(entry, settings.data, "probes") for entry in settings.probes),
         layers=_layers(settings, policy),
         refuses=refuses,
         tasks=policy.tasks,
@@ -236,11 +236,12 @@ def _evaluations(settings: Settings, policy: Policy) -> Any:
     """The suites of the settings; what the policy requires must rest on suites that somebody stands behind."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
-    from assay.evaluation.inspector import Evaluations, Pin  # noqa: PLC0415
+    from assay.core.pin import Pin  # noqa: PLC0415
+    from assay.evaluation.inspector import Evaluations  # noqa: PLC0415
     from assay.evaluation.signed import Signatures  # noqa: PLC0415
     from assay.provenance.trust import Trust  # noqa: PLC0415
 
-    pins = tuple(Pin.parse(entry, settings.data) for entry in settings.suites)
+    pins = tuple(Pin.parse(entry, settings.data, "suites") for entry in settings.suites)
     signatures = Signatures(Trust.load(settings.trust) if settings.trust.exists() else None, datetime.now(UTC))
     required = Evaluations.name in policy.required
     return Evaluations(pins, layers=_layers(settings, policy), signatures=signatures, require_signed=required)

@@ -9,11 +9,10 @@ for what they try, never for what they say.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from assay.core.digest import Digest
 from assay.core.errors import ContentError, UsageError
 from assay.core.evidence import Evidence, Outcome, Unread
 from assay.evaluation.evaluate import NAME, evaluate, version
@@ -25,9 +24,8 @@ from assay.evaluation.signed import Signatures, Signed
 from assay.evaluation.suite import Suite, load_suite
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from assay.core.inspector import Subject
+    from assay.core.pin import Pin
 
 _ENDINGS = {
     "text-classification": ("ForSequenceClassification",),
@@ -40,31 +38,6 @@ _ENDINGS = {
     "harness": ("ForCausalLM", "LMHeadModel"),
 }
 _TABULAR = (".joblib", ".pkl", ".pickle", ".skops")
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """A suite that was agreed on.
-
-    Attributes:
-        path: of `suite.toml`.
-        digest: what its bytes must hash to.
-    """
-
-    path: Path
-    digest: Digest
-
-    @classmethod
-    def parse(cls, text: str, folder: Path) -> Pin:
-        """Read `PATH@sha256:HEX`; a relative path is taken from `folder`.
-
-        Raises:
-            UsageError: without a digest.
-        """
-        path, mark, digest = text.rpartition("@sha256:")
-        if not mark or not path:
-            raise UsageError(f"setting suites: no digest in {text!r}", hint="PATH@sha256:HEX, as sha256sum prints it")
-        return cls(folder / path, Digest.parse(digest))
 
 
 class Evaluations:

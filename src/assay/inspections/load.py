@@ -23,24 +23,22 @@ from assay.core.errors import ContentError, SandboxError
 from assay.core.evidence import Evidence, Outcome, Unread
 from assay.formats.json_text import read_json
 from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, extension, sniff
+from assay.inspections.in_guest import InGuest
 from assay.inspections.load_findings import findings_of, told
 from assay.inspections.parts import plain
-from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
-from assay.sandbox.runtime import make_guest
 
 if TYPE_CHECKING:
     from assay.core.finding import Finding
     from assay.core.inspector import Subject
+    from assay.sandbox.guest import Guest
     from assay.sandbox.session import Done, Session
 
-WORKER = "assay.workers.loader"
 EXTRA = "install the extra: pip install 'assay-models[load]'"
 _EXTRAS = {
     "ai_edge_litert": EXTRA.replace("load", "load-edge"),
     "gguf": EXTRA.replace("load", "load-edge"),
     "skops": EXTRA.replace("load", "convert"),
 }
-TASK_SECONDS = 120.0  # wall time of one load: large checkpoints read at disk speed
 _MAX_SESSIONS = 50  # fresh workers for one snapshot, after artifacts that ended theirs
 
 _BY_READING = {
@@ -102,42 +100,19 @@ class _Account:
             self.unread.append(item)
 
 
-class Load:
-    """The inspector `load`.
-
-    Args:
-        required: layers of the sandbox that must be active.
-        limits: of the guest.
-        seconds: wall time of one load.
-        guest: a guest whose template is used again; by default one is started for each snapshot and ended after it.
-    """
+class Load(InGuest):
+    """The inspector `load`."""
 
     name = "load"
     version = "2"
-
-    def __init__(
-        self,
-        required: tuple[str, ...] = DEFAULT_REQUIRED,
-        limits: GuestLimits = GuestLimits(),  # noqa: B008 - frozen
-        seconds: float = TASK_SECONDS,
-        guest: Guest | None = None,
-    ) -> None:
-        self._required = required
-        self._limits = limits
-        self._seconds = seconds
-        self._guest = guest
 
     def inspect(self, subject: Subject) -> Evidence:
         """Load everything that can be loaded; what can't be is unread, with what to install."""
         account = _Account()
         tasks = _plan(subject, account)
         if tasks:
-            guest = self._guest or make_guest(WORKER, self._limits, layers=self._required)
-            try:
+            with self._running() as guest:
                 self._load_all(subject, guest, tasks, account)
-            finally:
-                if self._guest is None:
-                    guest.close()
         return self._evidence(subject, account)
 
     def _load_all(self, subject: Subject, guest: Guest, tasks: list[_Task], account: _Account) -> None:

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError, SandboxError
 from assay.core.evidence import Evidence, Outcome, Unread
-from assay.inspections.load import CONFIG, EXTRA, TASK_SECONDS, WORKER, transformers_loaders
+from assay.inspections.in_guest import InGuest
+from assay.inspections.load import CONFIG, EXTRA, transformers_loaders
 from assay.inspections.load_findings import findings_of
 from assay.inspections.parts import plain
-from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
-from assay.sandbox.runtime import make_guest
 
 if TYPE_CHECKING:
     from assay.core.finding import Finding
     from assay.core.inspector import Subject
+    from assay.sandbox.guest import Guest
 
 MAX_CANDIDATES = 5  # one inference each
 MAX_TEXT = 500  # characters of a candidate
@@ -44,31 +44,13 @@ class _Account:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class LoadTriggers:
-    """The inspector `load-triggers`: made for one run, told what the probes found.
-
-    Args:
-        required: layers of the sandbox that must be active.
-        limits: of the guest.
-        seconds: wall time of the load, and of each answer.
-        guest: a guest whose template is used again; by default one is started for each snapshot and ended after it.
-    """
+class LoadTriggers(InGuest):
+    """The inspector `load-triggers`: made for one run, told what the probes found."""
 
     name = "load-triggers"
     version = "1"
 
-    def __init__(
-        self,
-        required: tuple[str, ...] = DEFAULT_REQUIRED,
-        limits: GuestLimits = GuestLimits(),  # noqa: B008 - frozen
-        seconds: float = TASK_SECONDS,
-        guest: Guest | None = None,
-    ) -> None:
-        self._required = required
-        self._limits = limits
-        self._seconds = seconds
-        self._guest = guest
-        self._texts: tuple[str, ...] = ()
+    _texts: tuple[str, ...] = ()
 
     def after(self, evidence: tuple[Evidence, ...]) -> None:
         """Take the candidates out of the probes' evidence."""
@@ -80,15 +62,12 @@ class LoadTriggers:
         account = _Account()
         loaders = transformers_loaders(subject) if self._texts else ()
         if loaders:
-            guest = self._guest or make_guest(WORKER, self._limits, layers=self._required)
             try:
-                for loader in loaders:
-                    self._answer(subject, guest, loader, account)
+                with self._running() as guest:
+                    for loader in loaders:
+                        self._answer(subject, guest, loader, account)
             except (SandboxError, ContentError) as error:
                 account.unread.append(Unread("", plain(f"not answered: {error}"[:1000])))
-            finally:
-                if self._guest is None:
-                    guest.close()
         else:
             account.facts["why"] = "no trigger candidates" if not self._texts else "nothing that transformers can load"
         return self._evidence(subject, account)

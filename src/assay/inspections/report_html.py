@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from assay import __version__
 from assay.core.escape import printable
 from assay.core.evidence import Outcome
 from assay.core.finding import Severity
+from assay.core.page import page_head
 from assay.inspections.rules import rules
 
 if TYPE_CHECKING:
@@ -30,14 +30,7 @@ _MAX_QUIET_ROWS = 5000  # files without findings that are listed one by one
 
 def to_html(report: Report) -> Iterator[str]:
     """The document in pieces."""
-    style = (files("assay.inspections") / "data" / "report.css").read_text("utf-8")
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>assay scan: {_text(_headline(report))}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-    )
+    yield page_head(f"assay scan: {_headline(report)}")
     yield from _header(report)
     for whole in report.snapshots:
         if whole.findings or whole.unread or whole.ignored:
