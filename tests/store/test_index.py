@@ -23,7 +23,7 @@ from assay.core.digest import Digest
 from assay.core.errors import AssayError, ContentError, EnvironmentFault, IntegrityError, UsageError
 from assay.core.snapshot import Origin, Snapshot
 from assay.core.verdict import Decision
-from assay.store import schema
+from assay.store import database, schema
 from assay.store.blobs import open_blobs
 from assay.store.index import BlobFiles, Index
 from tests.support import admitted
@@ -296,3 +296,9 @@ def test_questions_survive_that_the_database_was_started_again(postgres: Postgre
         assert index.plain(pid, [()]) != [before]
     index.close()
     postgres.drop(url)
+
+
+def test_a_database_that_takes_no_connection_is_one_clear_fault(tmp_path: Path) -> None:
+    gone = f"postgresql+psycopg://nobody@/none?host={tmp_path}"
+    with pytest.raises(EnvironmentFault, match="index: connection failed"):
+        database.plain(database.for_plain(database.connect(gone)), "SELECT 1", [()])

@@ -27,7 +27,7 @@ _START_SECONDS = 60
 _STOP_SECONDS = 120
 # Durability of the test cluster itself is not under test.
 _SETTINGS = (
-    *("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=40"),
+    *("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=100"),
     "listen_addresses=",  # the socket alone
     "dynamic_shared_memory_type=mmap",  # in its own directory, so that nothing of it stays behind
 )

@@ -157,7 +157,7 @@ def _plain(
     engine: Engine, statement: str, values: Sequence[Sequence[Any] | Mapping[str, Any]]
 ) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
-    connection = engine.raw_connection()
+    connection = _raw(engine)
     cursor = connection.cursor()
     try:
         for given in values:
@@ -171,6 +171,14 @@ def _plain(
     finally:
         connection.close()
     return found
+
+
+def _raw(engine: Engine) -> PoolProxiedConnection:
+    """A connection of the pool; the driver's error, which SQLAlchemy lets through here, as one of SQLAlchemy's."""
+    try:
+        return engine.raw_connection()
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise exc.DBAPIError("connect", None, error) from error
 
 
 class AtOnce:
