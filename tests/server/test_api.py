@@ -3,6 +3,7 @@
 import hashlib
 import time
 from contextlib import suppress
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -182,7 +183,8 @@ def test_a_list_of_models(live, publisher):
     assert [item["id"] for item in live.get("/api/models", params={"search": "M1"}).json()] == ["org/m1", "other/m1"]
     assert [item["id"] for item in live.get("/api/models", params={"author": "other"}).json()] == ["other/m1"]
     assert live.get("/api/models", params={"search": "%"}).json() == []
-    assert live.get("/api/models", params={"filter": "bert"}).status_code == 400
+    assert live.get("/api/models", params={"filter": "bert"}).json() == []
+    assert live.get("/api/models", params={"inference": "warm"}).status_code == 400
 
 
 def test_a_list_by_task_and_licence(live, publisher):
@@ -198,7 +200,10 @@ def test_a_list_by_task_and_licence(live, publisher):
     assert found(filter=["license:mit", "Text-Classification"]) == found(filter="license:mit,text-classification")
     assert found(filter="assay:admitted", search="/K1") == ["org/k1"]
     (item,) = live.get("/api/models", params={"filter": "fill-mask"}).json()
-    assert (item["pipeline_tag"], item["tags"]) == ("fill-mask", ["assay:admitted", "fill-mask", "license:mit"])
+    assert (item["pipeline_tag"], item["tags"]) == (
+        "fill-mask",
+        ["assay:admitted", "fill-mask", "license:mit", "transformers"],
+    )
     assert live.get("/api/models", params={"filter": "license:mit,license:gpl"}).status_code == 400
     answer = live.get("/api/models", params={"filter": "license:mit", "limit": 1})
     assert [item["id"] for item in live.get(answer.links["next"]["url"]).json()] == ["org/k1"]
@@ -209,6 +214,34 @@ def test_a_list_by_task_and_licence(live, publisher):
     page = live.get("/-/models", params={"task": "fill-mask", "licence": "MIT"}).text
     assert ">org/k1<" in page
     assert ">org/k0<" not in page
+
+
+def test_a_list_by_words_and_by_time(live, publisher):
+    publisher.admit("org/new", {"config.json": b"{}", "model.safetensors": b"1", "onnx/model.onnx": b"2"})
+    publisher.admit("alf/gguf", {"model-q4.gguf": b"3"})
+    publisher.admit("org/hidden", {"model.safetensors": b"bad"})
+    publisher.revoke("org/hidden", "bad")
+
+    def found(**asked):
+        url, names = f"/api/models?{urlencode(asked, doseq=True)}", []
+        while url:
+            answer = live.get(url)
+            names += [item["id"] for item in answer.json()]
+            url = answer.links.get("next", {}).get("url")
+        return names
+
+    assert found(filter="safetensors") == [NAME, "org/new"]
+    assert found(filter=["safetensors", "ONNX"], limit=1) == [NAME, "org/new"]
+    assert found(filter="safetensors,onnx", search="new") == ["org/new"]
+    assert found(filter="gguf") == found(filter="gguf", author="alf", sort="createdAt") == ["alf/gguf"]
+    assert found(filter="pytorch") == []
+    assert found(sort="lastModified", limit=1) == found(sort="createdAt") == ["alf/gguf", "org/new", NAME]
+    assert found(sort="createdAt", filter="safetensors", search="org/") == ["org/new", NAME]
+    assert found(sort="downloads") == ["alf/gguf", NAME, "org/new"]
+    assert live.get("/api/models?sort=createdAt&direction=1").status_code == 400
+    (item,) = live.get("/api/models?filter=gguf&full=true").json()
+    assert (item["tags"], item["siblings"]) == (["assay:admitted", "gguf"], [{"rfilename": "model-q4.gguf"}])
+    assert live.get("/api/models/org/new").json()["tags"] == ["assay:admitted", "transformers", "safetensors", "onnx"]
 
 
 def test_the_rest_of_the_api(http):

@@ -7,7 +7,7 @@ digest, signatures are deterministic, and the clock of a decision is read in a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from assay.admission.engine import Engine, Json, step
 from assay.admission.fetching import from_outside, hash_again, told_beside
 from assay.admission.references import record_kind_of
 from assay.admission.request import HubAccess, Request
+from assay.admission.scarce import Turn
 from assay.admission.signing import sign_admission, sign_first_ref
 from assay.admission.timed import timed_step
 from assay.core.digest import Digest
@@ -38,6 +39,7 @@ from assay.registry.inventory import Inventory
 from assay.registry.lineage_record import record_admission
 from assay.registry.records import MAIN
 from assay.registry.rows import refuse_revoked
+from assay.registry.slots import Slots
 from assay.registry.stale import queue_stale, rested, stale
 from assay.store.index import BlobFiles
 
@@ -109,6 +111,7 @@ class Admission:
         trust: Trust | None = None,
         lapse: float | None = None,
         crew: Crew | None = None,
+        at_once: Mapping[str, int] | None = None,
     ) -> None:
         """Open the workflow database.
 
@@ -124,6 +127,7 @@ class Admission:
             trust: keys of people; None: no person's decision is heard.
             lapse: seconds of silence after which a process counts as dead (PostgreSQL).
             crew: shares probes with other workers; it is given the lease of this process.
+            at_once: inspector → how many processes may be at it, all machines together; others: any number.
 
         Raises:
             EnvironmentFault: the workflow database is locked, unreachable or full.
@@ -133,7 +137,6 @@ class Admission:
         self._ring = ring
         self._policy = policy
         self._access = access
-        self._inspectors = tuple(_all_inspectors(policy, index) if inspectors is None else inspectors)
         self._limits = limits
         self._trust = trust
         self._watch = TensorWatch(limits)
@@ -141,6 +144,9 @@ class Admission:
         self._progress: Progress = silent
         self._engine = Engine(workflow_url, VERSION, self._run, lapse=lapse)
         self.crew = crew
+        self.turn = Turn(self._engine, Slots(index, at_once or {}), self._advance("inspect"))
+        chosen = _all_inspectors(policy, index) if inspectors is None else inspectors
+        self._inspectors = tuple(self.turn.wrap(item) for item in chosen)
         if crew is not None:
             crew.holder, crew.dead = self._engine.holder, self._engine.dead
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from assay.store.blobs import Blobs
     from assay.store.index import Index
 
+PROBES: Final = "behaviour"  # inspector whose probes are shared
 POLL_SECONDS: Final = 1.0  # how often an idle worker looks into the queue
 FIRST_LOOK_SECONDS: Final = 60.0  # after its start, a worker looks for the first time for models to vet again
 REST: Final = timedelta(days=1)  # a model that was queued for re-vetting is not queued again for so long
@@ -81,13 +82,23 @@ class Worker:
                 idle = 0.0
                 self._carry_on(say)
             self._look(say)
-            if self._admission.crew is not None and self._admission.crew.help(say):
+            if self._help(say):
                 count += 1
                 continue
             if once or wait(POLL_SECONDS):
                 break
             idle += POLL_SECONDS
         return count
+
+    def _help(self, say: Callable[[str], None]) -> bool:
+        """Answer probes that another worker waits for, where there is a place for one more that probes."""
+        crew, turn = self._admission.crew, self._admission.turn
+        if crew is None or not turn.take(PROBES):
+            return False
+        try:
+            return crew.help(say)
+        finally:
+            turn.free(PROBES)
 
     def _look(self, say: Callable[[str], None]) -> None:
         """Queue what other rules or another policy vetted, when it is time to."""

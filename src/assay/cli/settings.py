@@ -36,6 +36,7 @@ SETTINGS_KEYS = (
     "oidc_roles",
     "oidc_person",
     "oidc_teams",
+    "at_once",
     "lease_seconds",
     "link_seconds",
     "upload_file_gb",
@@ -72,6 +73,7 @@ class Settings:
         oidc_roles: who gets which roles, each `CLAIM=PATTERN ROLE+ROLE`; nobody else is let in.
         oidc_person: claim that names a person (default: `sub`).
         oidc_teams: claim whose values are a person's teams; empty: none.
+        at_once: how many processes may be at an inspector, all machines together, each `INSPECTOR=NUMBER`; else any.
         lease_seconds: on PostgreSQL, how long a worker may be silent before others take its work; the same everywhere.
         link_seconds: how long a link into object storage works; a revocation does not reach one that was given out.
         upload_file_gb: GiB that one uploaded file may have.
@@ -103,6 +105,7 @@ class Settings:
     oidc_roles: tuple[str, ...] = ()
     oidc_person: str = "sub"
     oidc_teams: str = ""
+    at_once: tuple[tuple[str, int], ...] = ()
     lease_seconds: float = 30.0
     link_seconds: float = 300.0
     upload_file_gb: float = 200.0
@@ -186,6 +189,7 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         sandbox_runtime=str(values.get("sandbox_runtime", "bubblewrap")),
         ci_issuers=_list("ci_issuers", values.get("ci_issuers", ())),
         **_oidc(values),
+        at_once=_at_once(_list("at_once", values.get("at_once", ()))),
         lease_seconds=_seconds("lease_seconds", values.get("lease_seconds", 30.0)),
         link_seconds=_seconds("link_seconds", values.get("link_seconds", 300.0)),
         upload_file_gb=_amount("upload_file_gb", values.get("upload_file_gb", 200)),
@@ -193,6 +197,16 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
         revet_hours=_amount("revet_hours", values.get("revet_hours", 1)),
         tsa_url=str(values.get("tsa_url", "")),
     )
+
+
+def _at_once(entries: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    found = []
+    for entry in entries:
+        name, _, number = entry.partition("=")
+        if not name.strip() or not number.strip().isascii() or not number.strip().isdigit() or int(number) < 1:
+            raise UsageError(f"setting at_once: not INSPECTOR=NUMBER: {entry!r}", hint='like ["load=1", "behaviour=2"]')
+        found.append((name.strip(), int(number)))
+    return tuple(found)
 
 
 def _amount(key: str, value: Any) -> float:

@@ -176,6 +176,7 @@ def open_admission(settings: Settings, access: HubAccess) -> Admission:
         trust=Trust.load(settings.trust) if settings.trust.exists() else None,
         lapse=settings.lease_seconds,
         crew=crew,
+        at_once=dict(settings.at_once),
     )
 
 

@@ -18,6 +18,7 @@ from assay.core.errors import IntegrityError, UsageError
 from assay.core.name import check_name
 from assay.core.verdict import Decision, Verdict, format_time, parse_time
 from assay.registry import checks, endings, listing, rows
+from assay.registry.latest import latest
 from assay.registry.listing import Asked
 from assay.registry.recent import MOST_FILES, Recent, RecentSnapshots
 from assay.registry.records import MAIN, Page, Ref, Refused, Resolved, Revision
@@ -319,6 +320,7 @@ class Catalog:
         *,
         shown: Callable[[str], bool] = lambda _name: True,
         asked: Asked | None = None,
+        newest: str = "",
     ) -> Page:
         """Models whose `main` is served now, by name.
 
@@ -329,6 +331,7 @@ class Catalog:
             now: the time.
             shown: whether whoever asks may see a name.
             asked: further filters; its `search` and `served` are not looked at.
+            newest: `moved_at` or `created_at`: the newest first instead.
 
         Raises:
             UsageError: for a limit below 1.
@@ -337,5 +340,8 @@ class Catalog:
             raise UsageError("a page needs at least one entry")
         wanted = replace(asked or Asked(), search=search, served=True)
         now = now or datetime.now(UTC)
+        if newest:
+            found, following = latest(self.index, wanted, now, by=newest, after=cursor or "", limit=limit, shown=shown)
+            return Page(tuple(found), following)
         found, following = listing.page(self.index, wanted, now, after=cursor or "", limit=limit, shown=shown)
         return Page(tuple(found), following)

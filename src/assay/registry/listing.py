@@ -19,13 +19,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from assay.core.digest import Digest
 from assay.core.errors import IntegrityError
 from assay.core.verdict import format_time
+from assay.registry import tags
 from assay.registry.records import MAIN, Model, Refused
 from assay.registry.rows import NEWEST, is_revoked
 from assay.registry.standing import find, standing
 from assay.store.database import lone
 from assay.store.schema import decisions, revisions, verdicts
 from assay.store.schema_inventory import boms
-from assay.store.schema_listing import listing
+from assay.store.schema_listing import listing, listing_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +45,7 @@ _SAMPLE: Final = 2000  # names
 _SPREAD: Final = 0x9E3779B1  # a prime near 2³² divided by the golden ratio: multiples of it lie everywhere
 _SAMPLE_SECONDS: Final = 5.0
 _OF_MAIN: Final = ("main_revision", "main_snapshot", "served_from", "served_until", "created_at", "moved_at")
-_OF_A_MODEL: Final = (  # as `records.Model` has them
+OF_A_MODEL: Final = (  # as `records.Model` has them
     "name",
     "main_revision",
     "main_snapshot",
@@ -73,7 +74,7 @@ class _Judged(NamedTuple):
     licence: str
 
 
-_FILTERS: Final = ("publisher", "decision", "task", "licence")
+FILTERS: Final = ("publisher", "decision", "task", "licence")
 _HITS: Final = text("SELECT rowid FROM listing_text WHERE listing_text MATCH :phrase")
 _CLOSE_BY: Final = {"sqlite": "up-to", "postgresql": "of-few"}  # how each is led to stop at the last row of a page
 _FEW: Final = 500  # names looked through before hits are collected, when there are more of them
@@ -91,6 +92,7 @@ class Asked:
         task: `text-classification` and the like, as the bill of materials says.
         licence: likewise.
         served: only what is served now.
+        tags: words that it is found by (`registry.tags`), in lower case.
     """
 
     search: str = ""
@@ -99,6 +101,7 @@ class Asked:
     task: str = ""
     licence: str = ""
     served: bool = False
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ def refresh(tx: Connection, index: Index, name: str) -> None:
     values = _values(tx, index, name)
     if values is None:
         return
+    tags.refresh(tx, name, values["main_snapshot"] or values["snapshot_id"])
     if tx.execute(update(listing).where(listing.c.name == name).values(**values)).rowcount:
         return
     key = name.lower()
@@ -152,6 +156,8 @@ def differences(tx: Connection, index: Index) -> Iterator[str]:
         values = _values(tx, index, row.name) or {}
         for column in sorted(key for key, value in values.items() if getattr(row, key) != value):
             yield f"the listing says {column} {str(getattr(row, column))[:80]!r} about {row.name}"
+        if tags.stored(tx, row.name) != tags.computed(tx, row.name, row.main_snapshot or row.snapshot_id):
+            yield f"the listing says other words about {row.name} than its files and its bill of materials"
 
 
 def grams(key: str) -> list[str]:
@@ -223,7 +229,8 @@ def page(
     batch = limit + 1
     key = asked.search.lower()
     how, values = _how(index.engine, key)
-    values |= {column: value for column in _FILTERS if (value := getattr(asked, column))}
+    values |= {column: value for column in FILTERS if (value := getattr(asked, column))}
+    values |= {f"tag{number}": tag for number, tag in enumerate(asked.tags)}
     if asked.served:
         values |= {"state": SERVED, "now": format_time(now)}
     while True:
@@ -241,8 +248,8 @@ def page(
 
 
 def _ask(index: Index, asked: Asked, how: str, given: dict[str, Any]) -> list[Any]:
-    filters = tuple(column for column in _FILTERS if getattr(asked, column))
-    statement, constants, order = _text(index.engine.dialect, filters, how, asked.served)
+    filters = tuple(column for column in FILTERS if getattr(asked, column))
+    statement, constants, order = _text(index.engine.dialect, filters, how, asked.served, len(asked.tags))
     named = {**constants, **given}
     values = named if order is None else [named[name] for name in order]
     make = Model._make if asked.served else _Judged._make
@@ -255,9 +262,9 @@ def _close_by(index: Index, asked: Asked, how: str, given: dict[str, Any]) -> li
     As those of one publisher do. Not looked for when there are so few hits that all of them are sooner collected.
     """
     key = asked.search.lower()
-    if how not in {"phrase", "grams"} or _expected(index.engine, key) < _FEW:
+    if asked.tags or how not in {"phrase", "grams"} or _expected(index.engine, key) < _FEW:
         return None
-    got = _ask(index, asked, _CLOSE_BY[index.engine.dialect.name], {**given, "like": _like(key), "few": _FEW})
+    got = _ask(index, asked, _CLOSE_BY[index.engine.dialect.name], {**given, "like": like_of(key), "few": _FEW})
     return got if len(got) == given["limit"] else None
 
 
@@ -270,18 +277,18 @@ def state_of(row: Any, now: datetime) -> str:
 
 @cache
 def _text(
-    dialect: Dialect, filters: tuple[str, ...], how: str, served: bool
+    dialect: Dialect, filters: tuple[str, ...], how: str, served: bool, count: int
 ) -> tuple[str, dict[str, Any], list[str] | None]:
     """In the driver's words, values of its own, and the order of all (None: it takes them by name).
 
     Made once for each kind of question: SQLAlchemy takes longer to make and send it than a database to answer it.
     """
-    made = _statement(filters, how, served).compile(dialect=dialect)
+    made = _statement(filters, how, served, count).compile(dialect=dialect)
     return str(made), dict(made.params), list(made.positiontup) if made.positiontup is not None else None
 
 
-def _statement(filters: tuple[str, ...], how: str, served: bool) -> Select[Any]:
-    shown = _OF_A_MODEL if served else _Judged._fields
+def _statement(filters: tuple[str, ...], how: str, served: bool, count: int) -> Select[Any]:
+    shown = OF_A_MODEL if served else _Judged._fields
     behind = listing.c.name > bindparam("after")
     few = bindparam("few", type_=Integer())
     some = select(listing).where(behind).order_by(listing.c.name)
@@ -302,6 +309,11 @@ def _statement(filters: tuple[str, ...], how: str, served: bool) -> Select[Any]:
         made = made.where(names.c.seq.in_(_HITS.columns(literal_column("rowid"))))
     if how != "of-few":
         made = made.where(behind)
+    if count:  # the names of the first tag in their order, which its index has
+        tagged = [listing_tags.alias() for _ in range(count)]
+        for number, one in enumerate(tagged):
+            made = made.where(one.c.tag == bindparam(f"tag{number}"), one.c.name == names.c.name)
+        return made.order_by(tagged[0].c.name).limit(bindparam("limit", type_=Integer()))
     return made.order_by(names.c.name).limit(bindparam("limit", type_=Integer()))
 
 
@@ -309,7 +321,7 @@ def _how(engine: Engine, key: str) -> tuple[str, dict[str, Any]]:
     """How a part of a name is looked for, and the values for that."""
     if not key:
         return "", {}
-    like = {"like": _like(key)}
+    like = {"like": like_of(key)}
     if len(key) < _GRAM:
         return "walk", like
     if common(engine, key):
@@ -319,7 +331,8 @@ def _how(engine: Engine, key: str) -> tuple[str, dict[str, Any]]:
     return "phrase", {"phrase": '"' + key.replace('"', '""') + '"'}
 
 
-def _like(key: str) -> str:
+def like_of(key: str) -> str:
+    """A pattern of SQL for names with `key` in them."""
     escaped = key.replace("/", "//").replace("%", "/%").replace("_", "/_")
     return f"%{escaped}%"
 

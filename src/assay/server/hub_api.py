@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -12,10 +11,11 @@ from starlette.responses import JSONResponse
 from assay.core.errors import UsageError
 from assay.core.name import check_name
 from assay.core.verdict import format_time
+from assay.registry import tags
 from assay.registry.listing import Asked, facets
 from assay.registry.people import RIGHTS, Thing, may, visible
 from assay.registry.teams import Unseen
-from assay.server import listing
+from assay.server import described, listing
 from assay.server.access import actor_of, model_thing
 from assay.server.answers import ENTRY_NOT_FOUND, REPO_NOT_FOUND, error
 from assay.server.bodies import parse_form, parse_json
@@ -37,9 +37,10 @@ MODELS_PAGE = 1000  # most models of one page
 _MAX_PATHS = 10_000
 # Query parameters of the public hub's search that we have no data for: an unfiltered list would be a wrong answer.
 _UNKNOWN_FILTERS = ("apps", "inference", "inference_provider", "num_parameters")
-_LIST_KEYS = frozenset({"search", "author", "filter", "pipeline_tag"})
+_LIST_KEYS = frozenset({"search", "author", "filter", "pipeline_tag", "sort", "full"})
+_SORTS = {"lastModified": "moved_at", "createdAt": "created_at"}  # client's word → column
 _LICENCE = "license:"
-_TASK = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")  # `text-classification`; tags like `bert` are no data of ours
+_MOST_WORDS = 10  # of one filter
 
 
 def resolve(request: Request) -> Resolved:
@@ -74,6 +75,8 @@ def info(request: Request) -> Response:
     created = min(one.published_at for one in history)
     said = facets(registry.catalog.index, resolved.name)
     body = listing.info_json(resolved, created, *said, blobs=_flag(query, "blobs"), security=security)
+    if wanted & described.KEYS:
+        body |= described.described(tags.record_of(registry.catalog.index, resolved.name, resolved.snapshot.id))
     if wanted:
         body = {key: value for key, value in body.items() if key in wanted | {"id"}}
     return JSONResponse(body, headers={"X-Repo-Commit": resolved.revision})
@@ -169,38 +172,54 @@ def auth_check(request: Request) -> Response:
 
 
 def models(request: Request) -> Response:
-    """`/api/models`: served models by name; `search`, `author`, `pipeline_tag`, `filter`, `limit`, `cursor`."""
+    """`/api/models`: served models by name, or the newest first; filters, `limit`, `cursor`.
+
+    Nobody counts downloads and likes here: sorted by them, all are equal.
+    """
     query, registry = request.query_params, registry_of(request)
     if unknown := [name for name in _UNKNOWN_FILTERS if query.get(name)]:
         raise UsageError(
             f"this registry can't filter by {unknown[0]}", hint="search, author, pipeline_tag, filter work"
         )
+    if query.get("direction", "-1") != "-1":
+        raise UsageError("this registry sorts the newest first", hint="leave `direction` out")
     limit = _number(query, "limit", 100, least=1, most=MODELS_PAGE)
     if _flag(query, "gated"):
         return JSONResponse([])  # what is served is served to whoever sees it
     asked = _asked(query)
     page = registry.catalog.models(
-        asked.search, limit, query.get("cursor") or None, registry.clock(), shown=shown_to(request), asked=asked
+        asked.search,
+        limit,
+        query.get("cursor") or None,
+        registry.clock(),
+        shown=shown_to(request),
+        asked=asked,
+        newest=_SORTS.get(query.get("sort", ""), ""),
     )
     headers = {}
     if page.cursor is not None:
         kept = [(key, value) for key, value in query.multi_items() if key in _LIST_KEYS]
         headers["Link"] = _next(request, "/api/models", [*kept, ("limit", limit), ("cursor", page.cursor)])
-    return JSONResponse([listing.model_json(model) for model in page.models], headers=headers)
+    index = registry.catalog.index
+    words = tags.of_names(index, [model.name for model in page.models])
+    body = [listing.model_json(model, words.get(model.name, ())) for model in page.models]
+    if _flag(query, "full") or "siblings" in {*query.getlist("expand"), *query.getlist("expand[]")}:
+        for item, model in zip(body, page.models, strict=True):
+            snapshot = index.get_snapshot(model.snapshot_id, name=model.name)
+            item["siblings"] = [{"rfilename": entry.path} for entry in snapshot.files] if snapshot else []
+    return JSONResponse(body, headers=headers)
 
 
 def _asked(query: QueryParams) -> Asked:
-    """What the public hub's parameters ask for. A tag that is no licence is taken for a task."""
-    tags = [tag.strip().lower() for text in query.getlist("filter") for tag in text.split(",") if tag.strip()]
-    tags = [tag for tag in tags if tag != listing.ADMITTED]
-    licences = {tag.removeprefix(_LICENCE) for tag in tags if tag.startswith(_LICENCE)}
-    tasks = {tag for tag in tags if not tag.startswith(_LICENCE)} | {query.get("pipeline_tag", "").lower()} - {""}
-    if len(licences) > 1 or len(tasks) > 1:
-        raise UsageError("this registry filters by one task and one licence", hint="ask for one at a time")
-    if strange := [tag for tag in tasks if not _TASK.fullmatch(tag)]:
-        raise UsageError(f"this registry can't filter by {strange[0][:100]!r}", hint="a task, or license:ID")
+    """What the public hub's parameters ask for: a licence, and words that a model is found by."""
+    words = [tag.strip().lower() for text in query.getlist("filter") for tag in text.split(",") if tag.strip()]
+    words = [word for word in dict.fromkeys(words) if word != listing.ADMITTED]
+    licences = [word.removeprefix(_LICENCE) for word in words if word.startswith(_LICENCE)]
+    others = tuple(word for word in words if not word.startswith(_LICENCE))
+    if len(licences) > 1 or len(others) > _MOST_WORDS:
+        raise UsageError(f"this registry filters by one licence and {_MOST_WORDS} other words", hint="ask for fewer")
     named = query.get("search", "")[:200], query.get("author", "")
-    return Asked(*named, task="".join(tasks), licence="".join(licences))
+    return Asked(*named, task=query.get("pipeline_tag", "").lower(), licence="".join(licences), tags=others)
 
 
 def whoami(request: Request) -> Response:

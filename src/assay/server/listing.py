@@ -13,9 +13,10 @@ from json.encoder import encode_basestring as _text  # a string as `_JSON` write
 from typing import TYPE_CHECKING, Any
 
 from assay.core.verdict import format_time
+from assay.registry.tags import layout_of, of_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from assay.core.snapshot import FileEntry, Snapshot
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))  # as Starlette's JSONResponse
 _SAID = 4096  # combinations of task, licence and layout that are remembered
 ADMITTED = "assay:admitted"  # a tag of everything that is served
-# File in the root → library that lays models out so; the first one counts
-_LAYOUTS = (
-    ("model_index.json", "diffusers"),
-    ("modules.json", "sentence-transformers"),
-    ("adapter_config.json", "peft"),
-    ("config.json", "transformers"),
-)
 
 
 def hub_time(moment: datetime) -> str:
@@ -135,21 +129,17 @@ def _info(
         "private": False,
         "gated": False,
         "disabled": False,
-        **_tags(*said),
-        **_library(_layout([item["rfilename"] for item in siblings])),
+        **_tags(*said, of_files([item["rfilename"] for item in siblings])),
+        **_library(layout_of([item["rfilename"] for item in siblings])),
         "usedStorage": size,
         "siblings": siblings,
     }
 
 
-def _tags(task: str, licence: str) -> dict[str, Any]:
+def _tags(task: str, licence: str, words: Sequence[str]) -> dict[str, Any]:
     tags = [ADMITTED, *(tag for tag in (task, licence and f"license:{licence}") if tag)]
+    tags += [word for word in words if word != task]
     return {"tags": tags, "pipeline_tag": task} if task else {"tags": tags}
-
-
-def _layout(paths: list[str]) -> str:
-    """Whose layout the files have: `transformers.pipeline` asks for it where it has to look up the task."""
-    return next((library for path, library in _LAYOUTS if path in paths), "")
 
 
 def _library(name: str) -> dict[str, str]:
@@ -161,20 +151,21 @@ def info_bytes(found: Served) -> bytes:
     row, files = found.row, found.files
     name, publisher = _text(row.name), row.name.rpartition("/")[0]
     paths = [file["path"] for file in files]
+    said = _said(row.task, row.licence, tuple(of_files(paths)), layout_of(paths))
     siblings = ",".join([f'{{"rfilename":{_text(path)}}}' for path in paths])
     return (
         f'{{"id":{name},"modelId":{name},"author":{_text(publisher) if publisher else "null"},'
         f'"sha":{_text(row.revision)},"createdAt":{_text(_hub_text(row.created_at))},'
         f'"lastModified":{_text(_hub_text(row.moved_at))},'
-        f'"private":false,"gated":false,"disabled":false,{_said(row.task, row.licence, _layout(paths))},'
+        f'"private":false,"gated":false,"disabled":false,{said},'
         f'"usedStorage":{sum([file["size"] for file in files])},"siblings":[{siblings}]}}'
     ).encode()
 
 
 @lru_cache(_SAID)
-def _said(task: str, licence: str, library: str) -> str:
+def _said(task: str, licence: str, words: tuple[str, ...], library: str) -> str:
     """Members of the object that many models have in common."""
-    return _JSON.encode(_tags(task, licence) | _library(library))[1:-1]
+    return _JSON.encode(_tags(task, licence, words) | _library(library))[1:-1]
 
 
 def _sibling(entry: FileEntry, *, blobs: bool) -> dict[str, Any]:
@@ -189,8 +180,8 @@ def _sibling(entry: FileEntry, *, blobs: bool) -> dict[str, Any]:
     }
 
 
-def model_json(model: Model) -> dict[str, Any]:
-    """A model in a list."""
+def model_json(model: Model, words: Sequence[str] = ()) -> dict[str, Any]:
+    """A model in a list; `words` that it is found by."""
     return {
         "id": model.name,
         "modelId": model.name,
@@ -201,7 +192,7 @@ def model_json(model: Model) -> dict[str, Any]:
         "private": False,
         "gated": False,
         "disabled": False,
-        **_tags(model.task, model.licence),
+        **_tags(model.task, model.licence, words),
     }
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-HEAD = "0017"  # the newest migration; a test compares it with store/migrations/versions
+HEAD = "0019"  # the newest migration; a test compares it with store/migrations/versions
 
 metadata = MetaData()
 

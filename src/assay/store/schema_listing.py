@@ -43,4 +43,15 @@ listing = Table(
     Index("listing_by_standing", "decision", "revoked"),
     Index("listing_by_task", "task", "name"),
     Index("listing_by_licence", "licence", "name"),
+    Index("listing_by_move", "moved_at", "name"),
+    Index("listing_by_creation", "created_at", "name"),
+)
+
+# Words that a name is found by (`registry.tags`), of the same snapshot as `task` and `licence`.
+listing_tags = Table(
+    "listing_tags",
+    metadata,
+    Column("tag", Textual, primary_key=True),
+    Column("name", Textual, primary_key=True),
+    Index("listing_tags_by_name", "name"),
 )
