@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+import shlex
 import subprocess
 import sys
+from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -65,3 +69,27 @@ def test_no_page_names_a_command_that_does_not_exist() -> None:
         text = page.read_text("utf-8")
         used = set(re.findall(r"^\$ assay ([a-z]+)", text, flags=re.MULTILINE))
         assert used <= set(COMMANDS), (page, used - set(COMMANDS))
+
+
+def shown(page: Path) -> list[list[str]]:
+    """Lines `$ assay …` of a page, as a shell takes them apart; up to a comment, a pipe or a redirection."""
+    text = page.read_text("utf-8").replace("\\\n", " ")
+    lines = re.findall(r"^\$ (?:[A-Z_]+=\S+ )*assay +(.*)$", text, flags=re.MULTILINE)
+    parts = (shlex.split(line, comments=True) for line in lines)
+    return [list(takewhile(lambda part: part not in {"|", ">", ">>", "&&", "&", "2>"}, line)) for line in parts]
+
+
+def test_every_command_line_that_is_shown_is_understood() -> None:
+    parsers: dict[str, argparse.ArgumentParser] = {}
+    wrong = []
+    for page in PAGES:
+        for name, *arguments in shown(page):
+            if name not in parsers:
+                parsers[name] = argparse.ArgumentParser(prog=name, exit_on_error=False)
+                import_module(COMMANDS[name][0]).configure(parsers[name])
+            try:
+                parsers[name].parse_args(arguments)
+            except (argparse.ArgumentError, SystemExit) as error:
+                wrong.append((page.name, name, arguments, str(error)))
+    assert wrong == []
+    assert len(parsers) > len(COMMANDS) // 2

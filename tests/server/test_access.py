@@ -68,6 +68,14 @@ def test_a_token_reads_and_a_revoked_one_does_not_from_the_next_request_on(close
     assert "unknown, expired or revoked" in got.headers["X-Error-Message"]
 
 
+def test_a_token_in_the_spelling_that_llama_cpp_sends(closed):
+    text, _ = closed.make("developer")
+    as_hub = f"hf_{text.removeprefix('assay_')}"
+    assert closed.get(FILE, headers=bearer(as_hub)).status_code == 200
+    for wrong in (f"hf_{text}", as_hub[:-1], f"{as_hub[:-1]}{'0' if as_hub[-1] != '0' else '1'}", f"hf_{'a' * 34}"):
+        assert closed.get(FILE, headers=bearer(wrong)).status_code == 401, wrong
+
+
 def test_an_expired_token_and_others(closed):
     text, _record = closed.make("developer", lifetime=timedelta(seconds=1))
     for wrong in (text, text[:-1] + "x", "hf_" + "a" * 34, "x"):

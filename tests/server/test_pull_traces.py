@@ -22,6 +22,7 @@ FILES = {
     "model.safetensors.index.json": b'{"weight_map": {}}',
     "model-00001-of-00002.safetensors": SHARD,
     "model-00002-of-00002.safetensors": SHARD[::-1],
+    "model-q4_k_m.gguf": b"GGUF" + SHARD[7:],
 }
 
 
@@ -52,6 +53,9 @@ def test_a_program_gets_what_it_asks_for(registry, program):
                 assert answer.content == content[start : len(content) if stop is None else stop + 1]
                 if "range" in request:
                     assert answer.headers["content-range"].endswith(f"/{len(content)}")
+            if request.get("branches"):
+                branches = {one["name"]: one["targetCommit"] for one in answer.json()["branches"]}
+                assert branches == {"main": registry.revision}
             for name in request.get("lists", ()):
                 listed = answer.json()
                 found = listed["siblings"] if isinstance(listed, dict) else listed

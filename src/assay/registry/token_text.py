@@ -2,6 +2,9 @@
 
 The prefix and the checksum let a secret scanner tell a token from noise without asking anybody; the id finds the row
 without a search; the secret has 178 bits, of which the registry keeps an Argon2 hash.
+
+Some clients (llama.cpp) send nothing that doesn't begin with `hf_`: the same 48 letters and digits behind that are
+taken for the token. Those of the public hub are shorter, and fail the checksum.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 ID_LENGTH = 12
 SECRET_LENGTH = 30  # log2(62) * 30 = 178 bits
 CHECK_LENGTH = 6  # base 62 of a CRC-32
-PATTERN = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{ID_LENGTH + SECRET_LENGTH + CHECK_LENGTH}}}")
+_BODY = rf"[0-9A-Za-z]{{{ID_LENGTH + SECRET_LENGTH + CHECK_LENGTH}}}"
+PATTERN = re.compile(rf"{PREFIX}{_BODY}")
+HUB_PREFIX = "hf_"
+_EITHER = re.compile(rf"(?P<prefix>{PREFIX}|{HUB_PREFIX})(?P<body>{_BODY})")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,7 +53,13 @@ class TokenText:
 
 def redact(text: str) -> str:
     """`text` with every token in it cut down to its public id."""
-    return PATTERN.sub(lambda match: f"{match[0][: len(PREFIX) + ID_LENGTH]}…", text)
+    return _EITHER.sub(lambda match: f"{match['prefix']}{match['body'][:ID_LENGTH]}…", text)
+
+
+def spelled_out(text: str) -> str:
+    """The token as it was given out, when this is one that begins with `hf_`; anything else as it is."""
+    own = PREFIX + text.removeprefix(HUB_PREFIX)
+    return own if text.startswith(HUB_PREFIX) and TokenText.parse(own) else text
 
 
 def _check(body: str) -> str:

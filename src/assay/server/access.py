@@ -24,7 +24,7 @@ from assay.core.escape import printable
 from assay.registry.people import NOBODY, NOTHING, Actor, Answer, Thing, may
 from assay.registry.records import Refused
 from assay.registry.teams import teams_of
-from assay.registry.token_text import PREFIX
+from assay.registry.token_text import PREFIX, spelled_out
 from assay.server import answers, session
 from assay.server.answers import GATED, MODEL_KINDS, error, logger
 from assay.server.headers import text
@@ -264,7 +264,7 @@ def _too_many(wait: float) -> Any:
 
 def _bearer(given: str) -> str:
     scheme, _, value = given.partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else ""
+    return spelled_out(value.strip()) if scheme.lower() == "bearer" else ""
 
 
 def _address(scope: Scope) -> str:
