@@ -71,13 +71,13 @@ def metrics_page(request: Request) -> Response:
     """`/-/metrics`: the queue, pulls by verdict, what was blocked."""
     registry = registry_of(request)
     refused = refusals_of(registry)
-    pulled = sorted(figures.pulls_by_verdict(request).items())
+    pulled, days = sorted(figures.pulls_by_verdict(request).items()), figures.pulls_by_day(request)
     return page(
         request,
         "metrics.html",
         depth=WorkQueue(registry.catalog.index).depth(hidden_from(request)),
         refused=refused,
-        by_day=bars(days_of(figures.pulls_by_day(request), registry.clock()), "Files pulled each day"),
+        by_day=bars(days_of(days, registry.clock()), "Files pulled each day") if any(days.values()) else None,
         by_verdict=shares(pulled, "Files pulled by verdict") if pulled else None,
         names=shares(list(figures.names_by_verdict(request).items()), "Names by newest verdict"),
         blocked=shares(refused, "Blocked requests") if refused else None,
