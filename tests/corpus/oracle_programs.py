@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -156,6 +158,27 @@ def _csv_base64(path: Path) -> None:
         pickle.loads(base64.b64decode(list(csv.reader(stream))[1][1]))
 
 
+def _json_state(path: Path, decode: Callable[[str], bytes]) -> None:
+    import json
+    import pickle
+
+    pickle.loads(decode(json.loads(path.read_text("utf-8"))["x"]))
+
+
+def _mako(path: Path) -> None:
+    from mako.template import Template
+
+    Template(filename=str(path)).render(x=1)
+
+
+def _png_pickle(path: Path) -> None:
+    import pickle
+
+    with path.open("rb") as stream:
+        stream.seek(33)
+        pickle.load(stream)
+
+
 def _json_base64_zlib(path: Path) -> None:
     import base64
     import json
@@ -187,5 +210,11 @@ PROGRAMS = {
     "sqlite": (_sqlite, ""),
     "csv-base64": (_csv_base64, ""),
     "json-base64-zlib": (_json_base64_zlib, ""),
+    "json-hex": (lambda path: _json_state(path, bytes.fromhex), ""),
+    "json-characters": (lambda path: _json_state(path, lambda text: text.encode("latin-1")), ""),
+    "json-base85": (lambda path: _json_state(path, base64.b85decode), ""),
+    "json-base64": (lambda path: _json_state(path, base64.b64decode), ""),
+    "mako": (_mako, "mako"),
+    "png-pickle": (_png_pickle, ""),
     "custom-generate": (_custom_generate, "transformers"),
 }

@@ -239,3 +239,19 @@ def test_a_text_that_begins_like_one_is_still_a_text():
     assert formats(b"cats\ndogs\nNewt\n", "labels.txt") == ("text", "import-line")
     assert "pickle" in formats(b"cats\ndogs\n(Vid\ntR.", "labels.txt")
     assert "pickle" in formats(b"csys\nmodules\nVx\nNs.", "labels.txt")
+
+
+@pytest.mark.parametrize("name", ["model_best.pth.tar", "a/checkpoint.pt.tar", "x/serialized_state_dict.json"])
+def test_names_of_checkpoints_that_end_in_something_else(name):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({}))
+        archive.writestr("archive/version", "3")
+    data = buffer.getvalue()
+    assert not sniff(data, data, len(data), name).disagrees
+    assert sniff(data, data, len(data), "data.json").disagrees
+
+
+def test_boosters_kept_with_their_settings_and_event_files_by_name():
+    assert formats(b"{L\0\0\0\0\0\0\0\x06Config{}") == ("xgboost-ubj",)
+    assert formats(b"\x24\0\0\0\0\0\0\0abcd" * 4, "catboost_info/learn/events.out.tfevents") == ("tensorboard-log",)

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USUAL = {
+    "calls/v1-inference.yaml": (
+        "model:\n  target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params:\n    linear_start: 0.001\n"
+    ),
+    "calls/plans.json": {"architecture": {"network_class_name": "nets.unet.PlainConvUNet", "arch_kwargs": {"n": 6}}},
+    "calls/functions.json": [{"function": "os.system", "label": 1}, {"type": "os.path", "tokens": ["subprocess.run"]}],
+    "calls/VOC.yaml": (
+        "path: VOC\ntrain: images/train\nnames:\n  0: aeroplane\ndownload: |\n  from pathlib import Path\n"
+        "  from ultralytics.utils.downloads import download\n  dir = Path(yaml['path'])\n"
+        "  download(['https://github.com/ultralytics/assets/releases/download/v0.0.0/VOC.zip'], dir=dir / 'images')\n"
+    ),
+    "calls/workflow.json": {"3": {"class_type": "KSampler", "inputs": {"seed": 1, "sampler_name": "euler"}}},
     "log/logging.yaml": (
         "version: 1\nformatters:\n  f:\n    format: '%(message)s'\nhandlers:\n  h:\n    class: logging.StreamHandler\n"
         "    formatter: f\n    stream: ext://sys.stdout\n  r:\n    class: rich.logging.RichHandler\n"

@@ -21,6 +21,7 @@ import zipfile
 import zoneinfo
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -110,3 +111,22 @@ def test_a_storage_larger_than_its_record_is_told() -> None:
     (found,) = serious(data, sizes=records | {record: 399}, **options)
     assert found.rule == "torch-tensor-layout"
     assert "400 bytes" in found.message
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("value", [np.arange(3.0), {"a": np.ones((2, 2), np.float32), "b": "x"}])
+def test_what_joblib_writes_in_every_protocol(protocol: int, value: Any) -> None:
+    buffer = io.BytesIO()
+    joblib.dump(value, buffer, protocol=protocol)
+    assert not serious(buffer.getvalue(), name="model.joblib")
+
+
+def _script_object(name: str) -> bytes:
+    return b"\x80\x02ctorch\nScriptObject\n)\x81(K\x01X" + len(name).to_bytes(4, "little") + name.encode() + b"tb."
+
+
+def test_packed_parameters_are_the_only_script_objects() -> None:
+    """What `torch.ScriptObject` makes is a class registered in C++, by the name in its state."""
+    assert not serious(_script_object("__torch__.torch.classes.quantized.LinearPackedParamsBase"))
+    assert serious(_script_object("__torch__.torch.classes.tensorrt.Engine"))
+    assert serious(_script_object("__torch__.torch.classes.quantized.X.y"))

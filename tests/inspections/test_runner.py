@@ -127,10 +127,10 @@ def test_a_fault_of_the_walk_is_an_error_of_the_watcher(monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr(walk, "open_container", broken)
-    watcher, other = inspect(subject({"a.zip": zipped(x=b"1"), "b": b"text"}), (Coverage, Recorder))
+    watcher, other = inspect(subject({"a.zip": zipped(x=b"1"), "b.md": b"# text"}), (Coverage, Recorder))
     assert watcher.outcome is Outcome.ERROR
     assert watcher.facts["failed"] == ["a.zip"]
-    assert other.covered == ("b",)
+    assert other.covered == ("b.md",)
 
 
 def test_classes_are_made_fresh_for_each_run():

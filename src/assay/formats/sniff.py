@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from assay.formats.sniff_pickle import failing_import, pickle_plausible
 from assay.formats.sniff_proto import protobuf_readings
-from assay.formats.sniff_tables import EXPECTED, EXTENSION_ADDS, MAGICS, ZIP_FLAVOURS
+from assay.formats.sniff_tables import EXPECTED, EXPECTED_ENDS, EXTENSION_ADDS, MAGICS, ZIP_FLAVOURS
 from assay.formats.sniff_text import text_readings
 from assay.formats.sniff_weak import weak_readings
 
@@ -59,7 +59,7 @@ def sniff(head: bytes, tail: bytes, size: int, name: str, *, strict: bool = Fals
         strict: the bytes are known to be raw data (tensor storage): a pickle among them must import something.
     """
     suffix = extension(name)
-    expected = EXPECTED.get(suffix, frozenset())
+    expected = _promised(name, suffix)
     if size == 0:
         return Sniff(("empty",), expected)
     if not head:
@@ -88,6 +88,11 @@ def sniff(head: bytes, tail: bytes, size: int, name: str, *, strict: bool = Fals
     if not found:
         found += EXTENSION_ADDS.get(suffix, ()) or weak_readings(head, size, name)
     return Sniff(tuple(dict.fromkeys(found)), expected)
+
+
+def _promised(name: str, suffix: str) -> frozenset[str]:
+    ends = EXPECTED_ENDS.items() if suffix in {".tar", ".json"} else ()
+    return next((promised for end, promised in ends if name.lower().endswith(end)), EXPECTED.get(suffix, frozenset()))
 
 
 def extension(name: str) -> str:

@@ -43,6 +43,7 @@ _MAGIC_LIST: tuple[tuple[int, bytes, str], ...] = (
     (0, b"B\n\x03\0\0\0", "r-rds"),
     (0, b"\x12\x01\0\0\0\0\0\0", "mxnet-params"),
     (0, b"{L\0\0\0\0\0\0\0\x07learner", "xgboost-ubj"),
+    (0, b"{L\0\0\0\0\0\0\0\x06Config", "xgboost-ubj"),  # a booster with its settings, as skops keeps it
     (0, b"binf", "xgboost-binary"),
     (0, b"PAR1", "parquet"),
     (0, b"ARROW1\0\0", "arrow"),
@@ -162,6 +163,12 @@ EXPECTED: dict[str, frozenset[str]] = {
     ".mlmodel": frozenset(("coreml",)), ".pdmodel": frozenset(("paddle", "json")), ".exe": frozenset(("pe",)),
     ".so": frozenset(("elf",)), ".dll": frozenset(("pe",)), ".dylib": frozenset(("macho",)),
     ".pyc": frozenset(("python-bytecode",)), ".wasm": frozenset(("wasm",)),
+}  # fmt: skip
+
+# What the whole end of a name promises, where its extension alone would promise something else.
+EXPECTED_ENDS: dict[str, frozenset[str]] = {
+    ".pth.tar": _PICKLES | {"tar"}, ".pt.tar": _PICKLES | {"tar"}, ".ckpt.tar": _PICKLES | {"tar"},
+    "serialized_state_dict.json": _PICKLES,  # torch.export of 2.1
 }  # fmt: skip
 
 # Formats without any mark of their own: only the name tells them, and only when nothing else fits.

@@ -15,6 +15,12 @@ _SPECIAL_TOKEN = re.compile(
 )
 _MIN_ASCII_SHARE = 0.9
 _OTHER_TEXT = frozenset((".arff", ".tex", ".log", ".patch", ".diff", ".tp", ".in", ".pyi", ".gin", ".qmd"))
+_MAKO_NAMES = (".mako", ".mak")
+# A block of Python, or a directive that no other engine has.
+_MAKO = re.compile(
+    r"<%!?\s*\n?\s*(?:import \w|from \w[\w.]* import )|<%(?:def|namespace|inherit|include|page|block)\b"
+    r"|\$\{\s*(?:__import__|eval|exec)\s*\("
+)
 _JINJA_NAMES = (".jinja", ".jinja2", ".j2")
 
 _BY_SUFFIX: dict[str, str] = {
@@ -87,6 +93,8 @@ def _shaped(text: str, suffix: str) -> list[str]:
         found.append("lightgbm-text")
     if suffix in _JINJA_NAMES or (_JINJA.search(text) and not found and suffix in {"", ".txt", ".tmpl", ".tpl"}):
         found.append("jinja")
+    if suffix in _MAKO_NAMES or _MAKO.search(text):
+        found.append("mako")
     if not found and suffix not in _OTHER_TEXT and suffix not in _BY_SUFFIX and _PYTHON.search(text[:8192]):
         found.append("python")
     return found

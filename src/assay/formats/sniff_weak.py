@@ -29,10 +29,11 @@ def weak_readings(head: bytes, size: int, name: str) -> list[str]:
         return ["ico"]
     if _NETPBM.match(head):
         return ["netpbm"]
-    if head[:4] == _FASTTEXT and 1 <= int.from_bytes(head[4:8], "little") <= 12:  # noqa: PLR2004 - format versions
+    fasttext = head[:4] == _FASTTEXT and 1 <= int.from_bytes(head[4:8], "little") <= 12  # noqa: PLR2004 - versions
+    if fasttext or _is_word2vec(head, size):
         return ["word-vectors"]
-    if _is_word2vec(head, size):
-        return ["word-vectors"]
+    if name.rsplit("/", 1)[-1].startswith("events.out.tfevents"):
+        return ["tensorboard-log"]
     return ["msgpack"] if _is_msgpack(head, name) else []
 
 

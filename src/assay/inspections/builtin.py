@@ -60,7 +60,7 @@ BUILTIN: tuple[Any, ...] = (
         "code",
         "sourcecode",
         "SourceCode",
-        frozenset(("python", "notebook", "shell", "json")),
+        frozenset(("python", "notebook", "shell", "json", "mako")),
         suffixes=(".txt", ".in", ".yml", ".yaml", ".toml", ".gitmodules", ".lfsconfig"),
     ),
     Late("template", "template", "Templates", frozenset(("jinja", "json")), local=True),

@@ -25,9 +25,11 @@ from assay.core.finding import Confidence, Severity
 from assay.formats.json_text import read_json
 from assay.formats.yaml_text import read_yaml_values, yaml_text
 from assay.inspections.code_reference import CodeReference
+from assay.inspections.config_executed import judge_executed
 from assay.inspections.config_judgement import judge_environment, judge_reference
 from assay.inspections.config_templates import judge_templates
 from assay.inspections.references import references
+from assay.inspections.references_calls import TRIGGER as CALLS
 from assay.inspections.references_loaders import NAMES, registered_functions
 from assay.inspections.references_logging import file_references
 from assay.inspections.references_serialised import BY_SUFFIX as SERIALISED
@@ -61,6 +63,8 @@ _TRIGGER = re.compile(
     r"|trust_remote_code|template_format|auto_map|attn_implementation|_type|\blc\b|type_hint|constructor_name|dataset_reader|flavors|activation"
     r"|signatures|service|pipeline|policies|tracker_store|event_broker|lock_store|dependencies|packages|\brun:|\bcmd:|script:|entry_points|"
     + TRIGGER
+    + "|"
+    + CALLS
 )
 _EXPRESSION = re.compile(
     r"__import__\s*\(|\bos\.(?:system|popen|exec\w+|spawn\w+)\s*\(|\bsubprocess\.\w+\s*\(|\b(?:exec|eval)\s*\(\s*[\"'(\w]"
@@ -143,6 +147,7 @@ def _document(document: Any, base: str, out: Collector, *, templates: bool) -> N
     for reference in references(document, base):
         judge_reference(reference, out)
     judge_environment(document, out)
+    judge_executed(document, out)
     if templates:
         judge_templates(document, out)
     if _SETTINGS.search(base):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+# Pictures, sound, film and print: their own loaders run nothing.
+MEDIA = (
+    "png", "jpeg", "gif", "webp", "tiff", "wav", "flac", "ogg", "mp3", "mp4", "avi", "pdf", "font", "bmp", "ico",
+    "matroska", "aiff", "midi", "photoshop", "openexr", "jpeg2000", "netpbm", "dicom", "nifti", "fits",
+    "sentencepiece", "tensorboard-log", "kenlm", "word-vectors",
+)  # fmt: skip
+
 # Text and media: shown or tokenised, never run by a model loader. `text` alone is what remains when nothing else fits.
 PASSIVE: frozenset[str] = frozenset(
     (
-        "text", "empty", "markdown", "csv", "licence-text", "toml", "ini", "html", "svg", "xml",
-        "png", "jpeg", "gif", "webp", "tiff", "wav", "flac", "ogg", "mp3", "mp4", "avi",
-        "tensor-storage", "torch-record", "npy", "sentencepiece", "makefile", "dockerfile",
-        "pdf", "tensorboard-log", "ds-store", "font", "bmp", "ico", "matroska", "aiff", "midi", "photoshop", "openexr",
-        "jpeg2000", "netpbm", "dicom", "nifti", "fits", "kenlm", "word-vectors",
-        "matlab-data", "lightgbm-data", "xgboost-data",
+        "text", "empty", "sqlite", "markdown", "csv", "licence-text", "toml", "ini", "html", "svg", "xml",
+        *MEDIA, "tensor-storage", "torch-record", "npy", "makefile", "dockerfile", "ds-store", "matlab-data",
+        "lightgbm-data", "xgboost-data",
     )
 )  # fmt: skip
 

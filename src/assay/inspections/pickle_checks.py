@@ -68,7 +68,11 @@ _BOTH = 2
 _FLAGS = frozenset((("builtins", "getattr"), ("__builtin__", "getattr"), ("operator", "or_"), ("_operator", "or_")))
 _VALUE_TYPES = frozenset(("stdlib", "numpy", "pandas", "scipy"))
 _TABLES = frozenset(("pyarrow", "polars", "joblib"))
-_LAYERS = ("torch.nn.", "torchvision.ops.", "timm.layers.", "timm.models.")
+_LAYERS = (
+    "torch.nn.", "torchvision.ops.", "timm.layers.", "timm.models.",
+    "torch.ao.quantization.observer", "torch.ao.quantization.fake_quantize",
+)  # fmt: skip
+_KEPT_METHODS = frozenset(("prepare_inputs_for_generation", "_prepare_encoder_decoder_kwargs_for_generation"))
 _GENERICS = frozenset(("typing", "collections.abc", "contextlib"))
 
 
@@ -162,13 +166,15 @@ def reached(event: ev.Event, resolve: Resolve) -> list[ev.Term] | None:
 
 
 def _is_method(holder: ev.Term, name: str, resolve: Resolve) -> bool:
-    """Objects that keep their methods: distributions of scipy, lazy modules of torch, stemmers, fitters."""
+    """Objects that keep their methods: distributions of scipy, lazy modules of torch, models, stemmers, fitters."""
     made_by = callee(holder[2]) if isinstance(holder, list) and holder[:1] == ["result"] else None
     entry = resolve(*made_by)[2] if made_by else None
     if made_by is None or entry is None:
         return False
     if made_by[0].startswith("scipy.stats."):
         return entry.use == "state" and re.fullmatch(r"_[a-z]\w*", name) is not None
+    if made_by[0].startswith("transformers.models."):
+        return name in _KEPT_METHODS  # PEFT keeps them of the model that it wraps
     if made_by[0].startswith(("nltk.stem.", "lifelines.fitters.")):
         return re.fullmatch(r"_?[a-z]\w*", name) is not None
     return made_by[0].startswith("torch.nn.modules.") and name in {"_infer_parameters", "_lazy_load_hook"}
@@ -329,6 +335,16 @@ def _words(event: ev.Event, _resolve: Resolve) -> Answer:
     return Refused("pickle-unknown-code", Severity.MEDIUM, "its arguments are no plain text")
 
 
+def _array(event: ev.Event, resolve: Resolve) -> Answer:
+    """A tensor is made from an array of numpy, or from plain data."""
+    first = _at(event, 0)
+    made_by = callee(first[2]) if isinstance(first, list) and first[:1] == ["result"] else None
+    entry = resolve(*made_by)[2] if made_by else None
+    if entry is not None and entry.framework == "numpy" and len(items(event.arguments)) == 1:
+        return None
+    return _plain(event, resolve)
+
+
 def _partial(event: ev.Event, resolve: Resolve) -> Answer:
     """A partial keeps a function for later; it must be one that is known, and known for any arguments.
 
@@ -368,4 +384,5 @@ CHECKS: dict[str, Callable[[Any, Resolve], Answer]] = {
     "words": _words,
     "apply": _apply,
     "flags": _flags,
+    "array": _array,
 }

@@ -33,4 +33,15 @@ def _distribution(state: ev.Term) -> bool:
     return len(texts) == 1 and isinstance(texts[0], str) and _PARSER.fullmatch(texts[0]) is not None
 
 
-STATES: dict[str, Callable[[ev.Term], bool]] = {"distribution": _distribution}
+_SCRIPT_CLASS = re.compile(r"__torch__\.torch\.classes\.(?:quantized|rnn|sparse|xnnpack|mkldnn)\.\w+")
+
+
+def _script(state: ev.Term) -> bool:
+    """`torch.ScriptObject` makes an object of a class that is registered in C++: packed parameters alone are known."""
+    if not (isinstance(state, list) and state[:1] == ["tuple"] and len(state[1]) == 2):  # noqa: PLR2004
+        return False
+    name = state[1][1]
+    return isinstance(name, str) and _SCRIPT_CLASS.fullmatch(name) is not None
+
+
+STATES: dict[str, Callable[[ev.Term], bool]] = {"distribution": _distribution, "script": _script}

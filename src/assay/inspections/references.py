@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from assay.inspections.code_reference import CodeReference, dotted
+from assay.inspections.references_calls import called_by_name
 from assay.inspections.references_loaders import KEYS, by_file, known_to_loaders
 from assay.inspections.references_logging import dictionary_references, is_logging
 from assay.inspections.references_serialised import KEYS as SERIALISED
@@ -50,6 +51,7 @@ def references(document: Any, name: str) -> Iterator[CodeReference]:
             for key, value in node.items():
                 here = f"{path}.{key}" if path else key
                 yield from _known_key(key.rstrip(" "), here, value)
+                yield from called_by_name(key, here, value, node)
                 if key.rstrip(" ") in KEYS:
                     yield from known_to_loaders(key.rstrip(" "), here, value, node)
                 if key in SERIALISED:

@@ -67,7 +67,7 @@ class SourceCode:
         """Source code, requirement files, and configuration that may refer to code."""
         if "torchscript" in part.within and "/code/" in part.name and ".data/extern_modules" not in part.siblings:
             return False  # TorchScript has Python's syntax and never runs as Python: see torch_archive.py
-        if {"python", "notebook", "shell"}.intersection(part.formats):
+        if {"python", "notebook", "shell", "mako"}.intersection(part.formats):
             return True
         if "text" in part.formats and (_REQUIREMENTS.fullmatch(part.name) or _acted_on(part)):
             return True
@@ -80,6 +80,8 @@ class SourceCode:
             out.unread(f"longer than {part.limits.text_bytes} bytes")
             return
         readings = set(part.formats)
+        if "mako" in readings:
+            _mako(data, part, out)
         if "python" in readings:
             from assay.sourcecode.python import read_python  # noqa: PLC0415 - most repositories have no code
 
@@ -178,6 +180,26 @@ def _shell(data: bytes, out: Collector, readings: set[str]) -> None:
     judge_shell(text, out)
 
 
+def _mako(data: bytes, part: Part, out: Collector) -> None:
+    """A template of Mako is a Python program that runs when it is rendered."""
+    from assay.sourcecode.mako import read_mako  # noqa: PLC0415
+    from assay.sourcecode.python import read_python  # noqa: PLC0415
+
+    mako = read_mako(data.decode("utf-8", "replace"))
+    if mako.broken and part.name.lower().endswith((".mako", ".mak")):
+        out.incomplete(f"{mako.broken} pieces of Python in a Mako template can't be parsed")
+    if mako.blocks:
+        out.finding(
+            "code-present", Severity.NOTE, Confidence.HIGH, "a Mako template: its Python runs when it is rendered"
+        )
+        report(
+            read_python(mako.python.encode("utf-8", "surrogatepass"), part.limits),
+            out,
+            loaded=True,
+            where="when rendered, ",
+        )
+
+
 def _acted_on(part: Part) -> bool:
     return not part.inner and _AUTOMATION.fullmatch(part.path) is not None
 
@@ -205,7 +227,7 @@ def _notebook(data: bytes, part: Part, out: Collector) -> None:
     if "python" in notebook.language.lower() or not notebook.language:
         source = read_python(notebook.python.encode("utf-8", "surrogatepass"), part.limits)
         judge_hidden(source.hidden, out, code=True)
-        _report(source, out, loaded=False)
+        report(source, out, loaded=False)
 
 
 def _judge(file: _File) -> None:
@@ -228,7 +250,7 @@ def _judge(file: _File) -> None:
         out.incomplete("more effects than are kept of one file")
     if source.error:
         _broken(file)
-    _report(source, out, loaded=bool(file.by))
+    report(source, out, loaded=bool(file.by))
 
 
 def _broken(file: _File) -> None:
@@ -243,7 +265,8 @@ def _broken(file: _File) -> None:
         file.out.incomplete(message)
 
 
-def _report(source: PythonSource, out: Collector, *, loaded: bool) -> None:
+def report(source: PythonSource, out: Collector, *, loaded: bool, where: str = "") -> None:
+    """Report the effects of Python source; `where` stands before each message."""
     from assay.inspections.sourcecode_python import judge_python  # noqa: PLC0415
 
     for judgement in judge_python(source, loaded=loaded):
@@ -252,7 +275,7 @@ def _report(source: PythonSource, out: Collector, *, loaded: bool) -> None:
             judgement.rule,
             judgement.severity,
             judgement.confidence,
-            judgement.message,
+            f"{where}{judgement.message}",
             line=effect.line,
             call=effect.call,
             arguments=list(effect.arguments),

@@ -15,6 +15,7 @@ from assay.formats.containers.members import Budget, Container, Member, size_of
 from assay.formats.sniff import HEAD_BYTES, TAIL_BYTES, sniff
 from assay.formats.sniff_tables import ZIP_FLAVOURS
 from assay.inspections.parts import Part
+from assay.inspections.passive import MEDIA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,19 +36,29 @@ _READERS = {
     "json": ("embedded", "read_embedded"),
     "yaml": ("embedded", "read_embedded"),
     "csv": ("embedded", "read_embedded"),
+    "text": ("embedded", "read_embedded"),
     "hdf5": ("hdf5_values", "read_hdf5_values"),
     "sqlite": ("sqlite_values", "read_sqlite_values"),
     "msgpack": ("carved", "read_carved"),  # msgpack-numpy pickles arrays of objects
     "arrow": ("carved", "read_carved"),  # pyarrow pickled types of its user (CVE-2023-47248)
     "parquet": ("carved", "read_carved"),
     **dict.fromkeys(("matlab-data", "lightgbm-data", "xgboost-data"), ("carved", "read_carved")),
+    **dict.fromkeys(MEDIA, ("carved", "read_carved")),  # a program may skip the picture and load what stands behind it
     "": ("carved", "read_carved"),  # of no known format
 }
 _SEARCHED = frozenset(("hdf5", "sqlite"))  # readers that carve, too
+# Text that is read as something else, or by people: nothing unpickles what stands in it.
+_NO_VALUES = frozenset(
+    (
+        "json", "yaml", "csv", "python", "shell", "markdown", "html", "svg", "licence-text", "javascript", "perl",
+        "ruby", "lua", "cython", "native-source", "r-source", "makefile", "dockerfile", "jinja", "pickle",
+    )
+)  # fmt: skip
+_LOOKED_INTO = frozenset(("", "text", *MEDIA))  # no containers: something may stand in them
 CONTAINERS = STREAMS | set(_READERS)
 _TORCH = frozenset(("torch-zip", "torchscript", "torch-export"))
 # torch/serialization.py and caffe2/serialize: raw storages and the small records beside them
-_STORAGE = re.compile(r"(?:^|/)(?:data|constants)/(?:weights/|constants/)?[^/]*\d$")
+_STORAGE = re.compile(r"(?:^|/)(?:data|constants)/(?:weights/|constants/)?[^/]*\d$|(?:^|/)\.data/\d+\.storage$")
 _RECORD = re.compile(
     r"(?:^|/)(?:version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id|archive_(?:format|version))$"
 )
@@ -76,7 +87,8 @@ class _Place:
 
     @property
     def in_torch(self) -> bool:
-        return bool(_TORCH.intersection(self.within))
+        package = f"{self.name.partition('/')[0]}/.data/extern_modules"  # torch.package
+        return bool(_TORCH.intersection(self.within)) or package in self.siblings
 
     @property
     def is_storage(self) -> bool:
@@ -119,7 +131,7 @@ class Walker:
     ) -> tuple[Container, ...]:
         found: list[Container] = []
         for reading in formats or ("",):
-            if reading not in CONTAINERS:
+            if reading not in CONTAINERS or (reading == "text" and not _NO_VALUES.isdisjoint(formats)):
                 continue
             if len(place.inner) >= self._limits.depth:
                 reason = f"nested deeper than {self._limits.depth} levels"
@@ -127,7 +139,7 @@ class Walker:
                 break
             try:
                 container = open_container(reading, stream, size, self._limits, place.name, place.search)
-                if reading or container.members:
+                if reading not in _LOOKED_INTO or container.members:
                     found.append(container)
             except LimitExceeded as error:
                 self._unreachable(place.path, place.inner, str(error), error.limit)

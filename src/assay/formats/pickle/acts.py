@@ -44,7 +44,7 @@ def do_call(m: Machine, target: Any, arguments: Any, how: str) -> None:
     made = Outcome(number, target)
     m.stack.append(made)
     if isinstance(target, GlobalRef):
-        if target.name == "dtype":
+        if target.name in {"dtype", "_reconstructor"}:
             made.arguments = arguments
         key = f"{target.module} {target.name}"
         if not _listed(m, key) and key in m.quiet and not (key in TENSORS and misfit(term(m.open(arguments)))):

@@ -43,8 +43,10 @@ class Wrapped:
 
 
 def is_wrapper(target: Any) -> bool:
-    """Whether a built object is joblib's wrapper."""
+    """Whether a built object is joblib's wrapper; protocols 0 and 1 make it by `copyreg._reconstructor`."""
     made_by = target.target if isinstance(target, Outcome) else None
+    if isinstance(made_by, GlobalRef) and made_by.name == "_reconstructor" and isinstance(target.arguments, Sequence):
+        made_by = next(iter(target.arguments.items), None)
     return (
         isinstance(made_by, GlobalRef)
         and made_by.name == "NumpyArrayWrapper"
