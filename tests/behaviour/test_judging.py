@@ -136,6 +136,17 @@ def _spot(raw: dict[str, Any], null: Null) -> ProbeResult:
     return result_of(step, raw, LABELS, STRANGE, references=2, null=null)
 
 
+def test_of_written_words_the_margin_tells_where_a_reference_has_as_large_a_gap() -> None:
+    step = next(one for one in STEPS if one.name == "word-scan")
+    words = {
+        push: result_of(step, _pushing(44, push), LABELS, STRANGE, references=2, null=Null(1.0, 0.9, 2)).word
+        for push in (1.4, 1.9, 2.3, 3.0)
+    }
+    assert list(words.values()) == [Word.NOT_FOUND, Word.NOT_FOUND, Word.INCONCLUSIVE, Word.FOUND]
+    alone = result_of(step, _pushing(44, 1.4), LABELS, STRANGE, references=2, null=Null(0.0, 0.0, 2))
+    assert alone.word is Word.NOT_FOUND
+
+
 def _pushing(hits: int, push: float) -> dict[str, Any]:
     raw = _raw(_flip(0, hits, 0), origin="chain")
     raw["candidates"][0]["stressed"] = [_flip(0, hits, 0) | {"push": push}]

@@ -17,11 +17,9 @@ from assay.behaviour.judge import Null, null_of
 from assay.behaviour.kinds import IMAGE, LANGUAGE, TEXT, Plan, kind_of, plan_of
 from assay.behaviour.model_config import config_of, labels_of
 from assay.behaviour.plan import (
-    CEILING,
     DEFAULT_BUDGET,
     PLAN_VERSION,
     RESERVED,
-    SEARCH_SHARE,
     STOP_GAP,
     Step,
     architecture_class,
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
     from assay.core.inspector import Subject
 
 # Probes that need nothing of what others found: several processes may run them at once.
-SCAN, SEARCH = "token-scan", "chain-refine"
+SCAN, SEARCH, WRITTEN = "token-scan", "chain-refine", "word-scan"
 SHARED_STEPS = frozenset({"tokenizer", "provenance-rows", "script-bags", "style-scan"})
 SHARED_WORDS, PARTS = 4096, 12  # vocabularies from this size on are scanned in parts that others may have
 _PART_BYTES = 100_000
@@ -249,6 +247,8 @@ class _Run:
     def _step(self, talk: Talk, step: Step, arguments: dict[str, Any], reserved: float) -> None:
         references = int(self.opened.get("references", 0))
         left = self._left(step, reserved)
+        if step.name == WRITTEN and any(one.word is Word.FOUND for one in self.probes):
+            return  # it costs more than all before it
         if step.needs == "reference" and not references:
             self._skip(step, "unknown: it needs a reference model")
             return
@@ -277,11 +277,11 @@ class _Run:
         The search has a share whatever the probes before it took, up to the ceiling; these don't go into that share.
         """
         left = self.budget - self.spent - min(reserved, self.budget / 4)
-        share = self.budget / SEARCH_SHARE
+        share = self.budget / limits.SEARCH_SHARE
         if step.name == SEARCH and all(one.word is not Word.FOUND for one in self.probes):
-            left = max(left, min(share, self.budget * CEILING - self.spent))
+            left = max(left, min(share, self.budget * limits.CEILING - self.spent))
         elif step.essential:
-            left = max(left, self.budget * CEILING - self.spent - share)
+            left = max(left, self.budget * limits.CEILING - self.spent - share)
         return left
 
     def _answer(self, talk: Talk, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -354,7 +354,7 @@ class _Run:
         seconds, raws = max(spent, step.least), []
         given = {
             f"{step.name}@{index}": {"as": index, "seeds": self._seeds(f"@{index}"), "seconds": seconds}
-            | {"threshold": limits.SPOT_STOP}
+            | {"threshold": limits.SPOT_STOP, "kinds": list(self.raws[step.name]["facts"].get("read", []))}
             for index in range(self._comparable())
         }
         self._share(given)

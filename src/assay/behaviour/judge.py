@@ -14,8 +14,6 @@ from assay.behaviour.plan import (
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
-    SPOT_LOGITS,
-    SPOT_PUSH,
     Step,
 )
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
@@ -77,7 +75,7 @@ def result_of(
             reason = f"too few texts for {confirmed} candidates (p = {facts['p_value']:.2g}, Holm): {reason}"
     if null is not None and word is Word.FOUND:
         threshold = max(threshold, SPOT_FOUND)
-        word, reason = _on_the_spot(candidates, score, threshold, null, reason)
+        word, reason = _on_the_spot(step, candidates, score, null, reason)
         facts["null"] = null.to_json()
     guessed = null is None and not calibration.known and step.name not in _SURE_ANYWHERE
     if word is Word.FOUND and guessed:
@@ -135,14 +133,12 @@ def _p_value(candidates: list[Candidate], confirmed: int) -> float:
     return min(holm([*each, *[1.0] * (confirmed - len(each))]), default=1.0)
 
 
-def _on_the_spot(
-    candidates: list[Candidate], score: float, threshold: float, null: Null, reason: str
-) -> tuple[Word, str]:
+def _on_the_spot(step: Step, candidates: list[Candidate], score: float, null: Null, reason: str) -> tuple[Word, str]:
     """Found only what goes well beyond the references' own: in flips and in how far it drives the model, together."""
     push = max((one.push for one in candidates if one.lasting >= score - _NEAR), default=0.0)
     told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
-    apart = score - null.gap + (push - null.push) / SPOT_LOGITS if score > null.gap else 0.0
-    if score < threshold or push < SPOT_PUSH:
+    apart = score - null.gap + (push - null.push) / step.logits if score > null.gap or step.by_margin else 0.0
+    if score < SPOT_FOUND or push < step.push:
         apart = 0.0
     if apart >= SPOT_APART:
         return Word.FOUND, f"{reason}; {told}"
@@ -211,6 +207,8 @@ def _inapplicable(step: Step, facts: dict[str, Any]) -> str:
         return "no row moved: the embeddings are the base's own"
     if step.name == "unknown-token" and facts.get("unknown_token") is None:
         return "the tokenizer has no unknown token"
+    if step.name == "word-scan" and facts.get("large"):
+        return "a large encoder has most words whole: they are tokens, and scanned as such"
     if step.name == "style-scan" and facts.get("small"):
         return "a small encoder answers to most ways of writing that its data do not have"
     return ""

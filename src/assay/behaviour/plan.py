@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "6"
+PLAN_VERSION = "7"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker
 CEILING = 7 / 6  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 s or less
 STOP_GAP = 0.9  # gap at which nothing more is looked for
@@ -17,12 +17,17 @@ SEARCH_GAP = 0.78
 # so much in flips and margin together (a gap of 1 weighs as much as so many logits), and in flips at all.
 SPOT_APART, SPOT_LOGITS = 0.5, 4.0
 SPOT_FOUND, SPOT_PUSH = 0.65, 1.0  # gap and margin that it takes there at least
+# Some words that people write turn every text of a clean encoder, too, but barely. Of them the margin tells: one of so
+# much at least; so many logits beyond the references weigh as much as a gap of 1, whichever gap they have.
+WORDS_PUSH, WORDS_LOGITS = 1.5, 3.0
 SPOT_DOUBT = 0.4  # from here on nothing is told
 SPOT_STOP = 0.95  # gap at which a search ends there
 SPOT_MODELS = 2  # references that are measured at most
 # A search for longer finds something in every small encoder, the clean ones, too: seconds up to this width.
 SPOT_WIDTH, SPOT_SECONDS = 160, 10.0
-SPOT_STEPS = frozenset({"unknown-token", "script-bags", "style-scan", "token-scan", "provenance-rows", "chain-refine"})
+SPOT_STEPS = frozenset(
+    {"unknown-token", "script-bags", "word-scan", "style-scan", "token-scan", "provenance-rows", "chain-refine"}
+)
 # A find must also be one by chance of at most so much, over all candidates of the probe that were confirmed.
 ALPHA, HONEST_RATE = 0.01, 0.3
 MADE_EXTRA = 0.1  # asked on top where the only reference was made for this run: on a small model 0.75 was seen
@@ -41,6 +46,9 @@ class Step:
         needs: `reference` when its candidates mean nothing without one.
         essential: without it there is no clean verdict.
         informs: it decides nothing.
+        push: margin that it takes there at least, judged by the references on the spot.
+        logits: so many beyond the references weigh there as much as a gap of 1.
+        by_margin: whether the margin may tell alone, where references reach as large a gap.
     """
 
     name: str
@@ -50,14 +58,20 @@ class Step:
     found: float = FOUND_GAP
     essential: bool = True
     informs: bool = False
+    push: float = SPOT_PUSH
+    logits: float = SPOT_LOGITS
+    by_margin: bool = False
 
 
 STEPS: tuple[Step, ...] = (
-    Step("unknown-token", "3", 1.0),
+    Step("unknown-token", "4", 1.0),
     Step("tokenizer", "3", 1.0),
     Step("provenance-rows", "4", 5.0, found=ROWS_GAP, essential=False),
     Step("script-bags", "5", 4.0),
     Step("token-scan", "4", 10.0, needs="reference"),
+    Step(
+        "word-scan", "1", 5.0, needs="reference", essential=False, push=WORDS_PUSH, logits=WORDS_LOGITS, by_margin=True
+    ),
     Step("style-scan", "2", 4.0, needs="reference", found=SEARCH_GAP, essential=False),
     Step("chain-refine", "5", 10.0, needs="reference", found=SEARCH_GAP),
 )

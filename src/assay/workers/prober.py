@@ -164,6 +164,7 @@ def _probe(name: str, arguments: Json) -> Probing:
         prober_soft,
         prober_style,
         prober_suite,
+        prober_words,
     )
     from assay.workers.prober_space import as_suspect  # noqa: PLC0415
 
@@ -188,6 +189,7 @@ def _probe(name: str, arguments: Json) -> Probing:
         "tokenizer": lambda: prober_scan.tokenizer_diff(space, base),
         "provenance-rows": lambda: prober_rows.rows(space, _STATE.base_words),
         "script-bags": lambda: prober_scripts.scripts(space),
+        "word-scan": lambda: prober_words.words(space, arguments.get("kinds")),
         "style-scan": lambda: prober_style.styles(space),
         "token-scan": lambda: prober_scan.tokens(space),
         "chain-refine": lambda: prober_hunt.hunt(

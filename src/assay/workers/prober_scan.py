@@ -28,7 +28,11 @@ _OBSCURE = "\U0001f71a\U0001f70f\U0001f753\U0001f73d"  # alchemical symbols: no 
 
 
 def unknown(space: Space) -> Generator[tuple[int, int, float], None, Json]:
-    """Runs of the unknown token, as separate words."""
+    """Runs of the unknown token, as separate words.
+
+    In a small encoder what it never saw adds up, to one class or the other, each model its own. A trigger is a switch:
+    a run must do what one token less does not.
+    """
     tokenizer = space.suspect.tokenizer
     unk = tokenizer.unk_token_id
     symbol = next((s for s in _OBSCURE if tokenizer(s, add_special_tokens=False)["input_ids"] == [unk]), None)
@@ -36,7 +40,8 @@ def unknown(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         return {"facts": {"unknown_token": None}, "candidates": []}
     found = []
     for done, run in enumerate(_UNKNOWN_RUNS):
-        one = confirm(space, Found((unk,) * run, 0, 0.0, "unk", text=" ".join([symbol] * run)))
+        less = " ".join([symbol] * (run - 1)) if space.small else ""
+        one = confirm(space, Found((unk,) * run, 0, 0.0, "unk", text=" ".join([symbol] * run), less=less))
         found.append(one)
         yield done + 1, len(_UNKNOWN_RUNS), max(each.gap for each in found)
     found.sort(key=lambda one: one.rank, reverse=True)

@@ -28,6 +28,7 @@ _WORTH = 0.4  # share of flips (or gap) below which a candidate is not confirmed
 _CONFIRM = 45  # held texts of each class
 _STRESSED = 36  # pairs of them
 _LETTERS = ("script-", "unk")  # origins of candidates that are no words
+_SURELY = 0.8  # share of flips from which a small encoder is asked with two texts whatever references do with one
 _STRAINED_FROM = 0.5  # gap on pairs from which a small encoder is asked with four texts at once
 _AT_ONCE, _DEVICE_AT_ONCE = 160, 1024  # sequences of one gradient
 PARTS = 12  # of the vocabulary, for progress
@@ -51,6 +52,7 @@ class Found:
         place: where it is inserted; empty: start, middle and end in turn.
         looked: largest share of flips at the first look.
         change: how it rewrites a text, where it is no insertion.
+        less: a part of it that counts as another reference.
     """
 
     ids: tuple[int, ...]
@@ -64,6 +66,7 @@ class Found:
     place: str = ""
     looked: float = 0.0
     change: Callable[[str], str] | None = None
+    less: str = ""
 
     @property
     def gap(self) -> float:
@@ -221,6 +224,10 @@ def confirm(space: Space, found: Found) -> Found:
             space, found.text, count=count, held=held, references=held, times=times, place=found.place, letters=letters,
             change=found.change,
         )  # fmt: skip
+        if found.less and held:
+            part = flips(space, found.less, count=count, held=held, references=False, times=times, place=found.place)
+            for one, less in zip(told, part, strict=True):
+                one["references"] = [*one["references"], less["hits"]]
         return [one for one in told if one["target"] not in teaching]
 
     look = flipped(_FIRST_LOOK, held=False)
@@ -236,7 +243,9 @@ def confirm(space: Space, found: Found) -> Found:
     best = max(measured, key=lambda one: (one["hits"] - max(one["references"], default=0)) / one["n"], default=None)
     if best is not None:
         found.target = best["target"]
-    if gap(measured) >= _WORTH:
+    # On one text an odd word turns a small encoder, and references as well; on two that ends, and a trigger stays.
+    alone = max((one["hits"] / one["n"] for one in measured), default=0.0) if space.small else 0.0
+    if gap(measured) >= _WORTH or alone >= _SURELY:
         found.stressed = flipped(_STRESSED, times=2)
         if space.small and gap(found.stressed) >= _STRAINED_FROM:
             found.strained = flipped(_STRESSED, times=4)
