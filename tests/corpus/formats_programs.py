@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import sqlite3
 import tempfile
@@ -112,6 +113,21 @@ def _databases() -> list[Sample]:
     ]  # fmt: skip
 
 
+def _parquet(codec: str) -> Maker:
+    """Without the statistics, which hold the least and the greatest value as they are."""
+
+    def make(kit: Kit) -> bytes:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        buffer = io.BytesIO()
+        table = pa.table({"v": [pickled(["x" * 900], 4), _pickle(kit, 4, padding=900)]})
+        pq.write_table(table, buffer, compression=codec, write_statistics=False)
+        return buffer.getvalue()
+
+    return make
+
+
 def _texts() -> list[Sample]:
     return [
         _sample("table/objects.csv", "a pickle as base64 in a column", "csv-base64",
@@ -130,6 +146,8 @@ def _texts() -> list[Sample]:
                 _text("Hello\n<%\n  import os\n  os.system('SHELL')\n%>\n${x}\n"), needs="mako"),
         _sample("mako-expression/prompt.mako", "an expression in a Mako template", "mako",
                 _text("Hello ${__import__('os').system('SHELL')}\n"), needs="mako"),
+        *(_sample(f"packed-{codec}/objects.parquet", f"a pickle in a column that is packed by {codec}", "parquet",
+                  _parquet(codec), needs="pyarrow") for codec in ("snappy", "gzip", "zstd", "lz4")),
         _sample("picture/logo.png", "a pickle behind the head of a picture", "png-pickle",
                 lambda k: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(17) + _pickle(k, 4)),
     ]  # fmt: skip

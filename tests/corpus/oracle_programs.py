@@ -171,6 +171,15 @@ def _mako(path: Path) -> None:
     Template(filename=str(path)).render(x=1)
 
 
+def _parquet(path: Path) -> None:
+    import pickle
+
+    import pyarrow.parquet as pq
+
+    for value in pq.read_table(path)["v"].to_pylist():
+        pickle.loads(value)
+
+
 def _png_pickle(path: Path) -> None:
     import pickle
 
@@ -215,6 +224,7 @@ PROGRAMS = {
     "json-base85": (lambda path: _json_state(path, base64.b85decode), ""),
     "json-base64": (lambda path: _json_state(path, base64.b64decode), ""),
     "mako": (_mako, "mako"),
+    "parquet": (_parquet, "pyarrow.parquet"),
     "png-pickle": (_png_pickle, ""),
     "custom-generate": (_custom_generate, "transformers"),
 }

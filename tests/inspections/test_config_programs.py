@@ -22,7 +22,10 @@ USUAL = {
         "model:\n  target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params:\n    linear_start: 0.001\n"
     ),
     "calls/plans.json": {"architecture": {"network_class_name": "nets.unet.PlainConvUNet", "arch_kwargs": {"n": 6}}},
-    "calls/functions.json": [{"function": "os.system", "label": 1}, {"type": "os.path", "tokens": ["subprocess.run"]}],
+    "calls/functions.json": [
+        {"function": "os.system", "label": 1}, {"function": "os.path.join", "args": ["a"]},
+        {"type": "os.path", "tokens": ["subprocess.run"]},
+    ],
     "calls/VOC.yaml": (
         "path: VOC\ntrain: images/train\nnames:\n  0: aeroplane\ndownload: |\n  from pathlib import Path\n"
         "  from ultralytics.utils.downloads import download\n  dir = Path(yaml['path'])\n"

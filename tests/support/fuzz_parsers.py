@@ -7,6 +7,9 @@ import io
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from assay.core.errors import ContentError
 from assay.core.limits import Limits
 from tests.support import fuzz_seeds as seeds
@@ -309,8 +312,22 @@ def _databases() -> list[bytes]:
     return seeds.corpus("program", suffix=".db")
 
 
+def _tables() -> list[bytes]:
+    """Parquet with columns of bytes, packed in each way that is read."""
+    column = pa.table({"n": [1, 2], "v": [b"".join(seeds.pickles()[:3]) * 4, bytes(900)]})
+    found = []
+    for codec in ("snappy", "gzip", "zstd", "lz4"):
+        buffer = io.BytesIO()
+        pq.write_table(column, buffer, compression=codec, write_statistics=False)
+        found.append(buffer.getvalue())
+    return found
+
+
 def _embedded() -> list[bytes]:
-    return seeds.documents({":serialized:": "gASVBQAAAAAAAABLAS4="}, ["gAJLAS4AAAAAAAA="])
+    ways = [part.hex() for part in seeds.pickles()[:2]] + [part.decode("latin-1") for part in seeds.pickles()[:2]]
+    return seeds.documents({"state": ways}) + seeds.documents(
+        {":serialized:": "gASVBQAAAAAAAABLAS4="}, ["gAJLAS4AAAAAAAA="]
+    )
 
 
 def _yaml() -> list[bytes]:
@@ -381,7 +398,11 @@ CONTAINERS: tuple[Parser, ...] = (
     *(_compression(form) for form in ("gzip", "bzip2", "xz", "lzma", "zlib")),
     _p("hdf5-values", _container, f"{_C}.hdf5_values.read_hdf5_values", _hdf5, "formats.hdf5.filters.read_filters"),
     _p("sqlite-values", _container, f"{_C}.sqlite_values.read_sqlite_values", _databases),
-    _p("embedded", _container, f"{_C}.embedded.read_embedded", _embedded),
+    _p("embedded", _container, f"{_C}.embedded.read_embedded", _embedded, f"{_C}.text_pickles.find"),
+    _p(
+        "packed-columns", _container, f"{_C}.packed_columns.read_packed_columns", _tables, "formats.thrift.Reader",
+        "formats.snappy.expand",
+    ),
     _p("carved", _container, f"{_C}.carved.read_carved", _carved),
 )  # fmt: skip
 TEXT: tuple[Parser, ...] = (

@@ -23,14 +23,12 @@ _NAMES_CODE = re.compile(
 _ARGUMENTS = re.compile(
     r"(?:^|_)(?:arg|args|kw|kwargs|param|params|parameters|config|options|init|inputs?|command|cmd)", re.IGNORECASE
 )
-_NEVER_DATA = frozenset(
-    ("os", "posix", "nt", "subprocess", "builtins", "importlib", "runpy", "pty", "shutil", "pickle", "sys", "ctypes")
-)
 _RUNS = frozenset(("run", "code"))
 _RUNS_TEXT = re.compile(r"python|exec|eval|script|code", re.IGNORECASE)
+_TRIGGERS = ("os", "posix", "nt", "subprocess", "builtins", "importlib", "runpy", "pty", "pickle", "ctypes")
 CODE_KEYS = frozenset(("download", "code", "class_type"))
 TRIGGER = (
-    r"\w['\"]?:[ \t]*['\"]?(?:" + "|".join(sorted(_NEVER_DATA)) + r")\.\w|(?:target|class_name|factory|callable)['\"]?:"
+    r"\w['\"]?:[ \t]*['\"]?(?:" + "|".join(_TRIGGERS) + r")\.\w|(?:target|class_name|factory|callable)['\"]?:"
     r"|download:|class_type"
 )  # fmt: skip
 
@@ -56,7 +54,7 @@ def _only_harm(target: str) -> bool:
     if "logging" in parts[:-1]:
         return False  # `references_logging.py` reads them
     cuts = ((".".join(parts[:cut]), ".".join(parts[cut:])) for cut in range(1, len(parts)))
-    return parts[0] in _NEVER_DATA or any((d := danger(*cut)) is not None and d.group in _RUNS for cut in cuts)
+    return any((found := danger(*cut)) is not None and found.group in _RUNS for cut in cuts)
 
 
 def executed_text(key: str, here: str, value: Any, parent: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -40,13 +40,13 @@ _READERS = {
     "hdf5": ("hdf5_values", "read_hdf5_values"),
     "sqlite": ("sqlite_values", "read_sqlite_values"),
     "msgpack": ("carved", "read_carved"),  # msgpack-numpy pickles arrays of objects
-    "arrow": ("carved", "read_carved"),  # pyarrow pickled types of its user (CVE-2023-47248)
-    "parquet": ("carved", "read_carved"),
+    "arrow": ("packed_columns", "read_packed_columns"),  # pyarrow pickled types of its user (CVE-2023-47248)
+    "parquet": ("packed_columns", "read_packed_columns"),
     **dict.fromkeys(("matlab-data", "lightgbm-data", "xgboost-data"), ("carved", "read_carved")),
     **dict.fromkeys(MEDIA, ("carved", "read_carved")),  # a program may skip the picture and load what stands behind it
     "": ("carved", "read_carved"),  # of no known format
 }
-_SEARCHED = frozenset(("hdf5", "sqlite"))  # readers that carve, too
+_SEARCHED = frozenset(("hdf5", "sqlite", "arrow", "parquet"))  # readers that carve, too
 # Text that is read as something else, or by people: nothing unpickles what stands in it.
 _NO_VALUES = frozenset(
     (

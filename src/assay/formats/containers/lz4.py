@@ -126,6 +126,11 @@ def _block(data: bytes, history: bytes, limit: int) -> bytes:
     return bytes(out[len(history) :])
 
 
+def expand_block(data: bytes, limit: int) -> bytes:
+    """A block without a frame around it, up to `limit` bytes (ValueError when it is broken)."""
+    return _block(data, b"", limit)
+
+
 def _length(data: bytes, position: int) -> tuple[int, int]:
     """A long length with its further bytes, and the position behind them."""
     value = _LONG

@@ -39,7 +39,7 @@ def _forms() -> tuple[_Form, ...]:
     )
     hexadecimal = rb"((?:[0-9A-Fa-f]{2}){12,}(?:" + _LINES + rb"(?:[0-9A-Fa-f]{2}){20,}){0,4096})"
     found: list[_Form] = [
-        (b"gA", re.compile(rb"(?<=\")(gA[I-X][A-Za-z0-9+/\\nr]{8,}={0,2})(?:\\n)?(?=\")"), "base64", False),
+        (b"gA", re.compile(rb"(?<=\")(gA[I-X][A-Za-z0-9+/\\nr]{8,}={0,2})(?:\\n)?(?=\")"), "base64, cut", False),
         (b"gA", re.compile(value + rb"(gA[I-X]" + any64[1:]), "base64", False),
         (b'"H4sI', re.compile(rb'"(H4sI[A-Za-z0-9+/\\nr]{24,}={0,2})(?:\\n)?"'), "base64", False),
         (b'"eJ', re.compile(rb'"(eJ[wxyz0-9][A-Za-z0-9+/\\nr]{24,}={0,2})(?:\\n)?"'), "base64", False),
@@ -86,7 +86,8 @@ def _base64(text: bytes) -> bytes:
 
 def _cut64(text: bytes) -> bytes:
     plain = re.sub(rb"[^A-Za-z0-9+/]", b"", re.sub(_LINES, b"", text).translate(bytes.maketrans(b"-_", b"+/")))
-    return base64.b64decode(plain[: len(plain) // 4 * 4])
+    whole = plain[:-1] if len(plain) % 4 == 1 else plain
+    return base64.b64decode(whole + b"=" * (-len(whole) % 4))
 
 
 def _base32(text: bytes) -> bytes:
@@ -170,9 +171,9 @@ def find(text: bytes) -> Iterator[tuple[int, int, str]]:
 
 def _exact(match: re.Match[bytes], encoding: str) -> str:
     """Unquoted base64 may run into what follows it."""
-    return (
-        encoding if match.end() < len(match.string) and match.string[match.end(1) :][:1] == b'"' else f"{encoding}, cut"
-    )
+    if encoding.endswith("cut") or match.string[match.end(1) : match.end(1) + 1] == b'"':
+        return encoding
+    return f"{encoding}, cut"
 
 
 def _place(text: bytes, match: re.Match[bytes], encoding: str, budget: list[int]) -> tuple[int, int, str] | None:

@@ -1,0 +1,198 @@
+"""Pickles in packed columns of Parquet and Arrow files.
+
+A column of bytes is a column of anything: programs keep pickled objects there. What lies open is searched as it lies;
+pages of Parquet (snappy, gzip, zstd, LZ4) and buffers of Arrow (zstd, LZ4) are expanded first. Columns that the schema
+calls text are left out: no pickle after protocol 1 is text.
+Sources: parquet.thrift and Encodings.md of apache/parquet-format; "Arrow Columnar Format", compressed bodies.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from assay.core.errors import ContentError
+from assay.formats import snappy
+from assay.formats.containers.carved import SEARCHED_BYTES, Search, carve
+from assay.formats.containers.lz4 import Lz4, expand_block
+from assay.formats.containers.members import Budget, Member, slice_of
+from assay.formats.containers.zstd import Zstd
+from assay.formats.thrift import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from assay.core.limits import Limits
+
+_PAGE_BYTES = 64 << 20  # of one page, expanded
+_HEADER_BYTES = 64 << 10  # of a page header, with its statistics
+_MOST_PAGES = 20_000
+_BYTE_ARRAY, _FIXED_BYTES = 6, 7  # physical types
+_TEXTS = frozenset((0, 4, 19))  # converted types UTF8, ENUM and JSON
+_TEXT_LOGICAL = frozenset((1, 4, 12))  # logical types STRING, ENUM and JSON
+_CODECS = {1: "snappy", 2: "gzip", 3: "LZO", 4: "brotli", 5: "LZ4", 6: "zstd", 7: "LZ4 block"}
+_DATA, _DICTIONARY, _DATA_2 = 0, 2, 3  # page types
+_FRAMES = re.compile(rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18")
+
+
+@dataclass
+class PackedColumns:
+    """What a program may unpickle from a table."""
+
+    members: tuple[Member, ...]
+    values: tuple[bytes, ...]
+    stream: BinaryIO
+    format: str = "carved"
+    anomalies: tuple[()] = ()
+
+    def open(self, member: Member, budget: Budget) -> BinaryIO:
+        """The bytes of one pickle; of one from a packed page, `Member.offset` is its number."""
+        if member.method == "stored":
+            return slice_of(self.stream, member.offset, member.size)
+        budget.grow(member.size)
+        return io.BytesIO(self.values[member.offset])
+
+
+def read_packed_columns(stream: BinaryIO, size: int, limits: Limits, search: Search | None = None) -> PackedColumns:
+    """Find pickles in a Parquet or Arrow file.
+
+    Raises:
+        ContentError: when a column of bytes is packed in a way that is not read, and nothing was found in the others.
+        LimitExceeded: as `carve`.
+    """
+    search = search or Search()
+    members = [
+        Member(f"(pickle at byte {start}).pkl", "file", start, end - start, end - start, "stored")
+        for start, end in carve(stream, 0, size, search)
+    ]
+    values: list[bytes] = []
+    left = SEARCHED_BYTES
+    stream.seek(0)
+    parquet = stream.read(4) == b"PAR1"
+    unread = ""
+    for place, page in _pages(stream, size, limits) if parquet else _buffers(stream, size):
+        if isinstance(page, str):
+            unread = unread or page
+            continue
+        left -= len(page)
+        if left < 0:
+            break
+        for start, end in carve(io.BytesIO(page), 0, len(page), search):
+            name = f"(pickle {len(values)} in the page at byte {place}).pkl"
+            members.append(Member(name, "file", len(values), end - start, end - start, "packed"))
+            values.append(page[start:end])
+    if unread and not members:
+        raise ContentError(unread)
+    return PackedColumns(tuple(members), tuple(values), stream)
+
+
+def _pages(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, bytes | str]]:
+    """(offset, content) of packed pages of columns of bytes, or why one can't be read."""
+    count = 0
+    for start, end, codec in _chunks(stream, size, limits):
+        at = start
+        while at < end and count < _MOST_PAGES:
+            count += 1
+            stream.seek(at)
+            head = stream.read(min(_HEADER_BYTES, end - at))
+            reader = Reader(head)
+            try:
+                header = reader.struct()
+                packed = _number(header.get(3))
+                stream.seek(at + reader.at)
+                yield at, _expanded(header, stream.read(min(packed, _PAGE_BYTES)), codec)
+            except (ContentError, ValueError, zlib.error) as error:
+                yield at, f"a packed column of bytes can't be read: {error}"
+                break
+            at += reader.at + packed
+
+
+def _chunks(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, int, int]]:
+    """(start, end, codec) of packed column chunks of bytes; nothing where the footer does not fit (it is reported)."""
+    stream.seek(max(0, size - 8))
+    length = int.from_bytes(stream.read(4), "little")
+    if length + 8 > size or length > limits.header_bytes or stream.read(4) != b"PAR1":
+        return
+    stream.seek(size - 8 - length)
+    try:
+        footer = Reader(stream.read(length)).struct()
+    except ContentError:
+        return
+    leaves = [e for e in _structs(footer.get(2)) if not e.get(5)]
+    for group in _structs(footer.get(4)):
+        for place, column in enumerate(_structs(group.get(1))):
+            meta = column.get(3)
+            if not isinstance(meta, dict) or meta.get(1) not in {_BYTE_ARRAY, _FIXED_BYTES} or not meta.get(4):
+                continue
+            if place < len(leaves) and _is_text(leaves[place]):
+                continue
+            starts = [_number(meta.get(key)) for key in (9, 11) if _number(meta.get(key)) > 0]
+            start = min(starts, default=size)
+            yield start, min(size, start + _number(meta.get(7))), _number(meta.get(4))
+
+
+def _is_text(element: dict[int, Any]) -> bool:
+    logical = element.get(10)
+    return element.get(6) in _TEXTS or (isinstance(logical, dict) and not _TEXT_LOGICAL.isdisjoint(logical))
+
+
+def _expanded(header: dict[int, Any], data: bytes, codec: int) -> bytes:
+    """A page without its compression (ValueError and zlib.error when it is broken)."""
+    stated = min(_number(header.get(2)), _PAGE_BYTES)
+    plain = b""
+    second = header.get(8)
+    if header.get(1) == _DATA_2 and isinstance(second, dict):
+        levels = _number(second.get(5)) + _number(second.get(6))
+        plain, data = data[:levels], data[levels:]
+        if second.get(7) is False:
+            return plain + data
+    if codec == 1:
+        return plain + snappy.expand(data, stated)
+    if codec == 2:  # noqa: PLR2004 - the codes stand in `_CODECS`
+        return plain + zlib.decompressobj(31).decompress(data, _PAGE_BYTES)
+    if codec == 6:  # noqa: PLR2004
+        return plain + _frame(Zstd(), data)
+    if codec in {5, 7}:
+        return plain + _lz4(data, stated)
+    raise ContentError(f"{_CODECS.get(codec, f'compression {codec}')} is not read")
+
+
+def _lz4(data: bytes, stated: int) -> bytes:
+    """A bare block, or Hadoop's blocks, each with two lengths before it."""
+    try:
+        return expand_block(data, stated)
+    except ValueError:
+        return expand_block(data[8:], stated)
+
+
+def _buffers(stream: BinaryIO, size: int) -> Iterator[tuple[int, bytes | str]]:
+    """(offset, content) of what an Arrow file packs: each buffer is a frame with a mark of its own."""
+    stream.seek(0)
+    data = stream.read(min(size, SEARCHED_BYTES))
+    for count, match in enumerate(_FRAMES.finditer(data)):
+        if count >= _MOST_PAGES:
+            return
+        decoder = Zstd() if match[0][0] == 0x28 else Lz4()  # noqa: PLR2004
+        try:
+            yield match.start(), _frame(decoder, data[match.start() : match.start() + _PAGE_BYTES])
+        except (ContentError, ValueError):
+            continue  # no frame after all
+
+
+def _frame(decoder: Zstd | Lz4, data: bytes) -> bytes:
+    """What a frame holds, up to `_PAGE_BYTES`."""
+    out = bytearray(decoder.step(data))
+    while not decoder.eof and not decoder.hungry and len(out) < _PAGE_BYTES:
+        out += decoder.step(b"")
+    return bytes(out)
+
+
+def _structs(value: Any) -> list[dict[int, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
