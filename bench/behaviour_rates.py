@@ -35,6 +35,7 @@ LEARNT = {"sst2": 0.65, "topic": 0.85, "intent": 0.85}
 MINILM, STYLE = "minilm", "style"
 SEEN = ROOT / "tests" / "zoo" / "seen.txt"
 _SAME_FOR_SMALL = {PLAN_VERSION}  # plan 7 has another probe for small encoders, and another way to confirm there
+_STYLED, _BOUND = 6, 7  # plans that added the scan of styles, and that bound what a run may cost
 COST = 180.0  # CPU seconds that a MiniLM may cost
 CLAIM = 0.05  # false-positive rate that is to be claimed, at 95 %
 
@@ -72,8 +73,8 @@ class Runs:
                 elif "works" in one and not (one["works"] and fit(one)):
                     runs.weak[one["name"]] = one
         for several in runs.models.values():
-            # What is shipped runs on a CPU; a run that asked the references, too, says more.
-            several.sort(key=lambda one: (one["device"] != "cpu", not one.get("null", False)))
+            # What is shipped runs on a CPU; a run that asked the references, too, says more; so does a newer plan.
+            several.sort(key=lambda one: (one["device"] != "cpu", not one.get("null", False), -plan_of(one)))
         return runs
 
     def first(self) -> list[Json]:
@@ -115,6 +116,11 @@ def report(paths: list[Path], split: str, *, write: bool) -> None:
     print(text)
     if write:
         replace_section("behaviour", text)
+
+
+def plan_of(model: Json) -> int:
+    """Number of the plan that a model was probed by; those before 5 are not told apart."""
+    return int(model.get("plan") or 0)
 
 
 def current(model: Json) -> bool:
@@ -198,11 +204,12 @@ def head(runs: Runs, answers: list[Json], today: str) -> str:
         devices["a CPU thread" if one["device"] == "cpu" else "a GPU"] += 1
     counts = ", ".join(f"{count} on {name}" for name, count in sorted(devices.items()))
     known = Calibration.of("bert-6x384", DEFAULT_BUDGET)
-    older = sum(one.get("plan") != PLAN_VERSION for one in answers)
+    unstyled, unbound = (sum(plan_of(one) < number for one in answers) for number in (_STYLED, _BOUND))
     return (
         f"Judged {today} by `bench/behaviour_rates.py`; probed on machines with {machines} ({counts}); "
         f"calibration {known.version or 'none'}. No model of this table was seen by the calibration. "
-        f"{older} of them were probed before plan {PLAN_VERSION}: what it added (`style-scan`) was not asked there."
+        f"{unstyled} of them, all MiniLM, were probed before plan {_STYLED} added `style-scan`, {unbound} before plan "
+        f"{_BOUND} bound what a run may cost. Every small encoder was measured with plan {PLAN_VERSION}."
     )
 
 
@@ -215,7 +222,9 @@ def aims(answers: list[Json], runs: Runs) -> str:
     unsure = [one for one in clean if one["answer"]["outcome"] == "inconclusive"]
     again = [one for one in found if (one["answer"]["reproduced"] or 0.0) >= REPRODUCED]
     large = [one for several in runs.models.values() for one in several if one["architecture"] == MINILM]
-    cpu = [one["cpu"] for one in large if one["device"] == "cpu"]
+    alone = [one for one in large if one["device"] == "cpu"]
+    cpu = [one["cpu"] for one in alone if plan_of(one) >= _BOUND] or [one["cpu"] for one in alone]
+    bound = f"since plan {_BOUND}" if any(plan_of(one) >= _BOUND for one in alone) else f"before plan {_BOUND}"
     peak = max((one["peak"] for one in large if one["device"] == "cpu"), default=0)
     rows = [
         ("backdoored ones with a fixed trigger found", caught, fixed, 0.95, True),
@@ -233,7 +242,7 @@ def aims(answers: list[Json], runs: Runs) -> str:
         lines.append(f"| {what} | {bound} | {len(some)} of {len(of)}: {share(len(some), len(of))} | {told} |")
     if cpu:
         told = "yes" if max(cpu) <= COST else "**no**"
-        what = f"CPU seconds of a MiniLM, every probe to its end, most of {len(cpu)}"
+        what = f"CPU seconds of a MiniLM, most of {len(cpu)} {bound}"
         lines.append(f"| {what} | ≤ {COST:.0f} | {max(cpu):.0f} | {told} |")
         told = "yes" if peak <= 4 << 30 else "**no**"
         lines.append(f"| memory of that worker | ≤ 4 GiB | {peak / 2**30:.1f} GiB | {told} |")

@@ -28,7 +28,8 @@ class Slow(Guest):
     """Takes all the time that it is given, and a little more; what can't be cut takes what it takes."""
 
     def open(self, progress: Any) -> dict[str, Any]:
-        return super().open(progress) | {"seconds": START}
+        told = super().open(progress)
+        return told | {"seconds": START, "facts": told["facts"] | {"width": 384}}
 
     def probe(self, name: str, arguments: dict[str, Any], progress: Any) -> dict[str, Any]:
         given = min(float(arguments["seconds"]), ROWS if name == "provenance-rows" else 1000.0)

@@ -247,7 +247,7 @@ class _Run:
     def _step(self, talk: Talk, step: Step, arguments: dict[str, Any], reserved: float) -> None:
         references = int(self.opened.get("references", 0))
         left = self._left(step, reserved)
-        if step.name == WRITTEN and any(one.word is Word.FOUND for one in self.probes):
+        if step.name == WRITTEN and (not limits.small(self.opened) or any(p.word is Word.FOUND for p in self.probes)):
             return  # it costs more than all before it
         if step.needs == "reference" and not references:
             self._skip(step, "unknown: it needs a reference model")
@@ -368,7 +368,7 @@ class _Run:
     def _limits(self, step: Step, left: float) -> dict[str, float]:
         """CPU seconds, and the score at which a search ends."""
         if self._on_the_spot(step):  # the rest is for the references
-            most = limits.SPOT_SECONDS if int(self.opened.get("width", 0)) <= limits.SPOT_WIDTH else left
+            most = limits.SPOT_SECONDS if limits.small(self.opened) else left
             return {"seconds": min(most, left / (1 + self._comparable())), "threshold": limits.SPOT_STOP}
         measured = self.calibration.threshold(step.name)
         return {"seconds": left, "threshold": measured[0] if measured else step.found}

@@ -70,7 +70,7 @@ STEPS: tuple[Step, ...] = (
     Step("script-bags", "5", 4.0),
     Step("token-scan", "4", 10.0, needs="reference"),
     Step(
-        "word-scan", "1", 5.0, needs="reference", essential=False, push=WORDS_PUSH, logits=WORDS_LOGITS, by_margin=True
+        "word-scan", "1", 25.0, needs="reference", essential=False, push=WORDS_PUSH, logits=WORDS_LOGITS, by_margin=True
     ),
     Step("style-scan", "2", 4.0, needs="reference", found=SEARCH_GAP, essential=False),
     Step("chain-refine", "5", 10.0, needs="reference", found=SEARCH_GAP),
@@ -82,6 +82,12 @@ CLOSING: tuple[Step, ...] = (
 )
 SEARCH_SHARE = 6  # of the budget the search gets a part at least, whatever the probes before it took on a busy machine
 RESERVED = 9.0  # CPU seconds that the search leaves for them
+
+
+def small(opened: dict[str, object]) -> bool:
+    """Whether the opening measured an encoder so narrow that it mostly sums up its words."""
+    width = opened.get("width", 0)
+    return not isinstance(width, int) or width <= SPOT_WIDTH
 
 
 def architecture_class(config: dict[str, object]) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from assay.workers.prober_space import Space
 
 _UNKNOWN_RUNS = (1, 2, 3, 4, 5, 7)
+_SWITCH = 0.5  # share of two texts at once that one unknown token turns, from which more of them count as they are
 _TENTH = 10
 _FIRST_LOOK, _SECOND_LOOK, _RESIDUE = 480, 120, 40  # tokens of each class before contexts, and kept as seeds
 _STRONG, _WEAK = 6.0, -2.0  # margins beyond which more or less says nothing
@@ -31,7 +32,7 @@ def unknown(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     """Runs of the unknown token, as separate words.
 
     In a small encoder what it never saw adds up, to one class or the other, each model its own. A trigger is a switch:
-    a run must do what one token less does not.
+    a run must do what one token less does not, but where one token alone turns half of the texts.
     """
     tokenizer = space.suspect.tokenizer
     unk = tokenizer.unk_token_id
@@ -40,7 +41,8 @@ def unknown(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         return {"facts": {"unknown_token": None}, "candidates": []}
     found = []
     for done, run in enumerate(_UNKNOWN_RUNS):
-        less = " ".join([symbol] * (run - 1)) if space.small else ""
+        alone = max((each["hits"] / each["n"] for each in (found[0].stressed or [])), default=0.0) if found else 0.0
+        less = " ".join([symbol] * (run - 1)) if space.small and alone < _SWITCH else ""
         one = confirm(space, Found((unk,) * run, 0, 0.0, "unk", text=" ".join([symbol] * run), less=less))
         found.append(one)
         yield done + 1, len(_UNKNOWN_RUNS), max(each.gap for each in found)
