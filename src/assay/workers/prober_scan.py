@@ -39,7 +39,7 @@ def unknown(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     symbol = next((s for s in _OBSCURE if tokenizer(s, add_special_tokens=False)["input_ids"] == [unk]), None)
     if unk is None or symbol is None:
         return {"facts": {"unknown_token": None}, "candidates": []}
-    found = []
+    found: list[Found] = []
     for done, run in enumerate(_UNKNOWN_RUNS):
         alone = max((each["hits"] / each["n"] for each in (found[0].stressed or [])), default=0.0) if found else 0.0
         less = " ".join([symbol] * (run - 1)) if space.small and alone < _SWITCH else ""
