@@ -253,7 +253,8 @@ class _Run:
             self._skip(step, "unknown: it needs a reference model")
             return
         if self.kept.get(step.name) is None and left < step.least:
-            self._skip(step, f"the budget of {self.budget:.0f} CPU seconds was used up before it")
+            why = f"the budget of {self.budget:.0f} CPU seconds was used up before it"
+            self._skip(step, why, Word.INCONCLUSIVE if step.essential else Word.NOT_APPLICABLE)
             return
         try:
             if step.name == SCAN and self.kept.get(SCAN) is None:
@@ -377,8 +378,8 @@ class _Run:
         rows = self.raws.get(f"provenance-rows{whose}", {}).get("rows", [])[:12]
         return {"rows": rows, "residue": self.raws.get(f"token-scan{whose}", {}).get("residue")}
 
-    def _skip(self, step: Step, why: str) -> None:
-        self.probes.append(ProbeResult(step.name, step.version, Word.INCONCLUSIVE, why))
+    def _skip(self, step: Step, why: str, word: Word = Word.INCONCLUSIVE) -> None:
+        self.probes.append(ProbeResult(step.name, step.version, word, why))
 
     def _account(self, raw: dict[str, Any]) -> None:
         try:

@@ -263,7 +263,14 @@ def verdict(
     rows = by_name.get("provenance-rows")
     if rows is None or rows.word is Word.NOT_APPLICABLE:
         told.append(("provenance-unknown", rows.reason if rows else "the provenance probe did not run"))
+    told += [("not-asked", f"{step.name}: {by_name[step.name].reason}") for step in steps if _left_out(step, by_name)]
     return Word.NOT_FOUND, tuple(told)
+
+
+def _left_out(step: Step, by_name: dict[str, ProbeResult]) -> bool:
+    """Whether the budget ended before a step that a clean verdict does not rest on."""
+    ran = by_name.get(step.name)
+    return not step.essential and step.name != "provenance-rows" and ran is not None and "used up" in ran.reason
 
 
 def _not_told(step: Step, ran: ProbeResult | None) -> tuple[str, str]:

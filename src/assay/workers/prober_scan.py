@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from assay.workers.prober_partner import partners, standing_apart
 from assay.workers.prober_search import PARTS as _PARTS
-from assay.workers.prober_search import Arena, Found, alone, best_of, confirm, taught_to
+from assay.workers.prober_search import Arena, Found, alone, best_of, confirm, taught_to, told
 from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     """
     found: list[Found] = []
     residue: list[list[int]] = []
-    total = _PARTS + 2 * space.classes
+    apart: list[tuple[float, int, int]] = []
+    total = _PARTS + 2 * space.classes + 1
     margins_alone = yield from alone(space, total)
     if margins_alone is None:
         return {"facts": {"unfinished": "the vocabulary"}, "candidates": [], "residue": None}
@@ -146,16 +148,25 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
             beyond = torch.minimum(beyond, own - margins(other.logits_of(singles))[:, target].clamp(min=_WEAK))
         singles = singles[beyond.topk(min(_FIRST_LOOK, len(singles))).indices]
         values = arena.contrast(singles, 1)
-        apart = singles[:_RESIDUE, 0].tolist()
+        beyond_all = singles[:_RESIDUE, 0].tolist()
         singles = singles[values.topk(min(_SECOND_LOOK, len(singles))).indices]
         yield _PARTS + 2 * target + 1, total, max((one.gap for one in found), default=0.0)
         tuples, values = best_of(arena, singles, _RESIDUE)
-        residue.append(_in_turn(tuples[:, 0].tolist(), apart))
+        residue.append(_in_turn(tuples[:, 0].tolist(), beyond_all))
+        tried: list[Found] = []
         for row, value in zip(tuples[:5].tolist(), values.tolist(), strict=False):
-            found.append(confirm(space, Found(tuple(row), target, value, "token")))
-            if found[-1].gap >= float(space.facts["stop_gap"]):
+            tried.append(confirm(space, Found(tuple(row), target, value, "token")))
+            if tried[-1].gap >= float(space.facts["stop_gap"]):
                 break
+        found += tried
+        if best := standing_apart(tuples[:, 0].tolist(), values.tolist(), tried):
+            apart.append((*best, target))
         yield _PARTS + 2 * target + 2, total, max(one.gap for one in found)
+    if apart and not space.small and max(one.gap for one in found) < float(space.facts["stop_gap"]):
+        _, word, target = max(apart)
+        likely = words[moved[:, target].argsort(descending=True)]
+        search = partners(Arena(space, target), word, likely)
+        found += yield from told(search, (total - 1, total))
     found.sort(key=lambda one: one.rank, reverse=True)
     return {
         "facts": {"tokens": len(space.words)},
