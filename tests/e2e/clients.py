@@ -71,13 +71,19 @@ class Client:
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout.splitlines()[-1]))
 
+    def audit(self, told: dict[str, Any]) -> list[Any]:
+        """What `client_audit` found, one item each; the last one says that it came to its end."""
+        done = self._run("python", str(Path(__file__).with_name("client_audit.py")), json.dumps(told), patience=600)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
     def hf(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The client's own command line."""
         return self._run("hf", *arguments)
 
-    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, program: str, *arguments: str, patience: float = 120) -> subprocess.CompletedProcess[str]:
         command = [str(self.bin / program), *arguments]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=patience)
         self.said = done.stderr
         return done
 
