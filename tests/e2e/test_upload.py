@@ -193,6 +193,20 @@ def test_the_command_line_of_the_client_uploads(place, tmp_path):
     assert place.work() == [f"ADMIT {NAME}"]
 
 
+def test_what_a_gitignore_leaves_out_is_not_uploaded(place, tmp_path):
+    files = {
+        ".gitignore": b"*.log\n!keep.log\nold/\n",
+        "a.log": b"1",
+        "keep.log": b"2",
+        "old/b": b"3",
+        "config.json": b"{}",
+    }
+    done = place.client(tmp_path / "home", "2").hf("upload", NAME, folder_of(tmp_path / "model", files), ".")
+    assert done.returncode == 0, done.stderr
+    (upload,) = Uploads(place.index, place.world.blobs).about(NAME)
+    assert {file.path for file in upload.files} == {".gitignore", "keep.log", "config.json"}
+
+
 def test_whoever_may_not_upload_is_told_so(place, tmp_path):
     model = folder_of(tmp_path / "model", FILES)
     nobody = Client("2", place.url, tmp_path / "home")

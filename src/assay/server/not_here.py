@@ -30,7 +30,7 @@ _INSTEAD = {
     "user-access-request": "who sees a model is set by teams (docs/howto/people.md)",
     "safetensors-metadata": "no file is opened here; get_safetensors_metadata reads the headers by range",
     "repositories": "what is served here is listed by `hf models ls`, and what you uploaded by the page",
-    "models-tags-by-type": "list_models filters here by search, author, task and licence",
+    "models-tags-by-type": "list_models filters by search, author, licence, and words: library, format, task, language",
     "discussions": "there are no discussions and pull requests here: every upload waits for its verdict, and what was "
     "found and decided stands on the model's page",
 }

@@ -28,6 +28,7 @@ from assay.registry.uploads import LINK_SECONDS, Change, Uploads
 from assay.server.access import actor_of
 from assay.server.answers import error, header_text
 from assay.server.bodies import parse_json
+from assay.server.ignored import Ignored
 from assay.server.quota import announced, check_file, check_quota
 from assay.server.state import registry_of, target_of
 
@@ -67,7 +68,8 @@ async def validate_yaml(request: Request) -> Response:
 async def preupload(request: Request) -> Response:
     """`POST /api/models/{name}/preupload/{rev}`: which files come inline, which as large ones."""
     check_name(target_of(request).name)
-    files = (await _json(request)).get("files")
+    body = await _json(request)
+    files, ignored = body.get("files"), Ignored(str(body.get("gitIgnore") or ""))
     if not isinstance(files, list) or len(files) > MAX_FILES:
         raise UsageError(f"`files` is a list of at most {MAX_FILES}")
     answer = []
@@ -76,7 +78,8 @@ async def preupload(request: Request) -> Response:
         path, size = _field(one, "path", str), _size(one)
         check_file(request, size)
         mode = "regular" if size <= INLINE else "lfs"
-        answer.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": None})
+        answer.append({"path": path, "uploadMode": mode, "oid": None})
+    await run_in_threadpool(lambda: [one.update(shouldIgnore=str(one["path"]) in ignored) for one in answer])
     return JSONResponse({"files": answer})
 
 
