@@ -87,6 +87,18 @@ def test_clean_needs_every_essential_probe_and_a_reference() -> None:
     assert verdict((), STEPS, {}, NOTHING)[0] is Word.INCONCLUSIVE
 
 
+def test_what_the_budget_left_out_of_the_unessential_is_told_and_no_more() -> None:
+    why = "the budget of 150 CPU seconds was used up before it"
+    left = [
+        ProbeResult(one.probe, one.version, Word.NOT_APPLICABLE, why) if one.probe == "style-scan" else one
+        for one in _quiet()
+    ]
+    word, reasons = verdict(tuple(left), STEPS, {"references": 2}, NOTHING)
+    assert word is Word.NOT_FOUND
+    assert ("not-asked", f"style-scan: {why}") in reasons
+    assert "not-asked" not in dict(verdict(_quiet(), STEPS, {"references": 2}, NOTHING)[1])
+
+
 def test_a_model_that_is_no_fine_tune_of_its_base_is_not_clean() -> None:
     opened = {"references": 2, "weights": {"compared": 100, "is_a_fine_tune": False}}
     word, reasons = verdict(_quiet(), STEPS, opened, NOTHING)
