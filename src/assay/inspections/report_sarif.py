@@ -90,9 +90,11 @@ def _rule(rule_id: str, worst: Severity) -> dict[str, Any]:
 def _result(finding: Finding, index: dict[str, int], reason: str, until: str) -> dict[str, Any]:
     where = finding.where
     physical: dict[str, Any] = {"artifactLocation": {"uri": uri(where.file)}}
-    if where.line is not None:
+    if where.inner:
+        pass  # a line or an offset of a member is none of the file that the location names: see the properties
+    elif where.line is not None:
         physical["region"] = {"startLine": max(1, where.line)}
-    elif where.offset is not None and not where.inner:
+    elif where.offset is not None:
         physical["region"] = {"byteOffset": where.offset, "byteLength": 0}
     location: dict[str, Any] = {"physicalLocation": physical}
     if where.inner:
@@ -111,6 +113,7 @@ def _result(finding: Finding, index: dict[str, int], reason: str, until: str) ->
             "severity": finding.severity.label,
             "confidence": finding.confidence.label,
             "offset": where.offset,
+            "line": where.line,
             "facts": finding.facts,
         },
     }
