@@ -69,6 +69,9 @@ class Reader:
             trace.end = machine.op_offset if error.offset is None else error.offset
         except LimitExceeded as error:
             trace.error, trace.limit, trace.end = str(error), True, machine.op_offset
+        except RecursionError:  # what it read stands; the rest was not followed
+            told = "containers hold one another deeper than is followed"
+            trace.error, trace.limit, trace.end = told, True, machine.op_offset
         else:
             trace.complete, trace.end = True, machine.position()
         if machine.unordered:

@@ -28,6 +28,7 @@ _MAX_STEPS = 4_000_000  # opcodes followed one by one: bounds time and the memor
 _MAX_MARKS = 1_000_000
 _CLOCK_EVERY = 512  # steps between two looks at the clock
 _SHORT_RUN = 40  # bytes of a run that is not worth a segment
+_NESTED_OPENING = 24  # a container that holds itself is not opened for ever; what is left closed is shown as unknown
 _NESTED_UNPACKING = 40  # segments that may wait for one another before all of a stack is taken apart
 _UNPACKED_KEPT = 4  # segments whose memo stores are kept after they were asked for
 _VALUES_BELOW = 16  # stand-ins for what lay below a segment when it is taken apart for its stores
@@ -281,7 +282,7 @@ class Unpacker(Cursor):
 
     def open(self, value: Any, depth: int = 0) -> Any:
         """Take apart as much of a container as a term will show; returns the value."""
-        if isinstance(value, Sequence | Mapping) and depth < ev.DEPTH_LIMIT:
+        if isinstance(value, Sequence | Mapping) and depth < ev.DEPTH_LIMIT and self._unpacking <= _NESTED_OPENING:
             if any(isinstance(item, Segment) for item in value.items):
                 self._expand_all(value.items, 2 * ev.ITEM_LIMIT + 2)
             for item in value.items[: 2 * ev.ITEM_LIMIT]:
