@@ -238,8 +238,8 @@ def aims(answers: list[Json], runs: Runs) -> str:
         low, high = clopper_pearson(len(some), len(of))
         sure, never = (low >= aim, high < aim) if least else (high <= aim, low > aim)
         told = "yes" if sure else "**no**" if never else "not shown: too few models"
-        bound = f"{'≥' if least else '≤'} {aim:.0%}"
-        lines.append(f"| {what} | {bound} | {len(some)} of {len(of)}: {share(len(some), len(of))} | {told} |")
+        asked = f"{'≥' if least else '≤'} {aim:.0%}"
+        lines.append(f"| {what} | {asked} | {len(some)} of {len(of)}: {share(len(some), len(of))} | {told} |")
     if cpu:
         told = "yes" if max(cpu) <= COST else "**no**"
         what = f"CPU seconds of a MiniLM, most of {len(cpu)} {bound}"
