@@ -95,9 +95,11 @@ def test_what_is_not_scarce_waits_for_nobody(tmp_path, monkeypatch):
     assert slots.take("reader", "x", alive)
     assert slots.take("reader", "x", alive)  # again: it has its place
     assert world.vet(make_model(tmp_path / "m"), at_once={"reader": 2, "other": 1}).revision  # the second place
+    # "x" has no lease: the vetting process took it for dead, and its place away
     assert slots.take("reader", "y", alive)
-    assert not slots.take("reader", "z", alive)
-    assert slots.take("reader", "z", lambda holder: holder == "y")  # whoever is gone keeps nobody out
+    assert slots.take("reader", "z", alive)
+    assert not slots.take("reader", "w", alive)
+    assert slots.take("reader", "w", lambda holder: holder == "y")  # whoever is gone keeps nobody out
     world.index.close()
 
 

