@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import time
 import zlib
@@ -13,10 +14,12 @@ import pytest
 from assay.core.errors import ContentError
 from assay.core.limits import Limits
 from assay.formats.containers.members import Budget, expand, slice_of
+from assay.formats.containers.packed_columns import _is_text, read_packed_columns
 from assay.formats.pickle import events as ev
 from assay.formats.pickle.reader import Reader
 from assay.formats.torch_export import plain_expression
 from assay.formats.yaml_text import read_yaml
+from tests.support import fuzz
 from tests.support.fuzz_parsers import AsOnDisk
 
 if TYPE_CHECKING:
@@ -79,3 +82,13 @@ def test_a_container_that_holds_itself_is_not_opened_for_ever() -> None:
     assert (trace.complete, trace.error) == (True, "")
     calls = [event.target for event in trace.events if event.kind == ev.CALL]
     assert calls == [["global", "os", "f1"], ["global", "os", "f2"]]
+
+
+@pytest.mark.parametrize("number", [12356, 33463])
+def test_a_footer_whose_fields_are_of_other_types_is_no_fault(number: int) -> None:
+    parser = fuzz.parser_named("packed-columns")
+    data = fuzz.mutation(parser, list(parser.seeds()), number)
+    with contextlib.suppress(ContentError):
+        read_packed_columns(io.BytesIO(data), len(data), Limits())
+    assert not _is_text({6: [1], 10: {2: {}}})
+    assert _is_text({6: 0})

@@ -125,7 +125,7 @@ def _chunks(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, 
     for group in _structs(footer.get(4)):
         for place, column in enumerate(_structs(group.get(1))):
             meta = column.get(3)
-            if not isinstance(meta, dict) or meta.get(1) not in {_BYTE_ARRAY, _FIXED_BYTES} or not meta.get(4):
+            if not isinstance(meta, dict) or _number(meta.get(1)) not in {_BYTE_ARRAY, _FIXED_BYTES} or not meta.get(4):
                 continue
             if place < len(leaves) and _is_text(leaves[place]):
                 continue
@@ -135,8 +135,10 @@ def _chunks(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, 
 
 
 def _is_text(element: dict[int, Any]) -> bool:
-    logical = element.get(10)
-    return element.get(6) in _TEXTS or (isinstance(logical, dict) and not _TEXT_LOGICAL.isdisjoint(logical))
+    converted, logical = element.get(6), element.get(10)
+    return (isinstance(converted, int) and converted in _TEXTS) or (
+        isinstance(logical, dict) and not _TEXT_LOGICAL.isdisjoint(logical)
+    )
 
 
 def _expanded(header: dict[int, Any], data: bytes, codec: int) -> bytes:
