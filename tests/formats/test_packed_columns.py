@@ -13,6 +13,7 @@ from pyarrow import feather
 from assay.core.errors import ContentError
 from assay.core.limits import Limits
 from assay.formats import snappy
+from assay.formats.containers import packed_columns
 from assay.formats.containers.members import Budget
 from assay.formats.containers.packed_columns import read_packed_columns
 
@@ -63,6 +64,19 @@ def test_bytes_that_can_not_be_read_are_said_to_be_unread():
     data[60:90] = bytes(30)
     with pytest.raises(ContentError, match="can't be read"):
         found(bytes(data))
+
+
+def test_a_pickle_in_one_column_hides_no_other_that_is_not_read(monkeypatch):
+    buffer = io.BytesIO()
+    table = pa.table({"a": pa.array([SYSTEM]), "b": pa.array([SYSTEM])})
+    pq.write_table(table, buffer, write_statistics=False, compression={"a": "zstd", "b": "brotli"})
+    data = buffer.getvalue()
+    (told,) = read_packed_columns(io.BytesIO(data), len(data), Limits()).anomalies
+    assert "brotli is not read" in told.detail
+    assert SYSTEM in found(data)
+    monkeypatch.setattr(packed_columns, "SEARCHED_BYTES", 6000)
+    with pytest.raises(ContentError, match="the rest was not searched"):
+        found(parquet(pa.array([b"x" * 8000, SYSTEM]), compression="zstd"))
 
 
 def test_snappy_gives_what_was_packed():

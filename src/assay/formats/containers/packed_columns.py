@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from assay.core.errors import ContentError
 from assay.formats import snappy
+from assay.formats.anomaly import Anomaly
 from assay.formats.containers.carved import SEARCHED_BYTES, Search, carve
 from assay.formats.containers.lz4 import Lz4, expand_block
 from assay.formats.containers.members import Budget, Member, slice_of
@@ -46,7 +47,7 @@ class PackedColumns:
     values: tuple[bytes, ...]
     stream: BinaryIO
     format: str = "carved"
-    anomalies: tuple[()] = ()
+    anomalies: tuple[Anomaly, ...] = ()
 
     def open(self, member: Member, budget: Budget) -> BinaryIO:
         """The bytes of one pickle; of one from a packed page, `Member.offset` is its number."""
@@ -79,6 +80,7 @@ def read_packed_columns(stream: BinaryIO, size: int, limits: Limits, search: Sea
             continue
         left -= len(page)
         if left < 0:
+            unread = unread or f"more than {SEARCHED_BYTES >> 20} MiB expanded: the rest was not searched"
             break
         for start, end in carve(io.BytesIO(page), 0, len(page), search):
             name = f"(pickle {len(values)} in the page at byte {place}).pkl"
@@ -86,7 +88,8 @@ def read_packed_columns(stream: BinaryIO, size: int, limits: Limits, search: Sea
             values.append(page[start:end])
     if unread and not members:
         raise ContentError(unread)
-    return PackedColumns(tuple(members), tuple(values), stream)
+    anomalies = (Anomaly("stream-broken", unread, 0),) if unread else ()  # what was found is inspected all the same
+    return PackedColumns(tuple(members), tuple(values), stream, anomalies=anomalies)
 
 
 def _pages(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, bytes | str]]:
