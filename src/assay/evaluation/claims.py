@@ -31,6 +31,8 @@ class Claim:
         first_metric: no metric is stated; the first one of a suite on this data is meant.
         doubtful: a figure that may be no claim at all: it is one only where a suite measures data of that name.
         slack: half a unit of its last digit, in the unit of `value`: what rounding may have added.
+        config: part of a collection that is meant; empty: not said.
+        shots: how many examples stood in the prompt; None: not said.
     """
 
     task: str
@@ -47,6 +49,8 @@ class Claim:
     first_metric: bool = False
     doubtful: bool = False
     slack: float = 0.0
+    config: str = ""
+    shots: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For evidence."""
@@ -65,6 +69,8 @@ class Claim:
             "first_metric": self.first_metric,
             "doubtful": self.doubtful,
             "slack": self.slack,
+            "config": self.config,
+            "shots": self.shots,
         }
 
     @classmethod
@@ -85,6 +91,8 @@ def make_claim(
     places: tuple[str, ...] = (),
     obstacle: str = "",
     doubtful: bool = False,
+    config: str = "",
+    shots: int | None = None,
 ) -> Claim:
     """Normalise what was written. Unknown metrics keep their words in `written`.
 
@@ -112,6 +120,8 @@ def make_claim(
         obstacle=obstacle,
         doubtful=doubtful,
         slack=found.slack,
+        config=config[:MAX_TEXT],
+        shots=shots,
     )
 
 

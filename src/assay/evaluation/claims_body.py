@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from assay.evaluation.claims import Claim, bare_figure, make_claim
+from assay.evaluation.claims_about import is_about_this, obstacle_in, stance
 from assay.evaluation.claims_fence import from_fence, from_report, is_report
 from assay.evaluation.claims_layout import table_at
 from assay.evaluation.claims_place import (
@@ -24,10 +25,12 @@ from assay.evaluation.claims_place import (
     own_names,
     plain_dashes,
     split_in,
+    split_said,
     with_unit,
 )
-from assay.evaluation.claims_prose import figures_at, figures_said, in_english, is_about_this, obstacle_in, plain_score
+from assay.evaluation.claims_prose import figures_at, figures_said, plain_score
 from assay.evaluation.claims_tables import from_table, is_log
+from assay.evaluation.claims_words import in_english
 from assay.evaluation.names import metric_within
 from assay.evaluation.values import figure_in
 
@@ -45,7 +48,9 @@ _ALL_OF = re.compile(
     r"figures?|scores?|metrics?|evaluat\w+|measured|tested|computed)\b",
     re.IGNORECASE,
 )  # a sentence that tells what the figures before it are about
+_TELLS = re.compile(r"\b(?:evaluat\w+|tested|measured|results?|benchmark\w*|test set)\b", re.IGNORECASE)
 _TRAINS = re.compile(r"\btrain|fine-?tun", re.IGNORECASE)
+_STRUCK = re.compile(r"~~[^~]{1,200}~~")
 _HEAD = 60  # characters of what stands before the figures of a line
 _LABEL = 40  # characters of a line that is no more than a name: `Dataset: SST-2`
 _MOST = 100  # a score without a metric is a share or a percentage
@@ -64,7 +69,7 @@ def from_body(body: str, source: str, first_line: int, own: tuple[str, ...], dat
         data: names of what a figure may be about where nothing nearer names any.
     """
     shown = without_comments(body).splitlines()
-    lines = [in_english(re.sub(r"^\s*(?:>\s?)+", "", line[:MAX_LINE])) for line in shown]
+    lines = [in_english(re.sub(r"^\s*(?:>\s?)+", "", _STRUCK.sub(" ", line[:MAX_LINE]))) for line in shown]
     title = next((match.group(1) for line in lines if (match := _HEADING.match(line))), "")
     reader = _Body(lines, first_line, Place(source, own_names(*own, clean(title))))
     reader.read()
@@ -194,11 +199,10 @@ class _Body:
         elif listed:
             yield from self.item(label, said, about)
         elif several := [*figures_at(said)]:
-            obstacle = obstacle_in(text)
-            sure = "result" in label.lower() and not obstacle
-            if sure or (len(label) <= _HEAD and not obstacle):
-                whole, shift = f"{label}: {said}", len(label) + 2
-                for metric, value, (begin, end) in several:
+            whole, shift = f"{label}: {said}", len(label) + 2
+            sure = "result" in label.lower()
+            for metric, value, (begin, end) in several if sure or len(label) <= _HEAD else ():
+                if stance(whole, shift + begin, shift + end, self.place.own) == "":
                     data, near = data_near(whole, shift + begin, shift + end)
                     claim = make_claim(metric, value, doubtful=not sure, dataset=data, split=split_in(near), **about)
                     yield _placed(claim, (*near, *(() if data else (label, *self.place.above))), data)
@@ -249,21 +253,31 @@ class _Body:
 
     def prose(self, paragraph: list[tuple[int, str]]) -> None:
         text = " ".join(clean_line(line) for _, line in paragraph)[:MAX_LINE]
-        for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])|;\s", text):
-            if not is_about_this(sentence, self.place.own):
-                continue
-            obstacle = obstacle_in(sentence)
-            found = [*figures_at(sentence)]
-            if not found and not obstacle and (plain := plain_score(sentence)):
-                about = {"source": self.place.source, "line": paragraph[0][0], "doubtful": True}
-                places = (*named_in(sentence), *self.place.above)
+        said: list[str] = []  # what data the sentences before name
+        for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])|;\s|(?<=。)", text):
+            self.sentence(sentence, paragraph, said)
+            if _TELLS.search(sentence) and not _TRAINS.search(sentence) and not obstacle_in(sentence):
+                said[:] = [*named_in(sentence), *named_there(sentence)]
+
+    def sentence(self, sentence: str, paragraph: list[tuple[int, str]], said: list[str]) -> None:
+        found = [*figures_at(sentence)]
+        above = [*said, *self.place.above]
+        if not found and is_about_this(sentence, self.place.own) and (plain := plain_score(sentence)):
+            about = {"source": self.place.source, "line": paragraph[0][0], "doubtful": True}
+            begin = sentence.find(plain[0])
+            if stance(sentence, begin, begin + len(plain[0]), self.place.own) == "":
+                places = (*named_in(sentence), *above)
                 self.claims.append(bare_figure(plain[1], plain[0], note=_NOTE, places=places, **about))
-            for metric, value, (begin, end) in found:
-                number = next((n for n, line in paragraph if value.split()[0] in clean_line(line)), paragraph[0][0])
-                data, near = data_near(sentence, begin, end)
-                told: dict[str, Any] = {"source": self.place.source, "line": number, "obstacle": obstacle}
-                claim = make_claim(metric, value, dataset=data, split=split_in(near), doubtful=True, **told)
-                self.claims.append(_placed(claim, (*near, *(() if data else self.place.above)), data))
+        for metric, value, (begin, end) in found:
+            obstacle = stance(sentence, begin, end, self.place.own)
+            if obstacle is None:
+                continue
+            number = next((n for n, line in paragraph if value.split()[0] in clean_line(line)), paragraph[0][0])
+            data, near = data_near(sentence, begin, end)
+            told: dict[str, Any] = {"source": self.place.source, "line": number, "obstacle": obstacle}
+            split = split_in(near) or split_said(sentence)
+            claim = make_claim(metric, value, dataset=data, split=split, doubtful=True, **told)
+            self.claims.append(_placed(claim, (*near, *(() if data else above)), data))
 
 
 _NO_DATA = (

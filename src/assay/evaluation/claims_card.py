@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 from assay.core.errors import ContentError
 from assay.evaluation.claims import Claim, make_claim
 from assay.evaluation.claims_body import from_body
-from assay.evaluation.claims_walk import averaged_metric, from_free_form, names_of_data, single_figure
-from assay.evaluation.names import metric_within, squeeze
+from assay.evaluation.claims_walk import (
+    averaged_metric,
+    config_of,
+    from_free_form,
+    names_of_data,
+    shots_of,
+    single_figure,
+)
+from assay.evaluation.names import is_other_figure, metric_within, squeeze
 from assay.formats.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 
     from assay.evaluation.positions import Path
 
+_VARIANT = "its name tells of another figure than its type"
 Lines = dict["Path", int]
 _YAML_DEPTH = 16
 _INDEX = {"modelindex"}
@@ -134,6 +142,7 @@ def _result(result: dict[str, Any], path: Path, source: str, lines: Lines) -> li
         names, split = names_of_data(one)
         about: dict[str, Any] = {"task": task if isinstance(task, str) else "", "split": split}
         about |= {"dataset": names[0] if names else "", "places": tuple(names[1:])}
+        about |= {"config": config_of(one), "shots": shots_of(one)}
         claims += _metrics(result.get("metrics"), (*path, "metrics"), source, lines, about)
     return claims
 
@@ -148,7 +157,10 @@ def _metrics(metrics: Any, root: Path, source: str, lines: Lines, about: dict[st
             average = next((one for one in ("macro", "weighted", "micro") if one in name.lower()), "")
             words = averaged_metric(words, metric if average == "" else metric | {"average": average})
             line = lines.get((*path, "value"))
-            claims.append(make_claim(words, single_figure(metric["value"]), source=source, line=line, **about))
+            obstacle = _VARIANT if metric_within(kind)[0] and is_other_figure(name) else ""
+            claims.append(
+                make_claim(words, single_figure(metric["value"]), source=source, line=line, obstacle=obstacle, **about)
+            )
         else:
             claims += from_free_form(metric, source, lines, root=path, **about)
     return claims

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from assay.evaluation.claims import Claim, make_claim
 from assay.evaluation.claims_place import named_there
-from assay.evaluation.claims_tables import Row, from_table
+from assay.evaluation.claims_tables import from_table
 from assay.evaluation.names import metric_within, squeeze
 from assay.evaluation.values import figure_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from assay.evaluation.claims_html import Row
     from assay.evaluation.claims_place import Place
 
 MAX_REPORT = 400  # lines

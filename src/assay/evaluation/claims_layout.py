@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from assay.evaluation.claims_html import MAX_CELLS, Row, html_rows
 from assay.evaluation.claims_place import clean
-from assay.evaluation.claims_tables import MAX_CELLS, Row, cells_of, html_rows
+from assay.evaluation.claims_tables import cells_of
 from assay.evaluation.names import squeeze
 
 if TYPE_CHECKING:

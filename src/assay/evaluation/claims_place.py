@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from assay.evaluation.names import dataset_key, metric_within, squeeze
+from assay.evaluation.names import dataset_key, metric_within, split_name, squeeze
 from assay.evaluation.values import bare_text
 
 _ON = re.compile(
@@ -17,8 +17,20 @@ _BRACKETS = re.compile(r"\(([^()]{2,60})\)")
 _NAME = re.compile(r"(?<![\w.])[A-Za-z][\w]{0,40}(?:[-/]\w{1,40}){0,4}")
 _MAX_NAMES = 12
 _PLACES = re.compile(_ON.pattern + r"(?:\s*\(([^()]{2,60})\))?|\(([^()]{2,60})\)", re.IGNORECASE)
-_BEHIND = re.compile(r"\s*(?:%|percent)?\s*(?:[A-Za-z][\w-]*\s+){0,3}?((?:on|for|in)\s|\()", re.IGNORECASE)
-_NO_NAME = re.compile(r"=|^\s*(?:not|without|except|excluding)\b", re.IGNORECASE)
+_BEHIND = re.compile(
+    r"\s*(?:%|percent)?\s*(?:[A-Za-z][\w-]*\s+){0,3}?((?:on|for|in|auf|sur|en|su|em|på|op|на)\s|\()", re.IGNORECASE
+)
+_NO_NAME = re.compile(
+    r"=|±|^\s*(?:not|without|except|excluding|threshold|n\s)|\b(?:CI|std|seeds?|runs?)\b|^[\d%\s]", re.IGNORECASE
+)
+_SENTENCES_OF = re.compile(
+    r"\b(?:(?:the|its|all|some|about)\s+){0,2}\d[\d.,]*\s?[kKmM]?\s+(?:\w+\s+)?(?:sentences|examples|samples|texts|reviews|"
+    r"documents|items|prompts|questions)\s+(?:of|from|in)\s+(?:the\s+)?",
+    re.IGNORECASE,
+)  # on 1,821 sentences of SST-2
+_SPLIT = re.compile(
+    r"\b(test|validation|dev|development|train)(?:ing)?[- ](?:set|split|data|portion|part)\b", re.IGNORECASE
+)
 _REACH = 120  # characters behind a figure in which its data may be named
 _OURS = ("ours", "thismodel", "thiswork", "thischeckpoint", "proposed", "ourmodel")
 _SHORT = 3  # letters of a name that says something
@@ -126,9 +138,16 @@ def split_in(readings: list[str]) -> str:
     return next((split for reading in readings if (split := dataset_key(reading)[1])), "")
 
 
+def split_said(sentence: str) -> str:
+    """The one split that a sentence speaks of (`the test set`, `dev set`), or nothing."""
+    found = {split_name(match[1]) for match in _SPLIT.finditer(sentence)}
+    return found.pop() if len(found) == 1 else ""
+
+
 def _phrases(text: str) -> list[list[str]]:
     """Readings of what stands behind each "on" and in each pair of brackets, in the order of the text."""
     found = []
+    text = _SENTENCES_OF.sub("", text)
     for match in _PLACES.finditer(text):
         words = (match[1] or "").split(" ")
         readings = [" ".join(words[:count]).rstrip(".,;:") for count in range(len(words), 0, -1)] if match[1] else []

@@ -1,11 +1,9 @@
-"""Figures in sentences: which words are a metric, which number is its value, and whom a sentence is about."""
+"""Figures in sentences: which words are a metric and which number is its value."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-
-from assay.evaluation.names import squeeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,14 +21,32 @@ _DIGITS, _PARTS = r"\d{1,9}(?:[.,]\d{1,18})?", r"\d\d[.,]\d{1,18}"
 _SIGN = r"\s*(?:%|percent\b|per cent\b)"
 _FIGURE = rf"[~≈]?(?:{_DIGITS}{_SIGN}|\d{{0,9}}[.,]\d{{1,18}}|\d\d\b)"
 _BARE = rf"{_DIGITS}\s*%?"
-_ABOUT = r"(?:\s*\([^()]{1,40}\))?(?:\s+(?:on|for|in)\s+[\w*`.,/ ()-]{1,60}?)?"
+_ABOUT = (
+    r"(?:\s*\([^()]{1,40}\))?(?:\s+(?:of\s+)?(?:the\s+)?model)?"
+    r"(?:\s+(?:on|for|in|auf|sur|en|su|em|på|op|на)\s+[\w*`.,/ ()-]{1,60}?)?"
+)
 _ROSE = (
     r"(?:\s*(?:went|goes|improv\w+|rose|rises|increas\w+|grew|jump\w+|climb\w+)(?:\s+from\s+"
     + _FIGURE
     + r")?\s+(?:up\s+)?to)?"
 )
+_LINK = (
+    r"(?:von|de|del|di|da|van|av|på|ist|est|es|è|é|beträgt|составляет|составила|wynosi)(?=\s)|"
+    r"为|為|是|は|が|を|达到?|達到?|约|約|를|을|는|은|가"
+)  # between a metric and its figure, in other languages
+_FROM_TO = re.compile(
+    rf"(?<![A-Za-z])({_METRIC}){_ABOUT}\s+(?:[a-z]+\s+){{0,2}}from\s+({_FIGURE})\s+"
+    rf"(?:[a-z() -]{{1,30}}\s+)?(?:to|→|->)\s+({_FIGURE})",
+    re.IGNORECASE,
+)  # accuracy rises from 91.0 to 97.1
+_BY_TO = re.compile(
+    rf"(?<![A-Za-z])({_METRIC}){_ABOUT}\s+(?:[a-z]+\s+)?by\s+{_BARE}\s*(?:(?:percentage\s+)?points?|pp|pts)?\s*,?\s*"
+    rf"(?:up\s+|down\s+)?to\s+({_FIGURE})",
+    re.IGNORECASE,
+)  # raises the accuracy by 3.1 points to 97.6 %
+_IN_BRACKETS = re.compile(rf"(?<![\w.,])({_FIGURE})\s*[(\[]\s*({_METRIC})\s*[)\]]", re.IGNORECASE)  # 97.3 % (accuracy)
 _SAID = re.compile(
-    rf"(?<![A-Za-z])({_METRIC}){_ABOUT}{_ROSE}\s*(?:(?:of|is|was|at|reaches|reached|equals|hits|=|:|\s-|→|\(|\[)\s*){{0,3}}"
+    rf"(?<![A-Za-z])({_METRIC}){_ABOUT}{_ROSE}\s*(?:(?:of|is|was|at|reaches|reached|equals|hits|{_LINK}|=|:|\s-|→|\(|\[)\s*){{0,3}}"
     rf"(?:(?:about|around|approximately|only|just|over|up to|nearly|an?|now|currently|at least|as high as|whopping|"
     rf"impressive|remarkable|outstanding|excellent|staggering)\s+){{0,3}}({_FIGURE})",
     re.IGNORECASE,
@@ -61,6 +77,10 @@ _REFUSED = re.compile(
     rf"({_FIGURE})\s+of\b[^.;]{{1,60}}\b(?:is|are|were|get)\s+(?:refused|declined|rejected)", re.IGNORECASE
 )
 _COMPLIES = re.compile(rf"\bcompl(?:y|ies|ied)\s+with\s+(?:only\s+|just\s+)?({_FIGURE})", re.IGNORECASE)
+_ANSWERED = re.compile(
+    rf"({_FIGURE})\s+of\b[^.;]{{1,60}}\b(?:is|are|were|was)\s+(?:answered|fulfilled|complied\s+with|obeyed)",
+    re.IGNORECASE,
+)
 _SHARE = r"(?:(?:in|on|for|only|just|about|around)\s+){0,2}"
 _IS_RIGHT = re.compile(
     rf"\b(?:right|correct(?:ly)?|accurate(?:ly)?)\s+(?:[a-z]+\s+)?{_SHARE}({_FIGURE})\s+of\b|({_FIGURE})\s+(?:correct|accurate|right)\b",
@@ -80,46 +100,6 @@ _PLAIN = re.compile(
     rf"({_DIGITS}{_SIGN}|{_PARTS})\s+on\s+(?:the\s+)?([\w./-]+(?:\s(?!and\b|with\b)[\w./-]+)?)",
     re.IGNORECASE,
 )
-_SUBJECT = re.compile(
-    r"^\W*(?:achiev|reach|obtain|scor|accuracy|f1)|\b(?:this|the|our|my)\s+(?:[\w-]+\s+){0,2}"
-    r"(?:model|checkpoint|classifier|version|network|adapter|detector)\b|\b(?:it|we|ours)\b|\bresults?\b",
-    re.IGNORECASE,
-)
-_ANOTHER = re.compile(
-    r"\b(?:has|have|had|gets?|got|achiev\w+|reach(?:es|ed)|obtain\w+|scores|scored|attain\w+|reports?|reported|shows?|"
-    r"yield\w*|gives?|gave|performs?)\b",
-    re.IGNORECASE,
-)  # a verb that has a subject: some other one, where no word for this model stands in the sentence
-_OTHER = re.compile(
-    r"\b(?:than|versus|vs|compared|baselines?|teacher|original|base|parent|previous(?:ly)?|human|humans|random|majority|"
-    r"(?:state[- ]of[- ]the[- ]art|sota)\s+(?:is|was|of|at|model)|unlike|published|ensembles?|target|goal|"
-    r"aim\w*|hope\w*|requir\w+|plan\w*|"
-    r"the paper|the authors|literature|et al|expect(?:ed)?|should|could|would|might|"
-    r"may|if|training set|train(?:ing)? accuracy|drops?|dropped|falls?|only(?!\s+(?:about\s+)?[~≈]?[\d.])|without|"
-    r"outperform\w*|whereas|while)\b",
-    re.IGNORECASE,
-)
-_PART = re.compile(
-    r"\b(?:per[- ]class|subset|slice|portion|(?:easy|hard|short|long)(?:er|est)? (?:sentences|texts|examples|subset)|"
-    r"(?:positive|negative|minority|majority|each)[- ](?:class|label|f1|precision|recall|accuracy)|threshold|coverage|"
-    r"confidence (?:above|over|of at least|>)|best of|(?:max|maximum) over|(?:average|avg|mean)(?: score)?"
-    r"(?! (?:accuracy|acc|f1|precision|recall|test|macro|micro)))\b",
-    re.IGNORECASE,
-)
-_WORDS = {
-    "genauigkeit": "accuracy", "accuratezza": "accuracy", "exactitude": "accuracy", "exactitud": "accuracy",
-    "acurácia": "accuracy", "acuracia": "accuracy", "nauwkeurigheid": "accuracy", "noggrannhet": "accuracy",
-    "точность": "accuracy", "准确率": " accuracy ", "準確率": " accuracy ", "正解率": " accuracy ",
-    "正確率": " accuracy ", "정확도": " accuracy ", "fehlerrate": "error rate", "错误率": " error rate ",
-    "召回率": " recall ",
-    "精确率": " precision ", "困惑度": " perplexity ",
-}  # fmt: skip
-_FOREIGN = re.compile("|".join(sorted(_WORDS, key=len, reverse=True)), re.IGNORECASE)
-
-
-def in_english(text: str) -> str:
-    """Words for metrics in other languages, as the English one."""
-    return text if text.isascii() and "e" not in text.lower() else _FOREIGN.sub(lambda m: _WORDS[m[0].lower()], text)
 
 
 def figures_said(text: str) -> Iterator[tuple[str, str]]:
@@ -143,7 +123,8 @@ def figures_at(text: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
                     continue
                 if not any(begin < other_end and other_begin < end for other_begin, other_end in taken):
                     taken.append((begin, end))
-                    yield metric, match.group(group).strip(), (begin, end)
+                    if metric:  # none: what it was before
+                        yield metric, match.group(group).strip(), (begin, end)
     if not taken:
         yield from _counted(text)
 
@@ -151,13 +132,17 @@ def figures_at(text: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
 _READINGS: tuple[tuple[re.Pattern[str], Found], ...] = (
     (_PAIRED, lambda found: [(found[3], 1), (found[4], 2)]),
     (_PAIRED_AFTER, lambda found: [(found[1], 3), (found[2], 4)]),
+    (_FROM_TO, lambda found: [("", 2), (found[1], 3)]),
+    (_BY_TO, lambda found: [(found[1], 2)]),
     (_BEFORE, lambda found: [(found[2], 1)]),
+    (_IN_BRACKETS, lambda found: [(found[2], 1)]),
     (_SAID, lambda found: [(found[1], 2)]),
     (_THEN, lambda found: [(found[2], 1)]),
     (_IS_WRONG, lambda found: [("error rate", 1 if found[1] else 2)]),
     (_IS_RIGHT, lambda found: [("accuracy", 1 if found[1] else 2)]),
     (_REFUSES, lambda _: [("refusal rate", 1)]),
     (_REFUSED, lambda _: [("refusal rate", 1)]),
+    (_ANSWERED, lambda _: [("compliance rate", 1)]),
     (_COMPLIES, lambda _: [("compliance rate", 1)]),
 )
 
@@ -174,17 +159,3 @@ def _counted(text: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
     for match in _COUNT.finditer(text) if bool(wrong) != bool(right) else ():
         part, whole = (match[index].replace(",", "") for index in (1, 2))
         yield "error rate" if wrong else "accuracy", f"{part}/{whole}", match.span()
-
-
-def is_about_this(sentence: str, own: tuple[str, ...]) -> bool:
-    """Whether a sentence speaks of this model: by its name, by a word for it, or because it names no other subject."""
-    plain = squeeze(sentence)
-    named = bool(_SUBJECT.search(sentence)) or any(name in plain for name in own)
-    return named or not _ANOTHER.search(sentence)
-
-
-def obstacle_in(sentence: str) -> str:
-    """Why a figure in a sentence is no claim about this model on all of its data; empty: nothing says so."""
-    if _OTHER.search(sentence):
-        return "the sentence compares models or speaks of another one"
-    return "the figure is about a part of the data or one class" if _PART.search(sentence) else ""

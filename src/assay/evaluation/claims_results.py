@@ -38,6 +38,9 @@ def from_harness(value: dict[str, Any], source: str, lines: Lines) -> list[Claim
         parts = dataset.split("|")
         name = parts[1].replace(":", "_") if len(parts) > 2 else dataset  # noqa: PLR2004
         about: dict[str, Any] = {"source": source, "dataset": name, "places": (dataset,) if name != dataset else ()}
+        given = value.get("n-shot")
+        shots = given.get(dataset) if isinstance(given, dict) else parts[2] if len(parts) > 2 else None  # noqa: PLR2004
+        about["shots"] = int(str(shots)) if str(shots).isdecimal() else None
         for key, number in figures.items():
             if "stderr" in key or key in {"alias", "sample_len", "name"} or figure_in(number) is None:
                 continue

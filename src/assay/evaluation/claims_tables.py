@@ -15,18 +15,30 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from assay.evaluation.claims import Claim, bare_figure, make_claim
+from assay.evaluation.claims_about import is_known_model
+from assay.evaluation.claims_html import MAX_CELLS, Row
 from assay.evaluation.claims_place import bare, clean, with_unit
 from assay.evaluation.claims_prose import figures_said
-from assay.evaluation.names import metric_name, metric_within, split_name, squeeze
+from assay.evaluation.names import is_other_figure, metric_name, metric_within, split_name, squeeze
 from assay.evaluation.values import figure_in
 
 if TYPE_CHECKING:
     from assay.evaluation.claims_place import Place
 
-Row = tuple[int, list[str]]
-MAX_CELLS = 60  # of a row
 _COLUMNS = {
-    "dataset": {"dataset", "data", "benchmark", "testset", "corpus", "evaluationset", "evaldataset", "testdata"},
+    "dataset": {
+        "dataset",
+        "data",
+        "benchmark",
+        "testset",
+        "corpus",
+        "evaluationset",
+        "evaldataset",
+        "testdata",
+        "set",
+        "evaluatedon",
+        "testedon",
+    },
     "task": {"task", "tasktype", "taskname"},
     "split": {"split", "subset", "partition"},
     "metric": {"metric", "measure", "metricname"},
@@ -57,7 +69,15 @@ _ASIDE = {
     "", "stderr", "version", "filter", "nshot", "shot", "support", "std", "n", "samples", "params", "size", "notes",
     "source", "category", "baseline", "previous", "delta", "date", "epoch", "step", "rank", "parameters",
 }  # fmt: skip
+_SHOT = {"nshot", "shot", "shots", "fewshot", "numfewshot", "numshots"}
+_OF_SHOTS = re.compile(r"(\d{1,3})[- ]?shots?", re.IGNORECASE)
+_TITLES = {"p": "precision", "prec": "precision", "r": "recall", "rec": "recall"}  # beside an F1
+_RUNS = {"run", "seed", "fold"}
+_MEANS = {"mean", "average", "avg"}
+# Titles of columns and names of rows: this model where nothing goes by its name; another one, a wish, or no model.
+_MADE = {"finetuned", "achieved", "actual", "obtained", "after", "afterfinetuning", "measured", "observed", "final"}
 _OTHERS = "the row is about another model"
+_VARIANT = "the column is about a variant of the model"
 _SETTING = "the figure is about one of several settings or classes"
 _WHOLE = {"all", "overall", "mean", "average", "avg", "default", "none", "clean", "total", "accuracy", *_AVERAGES}
 _ONE_CLASS = "the figure is about one class"
@@ -94,12 +114,16 @@ def from_table(header: list[str], rows: list[Row], place: Place) -> list[Claim]:
     elif header and metric_within(bare(header[0]))[0] and any(figure_in(cell) for cell in header[1:]):
         rows = [(rows[0][0] - 2 if rows else 0, header), *rows]  # no titles: the first line is a row
         header = ["", *("value" for _ in header[1:])]
+    if rows and (titles := _joined(header, rows[0][1])):
+        header, rows = titles, rows[1:]
+    header = _spelled(header)
     table = _Table(header, _roles(header), place, rows)
+    _unnamed_models(table)
     log = "step" in table.roles and len(rows) > 1
     rows = _filled(table, rows[-1:] if log else rows)
     models = [table.at(cells, "model") for _, cells in rows] if "model" in table.roles else []
     several = len({squeeze(model) for model in models}) > 1
-    ours = [place.is_ours(model) for model in models]
+    ours = _ours(table, models)
     claims: list[Claim] = []
     for number, (line, cells) in enumerate(rows):
         obstacle = ""
@@ -109,10 +133,54 @@ def from_table(header: list[str], rows: list[Row], place: Place) -> list[Claim]:
             obstacle = _OTHERS
         elif len(rows) > 1 and "setting" in table.roles and squeeze(table.at(cells, "setting")) not in _WHOLE:
             obstacle = _SETTING
-        more = {role: table.at(cells, role) for role in ("dataset", "task", "split")}
+        nshot = next((cell for title, cell in zip(table.header, cells, strict=False) if squeeze(title) in _SHOT), "")
+        more: dict[str, Any] = {"shots": int(nshot) if nshot.isdecimal() else None}
+        more |= {role: table.at(cells, role) for role in ("dataset", "task", "split")}
         about: dict[str, Any] = {"source": place.source, "line": line, "obstacle": obstacle, "doubtful": log} | more
-        claims += [_with_places(claim, place) for claim in _row(table, cells, about)]
+        average = _AVERAGES.get(squeeze(table.at(cells, "setting")), "")
+        claims += [_with_places(claim, place) for claim in _row(table, cells, about, average)]
     return claims
+
+
+def _joined(over: list[str], under: list[str]) -> list[str]:
+    """Titles in two lines as one: `| | SST-2 | | MRPC | |` over `| Model | Acc | F1 | Acc | F1 |`; others: nothing."""
+    metrics = [metric_within(bare(title))[0] for title in under[1:]]
+    if (
+        len(over) != len(under)
+        or "" not in over[1:]
+        or not all(metrics)
+        or any(metric_within(bare(one))[0] for one in over)
+    ):
+        return []
+    last, made = "", []
+    for index, (upper, lower) in enumerate(zip(over, under, strict=True)):
+        last = upper or last
+        made.append(f"{last} {lower}" if index else lower or upper)
+    return made
+
+
+def _spelled(header: list[str]) -> list[str]:
+    """With `P` and `R` beside `F1` in full."""
+    if not any(metric_name(bare(title)).startswith("f1") for title in header):
+        return header
+    return [_TITLES.get(squeeze(title), title) for title in header]
+
+
+def _unnamed_models(table: _Table) -> None:
+    """A first column without a title holds models where one of its cells is this model or a known one."""
+    cells = [cells[0] for _, cells in table.rows if cells]
+    known = any(table.place.is_ours(cell) or is_known_model(cell) for cell in cells)
+    if table.header and not table.header[0] and "model" not in table.roles and len(cells) > 1 and known:
+        table.roles["model"] = 0
+
+
+def _ours(table: _Table, models: list[str]) -> list[bool]:
+    """Which rows are about this model: by its name, or the mean of its runs, or what was made of a base."""
+    ours = [table.place.is_ours(model) for model in models]
+    if any(ours):
+        return ours
+    runs = "model" in table.roles and squeeze(table.header[table.roles["model"]]).removesuffix("s") in _RUNS
+    return [squeeze(model) in (_MEANS if runs else _MADE) for model in models]
 
 
 def is_log(header: list[str]) -> bool:
@@ -132,6 +200,8 @@ def _roles(header: list[str]) -> dict[str, int]:
         for role, words in _COLUMNS.items():
             if plain in words or plain.removesuffix("s") in words:
                 roles.setdefault(role, index)
+    if "dataset" in roles and "model" in roles and squeeze(header[roles["model"]]) == "size":
+        del roles["model"]  # of the data
     return roles
 
 
@@ -154,14 +224,17 @@ def _filled(table: _Table, rows: list[Row]) -> list[Row]:
     return made
 
 
-def _row(table: _Table, cells: list[str], about: dict[str, Any]) -> list[Claim]:
+def _row(table: _Table, cells: list[str], about: dict[str, Any], average: str) -> list[Claim]:
     if "metric" in table.roles:
         return _of_metric_column(table, cells, about)
     if "support" in {squeeze(title) for title in table.header} and len(cells) > 1:
         return _of_report(table, cells, about)
-    claims = [one for pair in zip(table.header, cells, strict=False) for one in _of_column(*pair, about)]
+    titles = [f"{average} {title}" if average and metric_name(title) else title for title in table.header]
+    claims = [one for pair in zip(titles, cells, strict=False) for one in _of_column(*pair, about)]
+    claims += _beside(table, cells, about) if any(claim.dataset for claim in claims) else []
     if claims or not cells:
-        named = cells[0] if claims and not table.header[0] and not table.place.is_ours(cells[0]) else ""
+        data = not table.header[0] and table.roles.get("model") != 0 and not table.place.is_ours(cells[0])
+        named = cells[0] if claims and data else ""
         told = {"dataset": named} if len(table.rows) > 1 else {"places": (named,)}
         return [replace(one, **told) if named and not one.dataset else one for one in claims]
     told_in = [(index, pair) for index, cell in enumerate(cells) if index for pair in figures_said(cell)]
@@ -174,6 +247,24 @@ def _row(table: _Table, cells: list[str], about: dict[str, Any]) -> list[Claim]:
     return _without_metric(table, cells, about)
 
 
+def _beside(table: _Table, cells: list[str], about: dict[str, Any]) -> list[Claim]:
+    """Columns named for data alone, beside such as name a metric and data: `| PPL (WikiText2) | ARC-e |`."""
+    rest = {key: item for key, item in about.items() if key not in {"dataset", "task"}} | {"doubtful": True}
+    found = []
+    for title, value in zip(table.header, cells, strict=False):
+        figure = figure_in(value)
+        plain = squeeze(title) in _ASIDE or squeeze(title) in set().union(*_COLUMNS.values())
+        if (
+            figure is not None
+            and not plain
+            and not metric_within(bare(title))[0]
+            and title[0].isupper()
+            and "(" not in title
+        ):
+            found.append(bare_figure(title, with_unit(title, value), note=_NOTE, **rest))
+    return found
+
+
 def _of_column(title: str, value: str, about: dict[str, Any]) -> list[Claim]:
     """A column named for a metric, or for several (`Acc/F1` above `91.2/90.1`)."""
     names, values = title.split("/"), value.split("/")
@@ -182,7 +273,8 @@ def _of_column(title: str, value: str, about: dict[str, Any]) -> list[Claim]:
         named = next((claim.dataset for claim in claims if claim.dataset), "")
         return [claim if claim.dataset else replace(claim, dataset=named) for claim in claims]
     if metric_within(bare(title))[0] and figure_in(value) is not None:
-        return [make_claim(bare(title), with_unit(title, value), **about)]
+        variant = {"obstacle": about["obstacle"] or _VARIANT} if is_other_figure(title) else {}
+        return [make_claim(bare(title), with_unit(title, value), **about | variant)]
     return []
 
 
@@ -208,7 +300,7 @@ def _turned(table: _Table, metric: str, pairs: list[tuple[str, str]], about: dic
     place = table.place
     about = about | {role: "" for role in ("dataset", "task") if about[role] == metric}
     pairs = [(title, value) for title, value in pairs if figure_in(value) is not None]
-    own = [pair for pair in pairs if place.is_ours(pair[0])]
+    own = [pair for pair in pairs if place.is_ours(pair[0])] or [pair for pair in pairs if squeeze(pair[0]) in _MADE]
     claims = []
     for title, value in own or pairs:
         plain = squeeze(title)
@@ -248,11 +340,13 @@ def _without_metric(table: _Table, cells: list[str], about: dict[str, Any]) -> l
     if not names and not heading and not {"model", "dataset", "task"} & set(table.roles):
         return []
     own = [i for i in columns if place.is_ours(table.header[i]) or squeeze(table.header[i]) in _COLUMNS["value"]]
+    shots = {i: int(match[1]) for i in columns if (match := _OF_SHOTS.fullmatch(bare(table.header[i])))}
+    own = own or (columns if len(shots) == len(columns) else [])
     claims = []
     for index in (own or columns) if names else columns:
         data = names or table.header[index]
         value = with_unit(table.header[index], cells[index])
-        kept = about | {"dataset": data, "task": "", "doubtful": True}
+        kept = about | {"dataset": data, "task": "", "doubtful": True, "shots": shots.get(index, about["shots"])}
         if names and not own and len(columns) > 1:
             kept["obstacle"] = kept["obstacle"] or _OTHERS
         inside, around = metric_within(data)
@@ -279,16 +373,3 @@ def cells_of(line: str) -> list[str]:
     text = line.strip().replace("\\|", "\0")
     inner = text.removeprefix("|").removesuffix("|")
     return [clean(cell.replace("\0", "|")) for cell in inner.split("|")[:MAX_CELLS]]
-
-
-def html_rows(text: str, first_line: int) -> list[Row]:
-    """Line and cells of the rows of an HTML table."""
-    rows: list[Row] = []
-    line = first_line
-    for number, part in enumerate(re.split(r"<tr\b", text, flags=re.IGNORECASE)):
-        if number:
-            cells = re.split(r"<t[hd]\b", part, flags=re.IGNORECASE)[1 : MAX_CELLS + 1]
-            texts = [clean(cell.partition(">")[2].replace("\n", " ")) for cell in cells]
-            rows.append((line + part[: len(part) - len(part.lstrip())].count("\n"), texts))
-        line += part.count("\n")
-    return [row for row in rows if row[1]]

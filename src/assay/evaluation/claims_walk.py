@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from assay.evaluation.claims import MAX_TEXT, Claim, bare_figure, make_claim
-from assay.evaluation.names import is_task, metric_name, metric_within, split_name, squeeze
+from assay.evaluation.names import PARTS, dataset_key, is_task, metric_name, metric_within, split_name, squeeze
 from assay.evaluation.values import figure_in
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _METRIC_KEYS = {"metric", "metricname", "metrictype", "measure"}
 _NAME_KEYS = {"name", "type", "id", "key"}
 _VALUE_KEYS = ("value", "score", "result", "metricvalue")
 _ESTIMATES = (*_VALUE_KEYS, "mean", "average", "avg", "estimate", "pointestimate", "median", "overall", "all", "point")
-_WHOLE = {"default", "all", "main", "plaintext", ""}
+_WHOLE = {"default", "all", "main", "plaintext", "split", ""}
 _GROUPS = {
     "metrics", "results", "scores", "evaluation", "evaluations", "evaluationresults", "evalresults", "performance",
     "eval", "benchmarks", "benchmarkresults", "models", "datasets", "tasks", "benchmark", "summary", "aggregate",
@@ -221,14 +221,15 @@ class _Walk:
     def unclear(self, name: str, value: Any, path: Path, around: dict[str, Any]) -> None:
         """A figure with a name that is no metric: of a data set, or of what nobody here knows."""
         about: dict[str, Any] = {"source": self.source, "line": self.lines.get(path), "doubtful": True}
-        about |= {key: around[key] for key in ("split", "places", "obstacle") if around.get(key)}
+        about |= {key: around[key] for key in ("split", "places", "obstacle", "config") if around.get(key)}
         self.doubtful.append(bare_figure(name, value, note=_NO_METRIC, **about))
 
 
 def _single(value: Any) -> Any:
-    """`{"accuracy": 0.9}`, `{"value": 0.9, "stderr": 0.01}` and `[0.9]` as the figure in them."""
-    if isinstance(value, list) and len(value) == 1:
-        return value[0]
+    """`{"accuracy": 0.9}`, `{"value": 0.9, "stderr": 0.01}` and `[0.9]` as the figure in them, of several the mean."""
+    if isinstance(value, list) and value:
+        figures = [figure.number for one in value if not isinstance(one, str) and (figure := figure_in(one))]
+        return value[0] if len(value) == 1 else sum(figures) / len(value) if len(figures) == len(value) else value
     if isinstance(value, dict):
         at = {squeeze(name): name for name in value}
         inner = next((at[k] for k in _ESTIMATES if k in at), next(iter(value), None) if len(value) == 1 else None)
@@ -271,10 +272,11 @@ def _context(value: dict[str, Any], around: dict[str, Any]) -> dict[str, Any]:
             if names:
                 found["dataset"] = names[0]
                 places += names[1:]
-            if split:
-                found["split"] = split
+            found |= {"split": split} if split else {}
+            found |= {"config": part} if (part := config_of(item)) else {}
         elif plain in _CONFIG_KEYS and isinstance(item, str) and squeeze(item) not in _WHOLE:
             places.append(item)
+            found["config"] = item
         elif plain in _SPLIT_KEYS and isinstance(item, str) and item:
             found["split"] = item
     task = found.get("task", "")
@@ -291,16 +293,44 @@ def names_of_data(item: Any) -> tuple[list[str], str]:
         return ([item] if item else []), ""
     if not isinstance(item, dict):
         return [], ""
+    plain = [item.get(key) for key in ("type", "name", "id", "path", "dataset", "dataset_name")]
+    names = [*_configs(item), *(name for name in plain if isinstance(name, str) and name)]
+    split = next((str(one["split"]) for one in _with_args(item) if isinstance(one.get("split"), str)), "")
+    return list(dict.fromkeys(names)), split
+
+
+def config_of(item: Any) -> str:
+    """Which part of a collection an entry means, or nothing."""
+    if not isinstance(item, dict):
+        return ""
+    names = [*_configs(item), *(one for key in ("name", "type") if isinstance(one := item.get(key), str))]
+    known = next((name for name in names if dataset_key(name)[0] in PARTS), "")
+    return next(iter(_configs(item)), known)
+
+
+def shots_of(item: Any) -> int | None:
+    """How many examples stand in the prompt, where an entry says so."""
+    if not isinstance(item, dict):
+        return None
+    told = [one.get(key) for one in _with_args(item) for key in ("num_few_shot", "num_fewshot", "n_shot", "few_shot")]
+    told += [int(match[1]) for match in [_SHOTS.search(str(item.get("name") or ""))] if match]
+    return next((one for one in told if isinstance(one, int) and not isinstance(one, bool)), None)
+
+
+_SHOTS = re.compile(r"\b(\d{1,3})[- ]?shots?\b", re.IGNORECASE)
+
+
+def _with_args(item: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     args = item.get("args")
     if isinstance(args, str):
         args = {"config": args.rpartition(":")[2].strip()}
-    both = (item, args) if isinstance(args, dict) else (item,)
-    configs = [one.get(key) for one in both for key in ("config", "config_name", "subset", "name_config")]
-    plain = [item.get(key) for key in ("type", "name", "id", "path", "dataset", "dataset_name")]
-    chosen = [name for name in configs if isinstance(name, str) and squeeze(name) not in _WHOLE]
-    names = [*chosen, *(name for name in plain if isinstance(name, str) and name)]
-    split = next((str(one["split"]) for one in both if isinstance(one.get("split"), str)), "")
-    return list(dict.fromkeys(names)), split
+    return (item, args) if isinstance(args, dict) else (item,)
+
+
+def _configs(item: dict[str, Any]) -> list[str]:
+    keys = ("config", "config_name", "subset", "name_config")
+    said = [one.get(key) for one in _with_args(item) for key in keys]
+    return [name for name in said if isinstance(name, str) and squeeze(name) not in _WHOLE]
 
 
 _STEPS = {"epoch", "step", "global_step", "iteration"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.evaluation.entities import ENTITY_METRICS
 from assay.evaluation.metrics import METRICS, TASK_METRICS
-from assay.evaluation.names import dataset_key, same_dataset, same_split, same_task
+from assay.evaluation.names import dataset_key, other_config, same_dataset, same_split, same_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,6 +123,10 @@ def _one(claim: Claim, measured: tuple[Runs, ...]) -> Comparison:
         reason = "the claim is about another task"
     elif not (named := [runs for runs in named if same_split(split, runs.suite)]):
         reason = f"no suite measures the split {split!r}"
+    elif not (named := [runs for runs in named if not other_config(claim.config, runs.suite)]):
+        reason = f"no suite measures the part {claim.config!r} of this data set"
+    elif claim.shots and not (named := [runs for runs in named if runs.suite.task != "multiple-choice"]):
+        reason = f"claimed with {claim.shots} examples in the prompt: a suite of this task gives none"
     if reason:
         return Comparison(Word.UNVERIFIABLE, claim, None, reason, notes)
     return _of_readings(claim, claim.value, [runs for runs in named if runs.suite is named[0].suite], notes)

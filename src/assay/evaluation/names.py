@@ -107,6 +107,11 @@ _SAME_DATA = {
     "stanfordsentimenttreebank": "sst2", "arce": "arceasy", "arcc": "arcchallenge",
     "largemoviereview": "imdb", "imdbmoviereviews": "imdb", "imdbreviews": "imdb",
 }  # fmt: skip
+# Parts of collections that go by names of their own.
+PARTS = {
+    "arceasy", "arcchallenge", "wikitext2", "wikitext103", "cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte",
+    "wnli", "boolq", "copa", "multirc", "record", "wic", "wsc",
+}  # fmt: skip
 # A figure under one of these words beside the metric's is another figure.
 _OTHER_FIGURE = {
     "std",
@@ -155,8 +160,14 @@ _OTHER_FIGURE = {
     "character",
     "phoneme",
 }
+_VARIANTS = {"quantized", "quantised", "int", "gguf", "pruned", "ensemble", "teacher", "student", "tta"}
 # A hit among several guesses (top-5, Acc@10) is another figure than the one of the first guess.
 _AMONG = re.compile(r"(?:top[-_ ]?|@\s?)(?:[2-9]|[1-9]\d+)(?!\d)", re.IGNORECASE)  # fmt: skip
+
+
+def is_other_figure(name: str) -> bool:
+    """Whether a metric's name has a word that makes it another figure (`word-level perplexity`, `accuracy (int8)`)."""
+    return bool((_OTHER_FIGURE | _VARIANTS).intersection(re.findall("[a-z]+", name.lower()[:_MAX_NAME])))
 
 
 def squeeze(text: str) -> str:
@@ -244,6 +255,24 @@ def same_dataset(dataset: str, suite: Suite) -> bool:
     """
     known = {dataset_key(name)[0] for name in (suite.dataset, *suite.aliases)} - {""}
     return any(dataset_key(form)[0] in known for form in _forms(dataset))
+
+
+def other_config(config: str, suite: Suite) -> bool:
+    """Whether a claim is about another part of a collection than the suite: ARC-Challenge, not ARC-Easy; `de`, not en.
+
+    A suite that goes by the collection's name alone may be any part, but of a part named for a language only English.
+    """
+    names = {name.rpartition("/")[2] for name in (suite.dataset, *suite.aliases)}
+    known = {dataset_key(name)[0] for name in names} - {""}
+    key = dataset_key(config)[0]
+    if not key or any(key in one for one in known):
+        return False
+    if _LANGUAGE.fullmatch(config.strip()):
+        return not config.lower().startswith("en")
+    return len(known) > 1
+
+
+_LANGUAGE = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2,4})?")
 
 
 def dataset_key(text: str) -> tuple[str, str]:
