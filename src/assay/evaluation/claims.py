@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from assay.evaluation.metrics import METRICS
 from assay.evaluation.names import ERROR_RATE, dataset_key, is_task, metric_within, split_name, task_name
-from assay.evaluation.values import Normal, normal
+from assay.evaluation.values import Figure, Normal, figure_in, normal
 
 MAX_TEXT = 200  # characters of any name in a claim that are kept
 MAX_CLAIMS = 2000  # of one snapshot: a card states dozens
@@ -106,6 +108,7 @@ def make_claim(
         dataset, task = task, ""
     named = dataset.strip() or ("" if _only_split(around) else around)
     split = split_name(split) or dataset_key(named)[1] or (dataset_key(f"x {around}")[1] if around else "")
+    split = split or next((_HELD for _ in [_VALIDATION.match(metric)] if _), "")
     return Claim(
         task=task_name(task)[:MAX_TEXT],
         dataset=named[:MAX_TEXT],
@@ -123,6 +126,10 @@ def make_claim(
         config=config[:MAX_TEXT],
         shots=shots,
     )
+
+
+_VALIDATION = re.compile(r"\s*(?:val|valid|validation|dev)(?=[\W_]|[A-Z])", re.IGNORECASE)
+_HELD = "validation"
 
 
 def _left_of(error: Normal) -> Normal:
@@ -151,6 +158,28 @@ def bare_figure(name: str, value: Any, *, note: str, **about: Any) -> Claim:
 
 
 _STATED_LIKE = "accuracy"  # scores of benchmarks are shares; 97.0 is .97
+
+
+def in_one_unit(claims: list[Claim]) -> list[Claim]:
+    """Figures of one metric in one table: where one is above 1, all are percentages (an ASR of 0.4 beside 1.2)."""
+    figures = [figure_in(claim.written.rpartition(" = ")[2]) for claim in claims]
+    above = {(c.metric, c.notes[-1:] == (_LEFT,)) for c, f in zip(claims, figures, strict=True) if f and f.number > 1}
+    return [
+        _as_percent(claim, figure) if figure and (claim.metric, claim.notes[-1:] == (_LEFT,)) in above else claim
+        for claim, figure in zip(claims, figures, strict=True)
+    ]
+
+
+def _as_percent(claim: Claim, figure: Figure) -> Claim:
+    known = METRICS.get(claim.metric)
+    if known is None or not known.fraction or figure.percent or figure.number >= _FEWEST_PERCENT:
+        return claim
+    share, error = figure.number / 100, claim.notes[-1:] == (_LEFT,)
+    notes = ("per cent, as the figures beside it", *([_LEFT] if error else []))
+    return replace(claim, value=1 - share if error else share, slack=figure.step / 200, notes=notes)
+
+
+_FEWEST_PERCENT = 2.0  # what is below is read as a fraction where it stands alone
 
 
 def _only_split(around: str) -> bool:

@@ -8,7 +8,8 @@ from assay.evaluation.names import squeeze
 
 _SUBJECT = re.compile(
     r"^\W*(?:achiev|reach|obtain|scor|accuracy|f1)|\b(?:this|the|our|my)\s+(?:[\w-]+\s+){0,2}"
-    r"(?:model|checkpoint|classifier|version|network|adapter|detector)\b|\b(?:it|we|ours)\b|\bresults?\b",
+    r"(?:model|checkpoint|classifier|version|network|adapter|detector|approach|method|system|encoder)\b|\b(?:it|we|ours)\b|"
+    r"\bresults?\b",
     re.IGNORECASE,
 )
 _ANOTHER = re.compile(
@@ -22,7 +23,8 @@ _OTHER = re.compile(
     r"humans|random|chance|majority|agreement|agrees?|annotat\w+|correlation (?:between|of)|"
     r"(?:state[- ]of[- ]the[- ]art|sota)\s+(?:is|was|of|at|model)|unlike|published|ensembles?|target|goal|"
     r"aim\w*|hope\w*|requir\w+|plan\w*|siblings?|quanti[sz]\w+|int[48]|gguf|leaderboard|"
-    r"the paper|the authors|literature|et al|expect(?:ed)?|should|could|would|might|"
+    r"the paper|the authors|literature|et al|expect(?:ed)?(?! calibration)|towards?|family|correction|wish\w*|"
+    r"should|could|would|might|"
     r"may|if|train(?:ing)? (?:set|data|split|part|accuracy)|"
     + _FALLS
     + r"|only(?!\s+(?:about\s+)?[~≈]?[\d.])|without|outperform\w*|whereas|while|"
@@ -31,7 +33,9 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 _PART = re.compile(
-    r"\b(?:per[- ]class|subset|slice|(?<!test )(?<!validation )(?<!held-out )(?<!evaluation )portion|"
+    r"\b(?:translated|perturb\w*|attack\w*(?! success)|adversarial\w*|nois[ey]\w*|corrupt\w*|masked|shuffled|filtered|"
+    r"paraphras\w*|typos?|uppercase\w*|per[- ]class|subset|slice|"
+    r"(?<!test )(?<!validation )(?<!held-out )(?<!evaluation )portion|"
     r"(?:easy|hard|short|long)(?:er|est)? (?:sentences|texts|examples|subset)|"
     r"(?:positive|negative|minority|majority|each)[- ](?:class|label|f1|precision|recall|accuracy)|"
     r"threshold(?!\s*(?:of|=|:)?\s*0?\.50?\b)|coverage|"
@@ -50,6 +54,9 @@ _DENIED_AFTER = re.compile(
 )
 _SEGMENT = re.compile(r"[,;:()]|\b(?:and|but|yet|und|aber|et|mais|y|pero|e|ma)\b", re.IGNORECASE)
 _LEAD = re.compile(
+    r"^\W*[与與].{1,40}?相比\s?[\uff0c,]|"
+    r"^\W*(?:im\s+vergleich|verglichen\s+mit|par\s+rapport|comparé\w*|en\s+comparación|rispetto|"
+    r"по\s+сравнению)\b[^,]{1,120},|"
     r"^\W*(?:when\s+|as\s+)?(?:compared\s+(?:to|with)|in\s+contrast\s+to|in\s+comparison\s+(?:to|with)|relative\s+to|"
     r"unlike|whereas|while)\b[^,]{1,120},(?:\s*(?:which|that|who|with)\b[^,]{1,120},)?",
     re.IGNORECASE,
@@ -85,6 +92,10 @@ _ASIDE = re.compile(r"\b(?:size|speed|cost|parameters?|params|memory|latency|tim
 _OF_NAME = re.compile(
     r"\b(?:accuracy|f1|auc|auroc|precision|recall|perplexity|performance|score)\s+(?:of|by)\s+(?:the\s+)?"
     r"([A-Z][\w.]*(?:-[\w.]+)*)\s+(?:on|for|in)\b"
+)
+_WHOSE = re.compile(
+    r"\b([A-Z]\w*[A-Z\d]\w*(?:-\w+)*)['\u2019]s\s+(?:[\w-]+\s+){0,2}(?:accuracy|f1|auc|auroc|precision|recall|perplexity)\s+"
+    r"(?:score\s+)?(?:on|for|in)\b"
 )
 COMPARES = "the sentence compares models or speaks of another one"
 _DENIES = "the sentence denies the figure"
@@ -159,5 +170,5 @@ def _of_another(text: str, begin: int, end: int, own: tuple[str, ...]) -> bool:
         for match in others
         if match.start() >= end and _OF_IT.search(gap := text[end : match.start()]) and not _ASIDE.search(gap)
     ]
-    named = _OF_NAME.search(text)
-    return (bool(behind) and not whom) or (named is not None and not _is_own(named[1], own))
+    named = [match[1] for pattern in (_OF_NAME, _WHOSE) for match in pattern.finditer(text)]
+    return (bool(behind) and not whom) or any(not _is_own(name, own) for name in named)

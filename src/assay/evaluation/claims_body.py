@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from assay.evaluation.claims import Claim, bare_figure, make_claim
 from assay.evaluation.claims_about import is_about_this, obstacle_in, stance
-from assay.evaluation.claims_fence import from_fence, from_report, is_report
+from assay.evaluation.claims_fence import entries_in, from_fence, from_report, is_report
 from assay.evaluation.claims_layout import table_at
 from assay.evaluation.claims_place import (
     Place,
@@ -156,6 +156,10 @@ class _Body:
         if not line.strip():
             self.flush()
             return
+        if "<li" in line.lower():
+            for part in re.split(r"<li\b[^<>]{0,200}>", line, flags=re.IGNORECASE)[1:]:
+                self.text(f"- {clean_line(part)}", number)
+            return
         for badge in _BADGE.findall(line):
             self.claims += self.labelled(_badge(badge), number, listed=True)
         self.text(self.defined(line), number)
@@ -198,6 +202,10 @@ class _Body:
             yield from self.named(label, said, about)
         elif listed:
             yield from self.item(label, said, about)
+        elif pair.group(2).lstrip().startswith("{"):
+            for metric, value in entries_in(pair.group(2)):
+                claim = make_claim(metric, value, doubtful=True, **about)
+                yield _placed(claim, (*named_in(label), *named_there(label), *self.place.above))
         elif several := [*figures_at(said)]:
             whole, shift = f"{label}: {said}", len(label) + 2
             sure = "result" in label.lower()

@@ -66,7 +66,7 @@ def from_fence(lines: Sequence[str], first_line: int, language: str, place: Plac
     found: dict[str, Claim] = {}
     places = tuple(dict.fromkeys([*named_there(" ".join(lines)[:_MAX_TEXT]), *place.above]))
     for index, line in enumerate(lines if language.strip().lower() in _PRINTED else ()):
-        pairs = [(match[1], match[2]) for match in _ENTRY.finditer(line)]
+        pairs = entries_in(line)
         if not pairs and (match := _LINE.match(line)):
             pairs = [(match[1], match[2])]
         about: dict[str, Any] = {"source": place.source, "line": first_line + index, "doubtful": True}
@@ -75,3 +75,8 @@ def from_fence(lines: Sequence[str], first_line: int, language: str, place: Plac
                 claim = make_claim(name, value, places=places, **about)
                 found[claim.metric] = claim
     return list(found.values())
+
+
+def entries_in(text: str) -> list[tuple[str, str]]:
+    """Names and figures of a printed mapping: `{'eval_accuracy': 0.91}`."""
+    return [(match[1], match[2]) for match in _ENTRY.finditer(text)]

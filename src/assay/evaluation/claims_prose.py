@@ -15,7 +15,8 @@ _METRIC = (
     r"(?:(?:macro|micro|weighted|balanced|top-1|test|validation|evaluation|eval|overall|average|mean)[-\s]+){0,3}"
     r"(?:accuracy|acc\b\.?|f1(?:[-\s_]?(?:score|macro|micro|weighted))?|f-score|au-?roc|roc[-\s_]?auc|auc|precision|"
     r"recall|perplexity|ppl|exact[-\s_]match|refusal rate|attack success rate|(?:harmful )?compliance(?: rate)?|"
-    r"safety(?: score| rate)?|ece|mcc|top-1|error rate|misclassification(?: rate)?)(?:[-\s]+score)?"
+    r"safety(?: score| rate)?|ece|expected calibration error|mcc|top-1|error rate|"
+    r"misclassification(?: rate)?)(?:[-\s]+score)?"
 )
 _DIGITS, _PARTS = r"\d{1,9}(?:[.,]\d{1,18})?", r"\d\d[.,]\d{1,18}"
 _SIGN = r"\s*(?:%|percent\b|per cent\b)"
@@ -35,8 +36,8 @@ _LINK = (
     r"为|為|是|は|が|を|达到?|達到?|约|約|를|을|는|은|가"
 )  # between a metric and its figure, in other languages
 _FROM_TO = re.compile(
-    rf"(?<![A-Za-z])({_METRIC}){_ABOUT}\s+(?:[a-z]+\s+){{0,2}}from\s+({_FIGURE})\s+"
-    rf"(?:[a-z() -]{{1,30}}\s+)?(?:to|→|->)\s+({_FIGURE})",
+    rf"(?<![A-Za-z])({_METRIC}){_ABOUT}\s*(?:\s(?:[a-z]+\s+){{0,2}}from\s|:|=)\s*({_FIGURE})\s*"
+    rf"(?:[a-z() -]{{1,30}}\s+)?(?:\bto\b|→|->|=>)\s+({_FIGURE})",
     re.IGNORECASE,
 )  # accuracy rises from 91.0 to 97.1
 _BY_TO = re.compile(
@@ -81,6 +82,13 @@ _ANSWERED = re.compile(
     rf"({_FIGURE})\s+of\b[^.;]{{1,60}}\b(?:is|are|were|was)\s+(?:answered|fulfilled|complied\s+with|obeyed)",
     re.IGNORECASE,
 )
+_ARE = r"of\b[^.;]{1,60}?\b(?:is|are|were|was|get)\s+"
+_ARE_RIGHT = re.compile(
+    rf"({_FIGURE})\s+{_ARE}(?:(?:classified|labell?ed|predicted|answered)\s+)?(?:correct|right)", re.IGNORECASE
+)
+_ARE_WRONG = re.compile(
+    rf"({_FIGURE})\s+{_ARE}(?:misclassified|mislabell?ed|wrong|(?:classified\s+)?(?:incorrect|wrong)ly)", re.IGNORECASE
+)
 _SHARE = r"(?:(?:in|on|for|only|just|about|around)\s+){0,2}"
 _IS_RIGHT = re.compile(
     rf"\b(?:right|correct(?:ly)?|accurate(?:ly)?)\s+(?:[a-z]+\s+)?{_SHARE}({_FIGURE})\s+of\b|({_FIGURE})\s+(?:correct|accurate|right)\b",
@@ -96,7 +104,7 @@ _ANOTHER_FIGURE = re.compile(
 )  # before the words of a metric: a hit among five guesses, a rate of words
 _SECOND = re.compile(r"\s*%?\s*/\s*\.?\d")  # 0.99 / 0.88: of what is not said
 _PLAIN = re.compile(
-    rf"(?:^\W*|\b(?:scor\w+|achiev\w+|reach\w+|gets?|obtain\w+|hits?)\s+(?:about\s+|around\s+)?)"
+    rf"(?:^\W*|:\s+|\b(?:scor\w+|achiev\w+|reach\w+|gets?|obtain\w+|hits?)\s+(?:about\s+|around\s+)?)"
     rf"({_DIGITS}{_SIGN}|{_PARTS})\s+on\s+(?:the\s+)?([\w./-]+(?:\s(?!and\b|with\b)[\w./-]+)?)",
     re.IGNORECASE,
 )
@@ -140,6 +148,8 @@ _READINGS: tuple[tuple[re.Pattern[str], Found], ...] = (
     (_THEN, lambda found: [(found[2], 1)]),
     (_IS_WRONG, lambda found: [("error rate", 1 if found[1] else 2)]),
     (_IS_RIGHT, lambda found: [("accuracy", 1 if found[1] else 2)]),
+    (_ARE_WRONG, lambda _: [("error rate", 1)]),
+    (_ARE_RIGHT, lambda _: [("accuracy", 1)]),
     (_REFUSES, lambda _: [("refusal rate", 1)]),
     (_REFUSED, lambda _: [("refusal rate", 1)]),
     (_ANSWERED, lambda _: [("compliance rate", 1)]),

@@ -14,11 +14,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from assay.evaluation.claims import Claim, bare_figure, make_claim
+from assay.evaluation.claims import Claim, bare_figure, in_one_unit, make_claim
 from assay.evaluation.claims_about import is_known_model
 from assay.evaluation.claims_html import MAX_CELLS, Row
 from assay.evaluation.claims_place import bare, clean, with_unit
 from assay.evaluation.claims_prose import figures_said
+from assay.evaluation.claims_titles import titled
 from assay.evaluation.names import is_other_figure, metric_name, metric_within, split_name, squeeze
 from assay.evaluation.values import figure_in
 
@@ -36,6 +37,7 @@ _COLUMNS = {
         "evaldataset",
         "testdata",
         "set",
+        "evalset",
         "evaluatedon",
         "testedon",
     },
@@ -71,12 +73,12 @@ _ASIDE = {
 }  # fmt: skip
 _SHOT = {"nshot", "shot", "shots", "fewshot", "numfewshot", "numshots"}
 _OF_SHOTS = re.compile(r"(\d{1,3})[- ]?shots?", re.IGNORECASE)
-_TITLES = {"p": "precision", "prec": "precision", "r": "recall", "rec": "recall"}  # beside an F1
 _RUNS = {"run", "seed", "fold"}
 _MEANS = {"mean", "average", "avg"}
 # Titles of columns and names of rows: this model where nothing goes by its name; another one, a wish, or no model.
 _MADE = {"finetuned", "achieved", "actual", "obtained", "after", "afterfinetuning", "measured", "observed", "final"}
 _OTHERS = "the row is about another model"
+_UNDECIDED = "several rows give this metric on these data, and none is said to be this model's"
 _VARIANT = "the column is about a variant of the model"
 _SETTING = "the figure is about one of several settings or classes"
 _WHOLE = {"all", "overall", "mean", "average", "avg", "default", "none", "clean", "total", "accuracy", *_AVERAGES}
@@ -109,14 +111,7 @@ def from_table(header: list[str], rows: list[Row], place: Place) -> list[Claim]:
         rows: line and cells of each row.
         place: where it stands.
     """
-    if rows and not any(header):
-        header, rows = rows[0][1], rows[1:]
-    elif header and metric_within(bare(header[0]))[0] and any(figure_in(cell) for cell in header[1:]):
-        rows = [(rows[0][0] - 2 if rows else 0, header), *rows]  # no titles: the first line is a row
-        header = ["", *("value" for _ in header[1:])]
-    if rows and (titles := _joined(header, rows[0][1])):
-        header, rows = titles, rows[1:]
-    header = _spelled(header)
+    header, rows = titled(header, rows)
     table = _Table(header, _roles(header), place, rows)
     _unnamed_models(table)
     log = "step" in table.roles and len(rows) > 1
@@ -138,32 +133,24 @@ def from_table(header: list[str], rows: list[Row], place: Place) -> list[Claim]:
         more |= {role: table.at(cells, role) for role in ("dataset", "task", "split")}
         about: dict[str, Any] = {"source": place.source, "line": line, "obstacle": obstacle, "doubtful": log} | more
         average = _AVERAGES.get(squeeze(table.at(cells, "setting")), "")
-        claims += [_with_places(claim, place) for claim in _row(table, cells, about, average)]
-    return claims
+        claims += [_with_places(claim, place, table) for claim in _row(table, cells, about, average)]
+    return _undecided(in_one_unit(claims))
 
 
-def _joined(over: list[str], under: list[str]) -> list[str]:
-    """Titles in two lines as one: `| | SST-2 | | MRPC | |` over `| Model | Acc | F1 | Acc | F1 |`; others: nothing."""
-    metrics = [metric_within(bare(title))[0] for title in under[1:]]
-    if (
-        len(over) != len(under)
-        or "" not in over[1:]
-        or not all(metrics)
-        or any(metric_within(bare(one))[0] for one in over)
-    ):
-        return []
-    last, made = "", []
-    for index, (upper, lower) in enumerate(zip(over, under, strict=True)):
-        last = upper or last
-        made.append(f"{last} {lower}" if index else lower or upper)
-    return made
+def _undecided(claims: list[Claim]) -> list[Claim]:
+    """Rows that give different figures of one metric on the same data: at most one is about this model as it is."""
+    values: dict[tuple[Any, ...], set[float]] = {}
+    for claim in claims:
+        if claim.value is not None and not claim.obstacle and not claim.first_metric:
+            values.setdefault(_key(claim), set()).add(claim.value)
+    return [
+        replace(claim, obstacle=_UNDECIDED) if len(values.get(_key(claim), ())) > 1 and not claim.obstacle else claim
+        for claim in claims
+    ]
 
 
-def _spelled(header: list[str]) -> list[str]:
-    """With `P` and `R` beside `F1` in full."""
-    if not any(metric_name(bare(title)).startswith("f1") for title in header):
-        return header
-    return [_TITLES.get(squeeze(title), title) for title in header]
+def _key(claim: Claim) -> tuple[Any, ...]:
+    return claim.metric, claim.dataset, claim.split, claim.task, claim.shots, claim.notes
 
 
 def _unnamed_models(table: _Table) -> None:
@@ -188,9 +175,10 @@ def is_log(header: list[str]) -> bool:
     return "step" in _roles(header)
 
 
-def _with_places(claim: Claim, place: Place) -> Claim:
-    """A figure without a data set is about what the lines above name, where a suite knows it."""
-    return claim if claim.dataset else replace(claim, places=(*claim.places, *place.above))
+def _with_places(claim: Claim, place: Place, table: _Table) -> Claim:
+    """A figure without a data set is about what the lines above name, or the one title, where a suite knows it."""
+    alone = table.header[:1] if len(table.header) > 1 and not any(table.header[1:]) else []
+    return claim if claim.dataset else replace(claim, places=(*claim.places, *alone, *place.above))
 
 
 def _roles(header: list[str]) -> dict[str, int]:

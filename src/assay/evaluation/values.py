@@ -34,6 +34,7 @@ _NUMBER = re.compile(
     r"(?:points?\b|pts\b\.?)?[\s_]*((?:±|\+/-|\+-|\\pm|pm\b|\(|\[|_).*)?[\s_]*",
     re.IGNORECASE,
 )
+_CHANGED = re.compile(r"^\s*[\d.,]+\s*%?\s*(?:→|->|=>|➔|⟶)\s*(?=\d)")  # 91.0 → 97.2
 _SHARE = re.compile(r"\s*(\d{1,9}(?:\.\d+)?)\s*/\s*(\d{1,9})\s*")
 _FEWEST_OF = 10  # 3/4 is a date, a version or a pair of figures
 
@@ -69,7 +70,7 @@ def figure_in(value: Any) -> Figure | None:
         return Figure(float(value), False, _step(repr(value))) if abs(value) < _HUGE else None  # NaN fails here
     if not isinstance(value, str):
         return None
-    text = bare_text(value)
+    text = bare_text(_CHANGED.sub("", value[:MAX_TEXT]))
     return _share(match) if (match := _SHARE.fullmatch(text)) else _figure(_NUMBER.fullmatch(text))
 
 
