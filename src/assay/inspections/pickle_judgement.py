@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from assay.core.finding import Confidence, Severity
 from assay.formats.pickle import events as ev
-from assay.formats.pickle import tensors
+from assay.formats.pickle import hooks, tensors
 from assay.formats.pickle.show import show, show_call
 from assay.inspections import pickle_checks as checks
-from assay.inspections import pickle_states, pickle_storages
+from assay.inspections import pickle_kept, pickle_states, pickle_storages
 from assay.inspections.pickle_names import Danger, Known, danger, known, python3_name
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from assay.inspections.pickle_difference import Difference
 
 _PYTHON3_PROTOCOL = 3
-_CALLING = frozenset(("reduce", "inst", "obj"))
+_CALLING = frozenset(("reduce", "inst", "obj", hooks.HOOK))
 _LOAD_NAMES = frozenset(("load", "loads", "_load", "_loads", "Unpickler", "_Unpickler", "load_build", "read_pickle"))
 _LOADERS = frozenset(
     (package, name)
@@ -105,6 +105,8 @@ class Judge:
             handler = _HANDLERS.get(event.kind)
             if handler is not None:
                 handler(self, event)
+            if (found := pickle_kept.kept(event, self._resolve)) is not None:
+                self._unknown(event, *found, f"keeps {'.'.join(found)}, which picklers only call, as a value")
 
     def judge_also(self, what: str, events: list[ev.Event], trace: ev.Trace) -> None:
         """Add what only another loader would do with the same bytes."""
@@ -218,6 +220,8 @@ class Judge:
             )  # fmt: skip
             return
         module, name, entry, risk = self._resolve(*target)
+        if event.how == hooks.HOOK:
+            self._danger(event, shown, f"calls {shown}, which an earlier state hung up under the name of a method")
         self._note_content(event, module, name)
         if f"{module} {name}" in tensors.TENSORS and (lie := tensors.misfit(event.arguments)):
             self._add(
@@ -297,28 +301,34 @@ class Judge:
     def _build(self, event: ev.Event) -> None:
         made_by = checks.callee(event.target[2]) if _tag(event.target) == "result" else None
         entry = self._resolve(*made_by)[2] if made_by else None
+        shown = f"{show(event.target, 300)}.__setstate__({show(event.arguments, 500)})"
         if entry is not None and entry.use == "state" and not pickle_states.STATES[entry.check](event.arguments):
-            shown = f"{show(event.target, 300)}.__setstate__({show(event.arguments, 500)})"
-            self._add(
-                "pickle-dangerous-call", Severity.HIGH, event,
-                f"{shown}: the class runs a text of its state, and this is not the one that its framework writes",
-                key=shown, call=shown,
-            )  # fmt: skip
+            why = "the class runs a text of its state, and this is not the one that its framework writes"
+            self._danger(event, shown, f"{shown}: {why}")
         if _tag(event.target) == "global" or made_by in _LIVE:
-            shown = f"{show(event.target, 300)}.__setstate__({show(event.arguments, 500)})"
-            self._add(
-                "pickle-dangerous-call", Severity.HIGH, event,
-                f"changes {show(event.target, 300)} itself instead of an object: {shown}", key=shown, call=shown,
-            )  # fmt: skip
+            self._danger(event, shown, f"changes {show(event.target, 300)} itself instead of an object: {shown}")
+        if event.how == hooks.SPECIAL:
+            self._danger(event, shown, f"{shown}: it replaces the object's class, or a method that loaders call")
+        self._added_late(event, shown)
 
     def _set_item(self, event: ev.Event) -> None:
         made_by = checks.callee(event.target[2]) if _tag(event.target) == "result" else None
+        target, shown = show(event.target, 300), show(event.arguments, 500)
         if _tag(event.target) == "global" or made_by in _LIVE:
+            self._danger(event, f"{target}[…] = …", f"changes {target} itself: {shown}", key=f"set {target}")
+        if event.how == hooks.SPECIAL:
+            self._danger(event, f"{target}[…] = …", f"gives {target} a method that loaders call: {shown}")
+        self._added_late(event, f"{target}.append({shown})")
+
+    def _added_late(self, event: ev.Event, shown: str) -> None:
+        if event.how == hooks.AGAIN:
             self._add(
-                "pickle-dangerous-call", Severity.HIGH, event,
-                f"changes {show(event.target, 300)} itself: {show(event.arguments, 500)}",
-                key=f"set {show(event.target, 300)}", call=f"{show(event.target, 300)}[…] = …",
+                "pickle-unknown-code", Severity.MEDIUM, event,
+                f"{shown}: the object had its state already, and no pickler goes on after that", key=shown, call=shown,
             )  # fmt: skip
+
+    def _danger(self, event: ev.Event, call: str, message: str, key: str = "") -> None:
+        self._add("pickle-dangerous-call", Severity.HIGH, event, message, key=key or message, call=call)
 
     def _extension(self, event: ev.Event) -> None:
         self._add(

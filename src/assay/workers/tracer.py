@@ -15,87 +15,26 @@ import resource
 import socket
 
 from assay.formats.pickle import events as ev
-from assay.formats.pickle import wire
+from assay.formats.pickle import hooks, wire
 from assay.formats.pickle.tensors import TENSORS, misfit
+from assay.workers.regions import Region
 from assay.workers.terms import term
+from assay.workers.trace_log import LISTED_CALLS, LOG, Limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-LISTED_CALLS = 4  # calls of one harmless callable that are listed; the rest is counted
-_REMEMBERED, _REMEMBERED_CHARACTERS = 5000, 500
 _REGISTRIES = frozenset(("copyreg _inverted_registry", "copy_reg _inverted_registry"))
 _RESTARTS = 8  # unregistered extension codes that are given a stand-in
 _EXTENSION_MODULE = "\0extension"
 _UNREGISTERED = re.compile(r"unregistered extension code (-?\d+)")
+_HAS_STATE: dict[str, Any] = {"": True}
 _COLLECT_BYTES = 1 << 20  # above this a pickle's cycles are worth collecting at once
 _TRACE_ERRORS = (
     _pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, ImportError,
     MemoryError, RuntimeError, BufferError, OSError, SystemError, AssertionError,
 )  # fmt: skip
-
-
-class Limit(Exception):
-    """A limit of ours was reached."""
-
-
-class Log:
-    """Events of one pickle; sent at once when they matter, else in batches."""
-
-    def __init__(self, channel: socket.socket | None, quiet: frozenset[str], max_events: int) -> None:
-        self.channel = channel
-        self.quiet = quiet
-        self.max_events = max_events
-        self.stubs: dict[tuple[str, str], type] = {}
-        self.tell: Any = None
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin a new pickle."""
-        self.events: list[list[Any]] = []
-        self.counts: dict[str, int] = {}
-        self.seen: set[str] = set()
-        self.total = 0
-        self.calls = 0
-        self.stubs.clear()
-
-    def add(
-        self, kind: str, target: Any, arguments: Any = None, result: int = 0, how: str = "", *, urgent: bool = True
-    ) -> None:
-        """Record one event."""
-        self.total += 1
-        if self.total > self.max_events:
-            raise Limit(f"more than {self.max_events} events in one pickle")
-        self.events.append([kind, self.tell() if self.tell else None, target, arguments, result, how])
-        if urgent and self.channel is not None:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what is recorded: it survives the end of this process."""
-        if self.events and self.channel is not None:
-            wire.send(self.channel, {"events": self.events})
-            self.events = []
-
-    def listed(self, key: str) -> bool:
-        """Count, and say whether this one is still listed."""
-        seen = self.counts.get(key, 0) + 1
-        self.counts[key] = seen
-        return seen <= LISTED_CALLS
-
-    def repeated(self, name: str, arguments: Any) -> bool:
-        """Whether the same call with the same arguments was listed before (as `formats.pickle.machine` does it)."""
-        key = f"{name} {arguments!r}"
-        if ev.told_apart(name, key):
-            return False
-        if key in self.seen:
-            return True
-        if len(self.seen) < _REMEMBERED and len(key) < _REMEMBERED_CHARACTERS:
-            self.seen.add(key)
-        return False
-
-
-LOG = Log(None, frozenset(), 100_000)
 
 
 class _OfClass:
@@ -134,9 +73,10 @@ class Recorder(type):
 class Result:
     """Stand-in for what a call returned."""
 
-    __slots__ = ("assay_number", "assay_target")
+    __slots__ = ("assay_number", "assay_state", "assay_target")
 
     assay_number: int
+    assay_state: dict[str, Any] | None  # stand-ins that a state hung up under names of `hooks`; "" once it has a state
     assay_target: Any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -156,19 +96,12 @@ class Result:
         _set_item(self, key, value)
 
     def extend(self, items: Any) -> None:
-        """APPENDS."""
-        if _few(ev.APPEND, self):
-            LOG.add(ev.APPEND, term(self), term(items), urgent=False)
-
-    def append(self, item: Any) -> None:
-        """APPEND."""
-        if _few(ev.APPEND, self):
-            LOG.add(ev.APPEND, term(self), term([item]), urgent=False)
+        """APPEND, APPENDS."""
+        _appended(self, list(items))
 
     def add(self, item: Any) -> None:
-        """ADDITEMS."""
-        if _few(ev.APPEND, self):
-            LOG.add(ev.APPEND, term(self), term([item]), urgent=False)
+        """ADDITEMS, which no pickler writes for anything but a plain set."""
+        _appended(self, [item], again=True)
 
 
 def _name(target: Any) -> str:
@@ -180,6 +113,7 @@ def _result(target: Any) -> Result:
     LOG.calls += 1
     made = object.__new__(Result)
     made.assay_number = LOG.calls
+    made.assay_state = None
     made.assay_target = target
     return made
 
@@ -189,19 +123,29 @@ def _called(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], how: str
     name = _name(target)
     if name in {"copyreg add_extension", "copy_reg add_extension"}:
         _add_extension(args)
+    given = [value for value in (*args, kwargs) if type(value) is dict or type(value) is tuple]
+    special = hooks.SPECIAL in [_hang_up(made, value) for value in given]
     listed = not name or LOG.listed(name) or name not in LOG.quiet
-    if not listed and not (name in TENSORS and misfit(term(args))):
-        return made
-    shown = term((*args, kwargs) if kwargs else args)
-    if not name or not LOG.repeated(name, shown):
-        LOG.add(ev.CALL, term(target), shown, LOG.calls, how, urgent=name not in LOG.quiet)
+    if listed or (name in TENSORS and misfit(term(args))):
+        shown = term((*args, kwargs) if kwargs else args)
+        if not name or not LOG.repeated(name, shown):
+            LOG.add(ev.CALL, term(target), shown, LOG.calls, how, urgent=name not in LOG.quiet)
+    if special:
+        LOG.add(ev.BUILD, term(made), term((*args, kwargs) if kwargs else args), how=hooks.SPECIAL)
     return made
 
 
 def _built(target: Any, state: Any) -> None:
     made_by = _name(getattr(target, "assay_target", None))
-    if not made_by or LOG.listed(f"build {made_by}") or ev.watched(made_by):
-        LOG.add(ev.BUILD, term(target), term(state), urgent=made_by not in LOG.quiet)
+    how = ""
+    if isinstance(target, Result):
+        if _hooked(target, "build", [state]):
+            return
+        how = hooks.AGAIN if target.assay_state is not None and "" in target.assay_state else ""
+        how = _hang_up(target, state) or how
+        target.assay_state = {**(target.assay_state or {}), "": True} if target.assay_state else _HAS_STATE
+    if not made_by or how or LOG.listed(f"build {made_by}") or ev.watched(made_by):
+        LOG.add(ev.BUILD, term(target), term(state), how=how, urgent=made_by not in LOG.quiet)
 
 
 def _set_item(target: Any, key: Any, value: Any) -> None:
@@ -210,8 +154,43 @@ def _set_item(target: Any, key: Any, value: Any) -> None:
         _add_extension((*value, key))
     elif name in {"copyreg _extension_cache", "copy_reg _extension_cache"} and isinstance(key, int):
         copyreg._extension_cache[key] = value  # type: ignore[attr-defined]  # noqa: SLF001
-    if name or _few(ev.SET_ITEM, target):
-        LOG.add(ev.SET_ITEM, term(target), term({_Key(key): value}), urgent=bool(name))
+    how = _hang_up(target, {key: value}) if type(key) is str and isinstance(target, Result) else ""
+    if name or how or _few(ev.SET_ITEM, target):
+        LOG.add(ev.SET_ITEM, term(target), term({_Key(key): value}), how=how, urgent=bool(name))
+
+
+def _appended(target: Result, items: list[Any], *, again: bool = False) -> None:
+    if _hooked(target, "append", items):
+        return
+    again = again or (target.assay_state is not None and "" in target.assay_state)
+    if _few(ev.APPEND, target):
+        LOG.add(ev.APPEND, term(target), term(items), how=hooks.AGAIN if again else "", urgent=False)
+
+
+def _hooked(target: Result, kind: str, values: list[Any]) -> bool:
+    """Record the calls of what hangs on an object under the names that an opcode looks up; whether there are any."""
+    hung = target.assay_state
+    if not hung or not any(name in hung for name in hooks.CALLS[kind]):
+        return False
+    for name in hooks.CALLS[kind]:
+        for value in ([values] if name == "extend" else values[: ev.ITEM_LIMIT]) if name in hung else ():
+            LOG.calls += 1
+            LOG.add(ev.CALL, term(hung[name]), term((value,)), LOG.calls, hooks.HOOK)
+    return True
+
+
+def _hang_up(target: Result, state: Any) -> str:
+    """Remember what a state gives an object under names that are looked up later; how unusual it is."""
+    how = ""
+    halves = state if type(state) is tuple and len(state) == 2 else (state,)  # noqa: PLR2004 - attributes, slots
+    for place, half in enumerate(halves):
+        inner = [value for value in half.values() if type(value) is dict] if type(half) is dict else []
+        for found in (half, *inner):
+            for name in hooks.names_in(found, slots=place == 1):
+                if isinstance(found[name], (Result, Recorder)) or name == "__array_interface__":
+                    target.assay_state = {**(target.assay_state or {}), name: found[name]}
+                    how = how if name in hooks.CALLED[1:] else hooks.SPECIAL
+    return how
 
 
 def _few(kind: str, target: Any) -> bool:
@@ -255,6 +234,7 @@ class Tracer(_pickle.Unpickler):
             return pid[1]  # legacy torch: `_legacy_load` answers ("module", class, …) with the class
         made = object.__new__(Result)
         made.assay_number = 0
+        made.assay_state = None
         made.assay_target = pid
         return made
 
@@ -278,35 +258,6 @@ class _Buffers:
     def __next__(self) -> bytearray:
         LOG.add(ev.BUFFER, None, urgent=False)
         return bytearray()
-
-
-class Region(io.RawIOBase):
-    """Regions of a descriptor, one after the other, as one readable file."""
-
-    def __init__(self, descriptor: int, regions: list[list[int]]) -> None:
-        self._descriptor = descriptor
-        self._regions = [(int(offset), int(length)) for offset, length in regions]
-        self._index = 0
-        self._inside = 0
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill from the present region."""
-        view = memoryview(buffer).cast("B")
-        while self._index < len(self._regions):
-            offset, length = self._regions[self._index]
-            count = min(len(view), length - self._inside)
-            if count > 0:
-                got = os.preadv(self._descriptor, [view[:count]], offset + self._inside)
-                if got > 0:
-                    self._inside += got
-                    return got
-            self._index += 1
-            self._inside = 0
-        return 0
 
 
 def _trace_once(stream: Any) -> tuple[bool, str, bool]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from assay.formats.pickle import events as ev
+from assay.formats.pickle import hooks
+from assay.formats.pickle.hung import call_hung, containers, hang_up
 from assay.formats.pickle.joblib_arrays import is_wrapper, wrapped
 from assay.formats.pickle.tensors import TENSORS, misfit
-from assay.formats.pickle.values import ACTIVE, Broken, GlobalRef, Outcome, Sequence, Special, term
+from assay.formats.pickle.values import ACTIVE, Broken, GlobalRef, Mapping, Outcome, Sequence, Special, term
 
 if TYPE_CHECKING:
     from assay.formats.pickle.machine import Machine
@@ -40,9 +42,15 @@ def do_call(m: Machine, target: Any, arguments: Any, how: str) -> None:
     if not isinstance(target, ACTIVE):
         raise Broken("what is called is plain data")
     m.calls += 1
-    number = m.calls
-    made = Outcome(number, target)
+    made = Outcome(m.calls, target)
     m.stack.append(made)
+    _record_call(m, made, arguments, how)
+    if hooks.SPECIAL in [hang_up(m, made, value) for value in containers(m, arguments)]:
+        m.emit(ev.BUILD, term(made), term(m.open(arguments)), how=hooks.SPECIAL)
+
+
+def _record_call(m: Machine, made: Outcome, arguments: Any, how: str) -> None:
+    target = made.target
     if isinstance(target, GlobalRef):
         if target.name in {"dtype", "_reconstructor"}:
             made.arguments = arguments
@@ -55,27 +63,52 @@ def do_call(m: Machine, target: Any, arguments: Any, how: str) -> None:
             return
     else:
         shown = term(m.open(arguments))
-    m.emit(ev.CALL, term(target), shown, number, how)
+    m.emit(ev.CALL, term(target), shown, made.number, how)
 
 
 def do_build(m: Machine, target: Any, state: Any) -> None:
     """Record `__setstate__`, or attributes being set. A joblib array's bytes follow in the stream: step over them."""
+    how = ""
+    if isinstance(target, Outcome):
+        if call_hung(m, target, "build", [state]):
+            return
+        how = hooks.AGAIN if "" in (target.hung or ()) else ""
+        how = hang_up(m, target, state) or how
+        target.hung = {**(target.hung or {}), "": True}
     if isinstance(target, Outcome) and isinstance(target.target, GlobalRef):
         if target.target.name == "dtype":
             target.state = state
         if m.on_array is not None and is_wrapper(target):
             m.on_array(wrapped(m, state))
         name = f"{target.target.module} {target.target.name}"
-        if not _listed(m, f"build {name}") and not ev.watched(name):
+        if not how and not _listed(m, f"build {name}") and not ev.watched(name):
             return  # what made the object is judged, whatever it is given as state
-    m.emit(ev.BUILD, term(target), term(m.open(state)))
+    m.emit(ev.BUILD, term(target), term(m.open(state)), how=how)
 
 
-def do_change(m: Machine, kind: str, target: Any, items: Any) -> None:
+def do_append(m: Machine, target: Any, items: list[Any], *, again: bool = False) -> None:
+    """Record items being added to something that is no plain container."""
+    if isinstance(target, Outcome):
+        if target.hung and call_hung(m, target, "append", items):
+            return
+        again = again or "" in (target.hung or ())
+    do_change(m, ev.APPEND, target, Sequence("list", items), hooks.AGAIN if again else "")
+
+
+def do_set_items(m: Machine, target: Any, items: list[Any]) -> None:
+    """Record items being set on something that is no plain dictionary."""
+    m.open(Mapping(items))
+    for index in range(0, len(items) - 1, 2):
+        registry_item(m, target, items[index], items[index + 1])
+    how = hang_up(m, target, Mapping(items)) if isinstance(target, Outcome) else ""
+    do_change(m, ev.SET_ITEM, target, Mapping(items), how)
+
+
+def do_change(m: Machine, kind: str, target: Any, items: Any, how: str = "") -> None:
     """Record items being set on, or appended to, something that is no plain container."""
-    if isinstance(target, Outcome) and not _listed(m, f"{kind} {target.number}"):
+    if isinstance(target, Outcome) and not _listed(m, f"{kind} {target.number}") and how != hooks.SPECIAL:
         return
-    m.emit(kind, term(target), term(m.open(items)))
+    m.emit(kind, term(target), term(m.open(items)), how=how)
 
 
 def _registry_call(m: Machine, target: GlobalRef, arguments: Any) -> None:

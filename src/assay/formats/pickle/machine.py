@@ -63,6 +63,7 @@ class Machine(Unpacker):
         self._listed: set[str] = set()
         self.counts: dict[str, int] = {}
         self.calls = 0
+        self.opened_states = 0
         self.emitted = 0
         self.unordered = False  # an event came from data that was taken apart later
         self.protocol = 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from assay.formats.pickle import events as ev
-from assay.formats.pickle.acts import do_change, registry_item
+from assay.formats.pickle.acts import do_append, do_set_items
 from assay.formats.pickle.memo import MAX_INDEX
 from assay.formats.pickle.ops_values import number, number_line
 from assay.formats.pickle.optable import Table, entering, unsigned
@@ -137,15 +136,15 @@ def _appends(m: Machine) -> None:
 def _additems(m: Machine) -> None:
     items = m.pop_mark()
     if not m.absorb():
-        _extend(m, items)
+        _extend(m, items, again=True)  # no pickler writes it for anything but a plain set
 
 
-def _extend(m: Machine, items: list[Any]) -> None:
+def _extend(m: Machine, items: list[Any], *, again: bool = False) -> None:
     target = m.top()
     if isinstance(target, Sequence):
         target.items.extend(items)
     elif isinstance(target, ACTIVE):
-        do_change(m, ev.APPEND, target, Sequence("list", items))
+        do_append(m, target, items, again=again)
     else:
         raise Broken("items are appended to something that takes none")
 
@@ -169,10 +168,7 @@ def _set_items(m: Machine, items: list[Any]) -> None:
     if isinstance(target, Mapping):
         target.items.extend(items)
     elif isinstance(target, ACTIVE):
-        m.open(Mapping(items))
-        for index in range(0, len(items) - 1, 2):
-            registry_item(m, target, items[index], items[index + 1])
-        do_change(m, ev.SET_ITEM, target, Mapping(items))
+        do_set_items(m, target, items)
     elif not isinstance(target, Sequence):
         raise Broken("items are set on something that takes none")
 

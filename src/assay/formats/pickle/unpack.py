@@ -241,7 +241,8 @@ class Unpacker(Cursor):
             position, self.op_offset, self._skip, self._floor = saved
             self.seek(position)
 
-    def _bytes_of(self, segment: Segment) -> bytes:
+    def bytes_of(self, segment: Segment) -> bytes:
+        """What the stream holds for a segment."""
         inside = segment.start - self.base
         if inside >= 0 and segment.end - self.base <= len(self.buf):
             return self.buf[inside : segment.end - self.base]
@@ -335,7 +336,7 @@ class Unpacker(Cursor):
         return stored.value
 
     def _scan(self, segment: Segment) -> list[bytes]:
-        found: list[bytes] = memo_stores().findall(self._bytes_of(segment))
+        found: list[bytes] = memo_stores().findall(self.bytes_of(segment))
         while found and not found[-1]:
             found.pop()  # empty matches at the end of the segment
         return found

@@ -38,15 +38,17 @@ class GlobalRef:
 class Outcome:
     """What call number `number` of `target` returned.
 
-    `arguments` and `state` are kept for data types only: joblib's arrays need them.
+    `arguments` and `state` are kept for data types only: joblib's arrays need them. `hung` is what a state gave it
+    under names of `hooks`, None until it has a state.
     """
 
-    __slots__ = ("arguments", "number", "state", "target")
+    __slots__ = ("arguments", "hung", "number", "state", "target")
 
     def __init__(self, number: int, target: Any) -> None:
         self.number = number
         self.target = target
         self.arguments: Any = None
+        self.hung: dict[str, Any] | None = None
         self.state: Any = None
 
 
