@@ -71,8 +71,8 @@ os.system("id")
 """
 
 
-def run_light(python: Path, user: bool = False, **arguments) -> dict:
-    program = LIGHT.format(arguments=arguments, attack=poisoned(ATTACK).hex())
+def run_light(python: Path, user: bool = False, attack: str = ATTACK, **arguments) -> dict:
+    program = LIGHT.format(arguments=arguments, attack=poisoned(attack).hex())
     command = [str(python), "-I", "-B", "-c", program]
     if user and os.getuid() == 0:
         command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command]

@@ -303,7 +303,8 @@ class Guest:
         return {}
 
     def _make_session(self, control: socket.socket, planted: dict[str, Any]) -> Session:
-        return Session(control, planted, self.given, self._writable, self._limits.output_bytes)
+        writable = (*self._writable, *self._devices)
+        return Session(control, planted, self.given, writable, self._limits.output_bytes, driver=bool(self._devices))
 
     def _begin(self, session: Session) -> None:
         """Have the worker made; a template that died over it is told from a worker that did.

@@ -17,6 +17,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from assay.sandbox import gpu
 from assay.sandbox.calls import NEW_NAMESPACES, Calls, calls, without_supervisor
 from assay.sandbox.seccomp import Program, instruction
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SET_MODE_FILTER, _FLAG_NEW_LISTENER = 1, 1 << 3
-_IOCTL_RECV, _IOCTL_SEND = 0xC0502100, 0xC0182101
+_IOCTL_RECV, _IOCTL_SEND, _IOCTL_ADD_DESCRIPTOR = 0xC0502100, 0xC0182101, 0x40182103
+_ADD_AND_SEND = 1 << 1  # SECCOMP_ADDFD_FLAG_SEND, Linux 5.14
 _CONTINUE = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
 _NOTIFICATION = struct.Struct("=QIIiIQ6Q")  # struct seccomp_notif
 _RESPONSE = struct.Struct("=QqiI")  # struct seccomp_notif_resp
+_ADDED = struct.Struct("=QIIII")  # struct seccomp_notif_addfd
 
 _KILL, _ALLOW, _ERRNO, _NOTIFY = 0x8000_0000, 0x7FFF_0000, 0x0005_0000, 0x7FC0_0000
 _LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -192,3 +195,20 @@ def answer(listener: int, notification: Notification, error: int | None) -> None
     except OSError as failure:
         if failure.errno != errno.ENOENT:
             raise
+
+
+def lend(listener: int, notification: Notification, lent: gpu.Loan) -> None:
+    """Open a file in the guest's stead: its call returns a descriptor, or fails as the supervisor's open did."""
+    try:
+        descriptor = gpu.open_loan(lent)
+    except OSError as failure:
+        answer(listener, notification, failure.errno or errno.EACCES)
+        return
+    try:
+        added = _ADDED.pack(notification.cookie, _ADD_AND_SEND, descriptor, 0, os.O_CLOEXEC)
+        fcntl.ioctl(listener, _IOCTL_ADD_DESCRIPTOR, added)
+    except OSError as failure:
+        if failure.errno != errno.ENOENT:  # else the caller is gone
+            answer(listener, notification, failure.errno)
+    finally:
+        os.close(descriptor)

@@ -21,7 +21,10 @@ from assay.sandbox.memory import Memory, address_text, dns_name
 
 if TYPE_CHECKING:
     from assay.sandbox.calls import Calls
+    from assay.sandbox.gpu import Loan
     from assay.sandbox.notify import Notification
+
+    Verdict = int | Loan | None
 
 MAX_ATTEMPTS = 1000  # kept of one session; the rest is counted
 MAX_FORKS = 8  # let through, so that the program that the child starts is seen; far below any harm
@@ -95,13 +98,16 @@ class Recorder:
             at = round(time.monotonic() - self._begun, 6)
             self.attempts.append(Attempt(kind, target[:4096], at, pid, detail))
 
+    def begin(self) -> None:
+        """The layers are attacked; what comes now is the worker's."""
+
     def take(self) -> list[Attempt]:
         """The attempts since the last time."""
         taken, self.attempts = self.attempts, []
         return taken
 
-    def judge(self, call: Notification) -> int | None:
-        """Record a call and say how it ends: None lets it run, else an errno (0: it seems done)."""
+    def judge(self, call: Notification) -> Verdict:
+        """Record a call and say how it ends: None lets it run, else an errno (0: it seems done), or a file to lend."""
         name, group = self._table.notify.get(call.number, (f"call {call.number}", "escape"))
         memory = Memory(call.pid)
         try:
@@ -148,6 +154,11 @@ class Recorder:
         return posixpath.normpath("/" + text.lstrip("/")) if text.startswith("/") else text
 
     def _open(self, name: str, call: Notification, memory: Memory) -> int | None:
+        path, writing = self.asked(name, call, memory)
+        return self.opened(name, path, call.pid, writing=writing)
+
+    def asked(self, name: str, call: Notification, memory: Memory) -> tuple[str, bool]:
+        """What an open asks for: an absolute path, and whether to write."""
         at = name in {"openat", "openat2"}
         path = self._path(call, call.arguments[0] if at else None, memory.string(call.arguments[1 if at else 0]))
         flags = call.arguments[2 if at else 1]
@@ -155,7 +166,7 @@ class Recorder:
             flags = _WRITING
         elif name == "openat2":
             flags = memory.number(call.arguments[2])
-        return self.opened(name, path, call.pid, writing=bool(flags & _WRITING and not flags & os.O_PATH))
+        return path, bool(flags & _WRITING and not flags & os.O_PATH)
 
     def opened(self, name: str, path: str, pid: int, *, writing: bool) -> int | None:
         """Judge an open of an absolute path."""
@@ -206,6 +217,8 @@ class Recorder:
         if name == "socket":
             self.add("connect", f"socket of family {call.arguments[0]}", call.pid, call=name)
             return errno.EAFNOSUPPORT
+        if name == "listen":  # on nothing: what it would be bound to was refused, and recorded
+            return errno.EACCES
         if name in {"connect", "bind"}:
             text, port = address_text(memory.read(call.arguments[1], min(call.arguments[2], 128)))
             if text == "unix:/var/run/nscd/socket":

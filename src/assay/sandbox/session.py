@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from assay.core.errors import SandboxError
 from assay.core.escape import printable
 from assay.sandbox import channel as wire
-from assay.sandbox import notify
+from assay.sandbox import gpu, notify
 from assay.sandbox.calls import calls
+from assay.sandbox.driver_recorder import DriverRecorder
 from assay.sandbox.recorder import MAX_FORKS, Attempt, Recorder
 from assay.sandbox.selftest import PROBE_ADDRESS, PROBE_ARGUMENT, PROBE_FILE, PROBE_PORT, PROBE_PROGRAM
 from assay.sandbox.start import INSTALL_HINT
@@ -61,6 +62,7 @@ class Session:
         given: paths that the worker may read.
         writable: paths that it may write under.
         output_bytes: what it may print.
+        driver: whether a GPU's driver runs in it, once the layers are attacked.
     """
 
     _attack_seen = "ptrace"
@@ -72,11 +74,14 @@ class Session:
         given: tuple[str, ...],
         writable: tuple[str, ...],
         output_bytes: int,
+        *,
+        driver: bool = False,
     ) -> None:
         table = calls()
         if table is None:
             raise SandboxError(f"no filter for processor {os.uname().machine}", hint="x86_64 and aarch64 are known")
         self._control = control
+        self._driver = driver
         self._planted = planted
         self._output_limit = output_bytes
         self._listener = -1
@@ -105,6 +110,7 @@ class Session:
         self.reasons = {str(name): str(why) for name, why in told["reasons"].items()}
         self.layers["recording"] = self._saw_the_attacks(self.recorder.take())
         self.recorder.counts.clear()
+        self.recorder.begin()
 
     def require(self, names: tuple[str, ...]) -> None:
         """Fail closed.
@@ -157,7 +163,7 @@ class Session:
     # --- what another runtime does in another way -----------------------------------------------------------------
 
     def _make_recorder(self, table: Calls, given: tuple[str, ...], writable: tuple[str, ...]) -> Recorder:
-        return Recorder(table, given, writable)
+        return DriverRecorder(table, given, writable) if self._driver else Recorder(table, given, writable)
 
     def _open_ends(self) -> None:
         self._channel, self._theirs = wire.pair()
@@ -222,7 +228,10 @@ class Session:
             self.ended = "flood"
             return
         verdict = self.recorder.judge(call)
-        notify.answer(self._listener, call, verdict)
+        if isinstance(verdict, gpu.Loan):
+            notify.lend(self._listener, call, verdict)
+        else:
+            notify.answer(self._listener, call, verdict)
 
     def _listen(self) -> dict[str, Any] | None:
         try:

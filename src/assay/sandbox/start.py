@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import assay
+from assay.sandbox import gpu
 
 MODEL = "/model"
 SCRATCH = "/scratch"  # inside the guest, a file system of its own
@@ -24,7 +25,6 @@ LOST_WITHOUT = (
 _CAP_SYS_ADMIN = 21
 _MAX_LINKS = 40  # as the kernel
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/local/lib")
-_DRIVERS = ("/usr/local/nvidia/lib64", "/usr/lib/wsl/lib", "/run/opengl-driver/lib")
 MERGED = ("/lib", "/lib64", "/lib32")
 # Nothing of the caller's. Frameworks: no network, no telemetry, no threads before the fork, caches in the scratch.
 _ENVIRONMENT = {
@@ -95,9 +95,14 @@ def environment_of(scratch: str) -> dict[str, str]:
     return {name: value.format(scratch=scratch) for name, value in _ENVIRONMENT.items()}
 
 
-def _driver(devices: tuple[str, ...]) -> tuple[str, ...]:
-    """Where the library of a GPU's driver lies, if not among the other libraries: containers have it apart."""
-    return tuple(path for path in _DRIVERS if devices and (Path(path) / "libcuda.so.1").exists())
+def _gpu_environment(driver: tuple[str, ...], scratch: str) -> dict[str, str]:
+    """What a guest with a GPU is told beside; what the driver compiles is kept in the scratch."""
+    return {
+        "CUDA_VISIBLE_DEVICES": "0",
+        "CUDA_CACHE_PATH": f"{scratch}/cache/cuda",
+        "PYTORCH_KERNEL_CACHE_PATH": f"{scratch}/cache/kernels",
+        "LD_LIBRARY_PATH": ":".join(driver),
+    }
 
 
 def privileged() -> bool:
@@ -124,14 +129,15 @@ def arrange(settings: dict[str, Any], model: Path, scratch_bytes: int, bubblewra
         scratch_bytes: size of `/tmp` inside.
         bubblewrap: path of bwrap, or None: a bare interpreter.
     """
-    driver = _driver(settings["devices"])
-    shown = (*interpreter_paths(), *driver)
+    driver = gpu.driver_folders() if settings["devices"] else ()
+    known = interpreter_paths()
+    shown = (*known, *(path for path in driver if not any(path == one or path.startswith(f"{one}/") for one in known)))
     inner = (*shown, *(path for path in MERGED if Path(path).exists()))
     given = (*inner, MODEL if bubblewrap else str(model))
     scratch = SCRATCH if bubblewrap else BARE_SCRATCH
     cache = f"{scratch}/cache"
     environment = environment_of(scratch)
-    environment |= {"CUDA_VISIBLE_DEVICES": "0", "LD_LIBRARY_PATH": ":".join(driver)} if settings["devices"] else {}
+    environment |= _gpu_environment(driver, scratch) if settings["devices"] else {}
     settings = settings | {
         "given": given,
         "writable": [cache],

@@ -90,6 +90,8 @@ class TraceRecorder(Recorder):
                 shown = int(number) if isinstance(number, int) else number
                 self.add("connect", f"socket of family {shown}", call.thread, call="socket")
             return
+        if call.name == "listen":
+            return  # what it was bound to was recorded
         text, port = strace.address(call)
         if call.name == "sendto" and not text:
             return  # send: what is connected was recorded
