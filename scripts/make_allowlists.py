@@ -29,7 +29,7 @@ _VERSION = re.compile(r"(?P<name>[A-Za-z0-9_.]+)-(?P<version>[^-]+)\.(?:dist|egg
 # Calls that fill large pickles; after a few they are only counted. None of them has an argument check.
 _QUIET = (
     "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter", "torch._utils _rebuild_tensor",
-    "collections OrderedDict", "numpy dtype", "numpy ndarray", "numpy.core.multiarray scalar",
+    "collections OrderedDict", "numpy dtype", "numpy.core.multiarray scalar",
     "numpy._core.multiarray scalar", "numpy._core.numeric _frombuffer", "numpy.core.numeric _frombuffer",
     "datetime datetime", "datetime date", "datetime timedelta", "decimal Decimal", "uuid UUID", "builtins set",
     "builtins bytearray", "builtins frozenset", "fractions Fraction", "pathlib PosixPath", "torch Size", "torch device",

@@ -19,6 +19,12 @@ FLAG = C(G("builtins.getattr"), G("re.RegexFlag"), "UNICODE")
 ARRAY = G("numpy.core.multiarray._reconstruct")
 
 
+def hidden(flags: int) -> Build:
+    """A type of records with one object, whose flags say so (27) or not (0)."""
+    inner = Build(C(G("numpy.dtype"), "O8", False, True), (3, "|", None, None, None, -1, -1, 63))
+    return Build(C(G("numpy.dtype"), "V8", False, True), (3, "|", None, ("a",), {"a": (inner, 0)}, 8, 1, flags))
+
+
 def serious(value: object) -> list[Finding]:
     inspector, ledger, data = Pickle(), Ledger(), pickled(value, 4)
     part = Part("model.pkl", (), ("pickle",), io.BytesIO(data), len(data))
@@ -48,10 +54,28 @@ NEVER = {
     "array-in-a-state": Build(
         New(LAYER), {"__array_interface__": {"data": (1, True), "shape": (1,), "typestr": "<i8"}}
     ),
+    "class-by-values": C(G("enum.Enum"), "E", [("append", G("torch.tanh")), ("A", 1)]),
+    "class-through-torchscript": Build(C(G("torch.jit._pickle.restore_type_tag"), LAYER, "x"), (None, {"forward": 1})),
+    "interval-of-an-object": C(
+        G("pandas.core.indexes.interval._new_IntervalIndex"),
+        Build(New(G("argparse.Namespace")), {"from_arrays": G("torch.tanh")}),
+        {"input": 1},
+    ),
+    "array-of-addresses": C(G("numpy.ndarray"), (1,), C(G("numpy.dtype"), "O8"), b"AAAAAAAA"),
+    "records-of-addresses": New(G("numpy.recarray"), (1,), C(G("numpy.dtype"), "O8"), b"AAAAAAAA"),
+    "type-that-hides-objects": hidden(0),
+    "foreign-memory": C(G("pyarrow.lib.foreign_buffer"), 4096, 64),
+    "array-elsewhere": Build(New(G("joblib.numpy_pickle.NDArrayWrapper")), {"filename": "/tmp/x.npy"}),
+    "array-elsewhere-padded": Build(
+        New(G("joblib.numpy_pickle_compat.NDArrayWrapper")), {**{f"a{n}": n for n in range(40)}, "filename": "../x"}
+    ),
     "loader-kept": Build(New(LAYER), {"forward": G("torch.storage._load_from_bytes")}),
     "method-of-any-object": C(G("builtins.getattr"), New(LAYER), "forward"),
 }
 OLDER = {
+    "objects-in-a-field": hidden(27),
+    "array-beside": Build(New(G("joblib.numpy_pickle.NDArrayWrapper")), {"filename": "model.pkl_01.npy"}),
+    "torchscript-list": C(G("torch.jit._pickle.restore_type_tag"), [1, 2], "List[int]"),
     "sklearn-1.5-loss": C(G("_loss.__pyx_unpickle_CyHalfBinomialLoss"), G("_loss.CyHalfBinomialLoss"), 238750788, None),
     "numpy-1.24-function": [G("numpy.core._multiarray_umath.log1p"), G("numpy._core._multiarray_umath.exp")],
     "scipy-1.10-array": Build(New(G("scipy.sparse._arrays.csr_array")), {"_shape": (1, 1)}),

@@ -345,6 +345,14 @@ def _array(event: ev.Event, resolve: Resolve) -> Answer:
     return _plain(event, resolve)
 
 
+def _passed(event: ev.Event, _resolve: Resolve) -> Answer:
+    """TorchScript puts its lists and dictionaries through functions that return what they are given."""
+    first = _at(event, 0)
+    if isinstance(first, list) and first[:1] and first[0] in {"global", "result", "extension", "computed", "unknown"}:
+        return Refused("pickle-dangerous-call", Severity.HIGH, f"it returns {show(first, 200)}, which is then changed")
+    return None
+
+
 def _partial(event: ev.Event, resolve: Resolve) -> Answer:
     """A partial keeps a function for later; it must be one that is known, and known for any arguments.
 
@@ -385,4 +393,5 @@ CHECKS: dict[str, Callable[[Any, Resolve], Answer]] = {
     "apply": _apply,
     "flags": _flags,
     "array": _array,
+    "passed": _passed,
 }

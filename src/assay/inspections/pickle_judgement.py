@@ -13,8 +13,8 @@ from assay.core.finding import Confidence, Severity
 from assay.formats.pickle import events as ev
 from assay.formats.pickle import hooks, tensors
 from assay.formats.pickle.show import show, show_call
+from assay.inspections import pickle_arrays, pickle_kept, pickle_states, pickle_storages
 from assay.inspections import pickle_checks as checks
-from assay.inspections import pickle_kept, pickle_states, pickle_storages
 from assay.inspections.pickle_names import Danger, Known, danger, known, python3_name
 
 if TYPE_CHECKING:
@@ -229,6 +229,8 @@ class Judge:
                 call=shown, acceptable_if="never; save the weights again with torch",
             )  # fmt: skip
         if entry is not None:
+            if (odd := pickle_arrays.odd_call(event, entry, name)) is not None:
+                self._danger(event, shown, f"calls {shown}: {odd.why}")
             self._known_call(event, entry, shown, module, name)
         elif risk is not None:
             self._dangerous(event, module, name, shown, risk)
@@ -307,8 +309,13 @@ class Judge:
             self._danger(event, shown, f"{shown}: {why}")
         if _tag(event.target) == "global" or made_by in _LIVE:
             self._danger(event, shown, f"changes {show(event.target, 300)} itself instead of an object: {shown}")
+        if entry is not None and made_by and (odd := pickle_arrays.odd_state(event, entry, made_by[1])) is not None:
+            self._danger(event, shown, f"{shown}: {odd.why}")
         if event.how == hooks.SPECIAL:
             self._danger(event, shown, f"{shown}: it replaces the object's class, or a method that loaders call")
+        if event.how == hooks.OBJECTS:
+            why = "a type of objects says that it holds none, so that an array takes their addresses from the file"
+            self._danger(event, shown, f"{shown}: {why}")
         self._added_late(event, shown)
 
     def _set_item(self, event: ev.Event) -> None:

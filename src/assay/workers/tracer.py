@@ -29,6 +29,7 @@ _REGISTRIES = frozenset(("copyreg _inverted_registry", "copy_reg _inverted_regis
 _RESTARTS = 8  # unregistered extension codes that are given a stand-in
 _EXTENSION_MODULE = "\0extension"
 _UNREGISTERED = re.compile(r"unregistered extension code (-?\d+)")
+_OBJECTS = "O"  # among what is remembered of a dtype
 _HAS_STATE: dict[str, Any] = {"": True}
 _COLLECT_BYTES = 1 << 20  # above this a pickle's cycles are worth collecting at once
 _TRACE_ERRORS = (
@@ -124,6 +125,8 @@ def _called(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], how: str
     if name in {"copyreg add_extension", "copy_reg add_extension"}:
         _add_extension(args)
     given = [value for value in (*args, kwargs) if type(value) is dict or type(value) is tuple]
+    if name == hooks.DTYPE and args and hooks.object_code(getattr(args[0], "assay_global", args[0])):
+        made.assay_state = {_OBJECTS: True}
     special = hooks.SPECIAL in [_hang_up(made, value) for value in given]
     listed = not name or LOG.listed(name) or name not in LOG.quiet
     if listed or (name in TENSORS and misfit(term(args))):
@@ -143,9 +146,19 @@ def _built(target: Any, state: Any) -> None:
             return
         how = hooks.AGAIN if target.assay_state is not None and "" in target.assay_state else ""
         how = _hang_up(target, state) or how
+        if made_by == hooks.DTYPE and type(state) is tuple and _objects_inside(target, state):
+            how = hooks.OBJECTS if hooks.says_no_objects(state) else how
+            target.assay_state = {**(target.assay_state or {}), _OBJECTS: True}
         target.assay_state = {**(target.assay_state or {}), "": True} if target.assay_state else _HAS_STATE
     if not made_by or how or LOG.listed(f"build {made_by}") or ev.watched(made_by):
         LOG.add(ev.BUILD, term(target), term(state), how=how, urgent=made_by not in LOG.quiet)
+
+
+def _objects_inside(target: Result, state: tuple[Any, ...]) -> bool:
+    """Whether a dtype is one of objects, or has a field or items that are."""
+    fields = state[4].values() if len(state) > 4 and type(state[4]) is dict else ()  # noqa: PLR2004 - its fields
+    parts = [pair[0] for pair in (*state[2:3], *fields) if type(pair) is tuple and pair]
+    return any(isinstance(one, Result) and _OBJECTS in (one.assay_state or ()) for one in (target, *parts))
 
 
 def _set_item(target: Any, key: Any, value: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.formats.pickle import events as ev
 from assay.formats.pickle import hooks
-from assay.formats.pickle.hung import call_hung, containers, hang_up
+from assay.formats.pickle.hung import call_hung, containers, hang_up, hides_objects
 from assay.formats.pickle.joblib_arrays import is_wrapper, wrapped
 from assay.formats.pickle.tensors import TENSORS, misfit
 from assay.formats.pickle.values import ACTIVE, Broken, GlobalRef, Mapping, Outcome, Sequence, Special, term
@@ -78,6 +78,7 @@ def do_build(m: Machine, target: Any, state: Any) -> None:
     if isinstance(target, Outcome) and isinstance(target.target, GlobalRef):
         if target.target.name == "dtype":
             target.state = state
+            how = hooks.OBJECTS if hides_objects(m, target) else how
         if m.on_array is not None and is_wrapper(target):
             m.on_array(wrapped(m, state))
         name = f"{target.target.module} {target.target.name}"

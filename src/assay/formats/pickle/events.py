@@ -122,7 +122,8 @@ class Trace:
 
 
 _ENCODED = 60  # characters of a call of `codecs.encode` whose result is too short to be a pickle
-_WATCHED = "scipy.stats."  # its distributions run a text of their state: each state is listed
+# Distributions run a text of their state, joblib's old wrappers name a file in it: each state is listed.
+_WATCHED = ("scipy.stats.", "joblib.numpy_pickle ", "joblib.numpy_pickle_compat ")
 
 
 def told_apart(name: str, shown: str) -> bool:

@@ -24,6 +24,9 @@ CALLS = {"build": ("__setstate__",), "append": ("extend", "append", "add")}
 
 AGAIN = "again"  # BUILD of an object that has a state already: no pickler writes that
 SPECIAL = "special"  # BUILD that sets one of `READ`, or a class by slots, or hangs up something as `__setstate__`
+OBJECTS = (
+    "objects"  # BUILD of a dtype that holds objects and says that it holds none: their addresses come from the file
+)
 HOOK = "hook"  # a call that was made through an attribute
 
 
@@ -32,3 +35,20 @@ def names_in(state: object, *, slots: bool) -> list[str]:
     if type(state) is not dict:
         return []
     return [name for name in NAMES if name in state and (slots or name not in SWITCHED)]
+
+
+DTYPE = "numpy dtype"
+_FLAGS = 7  # place in the state of a dtype; bit 0 says that it holds references (NPY_ITEM_REFCOUNT)
+
+
+def object_code(value: object) -> bool:
+    """Whether what a dtype is made from names objects: a class does, unless it is one of numpy's own scalars."""
+    if isinstance(value, str):
+        return "O" in value or "object" in value
+    return isinstance(value, (list, tuple)) and any(map(object_code, value))
+
+
+def says_no_objects(state: list[object] | tuple[object, ...]) -> bool:
+    """Whether the state of a dtype sets flags, and not the one for references."""
+    flags = state[_FLAGS] if len(state) > _FLAGS else 1
+    return not (isinstance(flags, int) and flags & 1)

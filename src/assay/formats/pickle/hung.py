@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from assay.formats.pickle import events as ev
 from assay.formats.pickle import hooks
-from assay.formats.pickle.values import ACTIVE, Mapping, Outcome, Segment, Sequence, term
+from assay.formats.pickle.values import ACTIVE, GlobalRef, Mapping, Outcome, Segment, Sequence, term
 
 if TYPE_CHECKING:
     from assay.formats.pickle.machine import Machine
 
 _OPENED_STATES = 64  # states of one pickle that are taken apart to the end; later ones only if they hold such a name
 _OPENED_ITEMS = 8192
+_DTYPE_STATE = 8  # version, order, items, names, fields, size, alignment, flags
 _WORDS = re.compile("|".join(hooks.NAMES).encode())
 
 
@@ -55,6 +56,32 @@ def containers(m: Machine, arguments: Any) -> list[Any]:
     if any(type(one) is Segment and _WORDS.search(m.bytes_of(one)) for one in arguments.items):
         m.items(arguments, _OPENED_ITEMS)
     return [one for one in arguments.items if type(one) is Mapping or type(one) is Sequence]
+
+
+def hides_objects(m: Machine, target: Outcome) -> bool:
+    """Whether a dtype holds objects, itself or in its fields or items, and its state says that it holds none."""
+    state = m.items(target.state, _DTYPE_STATE) if isinstance(target.state, Sequence) else []
+    if len(state) < _DTYPE_STATE or not hooks.says_no_objects(state):
+        return False
+    parts = [value for value in _items(m, state[4])[1::2] if isinstance(value, Sequence)]
+    inner = [m.items(part, 2)[:1] for part in (state[2], *parts) if isinstance(part, Sequence)]
+    return any(_of_objects(m, one) for one in (target, *(one for pair in inner for one in pair)))
+
+
+def _of_objects(m: Machine, value: Any, depth: int = 0) -> bool:
+    if not isinstance(value, Outcome) or depth > ev.DEPTH_LIMIT:
+        return False
+    made_from = m.items(value.arguments, 1)[:1] if isinstance(value.arguments, Sequence) else []
+    if hooks.object_code(_plain(m, made_from[0] if made_from else "")):
+        return True
+    state = m.items(value.state, _DTYPE_STATE) if isinstance(value.state, Sequence) else []
+    return len(state) == _DTYPE_STATE and not hooks.says_no_objects(state)
+
+
+def _plain(m: Machine, value: Any) -> Any:
+    if isinstance(value, GlobalRef):
+        return [value.module, value.name]
+    return [_plain(m, one) for one in m.items(value, _DTYPE_STATE)] if isinstance(value, Sequence) else value
 
 
 def _items(m: Machine, value: Any) -> list[Any]:
