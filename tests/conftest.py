@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,12 +12,30 @@ import pytest
 from assay.core.limits import GIB, MIB
 from assay.sandbox.guest import Guest, GuestLimits
 
+gc.disable()  # until everything is collected: it would look at a million objects of imported modules again and again
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["NO_COLOR"] = "1"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["KERAS_BACKEND"] = "torch"
 os.environ.pop("ASSAY_DATA", None)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: it need not be looked at after each test."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Tests of one file or group in one process, whatever xdist and pytest make of their ids."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from tests.support.spread import ByFile
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

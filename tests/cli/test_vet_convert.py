@@ -12,7 +12,7 @@ import pytest
 from assay.cli.main import main
 from tests.conversion.models import small_bert
 
-pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("sandbox")]
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("conversion")]
 
 
 class HarmlessPayload:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 torch = pytest.importorskip("torch")
-pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("sandbox")]
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("conversion")]
 
 
 @pytest.mark.parametrize("legacy", [False, True])

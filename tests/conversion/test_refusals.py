@@ -23,7 +23,7 @@ from assay.store.folder import folder_subject
 from tests.conversion.models import small_bert
 
 torch = pytest.importorskip("torch")
-pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("sandbox")]
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("conversion")]
 
 
 class HarmlessPayload:

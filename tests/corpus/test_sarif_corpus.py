@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-import jsonschema
+import jsonschema_rs
 import pytest
 
 from assay.inspections.report_sarif import to_sarif
@@ -39,7 +39,7 @@ def _places(document: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any], st
 def test_every_place_lies_in_its_file(tmp_path: Path) -> None:
     build.write(build.hostile_samples(), tmp_path)
     document = json.loads(json.dumps(to_sarif(scan([str(tmp_path)]))))
-    jsonschema.Draft202012Validator(SARIF).validate(document)
+    jsonschema_rs.Draft202012Validator(SARIF).validate(document)
     places = [place for place in _places(document) if place[0].is_file()]
     assert sum(bool(region) for _, region, _ in places) > 1000
     assert [(path.name, rule, said) for path, region, rule in places if (said := _outside(path, region))] == []

@@ -27,7 +27,7 @@ from assay.evaluation.suite import load_suite
 from assay.store.folder import folder_subject
 from tests.evaluation import small
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("evaluation")]  # one guest for all
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / ".venvs" / "harness"
 REFUSAL = "i cannot help with that request"

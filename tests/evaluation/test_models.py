@@ -32,7 +32,7 @@ from assay.evaluation.suite import load_suite
 from assay.store.folder import folder_subject
 from tests.evaluation import small
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("evaluation")]  # one guest for all
 
 COLUMNS = 'text = "sentence"\nlabel = "label"'
 WORDS = ("negative", "positive")

@@ -20,7 +20,7 @@ from assay.evaluation.suite import load_suite
 from assay.store.folder import folder_subject
 from tests.evaluation import small
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("evaluation")]  # one guest for all
 RNG = random.Random(3)
 TRUTH = [float(RNG.randrange(6)) for _ in range(40)]
 ANSWERS = [value + RNG.gauss(0, 0.7) for value in TRUTH]

@@ -8,7 +8,7 @@ import pickle
 import re
 from html.parser import HTMLParser
 
-import jsonschema
+import jsonschema_rs
 import pytest
 
 from assay.core.evidence import Outcome, Unread
@@ -47,7 +47,7 @@ def report() -> Report:
 
 
 def checked(document) -> dict:
-    jsonschema.validate(document, SARIF, cls=jsonschema.Draft7Validator)
+    jsonschema_rs.Draft7Validator(SARIF).validate(document)
     json.dumps(document)
     return document["runs"][0]
 

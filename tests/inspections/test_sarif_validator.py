@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-import jsonschema
+import jsonschema_rs
 import pytest
 
 from assay.inspections.report import Report
@@ -38,7 +38,7 @@ def test_a_report_has_no_errors(tmp_path: Path, absolute: bool) -> None:
     if absolute:
         document = json.loads(json.dumps(document).replace('"uri": "m/', '"uri": "file:///m/'))
     schema = json.loads((TOOL.parent / "sarif-2.1.0.json").read_text("utf-8-sig"))
-    jsonschema.validate(document, schema, cls=jsonschema.Draft202012Validator)
+    jsonschema_rs.Draft202012Validator(schema).validate(document)
     said = complaints(document, tmp_path)
     assert [one for one in said if one[0] == "error"] == []
     # Advice that is left: a web page of the tool, and a region for findings that are about a whole file or a member.

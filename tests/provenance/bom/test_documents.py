@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from assay.core.digest import Digest
 from assay.core.finding import Confidence, Finding, Severity, Where
@@ -39,6 +38,8 @@ def full() -> Record:
 
 def official(document: dict) -> bool:
     """Whether the validator of cyclonedx-python-lib accepts it."""
+    from cyclonedx.validation.json import JsonStrictValidator  # takes two seconds
+
     strict = JsonStrictValidator(SchemaVersion.from_version(document["specVersion"]))
     return strict.validate_str(json.dumps(document)) is None
 
