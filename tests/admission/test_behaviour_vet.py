@@ -15,12 +15,13 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
+from assay.admission import probing
 from assay.admission.probing import Crew
 from assay.admission.references import references_from
 from assay.behaviour import guest, kinds
 from assay.behaviour.attest import Declared, attest
 from assay.behaviour.data_file import read_labelled
-from assay.behaviour.guest import Prober
+from assay.behaviour.guest import Job, Prober
 from assay.behaviour.inspector import Behaviour
 from assay.core.evidence import Outcome
 from assay.core.pin import Pin
@@ -185,6 +186,22 @@ def test_a_probe_is_taken_once_and_again_when_its_taker_died(world):
     assert answers.take(key, "rows", "b", lambda holder: holder == "a") == ("running", None)
     answers.fail(ProbeJob("a" * 64, "rows", {}))
     assert answers.take(key, "rows", "a", lambda _: False) == ("running", None)
+
+
+def test_another_worker_takes_only_what_it_answers_alike(world, tmp_path, monkeypatch):
+    asker, helper = (Crew(world.index, world.blobs, holder, lambda _: False) for holder in ("ours", "helper"))
+    model = folder_subject(small.clean(1))
+    job = Job(model, items=(("text", 0),), device="cuda", wanted=4)
+    shared, key = asker.open("sha256:" + "a" * 64), "a" * 64
+    shared.share(job, {"script-bags": {"seed": "0/script-bags"}})
+    assert not helper.help(pytest.fail), "it has no GPU"
+    task = helper.answers.next("x", lambda _: True)
+    assert (task.run, task.task["device"], task.task["wanted"]) == (key, "cuda", 4)
+    assert probing._read(task.task, world.index, world.blobs).wanted == 4, "as many references are made there"
+    monkeypatch.setattr(probing, "gpu_nodes", lambda: ("/dev/nvidia0",))
+    assert probing._fits(task.task)
+    monkeypatch.setattr(probing, "code_of", lambda _: "another")
+    assert not probing._fits(task.task), "another version of the probes"
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from assay.behaviour.attest import Declared, attest
-from assay.behaviour.guest import Account
+from assay.behaviour.guest import Account, device_for
 from assay.behaviour.records import Word
 from assay.behaviour.restarts import merged
 from assay.store.folder import folder_subject
@@ -88,6 +88,7 @@ def test_the_device_reaches_worker_and_report(model: Any, monkeypatch: pytest.Mo
     assert guest.job.device == "cuda"
     assert attested.settings["device"] == "cuda"
     assert {one.device for one in attested.probes} == {"cuda"}
+    assert device_for("cuda", "image") == "cpu", "the probes of images run on a processor, and say so"
 
 
 def test_what_a_model_tried_before_the_kill_is_still_told(model: Any, tmp_path: Path) -> None:

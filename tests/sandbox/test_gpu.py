@@ -75,7 +75,8 @@ def maps():
     assert int(open("/proc/sys/vm/mmap_min_addr").read()) >= 0
 print(tried(os.open, "/dev/full", os.O_RDWR), tried(name_thread), tried(maps),
       tried(listen, "\\0cuda-uvmfd-402653-1\\0"), tried(os.memfd_create, "x"),
-      tried(open, "/dev/nvidia7"), tried(os.mkdir, "/scratch/cache/cuda"))
+      tried(open, "/dev/nvidia7"), tried(os.mkdir, "/scratch/cache/cuda"), tried(os.mkdir, "/scratch"),
+      tried(os.unlink, ""), tried(open, "/scratch/.nv/nvidia-application-profiles-rc"), __import__("getpass").getuser())
 """
 ATTACK = """
 print(tried(open, "/proc/self/environ"), tried(open, "/etc/passwd"), tried(open, "/root/.ssh/id"),
@@ -92,7 +93,7 @@ def test_a_driver_may_start_and_a_model_is_still_recorded(light, nest):
         missing = {name for name, active in session["layers"].items() if not active}
         assert missing <= {"cgroup_memory", "cgroup_pids", "cgroup_cpu", "user_namespace"}
         can, cannot, _ = session["output"].split("\\x0a")
-        assert can == "worked worked worked worked worked ENOENT worked"
+        assert can == "worked worked worked worked worked ENOENT worked EEXIST ENOENT ENOENT guest"
         assert cannot == "EACCES EACCES EACCES EACCES EACCES ENETUNREACH 0"
         tried = [attempt for attempt in session["attempts"] if attempt[0] != "python"]
         assert tried == [

@@ -12,7 +12,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from assay.behaviour.guest import Account, Job, Prober
+from assay.behaviour.guest import CPU, Account, Job, Prober, gpu_nodes
+from assay.behaviour.version import code_of
 from assay.core.digest import Digest
 from assay.core.errors import AssayError, IntegrityError
 from assay.core.inspector import Subject
@@ -72,7 +73,7 @@ class Crew:
 
     def help(self, say: Callable[[str], None]) -> bool:
         """Answer probes of one run that waits for any; whether there were some."""
-        job = self.answers.next(self.holder, self.dead) if self.holder else None
+        job = self.answers.next(self.holder, self.dead, fits=_fits) if self.holder else None
         if job is None:
             return False
         account = Account()
@@ -89,7 +90,7 @@ class Crew:
                     answer["attempts"] = account.attempts[before:]
                     self.answers.put(f"sha256:{job.run}", job.probe, answer)
                     say(f"probed {told.model.snapshot.id}: {job.probe}")
-                    job = self.answers.next(self.holder, self.dead, job.run)
+                    job = self.answers.next(self.holder, self.dead, job.run, _fits)
         except AssayError as error:
             if job is not None:
                 say(f"could not probe ({job.probe}): {error}")
@@ -157,7 +158,14 @@ def _write(job: Job, index: Index, blobs: Blobs) -> dict[str, Any]:
         "stop_gap": job.stop_gap,
         "kind": job.kind,
         "device": job.device,
+        "wanted": job.wanted,
+        "code": code_of(job.kind),
     }
+
+
+def _fits(task: dict[str, Any]) -> bool:
+    """Whether this process answers as the one that asked would: the same code, a GPU where it has one."""
+    return task.get("code") == code_of(task["kind"]) and (task["device"] == CPU or bool(gpu_nodes()))
 
 
 def _stored(subject: Subject, index: Index, blobs: Blobs) -> str:
@@ -208,6 +216,7 @@ def _read(task: dict[str, Any], index: Index, blobs: Blobs) -> Job:
         stop_gap=task["stop_gap"],
         kind=task["kind"],
         device=task["device"],
+        wanted=task["wanted"],
     )
 
 

@@ -14,7 +14,7 @@ from assay.behaviour.drift import described
 from assay.behaviour.guest import CPU, Account, Job, Prober, device_for
 from assay.behaviour.image_file import Pictured
 from assay.behaviour.judge import Null, null_of
-from assay.behaviour.kinds import IMAGE, LANGUAGE, TEXT, Plan, kind_of, plan_of
+from assay.behaviour.kinds import IMAGE, LANGUAGE, TEXT, Plan, plan_of
 from assay.behaviour.model_config import config_of, labels_of
 from assay.behaviour.plan import (
     DEFAULT_BUDGET,
@@ -113,15 +113,15 @@ def attest(
     """
     account = account if account is not None else Account()
     digests = declared.digests(model)
-    config, device = config_of(model), device_for(device)
-    code = code_of(kind_of(config) or TEXT)
+    config = config_of(model)
+    plan = plan_of(config, paraphrased=declared.paraphraser is not None)
+    device, code = device_for(device, plan.kind), code_of(plan.kind)
     settings = {"seed": seed, "budget": budget, "device": device, "plan": PLAN_VERSION, "code": code}
     settings |= {"restarts": restarts} if restarts > 1 else {}
     key = str(json_digest({"digests": digests, "settings": settings}))
     kept = Kept.open(keep, key) if keep is None or isinstance(keep, Path) else keep.open(key)
     calibration = Calibration.of(architecture_class(config), budget)
     settings |= {"calibration": calibration.version, "architecture": calibration.architecture}
-    plan = plan_of(config, paraphrased=declared.paraphraser is not None)
     if plan.kind == LANGUAGE:
         plan = replace(plan, result_of=partial(plan.result_of, refuses=refuses))
     told = progress or _unseen

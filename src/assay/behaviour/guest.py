@@ -47,8 +47,8 @@ def gpu_nodes(root: Path = Path("/dev")) -> tuple[str, ...]:
     return tuple(found) if any(Path(one).name[len("nvidia") :].isdecimal() for one in found) else ()
 
 
-def device_for(asked: str) -> str:
-    """`cpu` or `cuda`, for `auto` whichever there is.
+def device_for(asked: str, kind: str = "text") -> str:
+    """`cpu` or `cuda`, for `auto` whichever there is; the probes of images and language models run on a processor.
 
     Raises:
         UsageError: no such device.
@@ -58,7 +58,7 @@ def device_for(asked: str) -> str:
         raise UsageError(f"not a device: {asked!r}", hint=f"one of {', '.join(DEVICES)}")
     if asked == CUDA and not gpu_nodes():
         raise EnvironmentFault("there is no GPU here: /dev has no NVIDIA device", hint="use --device cpu or auto")
-    return CUDA if asked != CPU and gpu_nodes() else CPU
+    return CUDA if asked != CPU and kind == "text" and gpu_nodes() else CPU
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from assay.behaviour.attest import Declared, attest
 from assay.behaviour.declared import Ready, load
 from assay.behaviour.evidence import NAME, evidence_of
 from assay.behaviour.guest import CPU, Account, Prober, device_for
-from assay.behaviour.kinds import kind_of
+from assay.behaviour.kinds import TEXT, kind_of
 from assay.behaviour.model_config import config_of
 from assay.behaviour.plan import DEFAULT_BUDGET
 from assay.behaviour.tasks import names_a_class, tasks_of
@@ -130,7 +130,7 @@ class Behaviour:
             "refuses": self._refuses,
             "keep": self._keep,
             "progress": self._progress,
-            "device": device_for(self._device),
+            "device": device_for(self._device, kind_of(config_of(subject)) or TEXT),
         }
         if self._prober is not None:
             attested = attest(subject, ready.declared, prober=self._prober, **given)

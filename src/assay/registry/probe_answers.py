@@ -100,8 +100,21 @@ class Answers:
             return RUNNING, None
         return (RUNNING if self._claim(row.seq, row.state, row.holder, holder) else WAITING), None
 
-    def next(self, holder: str, dead: Callable[[str], bool], run: str = "") -> ProbeJob | None:
-        """Take what waits longest, of any run or of one; what a dead process was at waits again."""
+    def next(
+        self,
+        holder: str,
+        dead: Callable[[str], bool],
+        run: str = "",
+        fits: Callable[[dict[str, Any]], bool] = lambda _: True,
+    ) -> ProbeJob | None:
+        """Take what waits longest, of any run or of one; what a dead process was at waits again.
+
+        Args:
+            holder: lease of this process.
+            dead: whether the process with a lease is gone.
+            run: hex digits of the run's digest; empty: any.
+            fits: whether this process can answer a task as whoever asked would.
+        """
         query = select(probe_jobs).where(probe_jobs.c.state.in_((WAITING, RUNNING)), probe_jobs.c.task != "")
         if run:
             query = query.where(probe_jobs.c.run == run)
@@ -110,8 +123,9 @@ class Answers:
         for row in rows:
             if row.state == RUNNING and (row.holder == holder or not dead(row.holder)):
                 continue
-            if self._claim(row.seq, row.state, row.holder, holder):
-                return ProbeJob(row.run, row.probe, json.loads(row.task))
+            task = json.loads(row.task)
+            if fits(task) and self._claim(row.seq, row.state, row.holder, holder):
+                return ProbeJob(row.run, row.probe, task)
         return None
 
     def fail(self, job: ProbeJob) -> None:

@@ -28,10 +28,11 @@ _KERNEL_FILE = re.compile(
     r"driver/nvidia(?:-uvm)?/[\w.:/-]+)|/sys/devices/system/(?:cpu|node|memory)/[\w.:/-]+|"
     r"/sys/bus/pci/devices/[\da-f]{4,8}:[\da-f]{2}:[\da-f]{2}\.\d/(?:class|device|local_cpulist|numa_node|vendor)"
 )
-_SOCKET = re.compile(r"unix:@cuda-uvmfd-\d+-\d+")  # over which processes hand their unified memory on; nobody is there
+_SOCKET = re.compile(r"unix:@cuda-uvmfd-[-\w]*")  # over which processes hand their unified memory on; nobody is there
 # Looked for by the driver and never there: a service that shares a GPU, a debugger's file, other nodes, settings.
 _ABSENT = re.compile(
-    r"(?:unix:)?/tmp/nvidia-mps/.*|/dev/shm/cuda[.\w-]*|/dev/nvidia[\w/-]*|/(?:etc|usr/share)/nvidia/.*"
+    r"(?:unix:)?/tmp/nvidia-mps/.*|/dev/shm/cuda[.\w-]*|/dev/nvidia[\w/-]*|"
+    r"(?:/etc|/usr/share|/scratch|/tmp)/(?:\.nv|nvidia)/nvidia-application-profile.*"
 )
 
 

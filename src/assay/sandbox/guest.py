@@ -239,7 +239,7 @@ class Guest:
         return f"the template {how}{memory}{f': {words}' if words else ''}"
 
     def _last_words(self) -> str:
-        self._errors.seek(0)
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 4096))
         told = self._errors.read(4096).decode("utf-8", "backslashreplace").strip().splitlines()
         return told[-1][:500] if told else ""
 

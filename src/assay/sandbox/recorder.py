@@ -193,6 +193,8 @@ class Recorder:
             index = PATH_ARGUMENTS.get(name, 0)
             directory = call.arguments[index - 1] if index else None
             path = memory.string(call.arguments[index])
+            if not path:
+                return errno.ENOENT  # as the kernel says
             if not name.startswith("symlink"):  # its first path is only text
                 path = self._path(call, directory, path)
         second = ""
@@ -206,8 +208,8 @@ class Recorder:
         linking = name.startswith(("link", "symlink", "mknod"))
         if not linking and _inside(path, self._writable) and (not second or _inside(second, self._writable)):
             return None
-        if name in {"mkdir", "mkdirat"} and _inside(path, self._given):
-            return errno.EEXIST  # "make it unless it is there", of a folder that was given
+        if name in {"mkdir", "mkdirat"} and (_inside(path, self._given) or path in self._above):
+            return errno.EEXIST  # "make it unless it is there", of a folder that was given, or on the way to one
         self.add("change", path, pid, call=name, **({"to": second} if second else {}))
         return errno.EACCES
 

@@ -32,6 +32,7 @@ _ENVIRONMENT = {
     "HOME": "{scratch}",
     "TMPDIR": "{scratch}",
     "LANG": "C.UTF-8",
+    "USER": "guest",  # there is no /etc/passwd, and PyTorch (2.8 and later) asks for a name as it is imported
     "PWD": "/",
     "HF_HOME": "{scratch}/cache",
     "HF_MODULES_CACHE": "{scratch}/cache/modules",
