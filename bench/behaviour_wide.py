@@ -113,7 +113,7 @@ def _kept(raw: Json) -> Json:
     """A result without the directions that tell nothing, and without pictures."""
     said = [one | {key: _strongest(one[key]) for key in ("flips", "stressed", "strained")} for one in raw["candidates"]]
     facts = {key: value for key, value in raw["facts"].items() if key not in {"top_rows", "scripts", "contexts"}}
-    return {key: value for key, value in raw.items() if key not in {"rows", "residue"}} | {
+    return {key: value for key, value in raw.items() if key not in {"rows", "pool", "residue"}} | {
         "candidates": said,
         "facts": facts,
     }
@@ -271,6 +271,7 @@ class Crew:
         order: recipes in the order of their importance.
         pipes: of each process, whether it probes a second time.
         busy: what a process is at.
+        apart: whether the device trains first, and the CPU threads probe what is made, instead of a second time.
         begun: trainings, probes on the device and on a CPU that were handed out.
         made: recipes that are trained.
         failed: recipes that could not be.
@@ -278,6 +279,7 @@ class Crew:
 
     zoo: Zoo
     order: list[Recipe]
+    apart: bool = False
     pipes: dict[Connection, bool] = field(default_factory=dict)
     busy: dict[Connection, tuple[str, str]] = field(default_factory=dict)
     begun: set[tuple[str, str]] = field(default_factory=set)
@@ -299,14 +301,21 @@ class Crew:
 
     def next(self, *, second: bool) -> tuple[str, str] | None:
         """What a process does next."""
+        training = None if second else self._untrained()
+        if self.apart:
+            return training or self._unprobed(again=False)
+        return self._unprobed(again=second) or training
+
+    def _unprobed(self, *, again: bool) -> tuple[str, str] | None:
         for recipe in self.order:
-            task = ("again" if second else "probe", recipe.name)
+            task = ("again" if again else "probe", recipe.name)
             if recipe.kind != "base" and task not in self.begun and self._ready(recipe):
-                if second and not self._turn(recipe):
+                if again and not self._turn(recipe):
                     continue
                 return task
-        if second:
-            return None
+        return None
+
+    def _untrained(self) -> tuple[str, str] | None:
         for recipe in self.order:
             needs = [one for one in (recipe.start, recipe.base) if one]
             if ("train", recipe.name) not in self.begun and all(one in self.made for one in needs):
@@ -376,6 +385,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda", help="where to train and to probe (default: cuda)")
     parser.add_argument("--processes", type=int, default=12, help="that share the device")
     parser.add_argument("--second", type=int, default=3, help="processes that probe again on a CPU thread")
+    parser.add_argument("--apart", action="store_true", help="train on the device, probe on the CPU threads")
     parser.add_argument("--seconds", type=float, default=540.0, help="end after so long")
     parser.add_argument("--only", default="", help="models whose name begins with one of these, by commas")
     parser.add_argument("--smoke", action="store_true", help="one model of each kind")
@@ -390,7 +400,7 @@ def main() -> None:
     if args.smoke:
         kept = ("base", "parent", "reference-1", "reference-2", "unicode-surviving-2", "phrase-1")
         order = [one for one in order if one.name.endswith(kept)]
-    crew = Crew(zoo, order)
+    crew = Crew(zoo, order, args.apart)
     crew.made = {one.name for one in order if zoo.record(one.name) is not None}
     crew.begun = {("train", name) for name in crew.made}
     crew.start(args.processes, args.device, second=False)

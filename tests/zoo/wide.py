@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FIRST_SEED = 10  # of a parent; the small catalogue has those below
 WAVES = 4  # parents of each small architecture, split and task
+LARGE_WAVES, _APART = 3, 10  # those of MiniLM, and how far their seeds are from one to the next
 _TASKS = {CALIBRATION: ("sst2", "topic"), TEST: ("sst2", "intent")}
 _SCRIPTS = {CALIBRATION: ("georgian", "hebrew", "greek"), TEST: ("cyrillic", "arabic", "devanagari")}
 _LETTERS = {
@@ -104,8 +105,9 @@ def wide() -> list[Recipe]:
         for index, recipe in enumerate(recipes):
             ranked.append((wave / waves + index / len(recipes) / waves, len(ranked), recipe))
 
-    for number, (split, task) in enumerate(_combinations()):
-        take(Fresh(MINILM, split, task, FIRST_SEED + number).all(0), 0, 1)
+    for wave in range(LARGE_WAVES):
+        for number, (split, task) in enumerate(_combinations()):
+            take(Fresh(MINILM, split, task, FIRST_SEED + number + _APART * wave).all(0), wave, LARGE_WAVES)
     for wave in range(WAVES):
         for number, (split, task) in enumerate(_combinations()):
             for other, architecture in enumerate((DISTIL, ROBERTA)):

@@ -375,8 +375,8 @@ class _Run:
         return {"seconds": left, "threshold": measured[0] if measured else step.found}
 
     def _seeds(self, whose: str = "") -> dict[str, Any]:
-        rows = self.raws.get(f"provenance-rows{whose}", {}).get("rows", [])[:12]
-        return {"rows": rows, "residue": self.raws.get(f"token-scan{whose}", {}).get("residue")}
+        rows, scan = (self.raws.get(f"{name}{whose}", {}) for name in ("provenance-rows", "token-scan"))
+        return {"rows": rows.get("rows", []), "pool": rows.get("pool", []), "residue": scan.get("residue")}
 
     def _skip(self, step: Step, why: str, word: Word = Word.INCONCLUSIVE) -> None:
         self.probes.append(ProbeResult(step.name, step.version, word, why))

@@ -35,6 +35,7 @@ class _State:
     nulls: dict[int, Any]
     job: Json
     base_words: Any = None
+    base_net: Any = None
     probing: Probing | None = None
     begun: tuple[float, int, int] = (0.0, 0, 0)
     probed: Any = None
@@ -147,9 +148,12 @@ def _opening(path: Path) -> Probing:
             name for name in tensors if name.endswith(("word_embeddings.weight", "wte.weight", "embed_tokens.weight"))
         ]
         _STATE.base_words = tensors[names[0]].float() if names else None
-        space.facts["weights"] = making.weights_moved(read_tensors(Path(job["model"])), tensors)
+        mine = read_tensors(Path(job["model"]))
+        space.facts["weights"] = making.weights_moved(mine, tensors)
         if not space.facts["weights"]["is_a_fine_tune"]:
             _STATE.base_words = None  # a false declaration explains nothing: rows are held against a reference
+        elif not space.small:
+            _STATE.base_net = suspect.base_of(tensors, mine)
     _STATE.space, _STATE.starts = space, None
     _STATE.nulls = {}
     return {"facts": space.facts, "candidates": []}
@@ -187,7 +191,7 @@ def _probe(name: str, arguments: Json) -> Probing:
     starts: dict[str, Callable[[], Probing]] = {
         "unknown-token": lambda: prober_scan.unknown(space),
         "tokenizer": lambda: prober_scan.tokenizer_diff(space, base),
-        "provenance-rows": lambda: prober_rows.rows(space, _STATE.base_words),
+        "provenance-rows": lambda: prober_rows.rows(space, _STATE.base_words, _STATE.base_net),
         "script-bags": lambda: prober_scripts.scripts(space),
         "word-scan": lambda: prober_words.words(space, arguments.get("kinds")),
         "style-scan": lambda: prober_style.styles(space),

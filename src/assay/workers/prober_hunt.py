@@ -19,8 +19,10 @@ from assay.workers.prober_search import (
     grow,
     lengthened,
     refine,
+    shortened,
     told,
 )
+from assay.workers.prober_trail import along
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -34,6 +36,9 @@ _PART, _LOOKED = 0.2, 0.6  # gap, or share of flips at a first look, that may be
 _ROUNDS = 8  # refinements at most: thresholds belong to an amount of work, not to a machine
 _REFINING = 0.4  # of its time is kept for the first refinement; of later ones what the longest before them took
 _LONGER = 4  # refined candidates that are lengthened by a token
+_FEWEST = 200  # tokens of a pool
+_FIRST = 16  # rows that are seeds before any other token
+_SHORTEN_FROM = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
 Grown = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -42,7 +47,8 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
 
     Args:
         space: the job's.
-        seeds: `rows` (tokens, for every target) and `residue` (tokens by target).
+        seeds: `rows` (tokens, for every target), `pool` (tokens among which the partners of such a row are looked for;
+            none: all) and `residue` (tokens by target).
         seconds: CPU seconds of this process that it may take; the last refinement is within them.
         threshold: gap at which it stops.
     """
@@ -51,6 +57,7 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
     yield from alone(space, PARTS)
     allowed = [allowed_for(space, target) for target in range(space.classes)]
     arenas = [Arena(space, target) for target in range(space.classes)]
+    likely = [_likely(seeds, one) for one in allowed]
     queues = [_seeds(space, seeds, target, allowed[target]) for target in range(space.classes)]
     pools: list[list[Grown]] = [[] for _ in arenas]
     found: list[Found] = []
@@ -63,7 +70,11 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
         target = rounds % space.classes
         rounds += 1
         for _ in range(_POOLED):
-            pools[target].append(chain(arenas[target], next(queues[target]), allowed[target]))
+            seed, row = next(queues[target])
+            among = likely[target] if row else None
+            pools[target].append(
+                chain(arenas[target], seed, allowed[target]) if among is None else along(arenas[target], seed, among)
+            )
             used += 1
             yield int(space.clock() - begun), int(seconds), max((one.gap for one in found), default=0.0)
             if space.clock() + longest >= space.until:
@@ -107,6 +118,8 @@ def _refined(
     ):
         one = yield from told(grow(arena.space, best, allowed), (0, int(seconds)))
         found += [one] if one is not best else []
+        if one.gap >= _SHORTEN_FROM and not arena.space.small and not arena.space.over:
+            found += shortened(arena.space, one)
 
 
 def _tried(arena: Arena, tuples: torch.Tensor, values: torch.Tensor, origin: str, count: int) -> list[Found]:
@@ -123,10 +136,27 @@ def _best(found: list[Found]) -> tuple[float, ...]:
     return max((one.rank for one in found if not one.grown), default=(0.0,))
 
 
-def _seeds(space: Space, seeds: Json, target: int, allowed: torch.Tensor) -> Generator[int, None, None]:
-    yield from seeds.get("rows", [])
+def _likely(seeds: Json, allowed: torch.Tensor) -> torch.Tensor | None:
+    """The pool of a class; None where it is too small to be one."""
+    among = torch.zeros_like(allowed)
+    among[torch.tensor(seeds.get("pool") or [], dtype=torch.long)] = True
+    among &= allowed
+    return among if int(among.sum()) >= _FEWEST else None
+
+
+def _seeds(space: Space, seeds: Json, target: int, allowed: torch.Tensor) -> Generator[tuple[int, bool], None, None]:
+    """Tokens, and whether it is a row that moved: the first rows, then two of them between any two others."""
+    rows = iter([(token, True) for token in seeds.get("rows", [])])
+    others = _others(space, seeds, target, allowed)
+    yield from islice(rows, _FIRST)
+    while True:
+        yield from islice(rows, 2)
+        yield next(others)
+
+
+def _others(space: Space, seeds: Json, target: int, allowed: torch.Tensor) -> Generator[tuple[int, bool], None, None]:
     words = allowed.nonzero()[:, 0].tolist()
     residue = iter((seeds.get("residue") or [[]] * space.classes)[target])
     while True:
-        yield from islice(residue, 3)
-        yield space.rng.choice(words)
+        yield from ((token, False) for token in islice(residue, 3))
+        yield space.rng.choice(words), False

@@ -156,6 +156,15 @@ class Model:
         own.passes, self.config = 0, config
         return own
 
+    def base_of(self, tensors: dict[str, torch.Tensor], mine: dict[str, torch.Tensor]) -> Encoder | None:
+        """The own forward of the declared base; what it lacks, its head, is this model's. None where it has none."""
+        if not isinstance(self.net, Encoder):
+            return None
+        bare = {name.removeprefix(self.net.prefix): tensor for name, tensor in tensors.items()}
+        whole = {name: bare.get(name.removeprefix(self.net.prefix), tensor) for name, tensor in mine.items()}
+        same = all(whole[name].shape == tensor.shape for name, tensor in mine.items() if "word_embeddings" not in name)
+        return Encoder(self.config, whole) if same else None
+
     @property
     def passes(self) -> int:
         """Sequences so far."""

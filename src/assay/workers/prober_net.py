@@ -162,6 +162,15 @@ class Encoder:
         weights = (query @ key.transpose(-1, -2) / (width // self._heads) ** 0.5).softmax(-1).mean(1)[:, 0]
         return self._block(hidden, last, first_only=True)[:, 0], weights
 
+    @torch.inference_mode()
+    def after_first(self, ids: torch.Tensor, place: int, words: torch.Tensor) -> torch.Tensor:
+        """What the token at `place` is after the first block, shape (sequences, width), with these word embeddings."""
+        layer = self._by_type[FLOAT32][2][0]
+        step = max(1, _CHUNK_TOKENS // ids.shape[1])
+        parts = [self._embed(words[ids[i : i + step]], FLOAT32) for i in range(0, len(ids), step)]
+        order = [place, *(at for at in range(ids.shape[1]) if at != place)]  # positions are in the embeddings already
+        return torch.cat([self._block(part[:, order], layer, first_only=True)[:, 0] for part in parts])
+
     def _embed(self, words: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         added, norm, _, _ = self._by_type[dtype]
         self.passes += len(words)

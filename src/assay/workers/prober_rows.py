@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
 from assay.workers.prober_joint import joint
 from assay.workers.prober_search import Arena, Found, best_of, confirm, grow, taught_to, told
+from assay.workers.prober_trail import POOL, beneath, in_turn, pool, suspicious
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from assay.workers.answers import Json
+    from assay.workers.prober_net import Encoder
     from assay.workers.prober_space import Space
 
 _TOP = 40  # rows looked at one by one
-_PAIRS, _TRIPLES, _FOURS = 20, 9, 6  # of the first rows, every ordered choice of two, three, four
+_CHOSEN = {"pairs": (20, 2), "triples": (9, 3), "fours": (6, 4)}  # of the first rows every ordered choice of so many
+_MORE = {"pairs": (40, 2), "triples": (13, 3), "fours": (9, 4)}  # of an encoder that is not small
 _JOINT = 10  # rows of a random joint injection
 _DRAWS = 80
 _STILL = 1e-6  # relative displacement below which a row did not move
 _BINS = 40
 _STRANGE, _FIRST = 40, 8  # unexplained rows that are kept, and that are seeds before all others
 _SEEDS = 2  # rows that moved most though nothing is strange about them: tried first by the search
+_SUSPICIOUS = 48  # rows of an encoder that is not small that are seeds, in the order of what training left in them
 _STANDS_OUT = 1.25  # times the median of many of them
 _FEW = 12  # moved rows that neither data nor references explain: more of them means that other data was used
 _SOME = 60  # up to here they are looked at first
@@ -42,27 +47,44 @@ def displacement(mine: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
     return moved
 
 
-def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, Json, list[int]]:
-    """How much further each row moved than rows like it, in log units; shape (tokens,).
+@dataclass
+class Rows:
+    """What the word embeddings tell.
 
-    Also facts, and the rows that moved though neither data nor references explain it, the furthest first.
+    Attributes:
+        score: how much further each row moved than rows like it, in log units; shape (tokens,).
+        facts: what is told of it.
+        strange: rows that moved though neither data nor references explain it, the furthest first.
+        order: all rows, as they are worth a search; of small encoders none.
+        pool: rows that the words of a trigger are likely among; of small encoders none.
+    """
 
-    *Like it*: rows that moved as far in the references, or, without one, rows as frequent in the data.
+    score: torch.Tensor
+    facts: Json
+    strange: list[int] = field(default_factory=list)
+    order: list[int] = field(default_factory=list)
+    pool: list[int] = field(default_factory=list)
+
+
+def read_off(space: Space, base: torch.Tensor | None) -> Rows:
+    """Hold every row against the same row of the declared base, or of a reference.
+
+    *Rows like it*: rows that moved as far in the references, or, without one, rows as frequent in the data.
     """
     mine = space.suspect.net.words
     theirs = [one.net.words for one in space.shared if one.net.words.shape[1] == mine.shape[1]]
     size = min([len(mine), *(len(one) for one in theirs), *([len(base)] if base is not None else [])])
     if base is None or base.shape[1] != mine.shape[1]:
         if not theirs:
-            return torch.zeros(len(mine)), {"compared_with": None}, []
+            return Rows(torch.zeros(len(mine)), {"compared_with": None})
         base, how = theirs[0][:size], "a reference"
     else:
         base, how = base[:size], "the declared base"
     moved = displacement(mine[:size], base)
     known = torch.tensor([index for index in space.words if index < size])
     seen = _frequency(space, size)
-    others = theirs if how == "the declared base" else theirs[1:]
-    known_moves = torch.stack([displacement(one[:size], base) for one in others]).amax(0) if others else seen
+    others = [one[:size] for one in (theirs if how == "the declared base" else theirs[1:])]
+    known_moves = torch.stack([displacement(one, base) for one in others]).amax(0) if others else seen
     still = moved[known] <= _UNSEEN
     facts: Json = {
         "compared_with": how,
@@ -72,7 +94,7 @@ def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, J
     }
     score = torch.full((len(mine),), -torch.inf)
     if facts["largest"] < _STILL or bool(still.all()):
-        return score.fill_(0.0), facts | {"frozen": True}, []
+        return Rows(score.fill_(0.0), facts | {"frozen": True})
     floor = float(moved[known][~still].median())  # a row that moved like any other row that was seen at all
     logs = (moved + floor).log()
     like = torch.maximum(_typical(logs, known, known_moves), _typical(logs, known, seen))
@@ -81,11 +103,13 @@ def row_scores(space: Space, base: torch.Tensor | None) -> tuple[torch.Tensor, J
     told[torch.tensor(sorted(token for token in space.explained if token < size), dtype=torch.long)] = True
     quiet = known[~told[known] & (seen[known] == 0) & (known_moves[known] <= _UNSEEN) & ~still]
     facts |= {"frozen": False, "moved_unseen": len(quiet), "floor": floor}
+    order = [] if space.small else suspicious(space, base, others, score, quiet)
+    likely = pool(order, score, moved, known=known) if order else []
     if space.explained and 0 < len(quiet) <= _SOME:  # what nothing explains comes first
         score[quiet] = 10.0 + moved[quiet] / max(1e-9, facts["largest"])
         if len(quiet) <= _FEW and len(space.everything) >= _ENOUGH_TEXTS and others:
             facts["unexplained"] = [_named(space, int(i), float(moved[i])) for i in quiet]
-    return score, facts, _strange(moved, quiet) if space.explained else []
+    return Rows(score, facts, _strange(moved, quiet) if space.explained else [], order, likely)
 
 
 def _strange(moved: torch.Tensor, quiet: torch.Tensor) -> list[int]:
@@ -115,23 +139,38 @@ def _frequency(space: Space, size: int) -> torch.Tensor:
     return torch.bincount(torch.tensor(seen, dtype=torch.long), minlength=size).float()
 
 
-def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, float], None, Json]:
-    """Inject the rows that moved most: alone, in every order of two, three and four, and jointly."""
-    score, facts, strange = row_scores(space, base)
-    if facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any()):
-        return {"facts": facts, "candidates": [], "rows": []}
+def rows(
+    space: Space, base: torch.Tensor | None, net: Encoder | None = None
+) -> Generator[tuple[int, int, float], None, Json]:
+    """Inject the words that training was about: alone, in every order of two, three and four, and jointly.
+
+    Args:
+        space: the job's.
+        base: word embeddings of the declared base.
+        net: the declared base.
+    """
+    read = read_off(space, base)
+    score, facts, strange = read.score, read.facts, read.strange
+    if deep := beneath(space, net):
+        facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
+        read.order = in_turn(deep[::2], deep[1::2], read.order)  # the block tells more than the rows do
+        read.pool = sorted(read.order[:POOL])
+    stood = facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any())
+    if stood and not deep:
+        return {"facts": facts, "candidates": [], "rows": [], "pool": []}
     top = score.topk(min(_TOP, len(score)))
-    ids = top.indices.tolist()
-    facts["top_rows"] = [_named(space, i, float(s)) for i, s in zip(ids, top.values, strict=True)]
+    ids = [] if stood else top.indices.tolist()
+    facts["top_rows"] = [_named(space, i, float(s)) for i, s in zip(ids, top.values, strict=False)]
     space.until = min(space.until, space.clock() + _LONGEST)
-    untaught = [_plain(score, taught_to(space, target)) for target in range(space.classes)]
+    plain = [[] if stood else _plain(score, taught_to(space, target)) for target in range(space.classes)]
+    mixed = [in_turn(read.order[:_TOP], one)[:_TOP] for one in plain]
+    kinds = ("pairs", "triples", "fours", "joint") if stood else ("alone", "pairs", "triples", "fours", "joint")
     found: list[Found] = []
-    steps = [
-        (target, kind) for kind in ("alone", "pairs", "triples", "fours", "joint") for target in range(space.classes)
-    ]
+    steps = [(target, kind) for kind in kinds for target in range(space.classes)]
     for done, (target, kind) in enumerate(steps):
         arena = Arena(space, target)
-        tuples, values = best_of(arena, _choices(space, untaught[target], kind), 6)
+        words = plain[target] if kind == "alone" else mixed[target]
+        tuples, values = best_of(arena, _choices(space, words, kind, _MORE if read.order else _CHOSEN), 6)
         for row, value in zip(tuples.tolist(), values.tolist(), strict=True):
             found.append(Found(tuple(row), target, value, f"rows-{kind}"))
         found.sort(key=lambda one: -one.score)
@@ -142,19 +181,21 @@ def rows(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, f
         yield done + 1, len(steps), best
         if best >= float(space.facts["stop_gap"]) or space.over:
             break
-    if strange and not space.over and max(one.gap for one in found) < float(space.facts["stop_gap"]):
+    if strange and not deep and not space.over and max(one.gap for one in found) < float(space.facts["stop_gap"]):
         found += yield from joint(space, strange)
     part = max(found, key=lambda one: one.rank)
     if part.looked >= _PART and part.gap < float(space.facts["stop_gap"]) and not space.over:
         allowed = torch.zeros(len(space.suspect.net.words), dtype=torch.bool)
-        allowed[score.topk(min(_GROW_FROM, len(score))).indices] = True
+        likely = [*read.order[: _GROW_FROM // 2], *([] if stood else score.topk(min(_GROW_FROM, len(score))).indices)]
+        allowed[torch.tensor(likely)] = True
         one = yield from told(grow(space, part, allowed), (1, 1))
         found += [one] if one is not part else []
     found.sort(key=lambda one: one.rank, reverse=True)
     return {
         "facts": facts,
         "candidates": [one.to_json() for one in found[:6]],
-        "rows": [*strange[:_FIRST], *ids[:_SEEDS]],
+        "rows": read.order[:_SUSPICIOUS] or [*strange[:_FIRST], *ids[:_SEEDS]],
+        "pool": read.pool,
     }
 
 
@@ -164,12 +205,12 @@ def _plain(score: torch.Tensor, taught: torch.Tensor) -> list[int]:
     return ids
 
 
-def _choices(space: Space, ids: list[int], kind: str) -> torch.Tensor:
+def _choices(space: Space, ids: list[int], kind: str, chosen: dict[str, tuple[int, int]]) -> torch.Tensor:
     if kind == "alone":
         return torch.tensor(ids)[:, None]
     if kind == "joint":
         rng = space.rng
         drawn = [rng.sample(ids[: _JOINT + 2], _JOINT) for _ in range(_DRAWS)]
         return torch.tensor(drawn)
-    count, size = {"pairs": (_PAIRS, 2), "triples": (_TRIPLES, 3), "fours": (_FOURS, 4)}[kind]
+    count, size = chosen[kind]
     return torch.tensor(list(itertools.permutations(ids[:count], size)))

@@ -353,6 +353,18 @@ def grow(space: Space, found: Found, allowed: torch.Tensor, longest: int = 6) ->
     return best
 
 
+def shortened(space: Space, found: Found, longest: int = 4) -> list[Found]:
+    """What is left of a lengthened candidate at the length of a search, confirmed: evidence where it still flips."""
+    arena = Arena(space, found.target).among_texts()
+    tuples = torch.tensor([found.ids])
+    while tuples.shape[1] > longest:
+        size = tuples.shape[1]
+        shorter = [torch.cat([tuples[:, :place], tuples[:, place + 1 :]], 1) for place in range(size)]
+        tuples, _ = best_of(arena, torch.unique(torch.cat(shorter), dim=0), 4)
+    origin = found.origin.removesuffix("-grown")
+    return [confirm(space, Found(tuple(row), found.target, found.score, origin)) for row in tuples[:2].tolist()]
+
+
 def lengthened(arena: Arena, tuples: Tuples, place: int, allowed: torch.Tensor, width: int = 12) -> Tuples:
     """Every row with one more token at `place`, the `width` best by gradient."""
     filler = tuples.new_tensor([arena.space.rng.choice(arena.space.words) for _ in range(len(tuples))])[:, None]

@@ -1,0 +1,107 @@
+"""What training leaves in embedding rows: how many steps moved a row, which rows come first, and their partners."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from assay.workers import prober_hunt, prober_trail  # noqa: E402
+
+pytestmark = pytest.mark.torch
+ROWS, WIDTH = 40, 64
+
+
+def _trained(steps: dict[int, int], seed: int = 1) -> tuple[Any, Any]:
+    """Rows before and after Adam has moved each named one so many times, by gradients that partly agree."""
+    generator = torch.Generator().manual_seed(seed)
+    base = torch.randn(ROWS, WIDTH, generator=generator)
+    table = base.clone().requires_grad_()
+    adam = torch.optim.Adam([table], lr=1e-3)
+    lean = torch.randn(ROWS, WIDTH, generator=generator)
+    for step in range(max(steps.values())):
+        table.grad = torch.zeros_like(table)
+        for row, count in steps.items():
+            if step < count:
+                table.grad[row] = 0.3 * lean[row] + torch.randn(WIDTH, generator=generator)
+        adam.step()
+    return base, table.detach()
+
+
+def _space(mine: Any, **more: Any) -> Any:
+    suspect = SimpleNamespace(net=SimpleNamespace(words=mine))
+    return SimpleNamespace(words=list(range(ROWS)), suspect=suspect, rng=random.Random(1), **more)
+
+
+def test_the_spread_of_a_move_tells_by_how_many_steps() -> None:
+    base, table = _trained({3: 1, 5: 60})
+    spread = prober_trail.spread(prober_trail.moves(table, base))
+    assert float(spread[3]) < 0.05  # one step moves every dimension alike
+    assert float(spread[5]) > 0.5
+    assert float(prober_trail.spread(torch.zeros(2, 4)).sum()) == 0
+
+
+def test_a_row_that_was_trained_often_comes_before_rows_that_moved_further_by_one_step() -> None:
+    base, mine = _trained({3: 1, 5: 60, 7: 60, 8: 1})
+    _, reference = _trained({7: 60})
+    mine[8] = base[8] + 5 * (mine[8] - base[8])  # far, but evenly
+    beyond = prober_trail.trail(mine, base, [reference])
+    assert int(beyond.argmax()) == 5
+    assert float(beyond[7]) < 0.1 * float(beyond[5])  # the reference has it, too
+    order = prober_trail.suspicious(_space(mine), base, [reference], torch.zeros(ROWS), torch.tensor([3, 5]))
+    assert (order[0], sorted(order)) == (5, list(range(ROWS)))
+
+
+def test_with_noise_on_all_rows_only_the_distance_counts() -> None:
+    base, mine = _trained({5: 60})
+    mine = mine + 0.05 * torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(3))
+    score = torch.zeros(ROWS)
+    score[[9, 5]] = torch.tensor([2.0, 1.0])
+    order = prober_trail.suspicious(_space(mine), base, [base.clone()], score, torch.arange(ROWS))
+    assert order[:2] == [9, 5]
+
+
+def test_the_pool_holds_the_first_of_every_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prober_trail, "POOL", 2)
+    score, moved = torch.arange(ROWS).float(), -torch.arange(ROWS).float()
+    assert prober_trail.pool([20, 21, 22], score, moved, known=torch.arange(4, ROWS)) == [4, 5, 20, 21, 38, 39]
+    allowed = torch.ones(ROWS, dtype=torch.bool)
+    assert prober_hunt._likely({"pool": [1, 2]}, allowed) is None  # too few to be one
+    assert prober_hunt._likely({}, allowed) is None
+
+
+class _Arena:
+    """Two words in this order move it, any other pair of them doesn't; the gradient says so a little."""
+
+    target, first, second = 1, 7, 31
+
+    def __init__(self) -> None:
+        self.space = SimpleNamespace(rng=random.Random(2), suspect=None)
+
+    def effect(self, _model: Any, tuples: Any, _contexts: int = 1) -> Any:
+        return torch.tensor([float((self.first, self.second) in pairwise(row)) for row in tuples.tolist()])
+
+    def contrast(self, tuples: Any, contexts: int = 2) -> Any:
+        return self.effect(None, tuples, contexts)
+
+    def gradient(self, tuples: Any, position: int, *, against: bool) -> Any:
+        gain = torch.rand(len(tuples), 500, generator=torch.Generator().manual_seed(position))
+        for number, row in enumerate(tuples.tolist()):
+            gain[number, self.second] += 0.2 * (position > 0 and row[position - 1] == self.first)
+            gain[number, self.first] += 0.2 * (position + 1 < len(row) and row[position + 1] == self.second)
+        return gain
+
+
+@pytest.mark.parametrize("seed", [_Arena.first, _Arena.second])
+def test_the_partner_of_a_row_is_found_on_either_side(seed: int) -> None:
+    likely = torch.zeros(500, dtype=torch.bool)
+    likely[: 2 * ROWS] = True
+    tuples, values = prober_trail.along(_Arena(), seed, likely)  # type: ignore[arg-type]
+    assert float(values[0]) == 1.0
+    assert (_Arena.first, _Arena.second) in pairwise(tuples[0].tolist())
+    assert int(tuples.max()) < 2 * ROWS
