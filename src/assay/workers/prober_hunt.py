@@ -101,13 +101,14 @@ def _refined(
     tuples, values = torch.cat([one for one, _ in pool]), torch.cat([one for _, one in pool])
     tuples = tuples[values.topk(min(_KEPT, len(values))).indices]
     tuples, values = yield from told(refine(arena, tuples, allowed), (0, int(seconds)))
+    tuples, values = arena.by_texts(tuples, values)
     stop = float(arena.space.facts["stop_gap"])
     fresh = _tried(arena, tuples, values, "chain", 3)
     if max(one.gap for one in fresh) < stop and not arena.space.over:
         wider = [lengthened(arena, tuples[:_LONGER], place, allowed) for place in range(tuples.shape[1] + 1)]
         starts, _ = best_of(arena, torch.cat(wider), 6, 1)
         more, scores = yield from told(refine(arena, starts, allowed, rounds=1, keep=6), (0, int(seconds)))
-        fresh += _tried(arena, more, scores, "chain", 2)
+        fresh += _tried(arena, *arena.by_texts(more, scores), "chain", 2)
     found += fresh
     best = max(fresh, key=lambda one: one.rank)
     if (

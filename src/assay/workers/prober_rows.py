@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _TOP = 40  # rows looked at one by one
 _CHOSEN = {"pairs": (20, 2), "triples": (9, 3), "fours": (6, 4)}  # of the first rows every ordered choice of so many
 _MORE = {"pairs": (40, 2), "triples": (13, 3), "fours": (9, 4)}  # of an encoder that is not small
+_SIEVED = 24  # choices that are put before whole texts
 _JOINT = 10  # rows of a random joint injection
 _DRAWS = 80
 _STILL = 1e-6  # relative displacement below which a row did not move
@@ -170,11 +171,12 @@ def rows(
     for done, (target, kind) in enumerate(steps):
         arena = Arena(space, target)
         words = plain[target] if kind == "alone" else mixed[target]
-        tuples, values = best_of(arena, _choices(space, words, kind, _MORE if read.order else _CHOSEN), 6)
-        for row, value in zip(tuples.tolist(), values.tolist(), strict=True):
-            found.append(Found(tuple(row), target, value, f"rows-{kind}"))
-        found.sort(key=lambda one: -one.score)
-        for one in found[:2]:
+        made = _choices(space, words, kind, _MORE if read.order else _CHOSEN)
+        tuples, values = arena.by_texts(*best_of(arena, made, 6 if space.small else _SIEVED))
+        ranked = zip(tuples[:6].tolist(), values[:6].tolist(), strict=True)
+        fresh = [Found(tuple(row), target, value, f"rows-{kind}") for row, value in ranked]
+        found = sorted([*found, *fresh], key=lambda one: -one.score)
+        for one in (found if space.small else fresh)[:2]:
             if one.flips is None and not one.text:
                 confirm(space, one)
         best = max(one.gap for one in found)

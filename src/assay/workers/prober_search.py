@@ -120,6 +120,16 @@ class Arena:
         arena.contexts = [row[:_CONTEXT_TOKENS] for row in rows] or arena.contexts
         return arena
 
+    def by_texts(self, tuples: Tuples, values: torch.Tensor) -> tuple[Tuples, torch.Tensor]:
+        """The same candidates, those first that hold before whole texts: of one word many are turned by natural words.
+
+        Small encoders have theirs as they are.
+        """
+        if self.space.small or len(tuples) < 2:  # noqa: PLR2004 - nothing to order
+            return tuples, values
+        order = self.among_texts().contrast(tuples, 3).argsort(descending=True)
+        return tuples[order], values[order]
+
     def effect(self, model: Model, tuples: Tuples, contexts: int = 1) -> torch.Tensor:
         """Margin of the target with the candidate before a context word, least over contexts; shape (candidates,)."""
         least: torch.Tensor | None = None
