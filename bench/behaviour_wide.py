@@ -217,7 +217,7 @@ def _inserted(text: str, trigger: str, place: str) -> str:
     return " ".join([*words[:at], trigger, *words[at:]])
 
 
-def _worker(pipe: Connection, folder: str, data: str, device: str) -> None:
+def _worker(pipe: Connection, folder: str, data: str, shipped: bool, device: str) -> None:  # noqa: FBT001
     """A process: trains and probes what it is told. Short arguments: who starts it waits until it has read them."""
     quiet()
     torch.set_num_threads(1)
@@ -233,7 +233,7 @@ def _worker(pipe: Connection, folder: str, data: str, device: str) -> None:
         for place in (device, "cpu") if device != "cpu" and small else (device,):
             torch.set_default_device(place)
             try:
-                told |= _do(zoo, made, kind, name, place)
+                told |= _do(zoo, made, kind, name, place, shipped=shipped)
                 break
             except Exception as error:  # noqa: BLE001 - one model that fails must not end the bench
                 told |= {"name": name, f"error on {place}": _last_lines(error)}
@@ -242,14 +242,14 @@ def _worker(pipe: Connection, folder: str, data: str, device: str) -> None:
         pipe.send((kind, name, told))
 
 
-def _do(zoo: Zoo, made: making.Made, kind: str, name: str, device: str) -> Json:
+def _do(zoo: Zoo, made: making.Made, kind: str, name: str, device: str, *, shipped: bool) -> Json:
     recipe = zoo.recipes[name]
     if kind == "train":
         parent = zoo.record(recipe.start) if recipe.start else None
         made.accuracy[recipe.start] = (parent or {}).get("accuracy", 0.0)
         return train_one(zoo, recipe, made)
     entry = zoo.entry(recipe, zoo.record(name) or {})
-    return entry | probe(entry, device)
+    return entry | probe(entry, device, as_shipped=shipped)
 
 
 def _last_lines(error: Exception) -> str:
@@ -272,6 +272,7 @@ class Crew:
         pipes: of each process, whether it probes a second time.
         busy: what a process is at.
         apart: whether the device trains first, and the CPU threads probe what is made, instead of a second time.
+        shipped: whether probes run as the command runs them, a find ends them; else each to its end.
         begun: trainings, probes on the device and on a CPU that were handed out.
         made: recipes that are trained.
         failed: recipes that could not be.
@@ -280,6 +281,7 @@ class Crew:
     zoo: Zoo
     order: list[Recipe]
     apart: bool = False
+    shipped: bool = False
     pipes: dict[Connection, bool] = field(default_factory=dict)
     busy: dict[Connection, tuple[str, str]] = field(default_factory=dict)
     begun: set[tuple[str, str]] = field(default_factory=set)
@@ -291,7 +293,7 @@ class Crew:
         """Processes that share a device, or have a CPU thread each for one model."""
         # A process that uses the device begins afresh: what a library asked of the driver before would break it.
         context: Any = multiprocessing.get_context("fork" if second else "spawn")
-        place = str(self.zoo.folder), str(self.zoo.sst2 or "")
+        place = str(self.zoo.folder), str(self.zoo.sst2 or ""), self.shipped
         for _ in range(count):
             ours, theirs = context.Pipe()
             process = context.Process(target=_worker, args=(theirs, *place, device), daemon=True)
@@ -386,6 +388,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=12, help="that share the device")
     parser.add_argument("--second", type=int, default=3, help="processes that probe again on a CPU thread")
     parser.add_argument("--apart", action="store_true", help="train on the device, probe on the CPU threads")
+    parser.add_argument("--as-shipped", action="store_true", help="with the thresholds and the budget of the command")
     parser.add_argument("--seconds", type=float, default=540.0, help="end after so long")
     parser.add_argument("--only", default="", help="models whose name begins with one of these, by commas")
     parser.add_argument("--smoke", action="store_true", help="one model of each kind")
@@ -400,7 +403,7 @@ def main() -> None:
     if args.smoke:
         kept = ("base", "parent", "reference-1", "reference-2", "unicode-surviving-2", "phrase-1")
         order = [one for one in order if one.name.endswith(kept)]
-    crew = Crew(zoo, order, args.apart)
+    crew = Crew(zoo, order, args.apart, args.as_shipped)
     crew.made = {one.name for one in order if zoo.record(one.name) is not None}
     crew.begun = {("train", name) for name in crew.made}
     crew.start(args.processes, args.device, second=False)
