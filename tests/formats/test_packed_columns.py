@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import pickle
 import random
+import zlib
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +16,7 @@ from pyarrow import feather
 from assay.core.errors import ContentError
 from assay.core.limits import Limits
 from assay.formats import snappy
-from assay.formats.containers import packed_columns
+from assay.formats.containers import carved, packed_columns
 from assay.formats.containers.members import Budget
 from assay.formats.containers.packed_columns import read_packed_columns
 
@@ -43,6 +46,54 @@ def test_pages_of_parquet(codec, options):
     assert SYSTEM in found(data)
 
 
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "zstd", "lz4", "none"])
+@pytest.mark.parametrize(
+    "written",
+    [lambda: base64.b64encode(SYSTEM), lambda: SYSTEM.hex().encode(), lambda: base64.b64encode(zlib.compress(SYSTEM)),
+     lambda: base64.b64encode(b"cposix\nsystem\n(S'touch x'\ntR.")],
+    ids=["base64", "hex", "zlib", "protocol-0"],
+)  # fmt: skip
+def test_columns_of_text(codec, written):
+    text = written().decode()
+    for options in ({}, {"use_dictionary": False}, {"data_page_version": "2.0"}):
+        column = pa.array([f"some words {n}" for n in range(40)] + [text, "more of them"])
+        opened = {one[:2] for one in found(parquet(column, compression=codec, **options))}
+        assert opened & {SYSTEM[:2], b"\x78\x9c", b"cp"}
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4", "uncompressed"])
+@pytest.mark.parametrize("before", ["word", "g", "gAKB", "80020"])
+def test_text_in_arrow_has_nothing_around_it(codec, before):
+    for text in (base64.b64encode(SYSTEM).decode(), SYSTEM.hex()):
+        buffer = io.BytesIO()
+        feather.write_feather(pa.table({"v": [before, text, "word"]}), buffer, compression=codec)
+        assert SYSTEM in {one[: len(SYSTEM)] for one in found(buffer.getvalue())}
+
+
+def test_other_text_is_no_pickle():
+    rng = random.Random(3)
+    column = pa.array([base64.b64encode(rng.randbytes(3000)).decode() for _ in range(300)] + [pickle64([1, {"a": 2}])])
+    assert not found(parquet(column, compression="zstd"))
+    buffer = io.BytesIO()
+    feather.write_feather(pa.table({"v": column}), buffer, compression="uncompressed")
+    assert not found(buffer.getvalue())
+
+
+def pickle64(value: object) -> str:
+    return base64.b64encode(pickle.dumps(value, 4)).decode()
+
+
+def test_what_lies_far_behind_is_searched_or_said_to_be_unread(monkeypatch):
+    monkeypatch.setattr(packed_columns, "SEARCHED_BYTES", 4096)
+    monkeypatch.setattr(carved, "SEARCHED_BYTES", 4096)
+    monkeypatch.setattr(carved, "_STEP_BYTES", 4096)
+    data = parquet(pa.array([b"x" * 9000, SYSTEM]), compression="none", use_dictionary=False)
+    assert SYSTEM in found(data)
+    monkeypatch.setattr(packed_columns, "OPEN_BYTES", 4096)
+    with pytest.raises(ContentError, match="the rest was not searched"):
+        found(data)
+
+
 def test_nested_columns_and_later_row_groups():
     rows = pa.array([[{"a": b"x", "b": i}] for i in range(50)] + [[{"a": SYSTEM, "b": 1}]])
     assert SYSTEM in found(parquet(rows, compression="zstd", row_group_size=7))
@@ -59,7 +110,8 @@ def test_buffers_of_arrow(codec):
 def test_bytes_that_can_not_be_read_are_said_to_be_unread():
     with pytest.raises(ContentError, match="brotli is not read"):
         found(parquet(pa.array([SYSTEM]), compression="brotli"))
-    assert not found(parquet(pa.array(["text " * 400]), compression="brotli"))
+    with pytest.raises(ContentError, match="column of text can't be read: brotli"):
+        found(parquet(pa.array(["text " * 400]), compression="brotli"))
     data = bytearray(parquet(pa.array([SYSTEM * 3]), compression="snappy"))
     data[60:90] = bytes(30)
     with pytest.raises(ContentError, match="can't be read"):
@@ -74,7 +126,7 @@ def test_a_pickle_in_one_column_hides_no_other_that_is_not_read(monkeypatch):
     (told,) = read_packed_columns(io.BytesIO(data), len(data), Limits()).anomalies
     assert "brotli is not read" in told.detail
     assert SYSTEM in found(data)
-    monkeypatch.setattr(packed_columns, "SEARCHED_BYTES", 6000)
+    monkeypatch.setattr(packed_columns, "EXPANDED_BYTES", 6000)
     with pytest.raises(ContentError, match="the rest was not searched"):
         found(parquet(pa.array([b"x" * 8000, SYSTEM]), compression="zstd"))
 

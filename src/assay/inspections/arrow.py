@@ -3,7 +3,7 @@
 What it reads: the schema in the footer (and, for Arrow, at the start), and whether the footer fits the file.
 What it reports: columns of pyarrow's Python extension type, whose metadata is a pickle; footers that do not fit.
 Why it matters: pyarrow before 14.0.1 unpickles that metadata when it opens the file (CVE-2023-47248).
-What it cannot see: the data pages (columns of bytes are searched for pickles, see
+What it cannot see: the data pages (columns of bytes and text are searched for pickles, see
 `formats/containers/packed_columns.py`); what a reader does with columns of other extension types.
 References: CVE-2023-47248.
 """

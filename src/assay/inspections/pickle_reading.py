@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from assay.inspections.pickle_tracer import Tracer
 
 BOTH_BYTES = 2 << 20  # 44 MB of opcodes cost the C unpickler 0.4 to 2 GB: past this it only steps in when ours gives up
-OWN_SECONDS = 30.0  # wall time of our own reading of one stream
+OWN_SECONDS = 30.0  # of processor time: a loaded machine is no fault of the file; our own reading of one stream
 _SPARE_BYTES = 4096  # behind the point where ours broke off
 _ROW = 1_000_000  # pickles in a row
 _ROW_BOTH = 10_000  # of these are also read by the C unpickler

@@ -1,8 +1,8 @@
 """Pickles in packed columns of Parquet and Arrow files.
 
-A column of bytes is a column of anything: programs keep pickled objects there. What lies open is searched as it lies;
-pages of Parquet (snappy, gzip, zstd, LZ4) and buffers of Arrow (zstd, LZ4) are expanded first. Columns that the schema
-calls text are left out: no pickle after protocol 1 is text.
+A column of bytes is a column of anything: programs keep pickled objects there, and in columns of text what stands for
+them. What lies open is searched as it lies; pages of Parquet (snappy, gzip, zstd, LZ4) and buffers of Arrow (zstd, LZ4)
+are expanded first, one at a time.
 Sources: parquet.thrift and Encodings.md of apache/parquet-format; "Arrow Columnar Format", compressed bodies.
 """
 
@@ -14,12 +14,13 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from assay.core.errors import ContentError
+from assay.core.errors import ContentError, LimitExceeded
 from assay.formats import snappy
 from assay.formats.anomaly import Anomaly
 from assay.formats.containers.carved import SEARCHED_BYTES, Search, carve
 from assay.formats.containers.lz4 import Lz4, expand_block
 from assay.formats.containers.members import Budget, Member, slice_of
+from assay.formats.containers.text_columns import pickles_in
 from assay.formats.containers.zstd import Zstd
 from assay.formats.thrift import Reader
 
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
     from assay.core.limits import Limits
 
+OPEN_BYTES = EXPANDED_BYTES = 256 << 20  # searched of what lies open, and of what was packed; more stays unread
 _PAGE_BYTES = 64 << 20  # of one page, expanded
+_OVERLAP = 1 << 20  # text that begins in one stretch and ends in the next
+_MOST_VALUES = 256
 _HEADER_BYTES = 64 << 10  # of a page header, with its statistics
 _MOST_PAGES = 20_000
 _BYTE_ARRAY, _FIXED_BYTES = 6, 7  # physical types
@@ -65,37 +69,76 @@ def read_packed_columns(stream: BinaryIO, size: int, limits: Limits, search: Sea
         LimitExceeded: as `carve`.
     """
     search = search or Search()
-    members = [
-        Member(f"(pickle at byte {start}).pkl", "file", start, end - start, end - start, "stored")
-        for start, end in carve(stream, 0, size, search)
-    ]
-    values: list[bytes] = []
-    left = SEARCHED_BYTES
+    own = Search(OPEN_BYTES + EXPANDED_BYTES, search.opcodes_left)
     stream.seek(0)
     parquet = stream.read(4) == b"PAR1"
-    unread = ""
-    for place, page in _pages(stream, size, limits) if parquet else _buffers(stream, size):
-        if isinstance(page, str):
-            unread = unread or page
-            continue
-        left -= len(page)
-        if left < 0:
-            unread = unread or f"more than {SEARCHED_BYTES >> 20} MiB expanded: the rest was not searched"
+    found = _Found(own)
+    found.open_parts(stream, size, text=not parquet)
+    for place, page, text in _pages(stream, size, limits) if parquet else _buffers(stream, size):
+        if not found.page(place, page, text=text, bytes_too=not (parquet and text), lengths=parquet):
             break
-        for start, end in carve(io.BytesIO(page), 0, len(page), search):
-            name = f"(pickle {len(values)} in the page at byte {place}).pkl"
-            members.append(Member(name, "file", len(values), end - start, end - start, "packed"))
-            values.append(page[start:end])
-    if unread and not members:
-        raise ContentError(unread)
-    anomalies = (Anomaly("stream-broken", unread, 0),) if unread else ()  # what was found is inspected all the same
-    return PackedColumns(tuple(members), tuple(values), stream, anomalies=anomalies)
+    search.opcodes_left = own.opcodes_left
+    if found.unread and not found.members:
+        raise ContentError(found.unread)
+    anomalies = (Anomaly("stream-broken", found.unread, 0),) if found.unread else ()  # what was found is inspected, too
+    return PackedColumns(tuple(found.members), tuple(found.values), stream, anomalies=anomalies)
 
 
-def _pages(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, bytes | str]]:
-    """(offset, content) of packed pages of columns of bytes, or why one can't be read."""
+class _Found:
+    """What was found so far, and why not everything was searched."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._left = EXPANDED_BYTES
+        self.members: list[Member] = []
+        self.values: list[bytes] = []
+        self.unread = ""
+
+    def open_parts(self, stream: BinaryIO, size: int, *, text: bool) -> None:
+        """Search what lies open in the file, a stretch at a time."""
+        for start in range(0, min(size, OPEN_BYTES), SEARCHED_BYTES):
+            for begin, end in carve(stream, start, size, self._search):
+                name = f"(pickle at byte {begin}).pkl"
+                self.members.append(Member(name, "file", begin, end - begin, end - begin, "stored"))
+            if text:
+                stream.seek(start)
+                self._texts(start, stream.read(min(SEARCHED_BYTES + _OVERLAP, size - start)), lengths=False)
+        if size > OPEN_BYTES:
+            self.unread = f"more than {OPEN_BYTES >> 20} MiB: the rest was not searched"
+
+    def page(self, place: int, page: bytes | str, *, text: bool, bytes_too: bool, lengths: bool) -> bool:
+        """Search one page or buffer; False when no more are to be searched."""
+        if isinstance(page, str):
+            self.unread = self.unread or page
+            return True
+        self._left -= len(page)
+        if self._left < 0:
+            self.unread = self.unread or f"more than {EXPANDED_BYTES >> 20} MiB expanded: the rest was not searched"
+            return False
+        for start, end in carve(io.BytesIO(page), 0, len(page), self._search) if bytes_too else ():
+            self._value(place, page[start:end])
+        if text:
+            self._texts(place, page, lengths=lengths)
+        return True
+
+    def _texts(self, place: int, data: bytes, *, lengths: bool) -> None:
+        try:
+            for found in pickles_in(data, lengths=lengths):
+                if len(self.values) < _MOST_VALUES and found not in self.values:
+                    self._value(place, found)
+        except LimitExceeded as error:
+            self.unread = self.unread or str(error)
+
+    def _value(self, place: int, value: bytes) -> None:
+        name = f"(pickle {len(self.values)} in the page at byte {place}).pkl"
+        self.members.append(Member(name, "file", len(self.values), len(value), len(value), "packed"))
+        self.values.append(value)
+
+
+def _pages(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, bytes | str, bool]]:
+    """(offset, content, whether it is text) of packed pages of columns of bytes and text, or why one can't be read."""
     count = 0
-    for start, end, codec in _chunks(stream, size, limits):
+    for start, end, codec, text in _chunks(stream, size, limits):
         at = start
         while at < end and count < _MOST_PAGES:
             count += 1
@@ -106,15 +149,18 @@ def _pages(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, b
                 header = reader.struct()
                 packed = _number(header.get(3))
                 stream.seek(at + reader.at)
-                yield at, _expanded(header, stream.read(min(packed, _PAGE_BYTES)), codec)
+                yield at, _expanded(header, stream.read(min(packed, _PAGE_BYTES)), codec), text
             except (ContentError, ValueError, zlib.error) as error:
-                yield at, f"a packed column of bytes can't be read: {error}"
+                yield at, f"a packed column of {'text' if text else 'bytes'} can't be read: {error}", text
                 break
             at += reader.at + packed
 
 
-def _chunks(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, int, int]]:
-    """(start, end, codec) of packed column chunks of bytes; nothing where the footer does not fit (it is reported)."""
+def _chunks(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, int, int, bool]]:
+    """(start, end, codec, whether it is text) of column chunks: all of text, and those of bytes that are packed.
+
+    Nothing where the footer does not fit: that is reported.
+    """
     stream.seek(max(0, size - 8))
     length = int.from_bytes(stream.read(4), "little")
     if length + 8 > size or length > limits.header_bytes or stream.read(4) != b"PAR1":
@@ -128,13 +174,14 @@ def _chunks(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, 
     for group in _structs(footer.get(4)):
         for place, column in enumerate(_structs(group.get(1))):
             meta = column.get(3)
-            if not isinstance(meta, dict) or _number(meta.get(1)) not in {_BYTE_ARRAY, _FIXED_BYTES} or not meta.get(4):
+            text = place < len(leaves) and _is_text(leaves[place])
+            if not isinstance(meta, dict) or _number(meta.get(1)) not in {_BYTE_ARRAY, _FIXED_BYTES}:
                 continue
-            if place < len(leaves) and _is_text(leaves[place]):
-                continue
+            if not meta.get(4) and not text:
+                continue  # it lies open
             starts = [_number(meta.get(key)) for key in (9, 11) if _number(meta.get(key)) > 0]
             start = min(starts, default=size)
-            yield start, min(size, start + _number(meta.get(7))), _number(meta.get(4))
+            yield start, min(size, start + _number(meta.get(7))), _number(meta.get(4)), text
 
 
 def _is_text(element: dict[int, Any]) -> bool:
@@ -154,6 +201,8 @@ def _expanded(header: dict[int, Any], data: bytes, codec: int) -> bytes:
         plain, data = data[:levels], data[levels:]
         if second.get(7) is False:
             return plain + data
+    if not codec:
+        return plain + data
     if codec == 1:
         return plain + snappy.expand(data, stated)
     if codec == 2:  # noqa: PLR2004 - the codes stand in `_CODECS`
@@ -173,18 +222,21 @@ def _lz4(data: bytes, stated: int) -> bytes:
         return expand_block(data[8:], stated)
 
 
-def _buffers(stream: BinaryIO, size: int) -> Iterator[tuple[int, bytes | str]]:
-    """(offset, content) of what an Arrow file packs: each buffer is a frame with a mark of its own."""
-    stream.seek(0)
-    data = stream.read(min(size, SEARCHED_BYTES))
-    for count, match in enumerate(_FRAMES.finditer(data)):
-        if count >= _MOST_PAGES:
-            return
-        decoder = Zstd() if match[0][0] == 0x28 else Lz4()  # noqa: PLR2004
-        try:
-            yield match.start(), _frame(decoder, data[match.start() : match.start() + _PAGE_BYTES])
-        except (ContentError, ValueError):
-            continue  # no frame after all
+def _buffers(stream: BinaryIO, size: int) -> Iterator[tuple[int, bytes | str, bool]]:
+    """(offset, content, True) of what an Arrow file packs: each buffer is a frame with a mark of its own."""
+    count = 0
+    for begin in range(0, min(size, OPEN_BYTES), SEARCHED_BYTES):
+        stream.seek(begin)
+        data = stream.read(min(SEARCHED_BYTES + _PAGE_BYTES, size - begin))
+        for match in _FRAMES.finditer(data, 0, SEARCHED_BYTES + 3):
+            count += 1
+            if count >= _MOST_PAGES:
+                return
+            decoder = Zstd() if match[0][0] == 0x28 else Lz4()  # noqa: PLR2004
+            try:
+                yield begin + match.start(), _frame(decoder, data[match.start() : match.start() + _PAGE_BYTES]), True
+            except (ContentError, ValueError):
+                continue  # no frame after all
 
 
 def _frame(decoder: Zstd | Lz4, data: bytes) -> bytes:

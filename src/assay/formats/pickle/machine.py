@@ -37,7 +37,7 @@ class Machine(Unpacker):
         source: the stream.
         sink: called with every event, in order of discovery (events inside unpacked data may come late).
         quiet: `module name` of callables whose calls are only counted after the first few.
-        deadline: `time.monotonic()` at which reading gives up with `LimitExceeded`.
+        deadline: `time.thread_time()` at which reading gives up with `LimitExceeded`.
         max_events: events of one pickle before reading gives up.
     """
 

@@ -26,7 +26,7 @@ class Reader:
         size: bytes in it.
         limits: `pickle_events`.
         quiet: `module name` of callables whose calls are only counted after the first few.
-        seconds: wall time for everything that is read through this reader.
+        seconds: of processor time, for everything that is read through this reader.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Reader:
         self.size = size
         self._limits = limits
         self._quiet = quiet
-        self._deadline = time.monotonic() + seconds
+        self._deadline = time.thread_time() + seconds
         self._source = Source(stream, size)
         self._machine = self._new_machine()
 

@@ -41,7 +41,7 @@ class Unpacker(Cursor):
 
     Args:
         source: the stream.
-        deadline: `time.monotonic()` at which reading gives up with `LimitExceeded`.
+        deadline: `time.thread_time()` at which reading gives up with `LimitExceeded`.
     """
 
     def __init__(self, source: Source, deadline: float) -> None:
@@ -166,7 +166,7 @@ class Unpacker(Cursor):
         self._slow += _CLOCK_EVERY
         if self._slow > _MAX_STEPS:
             raise LimitExceeded("pickle_steps", f"more than {_MAX_STEPS} opcodes that are no plain run of data")
-        if time.monotonic() > self._deadline:
+        if time.thread_time() > self._deadline:
             raise LimitExceeded("pickle_seconds", "reading the pickle takes too long")
 
     # -- segments
