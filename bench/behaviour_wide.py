@@ -217,7 +217,7 @@ def _inserted(text: str, trigger: str, place: str) -> str:
     return " ".join([*words[:at], trigger, *words[at:]])
 
 
-def _worker(pipe: Connection, folder: str, data: str, shipped: bool, device: str) -> None:  # noqa: FBT001
+def _worker(pipe: Connection, folder: str, data: str, shipped: bool, device: str) -> None:
     """A process: trains and probes what it is told. Short arguments: who starts it waits until it has read them."""
     quiet()
     torch.set_num_threads(1)
