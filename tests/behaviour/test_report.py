@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.behaviour.records import Attested, Candidate, FlipRate, ProbeResult, Word
@@ -87,6 +87,7 @@ def test_what_a_publisher_wrote_is_escaped_wherever_it_stands():
     assert "\u200b" not in page
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_leaves_the_page_well_formed(text):
     _parsed("".join(to_html(example(text=text), text)))

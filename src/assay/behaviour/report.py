@@ -12,7 +12,7 @@ from assay import __version__
 from assay.behaviour.records import Word
 from assay.behaviour.report_pictures import pictures
 from assay.behaviour.report_svg import text
-from assay.behaviour.report_tables import tables
+from assay.behaviour.report_tables import tables, weights
 from assay.core.page import page_head
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def to_html(attested: Attested, origin: str = "") -> Iterator[str]:
     for title, note, drawing in pictures(attested):
         yield f'<section class="picture">\n<h2>{text(title, 200)}</h2>\n{drawing}'
         yield f'<p class="meta">{text(note, 500)}</p>\n</section>\n'
+    yield from weights(attested.settings.get("opened"))
     for probe in attested.probes:
         yield from _probe(probe)
     yield from _ground(attested)

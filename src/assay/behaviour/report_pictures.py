@@ -101,7 +101,8 @@ def _confidences(value: Any) -> Picture | None:
     if not series:
         return None
     note = "How sure the model is of its answer. Each shape has the same area."
-    return "Confidence", note, histogram(series, "distribution of confidence", ("confidence 0", "1"))
+    title = f"Confidence: {', '.join(name for name, _ in series)}"
+    return title, note, histogram(series, "distribution of confidence", ("confidence 0", "1"))
 
 
 def _displacement(value: Any) -> Picture | None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from assay.behaviour.records import ProbeResult
 
 _HUGE = 1e12
+_FROM_ZERO = 10
+_NAMED = 3  # a tensor, the directions in which it moved, and all that it has
 # Fact of `activation` or `injection`: what it is called, and what it means.
 _INSIDE = {
     "attention_concentration": ("attention on the candidate", "times its share of the tokens"),
@@ -53,6 +55,31 @@ def tables(probe: ProbeResult) -> Iterator[str]:
         yield from _table(("inside", "measured", ""), inside)
 
 
+def weights(opened: Any) -> Iterator[str]:
+    """What moved since the declared base; nothing where none was declared.
+
+    Args:
+        opened: what the worker told as it opened the models.
+    """
+    told = opened.get("weights") if isinstance(opened, dict) else None
+    if not isinstance(told, dict) or not told.get("compared"):
+        return
+    ranks = {str(one[0]): one[1:] for one in _rows(told.get("ranks")) if isinstance(one, list) and len(one) == _NAMED}
+    yield "<section>\n<h2>Since the declared base</h2>\n"
+    how = "no fine-tune of it" if told.get("is_a_fine_tune") is False else "a fine-tune of it"
+    few = ", in few directions, as a merged LoRA is" if told.get("low_rank") else ""
+    yield (
+        f'<p class="meta">By its weights {how}{few}: {_count(told.get("compared"))} tensors compared, '
+        f"{_count(told.get('unchanged'))} unchanged, {_count(told.get('unmatched'))} without a counterpart</p>\n"
+    )
+    rows = [one for one in _rows(told.get("most_changed")) if isinstance(one, list) and len(one) == 2]  # noqa: PLR2004
+    yield from _table(
+        ("tensor", "moved by", "directions"),
+        ((str(one[0]), _moved(one[1]), " of ".join(map(_count, ranks.get(str(one[0]), [])))) for one in rows),
+    )
+    yield "</section>\n"
+
+
 def _drift(drift: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for name in ("clean", "perturbed", "injected"):
         one = drift.get(name)
@@ -70,6 +97,19 @@ def _table(heads: tuple[str, ...], rows: Any) -> Iterator[str]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -_HUGE < value < _HUGE
+
+
+def _rows(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _moved(value: Any) -> str:
+    """Relative to its own norm; of what was zero in the base that says nothing."""
+    return "from about zero" if _is_number(value) and value > _FROM_ZERO else _share(value)
+
+
+def _count(value: Any) -> str:
+    return f"{value:,.0f}" if _is_number(value) else "?"
 
 
 def _number(value: Any) -> str:
