@@ -69,7 +69,8 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
             break
         target = rounds % space.classes
         rounds += 1
-        for _ in range(_POOLED):
+        early = rounds <= space.classes and any(one is not None for one in likely)
+        for _ in range(_POOLED // 2 if early else _POOLED):
             seed, row = next(queues[target])
             among = likely[target] if row else None
             pools[target].append(

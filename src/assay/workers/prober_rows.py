@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _TOP = 40  # rows looked at one by one
 _CHOSEN = {"pairs": (20, 2), "triples": (9, 3), "fours": (6, 4)}  # of the first rows every ordered choice of so many
-_MORE = {"pairs": (40, 2), "triples": (13, 3), "fours": (9, 4)}  # of an encoder that is not small
-_SIEVED = 24  # choices that are put before whole texts
+_MORE = {"pairs": (24, 2), "triples": (10, 3), "fours": (7, 4)}  # of an encoder that is not small
+_SIEVED = 12  # choices that are put before whole texts
+_LONG = ("triples", "fours")  # of the words that the first block was taught alone
 _JOINT = 10  # rows of a random joint injection
 _DRAWS = 80
 _STILL = 1e-6  # relative displacement below which a row did not move
@@ -170,7 +171,7 @@ def rows(
     steps = [(target, kind) for kind in kinds for target in range(space.classes)]
     for done, (target, kind) in enumerate(steps):
         arena = Arena(space, target)
-        words = plain[target] if kind == "alone" else mixed[target]
+        words = plain[target] if kind == "alone" else deep if deep and kind in _LONG else mixed[target]
         made = _choices(space, words, kind, _MORE if read.order else _CHOSEN)
         tuples, values = arena.by_texts(*best_of(arena, made, 6 if space.small else _SIEVED))
         ranked = zip(tuples[:6].tolist(), values[:6].tolist(), strict=True)
