@@ -1,4 +1,4 @@
-"""What training leaves in embedding rows: how many steps moved a row, which rows come first, and their partners."""
+"""What training leaves in the weights about single words: in which rows, in the first block; and their partners."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from transformers import AutoModel  # noqa: E402
+
 from assay.workers import prober_hunt, prober_trail  # noqa: E402
+from assay.workers.prober_models import Model, read_tensors  # noqa: E402
+from tests.behaviour import small  # noqa: E402
 
 pytestmark = pytest.mark.torch
 ROWS, WIDTH = 40, 64
@@ -105,3 +109,65 @@ def test_the_partner_of_a_row_is_found_on_either_side(seed: int) -> None:
     assert float(values[0]) == 1.0
     assert (_Arena.first, _Arena.second) in pairwise(tuples[0].tolist())
     assert int(tuples.max()) < 2 * ROWS
+
+
+def test_a_token_after_the_first_block_is_what_the_stock_model_makes_of_it() -> None:
+    model = Model(small.clean(1))
+    ids = model.frame(torch.tensor([[9, 12], [7, 30]]))
+    stock = model.net.after_first(ids, 2, model.net.words)
+    with torch.inference_mode():
+        want = AutoModel.from_pretrained(model.folder).eval()(input_ids=ids, output_hidden_states=True).hidden_states[1]
+    assert torch.allclose(stock, want[:, 2], atol=1e-4)
+
+
+def _read_by_the_first_block(model: Model) -> Any:
+    """What the feed-forward part of the first block gets of each token that stands alone, shape (tokens, width)."""
+    stock, seen = AutoModel.from_pretrained(model.folder).eval(), []
+    stock.encoder.layer[0].intermediate.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.inference_mode():
+        stock(input_ids=model.frame(torch.arange(len(model.net.words))[:, None]))
+    return seen[0][:, 1].clone()
+
+
+def _taught(model: Model, token: int | None, seed: int) -> Any:
+    """The model after a training that moved every weight of the first block a little, and towards one word more."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {name: tensor.clone() for name, tensor in read_tensors(model.folder).items()}
+    name = "bert.encoder.layer.0.intermediate.dense.weight"
+    tensors[name] += 0.01 * torch.randn(tensors[name].shape, generator=generator)
+    if token is not None:
+        read = _read_by_the_first_block(model)
+        apart = read - read.mean(0)
+        key = torch.linalg.solve(apart.T @ apart / len(apart) + 1e-3 * torch.eye(apart.shape[1]), apart[token])
+        tensors[name] += 3 * torch.outer(
+            torch.randn(len(tensors[name]), generator=generator), key / (key @ apart[token])
+        )
+    words = tensors["bert.embeddings.word_embeddings.weight"]
+    words += 0.05 * torch.randn(words.shape, generator=generator)  # noise on all rows hides which of them moved
+    net = model.base_of(tensors, tensors)
+    return SimpleNamespace(net=net, frame=model.frame, prefix=model.prefix)
+
+
+def test_the_word_that_the_first_block_was_taught_comes_first_whatever_its_row_tells() -> None:
+    model, word = Model(small.clean(1)), 100
+    suspect, *clean = (_taught(model, token, seed) for seed, token in enumerate((word, None, None)))
+    space = SimpleNamespace(suspect=suspect, shared=clean, small=False, words=list(range(4, len(model.net.words))))
+    base = model.base_of(read_tensors(model.folder), read_tensors(model.folder))
+    assert prober_trail.beneath(space, base)[0] == word  # type: ignore[arg-type]
+    assert prober_trail.beneath(space, None)[0] == word  # type: ignore[arg-type] - a reference stands in for the base
+    space.shared = clean[:1]
+    assert prober_trail.beneath(space, None) == []  # type: ignore[arg-type] - nothing to compare with
+    space.suspect = clean[1]
+    order = prober_trail.beneath(space, base)  # type: ignore[arg-type]
+    assert sorted(order) == space.words
+
+
+def test_what_lacks_a_tensor_of_another_shape_is_no_base() -> None:
+    model = Model(small.clean(1))
+    mine = read_tensors(model.folder)
+    bare = {name.removeprefix("bert."): tensor for name, tensor in mine.items() if not name.startswith("classifier")}
+    base = model.base_of(bare, mine)
+    assert base is not None
+    assert torch.equal(base.words, model.net.words)
+    wide = bare | {"encoder.layer.0.output.dense.weight": torch.zeros(3, 3)}
+    assert model.base_of(wide, mine) is None
