@@ -129,14 +129,14 @@ def weights_moved(mine: dict[str, torch.Tensor], base: dict[str, torch.Tensor]) 
             moved = sorted([*moved, (apart, short, update)], key=lambda one: -one[0])[:_LISTED]
     shares.sort(reverse=True)
     middle = shares[len(shares) // 2][0] if shares else None
-    ranks = [[name, directions(update), min(update.shape)] for _, name, update in moved]
+    ranks = [(name, directions(update), min(update.shape)) for _, name, update in moved]
     return {
         "compared": len(shares),
         "unmatched": missing,
         "unchanged": still,
         "median_change": middle,
         "most_changed": [[name, round(apart, 5)] for apart, name in shares[:_LISTED]],
-        "ranks": ranks,
+        "ranks": [list(one) for one in ranks],
         "low_rank": bool(ranks) and sorted(rank / most for _, rank, most in ranks)[len(ranks) // 2] <= _FEW,
         "is_a_fine_tune": middle is not None and middle < _UNRELATED,
     }
