@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 import tempfile
 import time
 from importlib import import_module
@@ -64,7 +65,9 @@ def preload() -> dict[str, str]:
 
 
 def libraries() -> dict[str, str]:
-    """Versions of what could change a number."""
+    """Versions of what could change a number; PyTorch asks what the processor can do while /proc is still there."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.backends.cpu.get_cpu_capability()  # asked later, it finds none: kernels refuse or are slow
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for name in _LIBRARIES:
         try:
