@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from assay.evaluation.entities import ENTITY_METRICS
 from assay.evaluation.metrics import METRICS, TASK_METRICS
 from assay.evaluation.names import dataset_key, other_config, same_dataset, same_split, same_task
+from assay.evaluation.statistics import exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -146,7 +147,9 @@ def _of_readings(claim: Claim, value: float, named: list[Runs], notes: tuple[str
 
 
 # What a metric without a word about its average may be: of the positive class, or a mean over classes.
-_AVERAGES = {part: (part, f"{part}_macro", f"{part}_weighted") for part in ("f1", "precision", "recall")}
+_AVERAGES = {
+    part: (part, f"{part}_macro", f"{part}_weighted", "f1_micro") for part in ("f1", "precision", "recall")
+}  # the micro mean is one figure for all three
 
 
 def meant_by(claim: Claim, suite: Suite) -> tuple[str, ...]:
@@ -243,8 +246,37 @@ _ORDER = (
 
 def _beyond(value: float, measured: Measured, allowed: float) -> float:
     """How far a claim lies beyond what a measurement allows; up to 0 it does not."""
-    low, high = measured.interval
+    low, high = _of_few(measured)
     return value - (high + allowed) if METRICS[measured.metric].higher_is_better else (low - allowed) - value
+
+
+def _outside(value: float, measured: Measured, allowed: float) -> bool:
+    """Whether only the wider interval of few examples keeps a claim from being refuted."""
+    low, high = measured.interval
+    beyond = value - (high + allowed) if METRICS[measured.metric].higher_is_better else (low - allowed) - value
+    return beyond > _EXACT
+
+
+def _of_few(measured: Measured) -> tuple[float, float]:
+    """The interval, wider where few examples make it too narrow.
+
+    Wilson's is, near 0 and 1, and a bootstrap can't draw what a handful of examples lacks: a share is refuted only
+    beyond the exact interval of as many examples, another figure of fewer than ten only by more than a tenth.
+    """
+    low, high = measured.interval
+    if METRICS[measured.metric].fraction:
+        if not 1 <= measured.n <= _FEW_SHARES:
+            return low, high
+        least, most = exact(min(measured.n, max(0, round(measured.value * measured.n))), measured.n)
+        return min(low, least), max(high, most)
+    room = _FAR_RELATIVE * abs(measured.value) if measured.n < _FEW else 0.0
+    return min(low, measured.value - room), max(high, measured.value + room)
+
+
+_FEW_SHARES = 1000  # above it the two intervals differ by less than a tenth of a point
+_FEW = 10
+_WIDE = 0.25  # of an interval
+_FAR_RELATIVE = 0.1
 
 
 def _judge(claim: Claim, value: float, runs: Runs, notes: list[str]) -> Comparison:
@@ -267,6 +299,7 @@ def _judge(claim: Claim, value: float, runs: Runs, notes: list[str]) -> Comparis
             if _beyond(value, other, allowed) <= _EXACT:
                 return Comparison(Word.UNVERIFIABLE, claim, runs, _ORDER.format(other.value), tuple(notes))
             notes.append(f"in the order of its outputs that answers best {other.value:.4g}")
+        low, high = _of_few(measured)
         end = f"upper end {high:.4g}" if metric.higher_is_better else f"lower end {low:.4g}"
         return Comparison(Word.REFUTED, claim, runs, f"the claim is beyond the interval's {end}", tuple(notes))
     better = low > value if metric.higher_is_better else high < value
@@ -275,4 +308,10 @@ def _judge(claim: Claim, value: float, runs: Runs, notes: list[str]) -> Comparis
     if metric.fraction and better and (far or (flawless and measured.n >= _MANY)):
         notes.append("implausible: measured far better than claimed, or without a fault: has it seen these data?")
     reason = "measured better than claimed" if better else "the claim lies within the interval and tolerance"
+    if _outside(value, measured, allowed):
+        return Comparison(
+            Word.UNVERIFIABLE, claim, runs, f"{measured.n} examples are too few to refute it", tuple(notes)
+        )
+    if metric.fraction and measured.n < _FEW_SHARES and high - low > _WIDE:
+        notes.append(f"few examples ({measured.n}): any claim from {low:.2g} to {high:.2g} would hold")
     return Comparison(Word.HOLDS, claim, runs, reason, tuple(notes))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_DATA_BYTES = 2 << 30  # of the file: it is held in memory
 MAX_FIELD = 64 << 20  # characters of one field of a CSV or TSV
 MAX_EXAMPLES = 1_000_000
+TABLES = ("tabular", "tabular-regression")
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,11 @@ class Examples:
 
     Attributes:
         rows: role to value; `features` is a list; for a task file of the harness `document` is the whole record.
+        features: names of the columns of a table, in the order of its rows.
     """
 
     rows: tuple[dict[str, Any], ...]
+    features: tuple[str, ...] = ()
 
     def column(self, role: str) -> list[Any]:
         """Values of one role, in order."""
@@ -47,14 +50,35 @@ def load_data(suite: Suite) -> Examples:
     spec = suite.data
     raw = _pinned(spec)
     rows = []
+    features = spec.features
     for number, record in enumerate(_records(spec, raw), start=1):
         if number > MAX_EXAMPLES:
             raise UsageError(f"{spec.path}: more than {MAX_EXAMPLES} examples", hint="split it into several suites")
-        whole = suite.task == "harness"
-        rows.append({"document": record} if whole else _row(spec, record, number, table=suite.task == "tabular"))
+        whole, table = suite.task == "harness", suite.task in TABLES
+        if table and not features:
+            features = tuple(str(key) for key in record if key not in spec.columns.values())
+        rows.append({"document": record} if whole else _row(spec, record, number, features if table else None))
     if not rows:
         raise UsageError(f"{spec.path}: no examples", hint="is this the right file?")
-    return Examples(tuple(rows))
+    examples = Examples(tuple(rows), features)
+    return _numeric(examples) if features and not spec.features else examples
+
+
+def _numeric(examples: Examples) -> Examples:
+    """Without the columns of which nobody said that they are features and that hold no number at all (names, texts)."""
+    columns = list(zip(*examples.column("features"), strict=True))
+    kept = [index for index, column in enumerate(columns) if any(map(_is_number, column))]
+    for row in examples.rows:
+        row["features"] = [row["features"][index] for index in kept]
+    return Examples(examples.rows, tuple(examples.features[index] for index in kept))
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return str(value).lower() in {"true", "false"}
+    return True
 
 
 def _pinned(spec: DataSpec) -> bytes:
@@ -88,11 +112,20 @@ def _delimited(spec: DataSpec, text: str) -> Iterator[dict[str, Any]]:
     if spec.format == "tsv":
         reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
-        reader = csv.DictReader(stream, strict=True)
+        reader = csv.DictReader(stream, strict=True, delimiter=_delimiter(spec, text))
     try:
         yield from reader
     except csv.Error as error:
         raise UsageError(f"{spec.path}: line {reader.line_num}: {error}", hint="mend the file") from error
+
+
+def _delimiter(spec: DataSpec, text: str) -> str:
+    """A comma, unless the first line has the suite's columns only with another sign between."""
+    wanted = {*spec.columns.values(), *spec.features}
+    for sign in ",;\t|":
+        if wanted <= set(next(csv.reader([text.partition("\n")[0].rstrip("\r")], delimiter=sign), [])):
+            return sign
+    return ","
 
 
 def _jsonl(path: Path, text: str) -> Iterator[dict[str, Any]]:
@@ -119,7 +152,7 @@ def _parquet(path: Path, raw: bytes) -> Iterator[dict[str, Any]]:
         raise UsageError(f"{path}: not Parquet: {error}", hint="is this the right file?") from error
 
 
-def _row(spec: DataSpec, record: dict[str, Any], number: int, *, table: bool) -> dict[str, Any]:
+def _row(spec: DataSpec, record: dict[str, Any], number: int, features: tuple[str, ...] | None) -> dict[str, Any]:
     def value(column: str) -> Any:
         if record.get(column) is None:
             known = ", ".join(str(key) for key in list(record)[:10])
@@ -127,8 +160,7 @@ def _row(spec: DataSpec, record: dict[str, Any], number: int, *, table: bool) ->
         return record[column]
 
     row = {role: value(column) for role, column in spec.columns.items()}
-    if table:
-        features = spec.features or tuple(key for key in record if key not in spec.columns.values())
+    if features is not None:
         row["features"] = [value(column) for column in features]
     return row
 

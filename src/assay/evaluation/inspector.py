@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError, UsageError
 from assay.core.evidence import Evidence, Outcome, Unread
+from assay.evaluation.data import TABLES
 from assay.evaluation.evaluate import NAME, evaluate, version
 from assay.evaluation.guest import Runner
-from assay.evaluation.measure import config_of
+from assay.evaluation.measure_classes import TABULAR, config_of
 from assay.evaluation.reading import read_claims
 from assay.evaluation.scripts import ScriptRecorder
 from assay.evaluation.signed import Signatures, Signed
@@ -37,7 +38,6 @@ _ENDINGS = {
     "safety": ("ForCausalLM", "LMHeadModel"),
     "harness": ("ForCausalLM", "LMHeadModel"),
 }
-_TABULAR = (".joblib", ".pkl", ".pickle", ".skops")
 
 
 class Evaluations:
@@ -130,8 +130,8 @@ class Evaluations:
 
 def fits(suite: Suite, subject: Subject) -> bool:
     """Whether the model says that it does the suite's task."""
-    if suite.task == "tabular":
-        return any(entry.path.lower().endswith(_TABULAR) for entry in subject.snapshot.files)
+    if suite.task in TABLES:
+        return any(entry.path.lower().endswith(TABULAR) for entry in subject.snapshot.files)
     config: Any = config_of(subject)
     architectures = config.get("architectures") if isinstance(config, dict) else None
     names = [name for name in architectures if isinstance(name, str)] if isinstance(architectures, list) else []

@@ -5,23 +5,22 @@ from __future__ import annotations
 import hashlib
 import math
 import unicodedata
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.core.canonical import json_digest
 from assay.core.errors import ContentError
-from assay.evaluation.answers import finite, rows_of, whole
+from assay.evaluation.answers import finite, whole
 from assay.evaluation.compare import Runs
 from assay.evaluation.data import Examples, load_data, pictures
 from assay.evaluation.entities import ENTITY_METRICS, score_entities
 from assay.evaluation.guest import Unmeasured, multiplies_bfloat16
-from assay.evaluation.labels import better_order, class_indices, id_to_label, says_nothing
-from assay.evaluation.metrics import Measured, Predictions, language_loss, proportion, score
+from assay.evaluation.labels import class_indices, id_to_label
+from assay.evaluation.measure_classes import Classes, TableClasses, config_of, of_scikit, table_rows
+from assay.evaluation.metrics import METRICS, Measured, Predictions, language_loss, proportion, score
 from assay.evaluation.metrics_numbers import score_numbers
 from assay.evaluation.safety import judge
-from assay.formats.json_text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +32,7 @@ if TYPE_CHECKING:
 
     Score = Callable[[str, dict[str, Any]], Measured]
 
-CONFIG_BYTES = 4 << 20
 _PROBABILITY = ("roc_auc", "log_loss", "ece")
-_JSON_DEPTH = 64
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,10 @@ def measure(
     else:
         inputs, scoring = _TASKS[suite.task](subject, suite, examples)
     job = {
-        "task": suite.task,
+        "task": "tabular" if suite.task == "text-classification" and of_scikit(subject) else suite.task,
         "items": inputs,
+        "features": list(examples.features),
+        "ordered": bool(suite.data.features),
         "seed": suite.seed,
         "threads": runner.threads,
         "batch": suite.batch,
@@ -110,12 +109,33 @@ def measure(
         metrics = tuple(_over_runs(suite, metric, answers, scoring) for metric in suite.metrics)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise Unmeasured(f"the answers can't be scored: {error}", answers.attempts, answers.layers) from error
+    repeated = len(inputs) / max(1, len(_distinct(inputs, examples)))
     more = tuple(runs for metric in also if (runs := _if_defined(suite, metric, answers, scoring)) is not None)
-    if isinstance(scoring, _Classes) and (other := scoring.in_better_order(answers.runs[0])) is not None:
+    if isinstance(scoring, Classes) and (other := scoring.in_better_order(answers.runs[0])) is not None:
         metrics = tuple(_beside(suite, runs, answers, other) for runs in metrics)
         more = tuple(_beside(suite, runs, answers, other) for runs in more)
-    record = _record(suite, job, answers) | {"also": [runs.measured.metric for runs in more]}
+    if repeated > 1:
+        metrics, more = (tuple(_wider(runs, repeated) for runs in some) for some in (metrics, more))
+    record = _record(suite, job, answers) | {"distinct": round(len(inputs) / repeated)}
+    record |= {"also": [runs.measured.metric for runs in more]}
     return Measurement(suite, metrics + more, record, answers.layers, answers.attempts)
+
+
+def _distinct(inputs: list[Any], examples: Examples) -> set[str]:
+    """Examples that are not the same as another one, label and all."""
+    labels = [row.get("label") for row in examples.rows]
+    if len(labels) != len(inputs):
+        return {repr(item) for item in inputs}
+    return {f"{item!r} {label!r}" for item, label in zip(inputs, labels, strict=True)}
+
+
+def _wider(runs: Runs, repeated: float) -> Runs:
+    """With the interval that the distinct examples alone would give: a row that stands twice tells nothing twice."""
+    one = runs.measured
+    ends = [one.value + (end - one.value) * math.sqrt(repeated) for end in one.interval]
+    if METRICS[one.metric].fraction:
+        ends = [min(1.0, max(0.0, end)) for end in ends]
+    return replace(runs, measured=replace(one, interval=(ends[0], ends[1])))
 
 
 def _if_defined(suite: Suite, metric: str, answers: Answers, scoring: Score) -> Runs | None:
@@ -165,15 +185,6 @@ def _rounded(value: Any) -> Any:
     return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
-def config_of(subject: Subject) -> Any:
-    """The model's `config.json`, or None."""
-    entry = subject.snapshot.entry("config.json")
-    if entry is None or entry.size > CONFIG_BYTES:
-        return None
-    with subject.files.open("config.json") as stream:
-        return read_json(stream.read(CONFIG_BYTES + 1), depth=_JSON_DEPTH).value
-
-
 _MOST_CLASSES = 1 << 20
 
 
@@ -193,7 +204,8 @@ _PREPROCESSING: dict[str, Callable[[str], str]] = {
 
 
 def _text_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
-    return _inputs(suite, examples), _Classes(subject, suite, examples)
+    scoring = TableClasses(suite, examples) if of_scikit(subject) else Classes(subject, suite, examples)
+    return _inputs(suite, examples), scoring
 
 
 def _inputs(suite: Suite, examples: Examples) -> list[Any]:
@@ -204,43 +216,11 @@ def _inputs(suite: Suite, examples: Examples) -> list[Any]:
     return [list(pair) for pair in zip(texts, _texts(suite, examples, "text_pair"), strict=True)]
 
 
-class _Classes:
-    """Scoring of one class for each example.
-
-    Args:
-        subject: the model; its names of the classes are in its configuration.
-        suite: what is measured.
-        examples: with the labels.
-
-    Raises:
-        ContentError: the labels of the data are none of the model's.
-    """
-
-    def __init__(self, subject: Subject, suite: Suite, examples: Examples) -> None:
-        names = id_to_label(config_of(subject))
-        self.seed = suite.seed
-        self.truth, rule = class_indices(examples.column("label"), names, suite.labels)
-        self.guessed = rule.startswith(("index", "number")) and says_nothing(names)
-
-    def __call__(self, metric: str, run: dict[str, Any]) -> Measured:
-        """One metric of one run."""
-        predicted = whole(run["classes"], len(self.truth), 0, _MOST_CLASSES)
-        rows = rows_of(run, len(self.truth))
-        if rows and max(self.truth) >= min(map(len, rows)):
-            raise ContentError("the data has labels that the model has no output for")
-        return score(metric, Predictions(self.truth, predicted, rows), self.seed)
-
-    def in_better_order(self, run: dict[str, Any]) -> _Classes | None:
-        """The same with the outputs in an order that answers better, where nothing says which order is meant."""
-        order = better_order(self.truth, run["classes"]) if self.guessed else {}
-        if not order:
-            return None
-        other = copy(self)
-        other.truth = tuple(order[one] for one in self.truth)
-        return other
-
-
 def _text_regression(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
+    return _inputs(suite, examples), _numbers(suite, examples)
+
+
+def _numbers(suite: Suite, examples: Examples) -> Score:
     truth = [finite(label) for label in examples.column("label")]
 
     def scoring(metric: str, run: dict[str, Any]) -> Measured:
@@ -249,11 +229,11 @@ def _text_regression(_subject: Subject, suite: Suite, examples: Examples) -> tup
             raise ContentError("the worker answered another number of examples")
         return score_numbers(metric, truth, answers, suite.seed)
 
-    return _inputs(suite, examples), scoring
+    return scoring
 
 
 def _image_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
-    return list(pictures(suite.data, examples)), _Classes(subject, suite, examples)
+    return list(pictures(suite.data, examples)), Classes(subject, suite, examples)
 
 
 def _token_classification(subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
@@ -340,30 +320,6 @@ def _safety(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[A
     return prompts, scoring
 
 
-def _tabular(_subject: Subject, suite: Suite, examples: Examples) -> tuple[list[Any], Score]:
-    rows = []
-    for number, row in enumerate(examples.column("features"), start=1):
-        try:
-            rows.append([float(value) for value in row])
-        except (TypeError, ValueError) as error:
-            raise ContentError(f"example {number} has a feature that is no number") from error
-    labels = [_plain_label(label) for label in examples.column("label")]
-
-    def scoring(metric: str, run: dict[str, Any]) -> Measured:
-        predicted = [str(label) for label in run["labels"]]
-        if len(predicted) != len(labels):
-            raise ContentError("the worker answered another number of examples")
-        names = [*map(str, run["order"]), *sorted({*labels, *predicted})]
-        table = {name: index for index, name in reversed(list(enumerate(names)))}  # the model's own order wins
-        truth = tuple(table[label] for label in labels)
-        rows = rows_of(run, len(labels)) if metric in _PROBABILITY else ()
-        if rows and max(truth) >= min(map(len, rows)):
-            raise ContentError("the data has labels that the model has no output for")
-        return score(metric, Predictions(truth, tuple(table[label] for label in predicted), rows), suite.seed)
-
-    return rows, scoring
-
-
 def _functions(
     subject: Subject, suite: Suite, runner: Runner, job: dict[str, Any], files: tuple[bytes, ...]
 ) -> dict[str, Any]:
@@ -378,11 +334,6 @@ def _harness(suite: Suite, examples: Examples, run: Run) -> tuple[list[Any], Sco
     return harness.items(), harness.score
 
 
-def _plain_label(label: Any) -> str:
-    """As the worker writes labels: `1.0` is `1`."""
-    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label).strip()
-
-
 _TASKS: dict[str, Callable[[Subject, Suite, Examples], tuple[list[Any], Score]]] = {
     "text-classification": _text_classification,
     "text-regression": _text_regression,
@@ -391,5 +342,6 @@ _TASKS: dict[str, Callable[[Subject, Suite, Examples], tuple[list[Any], Score]]]
     "causal-lm": _causal_lm,
     "multiple-choice": _multiple_choice,
     "safety": _safety,
-    "tabular": _tabular,
+    "tabular": lambda _, suite, examples: (table_rows(examples), TableClasses(suite, examples)),
+    "tabular-regression": lambda _, suite, examples: (table_rows(examples), _numbers(suite, examples)),
 }

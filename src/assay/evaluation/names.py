@@ -76,13 +76,13 @@ _TASKS = {
     "causallm": "causal-lm", "textgeneration": "causal-lm", "languagemodeling": "causal-lm",
     "multiplechoice": "multiple-choice", "questionanswering": "question-answering",
     "safety": "safety", "refusal": "safety", "redteaming": "safety",
-    "tabular": "tabular", "tabularclassification": "tabular",
+    "tabular": "tabular", "tabularclassification": "tabular", "tabularregression": "tabular-regression",
 }  # fmt: skip
 # Further pipelines of the hub: nothing here measures them, and they name no data.
 _OTHER_TASKS = {
     "summarization", "translation", "fill-mask", "sentence-similarity", "feature-extraction", "question-answering",
     "object-detection", "image-segmentation", "automatic-speech-recognition", "audio-classification",
-    "text2text-generation", "tabular-regression", "reinforcement-learning", "text-to-image",
+    "text2text-generation", "reinforcement-learning", "text-to-image",
     "text-to-speech", "table-question-answering", "visual-question-answering", "text-ranking", "image-to-text",
     "image-text-to-text", "video-classification", "retrieval", "reranking", "clustering", "pair-classification",
 }  # fmt: skip
@@ -172,7 +172,7 @@ def is_other_figure(name: str) -> bool:
 
 def squeeze(text: str) -> str:
     """Lower case, letters and digits only."""
-    return re.sub(r"[^a-z0-9]+", "", text.lower())
+    return re.sub(r"[^a-z0-9]+", "", text.lower().replace("\u00b2", "2"))
 
 
 def metric_name(text: str) -> str:
@@ -211,7 +211,9 @@ def metric_within(text: str) -> tuple[str, str]:
         return "", ""
     text = re.sub(r"@\s?1(?!\d)", "", text)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.split(",", 1)[0][:_MAX_NAME])
-    words = re.findall(r"[a-z]+|[0-9]+", re.sub(r"(?<![a-z])f[-_ ]?1(?![0-9])", " fone ", spaced.lower()))
+    words = re.findall(
+        r"[a-z]+|[0-9]+", re.sub(r"(?<![a-z])f[-_ ]?1(?![0-9])", " fone ", spaced.lower().replace("\u00b2", "2"))
+    )
     words = ["f1" if word == "fone" else word for word in words]
     if _OTHER_FIGURE.intersection(words):
         return "", ""
@@ -235,7 +237,8 @@ def same_task(task: str, suite: Suite) -> bool:
         or task == suite.task
         or (
             (task == "causal-lm" and suite.task in _GENERATION)
-            or (task == "text-classification" and suite.task in _TEXT)
+            or (task == "text-classification" and suite.task in {*_TEXT, "tabular"})
+            or (task == "text-regression" and suite.task == "tabular-regression")
         )
     )
 

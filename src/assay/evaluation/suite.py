@@ -37,6 +37,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "safety": ("text",),
     "image-classification": ("image", "label"),
     "tabular": ("label",),
+    "tabular-regression": ("label",),
     "harness": (),
 }
 

@@ -34,6 +34,7 @@ _NUMBER = re.compile(
     r"(?:points?\b|pts\b\.?)?[\s_]*((?:±|\+/-|\+-|\\pm|pm\b|\(|\[|_).*)?[\s_]*",
     re.IGNORECASE,
 )
+_SQUARE = re.compile(r"(?<=\bR)\s?\u00b2", re.IGNORECASE)
 _CHANGED = re.compile(r"^\s*[\d.,]+\s*%?\s*(?:→|->|=>|➔|⟶)\s*(?=\d)")  # 91.0 → 97.2
 _SHARE = re.compile(r"\s*(\d{1,9}(?:\.\d+)?)\s*/\s*(\d{1,9})\s*")
 _FEWEST_OF = 10  # 3/4 is a date, a version or a pair of figures
@@ -56,7 +57,9 @@ class Figure:
 
 def bare_text(text: str) -> str:
     """Without marks of typesetting: signs in one form, no emphasis, footnotes, emoji."""
-    kept = "".join(c for c in text[:MAX_TEXT] if unicodedata.category(c) not in {"No", "So", "Cf", "Mn"})
+    kept = "".join(
+        c for c in _SQUARE.sub("2", text[:MAX_TEXT]) if unicodedata.category(c) not in {"No", "So", "Cf", "Mn"}
+    )
     plain = unicodedata.normalize("NFKC", kept)
     plain = re.sub(r"[\u2010-\u2015\u2212]", "-", plain)
     return re.sub(r"\s+", " ", _MARKUP.sub(" ", plain)).strip()
@@ -134,7 +137,7 @@ def normal(metric: str, value: Any) -> Normal:
         return Normal(None, notes=("not a number",))
     number, half = found.number, found.step / 2
     if known is None or not (known.fraction or known.signed):
-        return Normal(number / 100, half / 100, (_DIVIDED,)) if found.percent else Normal(number, half)
+        return _unbounded(metric, found)
     lowest = -1 if known.signed else 0
     if found.percent and known.fraction and known.higher_is_better and 0 < number <= 1:
         return Normal(number, half, ("a percent sign behind a fraction: read as the fraction",))
@@ -146,6 +149,18 @@ def normal(metric: str, value: Any) -> Normal:
     if made.value is None or not lowest <= made.value <= 1:
         return Normal(None, notes=(f"{number:g}{' %' if found.percent else ''} is no {metric}",))
     return made
+
+
+def _unbounded(metric: str, found: Figure) -> Normal:
+    """A figure of a metric that is no share. An error in per cent is of what it is not said; R² is at most 1."""
+    known = METRICS.get(metric)
+    if found.percent and known is not None and not known.higher_is_better:
+        return Normal(None, notes=("a percentage of what it is not said",))
+    if found.percent:
+        return Normal(found.number / 100, found.step / 200, (_DIVIDED,))
+    if metric == "r2" and _FEWEST_PERCENT <= found.number <= 100:  # noqa: PLR2004
+        return Normal(found.number / 100, found.step / 200, ("above 1: read as per cent",))
+    return Normal(found.number, found.step / 2)
 
 
 _DIVIDED = "percent sign: divided by 100"

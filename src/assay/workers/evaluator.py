@@ -32,9 +32,10 @@ _TASKS = {
     "text-regression": ("assay.workers.evaluator_text", "classify"),
     "image-classification": ("assay.workers.evaluator_image", "classify"),
     "tabular": ("assay.workers.evaluator_tabular", "predict"),
+    "tabular-regression": ("assay.workers.evaluator_tabular", "predict"),
 }
 _LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scikit-learn", "joblib", "skops",
-              "pillow")  # fmt: skip
+              "onnxruntime", "pillow")  # fmt: skip
 # What the libraries below raise for a model that does not fit; anything else ends the worker and is seen as such.
 _UNFIT = (
     Unfit, OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError, AssertionError,
