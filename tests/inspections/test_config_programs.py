@@ -91,6 +91,7 @@ USUAL = {
     "t5/operative_config.gin": "import mesh_tensorflow.optimize\nfrom t5 import models\nrun.x = @t5.models.train()\n",
     "caffe/deploy.prototxt": 'name: "n"\nlayer { name: "c" type: "Convolution" convolution_param { num_output: 1 } }\n',
     "gluonts/predictor.json": {"__kind__": "type", "class": "gluonts.torch.model.predictor.PyTorchPredictor"},
+    "spark/metadata.json": {"class": "org.apache.spark.ml.PipelineModel", "sparkVersion": "3.5.0", "paramMap": {}},
     "gluonts/freq.json": {"__kind__": "instance", "class": "pandas.Timestamp", "args": ["2020-01-01"]},
     "matgl/model.json": {"@module": "matgl.models._m3gnet", "@class": "M3GNet", "init_args": {"units": 64}},
     "haystack/pipeline.yaml": (

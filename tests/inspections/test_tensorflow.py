@@ -80,6 +80,26 @@ def test_assets_that_escape() -> None:
     assert found(TensorFlow(), {"m.pb": data})["tf-asset-escape"].severity.label == "high"
 
 
+IN_TEXT = """
+saved_model_schema_version: 1
+meta_graphs { graph_def {
+  node { name: "path" op: "Const" attr { key: "value" value { tensor { dtype: DT_STRING string_val: "/tmp/x" } } } }
+  node { name: "out" op: "WriteFile" input: "path" input: "text:0" }
+  library { function { signature { name: "f" } node_def { name: "p" op: "PyFunc" } } }
+} asset_file_def { filename: "../../x" } }
+"""
+
+
+def test_graphs_written_as_text() -> None:
+    findings = scan(TensorFlow(), {"saved_model.pbtxt": IN_TEXT.encode()}).findings
+    assert {"WriteFile", "PyFunc"} <= {one.facts.get("operation") for one in findings}
+    assert any("'/tmp/x'" in one.message for one in findings)
+    assert "tf-asset-escape" in {one.rule for one in findings}
+    labels = b'item { id: 1 name: "WriteFile" }'
+    usual = b'node { name: "x" op: "Placeholder" } node { name: "y" op: "MatMul" input: "x" }'
+    assert not scan(TensorFlow(), {"label_map.pbtxt": labels, "graph.pbtxt": usual}).findings
+
+
 def test_a_broken_graph_is_unread() -> None:
     data = saved_model(USUAL)
     assert scan(TensorFlow(), {"saved_model.pb": data[: len(data) - 9]}).unread

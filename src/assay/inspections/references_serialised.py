@@ -18,9 +18,9 @@ _JSONPICKLE = frozenset(("py/function", "py/object", "py/repr", "py/type"))
 _PICKLED_COLUMN = "pkl"  # MosaicML streaming's encoding: every sample is unpickled
 KEYS = _JSONPICKLE | {
     "@module", "__kind__", "column_encodings", "components", "custom_ops_library", "model_file", "plugins", "provider",
-    "source_code",
+    "source_code", "sparkVersion",
 }  # fmt: skip
-TRIGGER = "py/|@module|__kind__|column_encodings|custom_ops_library|model_file|plugins|provider|components"
+TRIGGER = "py/|sparkVersion|@module|__kind__|column_encodings|custom_ops_library|model_file|plugins|provider|components"
 
 _CAFFE_LAYER = re.compile(r"python_param\s*:?\s*\{([^{}]{0,10000})")
 _CAFFE_FIELD = re.compile(r"\b(module|layer)\s*:\s*[\"']([^\"'\n]{1,200})[\"']")
@@ -28,6 +28,8 @@ _GIN_IMPORT = re.compile(r"^[ \t]*(?:import[ \t]+([\w.]+)|from[ \t]+([\w.]+)[ \t
 _GIN_CALL = re.compile(r"@(?:[\w./]+/)?([A-Za-z_][\w.]*)\(\)")
 _GIN_INCLUDE = re.compile(r"^[ \t]*include[ \t]+[\"']([^\"'\n]{1,500})[\"']", re.MULTILINE)
 _OUTSIDE = re.compile(r"^(?:/|~|\w+://)|(?:^|/)\.\.(?:/|$)")
+_SPARK = ("org.apache.spark.", "pyspark.", "com.johnsnowlabs.", "com.microsoft.azure.synapse.ml.", "synapse.ml.",
+          "sparknlp.", "xgboost.spark.", "ml.dmlc.xgboost4j.")  # fmt: skip
 # Modules that publishers of T5, T5X and their kind name in `operative_config.gin`
 _GIN_USUAL = frozenset(("__gin__", "clu", "flax", "flaxformer", "gin", "jax", "mesh_tensorflow", "mt3", "praxis",
                         "seqio", "t5", "t5x", "tensor2tensor", "tensorflow", "trax"))  # fmt: skip
@@ -55,6 +57,13 @@ def _gluonts(here: str, value: Any, parent: dict[str, Any]) -> Iterator[CodeRefe
     name = parent.get("class")
     if value in {"instance", "type", "stateful"} and isinstance(name, str) and dotted(name):
         yield CodeReference("target", here.removesuffix("__kind__") + "class", name, module=name)
+
+
+def _spark(here: str, value: Any, parent: dict[str, Any]) -> Iterator[CodeReference]:
+    """PySpark's `DefaultParamsReader`: the class that the metadata of a stage name is imported and called."""
+    name = parent.get("class")
+    if isinstance(value, str) and isinstance(name, str) and dotted(name) and not name.startswith(_SPARK):
+        yield CodeReference("target", here.removesuffix("sparkVersion") + "class", name, module=name)
 
 
 def _monty(here: str, value: Any, parent: dict[str, Any]) -> Iterator[CodeReference]:
@@ -119,6 +128,7 @@ _BY_KEY: dict[str, Callable[[str, Any, dict[str, Any]], Iterator[CodeReference]]
     "model_file": _model_file,
     "plugins": _plugins,
     "provider": _autogen,
+    "sparkVersion": _spark,
     "source_code": _source,
 }
 

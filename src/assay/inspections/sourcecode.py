@@ -36,7 +36,9 @@ _RECIPE = re.compile(r"^\t[@+-]*", re.MULTILINE)  # Makefile
 _MAKE_SHELL = re.compile(r"\$[({]shell\s+([^\n]*?)[)}](?=\s*$)", re.MULTILINE)
 _AUTOMATION = re.compile(  # files that make tools run something: `sourcecode.automation`
     r"(?:.*/)?(?:package\.json|\.?devcontainer\.json|\.vscode/tasks\.json|pyproject\.toml|\.gitmodules|\.lfsconfig"
-    r"|\.pre-commit-config\.yaml|(?:docker-)?compose\.ya?ml|taskfile\.ya?ml|\.gitlab-ci\.yml|\.github/workflows/[^/]+\.ya?ml|(?:environment|conda|conda_env)\.ya?ml)",
+    r"|\.pre-commit-config\.yaml|(?:docker-)?compose\.ya?ml|taskfile\.ya?ml|\.gitlab-ci\.yml|\.github/workflows/[^/]+\.ya?ml|(?:environment|conda|conda_env)\.ya?ml"
+    r"|\.gitpod\.yml|\.circleci/config\.yml|azure-pipelines\.ya?ml|\.travis\.yml|lefthook\.ya?ml"
+    r"|\.(?:gdbinit|lldbinit|pdbrc|exrc|[nl]?vimrc|rprofile|dir-locals\.el)|[^/]+\.desktop)",
     re.IGNORECASE,
 )
 _LONG_LINE = 20_000  # characters; data tables in published model code stay below it

@@ -20,6 +20,7 @@ from assay.sourcecode.automation import (
     without_comments,
 )
 from assay.sourcecode.shell import read_shell
+from assay.sourcecode.startup import startup_commands
 
 if TYPE_CHECKING:
     from assay.core.limits import Limits
@@ -42,6 +43,11 @@ def judge_automation(path: str, data: bytes, limits: Limits, out: Collector) -> 
         for command in read_git_settings(text):
             message = f"a command runs when {command.when}: {command.text[:300]}"
             out.finding("automatic-command", Severity.HIGH, Confidence.HIGH, message, command=command.text[:500])
+        return
+    if (lines := startup_commands(path, text)) is not None:
+        for command in lines:
+            message = f"a line runs when {command.when}: {command.text[:300]}"
+            out.finding("automatic-command", Severity.MEDIUM, Confidence.HIGH, message, command=command.text[:500])
         return
     value = _parsed(base, text, limits)
     if base in CONDA or base == PROJECT:

@@ -22,6 +22,7 @@ from assay.core.errors import ContentError
 from assay.core.finding import Confidence, Severity
 from assay.formats.tensor_bundle import read_bundle
 from assay.formats.tensorflow import saved_model_or_graph
+from assay.formats.tensorflow_text import graph_in_text
 
 if TYPE_CHECKING:
     from assay.core.inspector import Subject
@@ -77,6 +78,8 @@ class TensorFlow:
 
     def wants(self, part: Part) -> bool:
         """Graphs, the index of their variables, and the fingerprint, which only has numbers."""
+        if "text" in part.formats and part.name.lower().endswith(".pbtxt"):
+            return True
         return bool({"tf-saved-model", "tf-graph", "tf-fingerprint", "tf-table"}.intersection(part.formats))
 
     def begin(self, subject: Subject, out: Collector) -> None:
@@ -86,6 +89,8 @@ class TensorFlow:
 
     def inspect_part(self, part: Part, out: Collector) -> None:
         """Read as a SavedModel, as a frozen graph, or as both."""
+        if "text" in part.formats:
+            _text(part, out)
         if "tf-table" in part.formats:
             self._index(part, out)
         readings = [reading for reading in part.formats if reading in {"tf-saved-model", "tf-graph"}]
@@ -121,6 +126,16 @@ class TensorFlow:
             if short is not None:
                 message = f"tensor {short.key!r} reaches past the end of {name!r} ({self._sizes[name]} bytes)"
                 out.finding("tf-variables", Severity.MEDIUM, Confidence.HIGH, message, tensor=short.key)
+
+
+def _text(part: Part, out: Collector) -> None:
+    data = part.read_all(part.limits.text_bytes)
+    if data is None:
+        out.unread(f"longer than {part.limits.text_bytes} bytes")
+        return
+    graph = graph_in_text(data.decode("utf-8", "replace"), operations().leaves.keys() | operations().told)
+    if graph.operations:
+        judge_graph(graph, out)
 
 
 def judge_graph(graph: TfGraph, out: Collector) -> None:

@@ -2,7 +2,8 @@
 
 A model's repository is cloned, opened in an editor and installed from by people who never mean to run anything in it.
 Read are: npm's `package.json` (life-cycle scripts), VS Code's `tasks.json` and `devcontainer.json`, `.gitmodules` and
-`.lfsconfig`, pre-commit's configuration, workflows of GitHub and GitLab. Sources: the tools' own documentation.
+`.lfsconfig`, configurations of pre-commit, lefthook and Gitpod, workflows of GitHub, GitLab, CircleCI, Azure and
+Travis. Sources: the tools' own documentation.
 """
 
 from __future__ import annotations
@@ -47,16 +48,12 @@ def reader_of(path: str) -> Callable[[Any], Iterator[Command]] | None:
     """What reads the file at this path, given its parsed content; None when nothing in it runs by itself."""
     lower = path.lower()
     base = lower.rpartition("/")[2]
-    if base == "package.json":
-        return _npm
-    if base == "tasks.json" and ".vscode/" in lower:
-        return _tasks
-    if base in {"devcontainer.json", ".devcontainer.json"}:
-        return _container
-    if base == ".pre-commit-config.yaml":
-        return _hooks
-    if (".github/workflows/" in lower and base.endswith((".yml", ".yaml"))) or base == ".gitlab-ci.yml":
-        return _workflow
+    if base == "tasks.json":
+        return _tasks if ".vscode/" in lower else None
+    if base in _BY_NAME:
+        return _BY_NAME[base]
+    if ".github/workflows/" in lower or ".circleci/" in lower:
+        return _workflow if base.endswith((".yml", ".yaml")) else None
     return _services if base.rpartition(".")[0] in {"docker-compose", "compose", "taskfile"} else None
 
 
@@ -121,6 +118,19 @@ def _hooks(value: Any) -> Iterator[Command]:
                 yield Command("somebody who installed its hooks commits", _text(hook["entry"]))
 
 
+def _lefthook(value: Any) -> Iterator[Command]:
+    for command in _workflow(value):
+        yield Command("somebody who installed its hooks commits", command.text)
+
+
+def _gitpod(value: Any) -> Iterator[Command]:
+    tasks = value.get("tasks") if isinstance(value, dict) else None
+    for task in tasks[:MAX_COMMANDS] if isinstance(tasks, list) else ():
+        for key in ("before", "init", "command"):
+            if isinstance(task, dict) and isinstance(task.get(key), str):
+                yield Command("the folder is opened in Gitpod", task[key])
+
+
 def _services(value: Any, depth: int = 0) -> Iterator[Command]:
     """Compose files and task files."""
     if isinstance(value, dict) and depth <= _MAX_DEPTH:
@@ -173,3 +183,18 @@ def project_requirements(value: Any) -> str:
         listed = part.get(key) if isinstance(part, dict) else None
         lines += listed if isinstance(listed, list) else []
     return "\n".join(line.splitlines()[0] if line else "" for line in lines if isinstance(line, str))
+
+
+_BY_NAME: dict[str, Callable[[Any], Iterator[Command]]] = {
+    "package.json": _npm,
+    "devcontainer.json": _container,
+    ".devcontainer.json": _container,
+    ".pre-commit-config.yaml": _hooks,
+    "lefthook.yml": _lefthook,
+    "lefthook.yaml": _lefthook,
+    ".gitpod.yml": _gitpod,
+    ".gitlab-ci.yml": _workflow,
+    ".travis.yml": _workflow,
+    "azure-pipelines.yml": _workflow,
+    "azure-pipelines.yaml": _workflow,
+}
