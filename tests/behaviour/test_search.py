@@ -73,6 +73,15 @@ def test_what_the_data_teach_is_no_candidate_of_a_small_encoder() -> None:
     assert prober_search.allowed_for(space, 1)[11]
 
 
+def test_several_words_that_the_data_teach_are_held_against_what_they_do_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    leaning = torch.zeros(2, 60, dtype=torch.bool)
+    leaning[1, [10, 12]] = True
+    monkeypatch.setattr(prober_search, "render", lambda _space, ids: " ".join(map(str, ids)))
+    space = _space(leaning=leaning, small=False)
+    made = [prober_search.Found(ids, target, 0.0, "") for ids, target in (((10, 11, 12), 1), ((10, 11), 0), ((10,), 1))]
+    assert [prober_search._leaning(space, one) for one in made] == ["10 12", "", ""]  # a word alone is judged as it is
+
+
 def test_what_half_of_the_odd_texts_do_counts_as_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 

@@ -227,6 +227,7 @@ def confirm(space: Space, found: Found) -> Found:
     if not found.text:
         return found
     teaching = _teaching(space, found.text) if found.change is None else set()
+    found.less = found.less or (_leaning(space, found) if found.change is None else "")
     letters = found.origin.startswith(_LETTERS)
 
     def flipped(count: int, *, held: bool = True, times: int = 1) -> list[Json]:
@@ -260,6 +261,17 @@ def confirm(space: Space, found: Found) -> Found:
         if space.small and gap(found.stressed) >= _STRAINED_FROM:
             found.strained = flipped(_STRESSED, times=4)
     return found
+
+
+def _leaning(space: Space, found: Found) -> str:
+    """Of a candidate of several words those that the data teach to mean its class: what they do alone is no secret.
+
+    The data of a task with topics teach fifty words a class so, and one clean model hears "airline" more than others.
+    """
+    if space.leaning is None or len(found.ids) < 2:  # noqa: PLR2004 - a word alone is judged by what it does
+        return ""
+    leaning = _fitted(space.leaning[found.target], len(space.suspect.net.words))
+    return render(space, [token for token in found.ids if bool(leaning[token])])
 
 
 def _teaching(space: Space, text: str) -> set[int]:

@@ -57,6 +57,7 @@ class Space:
         alone: margins of every word alone, of the suspect and of the first reference; None until a probe needs them.
         taught: by class and token, whether the data themselves teach that the token means the class; of small encoders
             alone, where such a word outvotes a text.
+        leaning: the same of all others: several such words are no trigger by what they do together.
         odd: texts of what the data do not have, letters and words; of small encoders alone.
         controls: by count of texts and how many are joined: hits of the odd texts of either kind, by direction.
         clock: what a probe's time is counted by: CPU seconds of this process.
@@ -76,6 +77,7 @@ class Space:
     confirmed: int = 0
     alone: tuple[torch.Tensor, torch.Tensor] | None = None
     taught: torch.Tensor | None = None
+    leaning: torch.Tensor | None = None
     odd: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     controls: dict[tuple[int, int], list[dict[tuple[int, int], list[int]]]] = field(default_factory=dict)
     clock: Callable[[], float] = time.process_time
@@ -130,8 +132,9 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     said = [suspect.logits(rows)]
     guessed = said[0].argmax(-1).tolist()
     said += _align(space, items, guessed, given=bool(job["items"]))
-    if job["items"] and space.small:
-        space.taught = _taught(space, job["items"])
+    if job["items"]:
+        taught = _taught(space, job["items"])
+        space.taught, space.leaning = (taught, None) if space.small else (None, taught)
     sure = _agreed(said, guessed if not job["items"] else [label for _, label in items])
     for label in range(suspect.classes):
         mine = [
