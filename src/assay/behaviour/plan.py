@@ -68,7 +68,7 @@ STEPS: tuple[Step, ...] = (
     Step("tokenizer", "3", 1.0),
     Step("provenance-rows", "5", 5.0, found=ROWS_GAP, essential=False),
     Step("script-bags", "5", 4.0),
-    Step("token-scan", "5", 10.0, needs="reference"),
+    Step("token-scan", "6", 10.0, needs="reference"),
     Step(
         "word-scan", "1", 25.0, needs="reference", essential=False, push=WORDS_PUSH, logits=WORDS_LOGITS, by_margin=True
     ),

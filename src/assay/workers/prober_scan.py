@@ -13,6 +13,7 @@ from assay.workers.prober_partner import partners, standing_apart
 from assay.workers.prober_search import PARTS as _PARTS
 from assay.workers.prober_search import Arena, Found, alone, best_of, confirm, taught_to, told
 from assay.workers.prober_space import margins
+from assay.workers.prober_written import written
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -167,6 +168,8 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         likely = words[moved[:, target].argsort(descending=True)]
         search = partners(Arena(space, target), word, likely)
         found += yield from told(search, (total - 1, total))
+    if not space.small and max(one.gap for one in found) < float(space.facts["stop_gap"]):
+        found += yield from told(written(space), (total, total))
     found.sort(key=lambda one: one.rank, reverse=True)
     return {
         "facts": {"tokens": len(space.words)},
