@@ -204,12 +204,14 @@ def head(runs: Runs, answers: list[Json], today: str) -> str:
         devices["a CPU thread" if one["device"] == "cpu" else "a GPU"] += 1
     counts = ", ".join(f"{count} on {name}" for name, count in sorted(devices.items()))
     known = Calibration.of("bert-6x384", DEFAULT_BUDGET)
+    newest = sum(one["architecture"] == MINILM and one.get("plan") == PLAN_VERSION for one in answers)
     unstyled, unbound = (sum(plan_of(one) < number for one in answers) for number in (_STYLED, _BOUND))
     return (
         f"Judged {today} by `bench/behaviour_rates.py`; probed on machines with {machines} ({counts}); "
         f"calibration {known.version or 'none'}. No model of this table was seen by the calibration. "
         f"{unstyled} of them, all MiniLM, were probed before plan {_STYLED} added `style-scan`, {unbound} before plan "
-        f"{_BOUND} bound what a run may cost. Every small encoder was measured with plan {PLAN_VERSION}."
+        f"{_BOUND} bound what a run may cost; {newest} MiniLM by plan {PLAN_VERSION}. Every small encoder was "
+        "measured with plan 7 or later, which are the same for them."
     )
 
 

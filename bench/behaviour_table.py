@@ -42,6 +42,9 @@ def tables(answers: list[Answer], weak: list[Answer], head: str) -> str:
     fresh = [[one for one in part if not one["seen"]] for part in (clean, bad)]
     lines += [_row(f"· {name}, never probed by an earlier version", part)
               for name, part in zip(("clean", "backdoored"), fresh, strict=True)]  # fmt: skip
+    for name, part in zip(("clean", "backdoored"), fresh, strict=True):
+        large = [one for one in part if one["architecture"] == "minilm"]
+        lines += [_row(f"· {name}, minilm, never probed by an earlier version", large)] if large else []
     lines += ["", "By trigger family and variant:", "", *_HEAD]
     lines += [_family(name, part) for name, part in _by(bad, "family")]
     lines += [_family(f"variant {name}", part) for name, part in _by(bad, "variant") if name != "plain"]
