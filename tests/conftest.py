@@ -19,6 +19,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["NO_COLOR"] = "1"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["KERAS_BACKEND"] = "torch"
+os.environ["OMP_NUM_THREADS"] = "1"  # models here are small: threads of theirs wait for one another, and burn the cores
 os.environ.pop("ASSAY_DATA", None)
 
 

@@ -13,6 +13,7 @@ from assay.cli.main import main
 from assay.provenance.bom.validate import check_cyclonedx, check_spdx
 from assay.registry.inventory import Inventory
 from assay.store.index import Index
+from tests.e2e.clients import Client
 from tests.support.boms import BODY, FILES, FRONT, WEIGHTS, card, safetensors
 
 if TYPE_CHECKING:
@@ -148,10 +149,12 @@ def test_errors_are_one_line(capsys, data, args) -> None:
 
 
 def test_import_of_what_cyclonedx_py_writes(capsys, data, tmp_path) -> None:
-    """A real foreign bill of materials, of this environment, by the CycloneDX project's own tool."""
+    """A real foreign bill of materials, of a client's environment, by the CycloneDX project's own tool."""
     path = tmp_path / "foreign.json"
-    command = [sys.executable, "-m", "cyclonedx_py", "environment", "-o", str(path), "--of", "JSON", sys.executable]
-    subprocess.run(command, check=True, capture_output=True, timeout=240)
+    command = [sys.executable, "-m", "cyclonedx_py", "environment", "--no-validate", "-o", str(path), "--of", "JSON"]
+    subprocess.run(
+        [*command, str(Client("2", "", tmp_path).bin / "python")], check=True, capture_output=True, timeout=240
+    )
     document = json.loads(path.read_text())
     document["metadata"]["component"] = {"type": "application", "name": "their-application"}
     path.write_text(json.dumps(document))
