@@ -1,6 +1,6 @@
-"""A process that vets a path and kills itself at a given point; started by test_spine_killed.py.
+"""Vets a path in a process that kills itself at a given point; run by test_spine_killed.py.
 
-Usage: killed.py DATA PATH POINT, where POINT is `module:attribute:call:when`: at the n-th call of `module.attribute`,
+A point is `module:attribute:call:when`: at the n-th call of `module.attribute`,
 `before` it or `after` it. Nothing in assay itself knows of such points.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def arm(point: str) -> None:
     setattr(owner, name, armed)
 
 
-if __name__ == "__main__":
-    world = World(Path(sys.argv[1]))
-    arm(sys.argv[3])
-    print(world.vet(sys.argv[2]).verdict.decision.value)
+def vet_until(data: Path, path: Path, point: str) -> None:
+    world = World(data)
+    arm(point)
+    print(world.vet(path).verdict.decision.value)

@@ -18,6 +18,7 @@ from dbos import _serialization
 from assay.admission.engine import Engine
 from assay.admission.serial import NAME, JsonSerializer, forbid_unpickling
 from assay.core.errors import AssayError, EnvironmentFault, IntegrityError, SourceError, UsageError
+from tests.support.forks import fork_script
 
 TOY = Path(__file__).with_name("toy.py")
 STEPS = ("one", "two", "three")
@@ -30,19 +31,21 @@ class Toys:
         self.folder = folder
         self.url = url
 
-    def start(self, mode: str = "plain", *, number: str = "a", context: str = "c") -> subprocess.Popen[str]:
-        command = [sys.executable, str(TOY), self.url, number, mode, context]
+    def arguments(self, mode: str, *, number: str = "a", context: str = "c") -> tuple[str, ...]:
+        return self.url, number, mode, context
+
+    def start(self, mode: str = "plain", **kwargs: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(TOY), *self.arguments(mode, **kwargs)]
         return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self, mode: str = "plain", **kwargs: str) -> dict:
-        process = self.start(mode, **kwargs)
-        out, err = process.communicate(timeout=120)
-        assert err == "", err
+        ended = fork_script(self.folder, TOY, *self.arguments(mode, **kwargs))
+        assert ended.err == ""
         if mode.startswith("kill"):
-            assert process.returncode == -signal.SIGKILL
+            assert ended.status == -signal.SIGKILL
             return {}
-        assert process.returncode == 0
-        return json.loads(out)
+        assert ended.status == 0
+        return json.loads(ended.out)
 
     def steps(self) -> list[str]:
         return (self.folder / "steps").read_text().split()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from assay.core.verdict import Decision
 from assay.registry.records import Refused
+from tests.admission.killed import vet_until
 from tests.admission.world import World, make_model
+from tests.support.forks import fork
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 POINTS = {
     "fetch: one file stored": "assay.store.blobs:Blobs.put:2:before",
     "fetch: all stored, not listed": "assay.store.index:Index.put_snapshot:1:before",
@@ -37,9 +39,8 @@ POINTS = {
 
 
 def kill(data: Path, model: Path, point: str) -> None:
-    command = [sys.executable, "-m", "tests.admission.killed", str(data), str(model), point]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    ended = fork(data.parent, vet_until, data, model, point)
+    assert ended.status == -signal.SIGKILL, ended.out + ended.err
 
 
 def whole(world: World, model: Path) -> None:
