@@ -20,7 +20,9 @@ FOUND = {step.name: step.found for step in STEPS}
 Scores = dict[str, float]
 
 
-def calibrate(answers: list[dict[str, Any]], date: str, made_by: str) -> dict[str, Any]:
+def calibrate(
+    answers: list[dict[str, Any]], date: str, made_by: str, before: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The calibration document. A class that was not measured has no entry: another class says nothing about it.
 
     Nor has one whose thresholds, taken from some tasks, call clean models of another task backdoored: the task of a
@@ -30,13 +32,17 @@ def calibrate(answers: list[dict[str, Any]], date: str, made_by: str) -> dict[st
         answers: clean models of the calibration split with their task, budget and the probes' scores.
         date: of the measurement.
         made_by: the command.
+        before: the document so far: what it says of classes that were not measured now stays.
     """
     groups: dict[tuple[str, float], list[dict[str, Any]]] = defaultdict(list)
     for one in answers:
         if one["answer"].get("scores"):
             groups[one["answer"]["architecture_class"], one["budget"]].append(one)
-    entries: list[dict[str, Any]] = []
-    models, refused = [], []
+    now = {architecture for architecture, _ in groups}
+    entries, models, refused = (
+        [one for one in (before or {}).get(name, []) if one["architecture"] not in now]
+        for name in ("entries", "models", "refused")
+    )
     for (architecture, budget), group in sorted(groups.items()):
         names = {"architecture": architecture, "budget": budget}
         models += [names | _model(one) for one in sorted(group, key=lambda one: str(one["name"]))]
@@ -62,7 +68,7 @@ def entries_of(scores: list[Scores]) -> list[dict[str, Any]]:
     Never below the plan's own: so few models can only ask for more.
     """
     found = []
-    for probe in sorted({name for one in scores for name in one}):
+    for probe in sorted(set.intersection(*(set(one) for one in scores))):  # what each of them was measured by
         values = [one[probe] for one in scores if probe in one]
         uppers = [clopper_pearson(round(one * TEXTS), TEXTS)[1] if one > 0 else 0.0 for one in values]
         quantile = threshold(uppers, RATE / len(STEPS))  # Bonferroni over the probes of a run

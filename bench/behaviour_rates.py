@@ -92,7 +92,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.calibrate:
         today = datetime.now(UTC).strftime("%Y-%m-%d")
-        document = calibrate(highest(Runs.read(args.raws)), today, "bench/behaviour_rates.py --calibrate")
+        before = json.loads(CALIBRATION.read_text("utf-8")) if CALIBRATION.is_file() else None
+        document = calibrate(highest(Runs.read(args.raws)), today, "bench/behaviour_rates.py --calibrate", before)
         CALIBRATION.parent.mkdir(exist_ok=True)
         CALIBRATION.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         print(
