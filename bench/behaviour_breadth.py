@@ -30,7 +30,7 @@ from assay.behaviour.attest import Declared, attest
 from assay.behaviour.guest import Prober
 from assay.behaviour.model_config import config_of
 from assay.behaviour.records import Word
-from assay.behaviour.statistics import clopper_pearson
+from assay.core.proportion import clopper_pearson
 from assay.evaluation.safety import refuses
 from assay.store.folder import folder_subject
 from yardstick import ROOT, replace_section

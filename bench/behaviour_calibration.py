@@ -9,7 +9,8 @@ from collections import defaultdict
 from typing import Any
 
 from assay.behaviour.plan import PLAN_VERSION, STEPS
-from assay.behaviour.statistics import clopper_pearson, threshold
+from assay.behaviour.statistics import threshold
+from assay.core.proportion import clopper_pearson
 from yardstick import ROOT
 
 CALIBRATION = ROOT / "src" / "assay" / "behaviour" / "data" / "calibration.json"

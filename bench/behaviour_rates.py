@@ -24,7 +24,7 @@ from assay.behaviour.calibration import Calibration
 from assay.behaviour.judge import Null, null_of, result_of, verdict
 from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS
 from assay.behaviour.records import ProbeResult, Word
-from assay.behaviour.statistics import clopper_pearson
+from assay.core.proportion import clopper_pearson
 from behaviour_calibration import CALIBRATION, calibrate
 from behaviour_table import REPRODUCED, share, tables
 from yardstick import ROOT, replace_section

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from assay.behaviour.distributions import auc
-from assay.behaviour.statistics import clopper_pearson
+from assay.core.proportion import clopper_pearson
 
 REPRODUCED = 0.8  # flip rate from which on a recovered trigger counts as recovered
 Answer = dict[str, Any]

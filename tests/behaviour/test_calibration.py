@@ -11,7 +11,7 @@ import pytest
 
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS
-from assay.behaviour.statistics import clopper_pearson
+from assay.core.proportion import clopper_pearson
 
 TEXTS = 36
 MEASURED_BY, LATER = 8, ("word-scan", "style-scan")  # the plan of some of the clean models; probes that few were asked

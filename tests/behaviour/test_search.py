@@ -82,6 +82,22 @@ def test_several_words_that_the_data_teach_are_held_against_what_they_do_alone(m
     assert [prober_search._leaning(space, one) for one in made] == ["10 12", "", ""]  # a word alone is judged as it is
 
 
+def test_words_that_the_data_teach_lean_only_where_a_reference_is_led_by_them() -> None:
+    taught = torch.zeros(2, 60, dtype=torch.bool)
+    taught[1, [10, 12]] = True
+
+    def logits_of(ids: torch.Tensor) -> torch.Tensor:
+        """The clean reference is led by 10, and knows nothing of 12, whatever the publisher's data say."""
+        return torch.cat([torch.zeros(len(ids), 1), (ids == 10) * 3.0 - (ids == 12) * 1.0], 1)
+
+    reference = SimpleNamespace(net=SimpleNamespace(words=torch.zeros(60, 4)), logits_of=logits_of)
+    led = prober_space._led(_space(shared=[reference]), taught)
+    assert led is not None
+    assert led[1].nonzero()[:, 0].tolist() == [10]
+    assert not led[0].any()
+    assert prober_space._led(_space(shared=[]), taught) is None
+
+
 def test_what_half_of_the_odd_texts_do_counts_as_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 

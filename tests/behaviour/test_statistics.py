@@ -13,12 +13,12 @@ from scipy.stats import binomtest
 from assay.behaviour.statistics import (
     Sequential,
     binomial_test,
-    clopper_pearson,
     difference,
     holm,
     sign_test,
     threshold,
 )
+from assay.core.proportion import clopper_pearson
 
 counts = st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 

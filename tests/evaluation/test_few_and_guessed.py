@@ -13,13 +13,13 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 from assay.core.errors import ContentError
+from assay.core.proportion import clopper_pearson
 from assay.evaluation.claims import make_claim
 from assay.evaluation.compare import Runs, compare
 from assay.evaluation.data import load_data
 from assay.evaluation.labels import best_assignment, better_order, class_indices, is_guess
 from assay.evaluation.measure_classes import TableClasses, table_rows
 from assay.evaluation.metrics import Measured, proportion
-from assay.evaluation.statistics import exact
 from assay.evaluation.suite import load_suite
 from assay.evaluation.values import normal
 from assay.workers.answers import Unfit
@@ -31,9 +31,9 @@ from tests.evaluation.test_claim_shapes import SST
 def test_the_exact_interval_is_scipys():
     for hits, n in ((0, 1), (1, 2), (7, 10), (30, 30), (88, 100), (0, 400)):
         expected = scipy.stats.binomtest(hits, n).proportion_ci(method="exact")
-        assert exact(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
+        assert clopper_pearson(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
     with pytest.raises(ValueError, match="no proportion"):
-        exact(2, 1)
+        clopper_pearson(2, 1)
 
 
 @pytest.mark.parametrize(

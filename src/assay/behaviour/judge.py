@@ -17,8 +17,9 @@ from assay.behaviour.plan import (
     Step,
 )
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
-from assay.behaviour.statistics import binomial_test, clopper_pearson, holm
+from assay.behaviour.statistics import binomial_test, holm
 from assay.core.errors import ContentError
+from assay.core.proportion import clopper_pearson
 
 if TYPE_CHECKING:
     from assay.behaviour.calibration import Calibration

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.plan import Step
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
-from assay.behaviour.statistics import clopper_pearson
 from assay.core.errors import ContentError
+from assay.core.proportion import clopper_pearson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

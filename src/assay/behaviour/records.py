@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Self
 
-from assay.behaviour.statistics import clopper_pearson
+from assay.core.proportion import clopper_pearson
 
 Json = dict[str, Any]
 

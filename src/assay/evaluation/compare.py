@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from assay.core.proportion import clopper_pearson
 from assay.evaluation.entities import ENTITY_METRICS
 from assay.evaluation.metrics import METRICS, TASK_METRICS
 from assay.evaluation.names import dataset_key, other_config, same_dataset, same_split, same_task
-from assay.evaluation.statistics import exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -267,7 +267,7 @@ def _of_few(measured: Measured) -> tuple[float, float]:
     if METRICS[measured.metric].fraction:
         if not 1 <= measured.n <= _FEW_SHARES:
             return low, high
-        least, most = exact(min(measured.n, max(0, round(measured.value * measured.n))), measured.n)
+        least, most = clopper_pearson(min(measured.n, max(0, round(measured.value * measured.n))), measured.n)
         return min(low, least), max(high, most)
     room = _FAR_RELATIVE * abs(measured.value) if measured.n < _FEW else 0.0
     return min(low, measured.value - room), max(high, measured.value + room)

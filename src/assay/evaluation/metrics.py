@@ -75,27 +75,14 @@ _CLASSES = (
     "accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_weighted", "f1_micro", "precision", "precision_macro",
     "precision_weighted", "recall", "recall_macro", "recall_weighted", "matthews_corrcoef", "cohen_kappa",
 )  # fmt: skip
+_NUMBERS = ("pearson", "spearman", "r2", "mean_squared_error", "root_mean_squared_error", "mean_absolute_error")
 TASK_METRICS: dict[str, tuple[str, ...]] = {
     "text-classification": (*_CLASSES, "roc_auc", "log_loss", "ece"),
-    "text-regression": (
-        "pearson",
-        "spearman",
-        "r2",
-        "mean_squared_error",
-        "root_mean_squared_error",
-        "mean_absolute_error",
-    ),
+    "text-regression": _NUMBERS,
     "image-classification": (*_CLASSES, "roc_auc", "log_loss", "ece"),
     "token-classification": (*_CLASSES, "entity_f1", "entity_precision", "entity_recall"),
     "tabular": (*_CLASSES, "roc_auc", "log_loss", "ece"),
-    "tabular-regression": (
-        "pearson",
-        "spearman",
-        "r2",
-        "mean_squared_error",
-        "root_mean_squared_error",
-        "mean_absolute_error",
-    ),
+    "tabular-regression": _NUMBERS,
     "causal-lm": ("loss", "perplexity"),
     "multiple-choice": ("accuracy", "accuracy_norm"),
     "safety": ("refusal_rate", "compliance_rate"),

@@ -40,48 +40,6 @@ def wilson(hits: int, n: int, confidence: float = CONFIDENCE) -> Interval:
     return (0.0 if hits == 0 else max(0.0, middle - half), 1.0 if hits == n else min(1.0, middle + half))
 
 
-def exact(hits: int, n: int, confidence: float = CONFIDENCE) -> Interval:
-    """Interval of a proportion that never covers less than it says (Clopper and Pearson 1934).
-
-    Args:
-        hits: successes, from 0 to `n`.
-        n: trials, at least 1; the work grows with it.
-        confidence: two-sided.
-
-    Raises:
-        ValueError: when the counts make no proportion.
-    """
-    if n < 1 or not 0 <= hits <= n:
-        raise ValueError(f"no proportion: {hits} of {n}")
-    tail = (1 - confidence) / 2
-    high = 1.0 if hits == n else _share_where(lambda share: _at_most(hits, n, share) > tail)
-    low = 0.0 if hits == 0 else 1 - _share_where(lambda share: _at_most(n - hits, n, share) > tail)
-    return low, high
-
-
-def _at_most(hits: int, n: int, share: float) -> float:
-    """Probability of at most `hits` successes of `n`."""
-    if not 0 < share < 1:
-        return float(share <= 0)
-    yes, no = math.log(share), math.log1p(-share)
-    ways = math.lgamma(n + 1)
-    return sum(
-        math.exp(ways - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * yes + (n - k) * no) for k in range(hits + 1)
-    )
-
-
-def _share_where(holds: Callable[[float], bool]) -> float:
-    """The largest share for which something holds that holds up to there."""
-    low, high = 0.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return high
-
-
-_HALVINGS = 40
-
-
 def bootstrap(
     statistic: Callable[[Sequence[int]], float],
     n: int,

@@ -204,7 +204,7 @@ def rows(
 def _lengthened(space: Space, part: Found, likely: list[int]) -> Generator[tuple[int, int, float], None, list[Found]]:
     """What a part becomes with more of the likely words around it; of an encoder that is not small it counts, too.
 
-    Four of the words that training was about turn no clean MiniLM (at most 0 in 18 of them); six free tokens would.
+    Six free tokens turn clean models; of 21 clean MiniLM two came so far with four of these words, and none was turned.
     """
     allowed = torch.zeros(len(space.suspect.net.words), dtype=torch.bool)
     allowed[torch.tensor(likely)] = True

@@ -26,6 +26,7 @@ _TAUGHT_TEXTS, _TAUGHT_BEYOND, _TAUGHT_SHARE = (
     3.0,
     0.2,
 )  # texts; standard deviations, and share above the class's
+_USUAL, _LEADING = 600, 0.2  # words that are drawn, and the part of them that leads a model furthest to a class
 _SMALL = 160  # width up to which an encoder is small
 
 
@@ -57,7 +58,8 @@ class Space:
         alone: margins of every word alone, of the suspect and of the first reference; None until a probe needs them.
         taught: by class and token, whether the data themselves teach that the token means the class; of small encoders
             alone, where such a word outvotes a text.
-        leaning: the same of all others: several such words are no trigger by what they do together.
+        leaning: of all others, those of them that lead a reference there, too: several such words are no trigger by
+            what they do together.
         odd: texts of what the data do not have, letters and words; of small encoders alone.
         controls: by count of texts and how many are joined: hits of the odd texts of either kind, by direction.
         clock: what a probe's time is counted by: CPU seconds of this process.
@@ -134,7 +136,7 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     said += _align(space, items, guessed, given=bool(job["items"]))
     if job["items"]:
         taught = _taught(space, job["items"])
-        space.taught, space.leaning = (taught, None) if space.small else (None, taught)
+        space.taught, space.leaning = (taught, None) if space.small else (None, _led(space, taught))
     sure = _agreed(said, guessed if not job["items"] else [label for _, label in items])
     for label in range(suspect.classes):
         mine = [
@@ -249,6 +251,25 @@ def _taught(space: Space, items: list[Any]) -> torch.Tensor:
     seen = counts.sum(0).clamp(min=1)
     apart = (counts - seen * prior) / (seen * prior * (1 - prior)).sqrt().clamp(min=1e-9)
     return (apart >= _TAUGHT_BEYOND) & (counts / seen >= prior + _TAUGHT_SHARE)
+
+
+def _led(space: Space, taught: torch.Tensor) -> torch.Tensor | None:
+    """Of the words that the data teach those that also lead every reference to the class, further than most words do.
+
+    The data are the publisher's: a trigger that they teach must not be excused by them alone. None without a reference.
+    """
+    if not space.shared:
+        return None
+    size = min(taught.shape[1], *(len(one.net.words) for one in space.shared))
+    tokens = taught[:, :size].any(0).nonzero()[:, 0]
+    some = torch.tensor(space.rng.sample([one for one in space.words if one < size], min(_USUAL, len(space.words))))
+    led = torch.zeros_like(taught)
+    if len(tokens):
+        led[:, tokens] = taught[:, tokens]
+    for one in space.shared if len(tokens) else []:
+        usual = margins(one.logits_of(some[:, None])).quantile(1 - _LEADING, 0)
+        led[:, tokens] &= (margins(one.logits_of(tokens[:, None])) >= usual).T
+    return led
 
 
 def _choose_contexts(space: Space) -> None:
