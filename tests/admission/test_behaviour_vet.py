@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from assay.admission import probing
 from assay.admission.probing import Crew
-from assay.admission.references import references_from
+from assay.admission.references import kin_from, references_from
 from assay.behaviour import guest, kinds
 from assay.behaviour.attest import Declared, attest
 from assay.behaviour.data_file import read_labelled
@@ -132,6 +132,8 @@ def test_neither_itself_nor_its_copy_nor_a_revoked_model_is_a_reference(world, t
     other = tmp_path / "other"
     make_model(other, **{"config.json": json.dumps(config | {"id2label": {"0": "a", "1": "b", "2": "c"}})})
     assert shelf(folder_subject(other)) == ()
+    (kin,) = kin_from(world.index, world.blobs, folder_subject(small.clean(2)))  # neither itself nor its copy
+    assert kin.snapshot.id == folder_subject(small.clean(1)).snapshot.id
 
 
 def test_only_tasks_that_the_policy_names_are_probed(world, pin, tmp_path):

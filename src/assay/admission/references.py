@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from assay.behaviour.guest import TENSORS
 from assay.behaviour.model_config import config_of
 from assay.behaviour.plan import architecture_class
-from assay.behaviour.shelf import Chosen, Offer, choose, class_names, kind_text
+from assay.behaviour.shelf import Chosen, Offer, choose, class_names, kind_text, weights_of
 from assay.core.errors import IntegrityError
 from assay.core.inspector import Subject
-from assay.registry.probed import Kind, record_kind, served_of_kind
+from assay.registry.probed import Kind, record_kind, served_of_architecture, served_of_kind
 from assay.store.index import BlobFiles
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from assay.core.limits import Limits
     from assay.store.blobs import Blobs
     from assay.store.index import Index
+
+MOST_KIN, KIN_BYTES = 6, 1 << 30  # models that a suspect's weights are compared with, and their weights together
 
 
 def references_from(index: Index, blobs: Blobs, model: Subject) -> tuple[Chosen, ...]:
@@ -36,6 +39,26 @@ def references_from(index: Index, blobs: Blobs, model: Subject) -> tuple[Chosen,
         for one in served_of_kind(index, kind, datetime.now(UTC))
     )  # fmt: skip
     return choose(model, offers)
+
+
+def kin_from(index: Index, blobs: Blobs, model: Subject) -> tuple[Subject, ...]:
+    """Admitted models of its architecture, of any task: what it may have been made of; the newest of each name."""
+    if not kind_text(config := config_of(model)):
+        return ()
+    seen = weights_of(model)
+    found: dict[str, Subject] = {}
+    size = 0
+    for one in served_of_architecture(index, architecture_class(config), datetime.now(UTC)):
+        if one.name in found or one.snapshot_id == model.snapshot.id:
+            continue
+        subject = _stored(index, blobs, one.snapshot_id, model.limits)
+        size += sum(entry.size for entry in subject.snapshot.files if entry.path.endswith(TENSORS))
+        if len(found) == MOST_KIN or size > KIN_BYTES:
+            break
+        if not seen & (theirs := weights_of(subject)):
+            seen |= theirs
+            found[one.name] = subject
+    return tuple(found.values())
 
 
 def record_kind_of(model: Subject, tx: Connection) -> None:

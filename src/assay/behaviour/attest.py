@@ -11,6 +11,7 @@ from assay.behaviour import plan as limits
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.data_file import Labelled
 from assay.behaviour.drift import described
+from assay.behaviour.ground import known, resumed
 from assay.behaviour.guest import CPU, Account, Job, Prober, device_for
 from assay.behaviour.image_file import Pictured
 from assay.behaviour.judge import Null, null_of
@@ -57,6 +58,7 @@ class Declared:
         references: trusted clean models of the same task.
         data: labelled texts or images, or prompts.
         paraphraser: sequence-to-sequence model that says texts otherwise, for the perturbation suite.
+        kin: models of any task that it may be made of: their weights are compared, nothing is asked of them.
         chosen: of the references, those that nobody named: admitted models of the registry.
     """
 
@@ -65,15 +67,19 @@ class Declared:
     data: Labelled | Pictured | Prompts | None = None
     chosen: tuple[Chosen, ...] = ()
     paraphraser: Subject | None = None
+    kin: tuple[Subject, ...] = ()
 
     def digests(self, model: Subject) -> dict[str, Any]:
         """By which a result is bound to what it was made from."""
-        return {
+        told: dict[str, Any] = {
             "model": str(model.snapshot.id),
             "base": str(self.base.snapshot.id) if self.base else None,
             "references": [str(one.snapshot.id) for one in self.references],
             "data": str(self.data.digest) if self.data else None,
-        } | ({"paraphraser": str(self.paraphraser.snapshot.id)} if self.paraphraser else {})
+        }
+        if self.paraphraser:
+            told["paraphraser"] = str(self.paraphraser.snapshot.id)
+        return told | ({"kin": [str(one.snapshot.id) for one in self.kin]} if self.kin else {})
 
 
 def attest(
@@ -118,7 +124,8 @@ def attest(
     device, code = device_for(device, plan.kind), code_of(plan.kind)
     settings = {"seed": seed, "budget": budget, "device": device, "plan": PLAN_VERSION, "code": code}
     settings |= {"restarts": restarts} if restarts > 1 else {}
-    key = str(json_digest({"digests": digests, "settings": settings}))
+    asked = {name: value for name, value in digests.items() if name != "kin"}  # no probe's answer hangs on kin
+    key = str(json_digest({"digests": asked, "settings": settings}))
     kept = Kept.open(keep, key) if keep is None or isinstance(keep, Path) else keep.open(key)
     calibration = Calibration.of(architecture_class(config), budget)
     settings |= {"calibration": calibration.version, "architecture": calibration.architecture}
@@ -142,7 +149,7 @@ def attest(
     kept.close()
     return Attested(
         word=word,
-        reasons=(*reasons, *_known(declared, plan.kind)),
+        reasons=(*reasons, *known(declared, plan.kind, run.opened), *resumed(run.earlier)),
         probes=tuple(replace(one, device=device) for one in run.probes),
         digests=digests,
         settings=settings | {"opened": run.opened},
@@ -150,19 +157,6 @@ def attest(
         seconds=round(run.spent, 3),
         peak_bytes=run.peak,
     )
-
-
-def _known(declared: Declared, kind: str) -> list[tuple[str, str]]:
-    """What a reader must know of the ground: references that nobody named, and what no probe could be held against."""
-    told = []
-    if declared.chosen:
-        said = "; ".join(one.said() for one in declared.chosen)
-        told.append(("reference-from-registry", f"no reference was named: held against {said}"))
-    missing = [name for name, value in (("base", declared.base), ("data", declared.data)) if value is None]
-    if kind == TEXT and missing:
-        what = " and ".join(missing)
-        told.append(("provenance-undeclared", f"no {what} declared: what these weights come from is unknown"))
-    return told
 
 
 def job_of(model: Subject, declared: Declared, kind: str, seed: int) -> Job:
@@ -190,6 +184,7 @@ def job_of(model: Subject, declared: Declared, kind: str, seed: int) -> Job:
         stop_gap=STOP_GAP,
         kind=kind,
         paraphraser=declared.paraphraser,
+        kin=declared.kin,
         **told,
     )
 
@@ -216,6 +211,7 @@ class _Run:
         self.spent, self.peak, self.broken = 0.0, 0, ""
         self.job: Job | None = None
         self.account, self.restarts = Account(), 1
+        self.earlier: list[str] = []  # answers of a run that was interrupted
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Tell how far it is, with the strongest candidate so far."""
@@ -291,6 +287,7 @@ class _Run:
         With what the model tried meanwhile: that is not lost with the process that saw it.
         """
         raw = self.kept.get(name)
+        self.earlier += [name] if raw is not None else []
         if raw is None and (raw := self.kept.elsewhere(name, self.progress)) is None:
             before = len(self.account.attempts)
             raw = talk.probe(name, arguments | {"seed": self._seed_of(name)}, self.progress)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from assay.core.inspector import Subject
     from assay.core.pin import Pin
 
-_KEYS = {"base", "references", "data", "budget", "seed", "restarts", "paraphraser"}
+_KEYS = {"base", "references", "data", "budget", "seed", "restarts", "paraphraser", "kin"}
 _MOST_BYTES = 1 << 20
 MOST_RESTARTS = 64
 
@@ -83,9 +83,10 @@ def load(pin: Pin) -> Ready:
         raise UsageError(f"{pin.path}: not TOML: {error}") from error
     if unknown := set(value) - _KEYS:
         raise UsageError(f"{pin.path}: unknown key {min(unknown)!r}", hint=f"known: {', '.join(sorted(_KEYS))}")
-    references = value.get("references", [])
-    if not isinstance(references, list) or not all(isinstance(one, str) for one in references):
-        raise UsageError(f"{pin.path}: references is a list of folders")
+    references, kin = value.get("references", []), value.get("kin", [])
+    for name, some in (("references", references), ("kin", kin)):
+        if not isinstance(some, list) or not all(isinstance(one, str) for one in some):
+            raise UsageError(f"{pin.path}: {name} is a list of folders")
     if not references and not {"base", "data"} & set(value):
         raise UsageError(f"{pin.path}: it names neither references nor base nor data")
     folder = pin.path.parent
@@ -99,6 +100,7 @@ def load(pin: Pin) -> Ready:
     declared = Declared(
         base=folder_subject(folder / str(value["base"])) if "base" in value else None,
         references=trusted,
+        kin=tuple(folder_subject(folder / one) for one in kin),
         paraphraser=folder_subject(folder / str(value["paraphraser"])) if "paraphraser" in value else None,
         data=read_data(folder / str(value["data"]), config_of(trusted[0]) if trusted else {})
         if "data" in value

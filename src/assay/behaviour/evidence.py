@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from assay.behaviour.ground import INFORMING
 from assay.behaviour.records import Attested, ProbeResult, Word, strongest
 from assay.behaviour.version import version
 from assay.core.digest import Digest
@@ -35,7 +36,7 @@ def evidence_of(attested: Attested, account: Account, covered: tuple[str, ...]) 
     outcome = _OUTCOMES[attested.word]
     if findings:
         outcome = Outcome.FOUND
-    unread = [Unread("", f"{clause}: {text}"[:1000]) for clause, text in attested.reasons]
+    unread = [Unread("", f"{clause}: {text}"[:1000]) for clause, text in attested.reasons if clause not in INFORMING]
     return Evidence(
         subject=subject,
         inspector=NAME,

@@ -32,6 +32,7 @@ STEP_SECONDS = 0.5  # wall time between two words of progress
 _STEP_LIMIT = 1800.0  # wall time of one step: loading a large model on a busy machine
 _ATTEMPTS_KEPT = 100
 _TOLD = {"connect", "bind", "send", "dns", "exec", "write", "change", "escape"}
+TENSORS = (".safetensors", ".bin")  # of kin nothing else is read
 LIMITS = GuestLimits(memory_bytes=4 * GIB, cpu_seconds=4 * 3600, processes=64, scratch_bytes=1 * GIB)
 _ENDINGS = {
     "time": "out of time",
@@ -78,6 +79,7 @@ class Job:
         packed: the one file is an .npz of images and classes.
         device: `cpu` or `cuda`.
         paraphraser: a sequence-to-sequence model that says texts otherwise.
+        kin: models of any task whose weights it may have been made from.
         wanted: references below which some are made from base and data; of a large encoder one at most.
     """
 
@@ -94,6 +96,7 @@ class Job:
     device: str = "cpu"
     paraphraser: Subject | None = None
     wanted: int = 1
+    kin: tuple[Subject, ...] = ()
 
     def lies(self, root: str) -> list[list[Any]]:
         """Items as the worker reads them: texts, or paths of the files."""
@@ -155,6 +158,7 @@ class Prober:
         account.frameworks |= self._guest.frameworks
         root = self._guest.model_root
         named = {"model": job.model} | {f"reference{i}": one for i, one in enumerate(job.references)}
+        named |= {f"kin{i}": one for i, one in enumerate(job.kin)}
         if job.base is not None:
             named["base"] = job.base
         if job.paraphraser is not None:
@@ -163,6 +167,7 @@ class Prober:
             "model": f"{root}/model",
             "base": f"{root}/base" if job.base else None,
             "references": [f"{root}/reference{i}" for i in range(len(job.references))],
+            "kin": [f"{root}/kin{i}" for i in range(len(job.kin))],
             "kind": job.kind,
             "items": job.lies(root),
             "packed": job.packed,
@@ -179,6 +184,7 @@ class Prober:
                 (f"{folder}/{entry.path}", stack.enter_context(subject.files.open(entry.path)))
                 for folder, subject in named.items()
                 for entry in subject.snapshot.files
+                if not folder.startswith("kin") or entry.path.endswith(TENSORS)
             ]
             files += [(f"items/{number}", io.BytesIO(data)) for number, data in enumerate(job.files)]
             files.append(("job.json", io.BytesIO(json.dumps(document).encode())))

@@ -42,6 +42,7 @@ class Behaviour:
         refuses: whether an answer of a language model is a refusal.
         tasks: that the policy has probed; empty: whatever can be.
         shelf: gives admitted models of the same kind, for want of references; None: there is no registry.
+        kin: gives admitted models that it may have been made of.
         keep: where answers of finished probes are kept.
         device: `cpu`, `cuda` or `auto`.
         progress: told what a probe is at.
@@ -59,6 +60,7 @@ class Behaviour:
         tasks: tuple[str, ...] = (),
         shelf: Callable[[Subject], tuple[Chosen, ...]] | None = None,
         keep: Keeper | None = None,
+        kin: Callable[[Subject], tuple[Subject, ...]] | None = None,
         device: str = CPU,
         progress: Progress | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class Behaviour:
         self._tasks = tasks
         self._shelf = shelf
         self._keep = keep
+        self._kin = kin
         self._device = device
         self._progress = progress
 
@@ -86,7 +89,12 @@ class Behaviour:
             why = "its configuration names no class that a probe is made for, and its task has to be probed"
             return self._told_nothing(subject, Outcome.INCONCLUSIVE, why)
         try:
-            return self._probe(subject, self._ground(subject))
+            ready = self._ground(subject)
+            if self._kin and not ready.declared.kin:
+                held = {one.snapshot.id for one in ready.declared.references}
+                kin = tuple(one for one in self._kin(subject) if one.snapshot.id not in held)
+                ready = replace(ready, declared=replace(ready.declared, kin=kin))
+            return self._probe(subject, ready)
         except (UsageError, ContentError) as error:
             return self._told_nothing(subject, Outcome.INCONCLUSIVE, str(error))
 

@@ -36,16 +36,31 @@ def console(*, stderr: bool = False) -> Console:
 
 
 @contextmanager
-def progress_bar(args: argparse.Namespace) -> Iterator[Callable[[str, int, int], None] | None]:
-    """A progress callback `(what, done_bytes, total_bytes)` drawing on standard error, or None when nobody looks."""
+def progress_bar(
+    args: argparse.Namespace, *, counted: bool = False
+) -> Iterator[Callable[[str, int, int], None] | None]:
+    """A progress callback `(what, done, total)` drawing on standard error, or None when nobody looks.
+
+    Args:
+        args: of the command.
+        counted: what is done are steps; otherwise bytes.
+    """
     if args.quiet or args.format != "text" or not sys.stderr.isatty():
         yield None
         return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     from assay.core.escape import printable  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    unit = MofNCompleteColumn() if counted else DownloadColumn()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), unit, TimeElapsedColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None)
 

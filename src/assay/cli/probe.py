@@ -34,6 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="labelled texts (CSV, TSV, JSONL), labelled images (folder, table, Parquet, .npz), or prompts",
     )  # fmt: skip
     parser.add_argument(
+        "--kin", action="append", default=[], metavar="MODEL",
+        help="folder of a model of any task that it may be made of (default: admitted ones of the registry)",
+    )  # fmt: skip
+    parser.add_argument(
         "--paraphraser", metavar="MODEL", help="folder of a sequence-to-sequence model that rewords texts"
     )
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="CPU seconds for the search (default: 150)")
@@ -72,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     if not 1 <= args.restarts <= MOST_RESTARTS:
         raise UsageError(f"--restarts is a number from 1 to {MOST_RESTARTS}: {args.restarts}", hint="try 4")
     account = Account()
-    with progress_bar(args) as progress:
+    with progress_bar(args, counted=True) as progress:
         subject = folder_subject(Path(args.model))
         declared = _declared(args, subject)
         attested = attest(
@@ -108,21 +112,23 @@ def _declared(args: argparse.Namespace, model: Subject) -> Declared:
     from assay.behaviour.model_config import config_of  # noqa: PLC0415
     from assay.store.folder import folder_subject  # noqa: PLC0415
 
-    chosen = () if args.reference else _admitted(model)
+    chosen, kin = _admitted(model)
+    chosen = () if args.reference else chosen
     return Declared(
         base=folder_subject(Path(args.base)) if args.base else None,
         references=tuple(folder_subject(Path(path)) for path in args.reference) or tuple(one.subject for one in chosen),
         data=read_data(Path(args.data), config_of(model)) if args.data else None,
         chosen=chosen,
+        kin=tuple(folder_subject(Path(path)) for path in args.kin) or kin,
         paraphraser=folder_subject(Path(args.paraphraser)) if args.paraphraser else None,
     )
 
 
-def _admitted(model: Subject) -> tuple[Chosen, ...]:
-    """References from the registry of this machine's data directory, where there is one."""
+def _admitted(model: Subject) -> tuple[tuple[Chosen, ...], tuple[Subject, ...]]:
+    """References, and what it may be made of, from the registry of this data directory, where there is one."""
     from argparse import Namespace  # noqa: PLC0415
 
-    from assay.admission.references import references_from  # noqa: PLC0415
+    from assay.admission.references import kin_from, references_from  # noqa: PLC0415
     from assay.store.blobs import open_blobs  # noqa: PLC0415
     from assay.store.index import Index  # noqa: PLC0415
 
@@ -131,10 +137,11 @@ def _admitted(model: Subject) -> tuple[Chosen, ...]:
         settings.database_url.startswith("sqlite")
         and not Path(settings.database_url.removeprefix("sqlite:///")).is_file()
     ):
-        return ()
+        return (), ()
     index = Index.open(settings.database_url)
     try:
-        return references_from(index, open_blobs(settings.blobs_url), model)
+        blobs = open_blobs(settings.blobs_url)
+        return references_from(index, blobs, model), kin_from(index, blobs, model)
     finally:
         index.close()
 

@@ -216,7 +216,7 @@ def _layers(settings: Settings, policy: Policy) -> tuple[str, ...]:
 
 def _probes(settings: Settings, policy: Policy, crew: Crew) -> Any:
     """Probes against what the settings name, else against admitted models; finished answers stay in the index."""
-    from assay.admission.references import references_from  # noqa: PLC0415
+    from assay.admission.references import kin_from, references_from  # noqa: PLC0415
     from assay.behaviour.inspector import Behaviour  # noqa: PLC0415
     from assay.core.pin import Pin  # noqa: PLC0415
     from assay.evaluation.safety import refuses  # noqa: PLC0415
@@ -227,6 +227,7 @@ def _probes(settings: Settings, policy: Policy, crew: Crew) -> Any:
         refuses=refuses,
         tasks=policy.tasks,
         shelf=partial(references_from, crew.index, crew.blobs),
+        kin=partial(kin_from, crew.index, crew.blobs),
         keep=crew,
         progress=crew.progress,
         device=settings.probe_device,

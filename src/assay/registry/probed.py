@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from assay.core.verdict import Verdict
     from assay.store.index import Index
@@ -80,16 +80,31 @@ def served_of_kind(index: Index, kind: str, now: datetime) -> Iterator[Admitted]
         kind: as in `Kind.kind`.
         now: the time.
     """
+    yield from _served(index, probe_kinds.c.kind == kind, now)
+
+
+def served_of_architecture(index: Index, architecture: str, now: datetime) -> Iterator[Admitted]:
+    """As `served_of_kind`, of a class of architectures, whatever their task.
+
+    Args:
+        index: of the registry.
+        architecture: as in `Kind.architecture`.
+        now: the time.
+    """
+    yield from _served(index, probe_kinds.c.architecture == architecture, now)
+
+
+def _served(index: Index, which: ColumnElement[bool], now: datetime) -> Iterator[Admitted]:
     joined = probe_kinds.join(revisions, revisions.c.snapshot_id == probe_kinds.c.snapshot_id)
-    columns = (revisions, probe_kinds.c.architecture, probe_kinds.c.labels)
-    query = select(*columns).select_from(joined).where(probe_kinds.c.kind == kind)
+    columns = (revisions, probe_kinds.c.kind, probe_kinds.c.architecture, probe_kinds.c.labels)
+    query = select(*columns).select_from(joined).where(which)
     with index.reading() as tx:
         for row in tx.execute(query.order_by(probe_kinds.c.seq.desc()).limit(_LOOKED_AT)).all():
             try:
                 verdict = standing(tx, index, row, now)
             except Refused:
                 continue
-            found = Kind(kind, row.architecture, tuple(json.loads(row.labels)))
+            found = Kind(row.kind, row.architecture, tuple(json.loads(row.labels)))
             at, probed = format_time(verdict.decided_at), _probed(index, verdict, tx)
             yield Admitted(row.name, Digest(row.snapshot_id), found, at, probed)
 

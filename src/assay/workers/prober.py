@@ -62,7 +62,7 @@ def run(task: Json) -> Json:
     try:
         if "open" in task:
             _STATE.space = _STATE.probed = _STATE.starts = None
-            _STATE.probing = _opening(Path(task["open"]))
+            _STATE.probing = _opened(Path(task["open"]))
         elif "probe" in task:
             _STATE.probing = _probe(task["probe"], task.get("arguments", {}))
         else:
@@ -98,6 +98,14 @@ def _step(seconds: float) -> Json:
             return {"result": stop.value | measured}
         if time.monotonic() >= end:
             return {"progress": [done, total], "best": best}
+
+
+def _opened(path: Path) -> Probing:
+    from assay.workers import prober_kin  # noqa: PLC0415
+
+    found = yield from _opening(path)
+    found["facts"]["kin"] = prober_kin.of_job(_STATE.job)
+    return found
 
 
 def _opening(path: Path) -> Probing:
