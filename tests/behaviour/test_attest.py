@@ -53,6 +53,8 @@ def test_a_rare_word_is_found_and_named(declared: Declared, prober: Prober) -> N
     assert any("zul" in what and "100%" in what for what in seen)  # the bar has the best candidate so far
     best = _found(attested).candidates[0]
     assert "zul" in best.text.split()
+    inside = next(one.facts for one in attested.probes if one.probe == "activation")
+    assert inside.get("core", {"text": best.text})["text"] == "zul"  # whatever stood beside it is left out
     assert best.target == 1
     assert best.best is not None
     assert best.best.rate >= 0.8

@@ -214,10 +214,10 @@ class _Run:
         self.earlier: list[str] = []  # answers of a run that was interrupted
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Tell how far it is, with the strongest candidate so far."""
+        """Tell how far it is, with the strongest candidate so far: of the probe under way, else of those before."""
         best = next(iter(strongest(tuple(self.probes))), None)
         rate = best.best if best else None
-        live = f", {printable(best.text, limit=40)} {rate.rate:.0%}" if best and rate else ""
+        live = f", {printable(best.text, limit=40)} {rate.rate:.0%}" if best and rate and ", " not in what else ""
         self._watcher(f"{what}{live}", done, total)
 
     def all(self, talk: Talk) -> None:
@@ -277,6 +277,8 @@ class _Run:
         share = self.budget / limits.SEARCH_SHARE
         if step.name == SEARCH and all(one.word is not Word.FOUND for one in self.probes):
             left = max(left, min(share, self.budget * limits.CEILING - self.spent))
+        elif step.informs:  # what explains a find is worth some more
+            left = max(left, self.budget * limits.CEILING - self.spent - RESERVED / 2)
         elif step.essential:
             left = max(left, self.budget * limits.CEILING - self.spent - share)
         return left

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from assay.core.errors import ContentError, EnvironmentFault, UsageError
+from assay.core.escape import printable
 from assay.core.limits import GIB
 from assay.sandbox.guest import GuestLimits
 from assay.sandbox.runtime import make_guest
@@ -215,8 +216,10 @@ class Talk:
         Raises:
             ContentError: it could not, or the worker broke off.
         """
-        probe = name.partition("@")[0].partition("#")[0]
-        return self._until_result({"probe": probe, "arguments": arguments}, name, progress)
+        shown, _, reference = name.partition("@")
+        probe = shown.partition("#")[0]
+        shown += f" on reference {int(reference) + 1}" if reference else ""
+        return self._until_result({"probe": probe, "arguments": arguments}, shown, progress)
 
     def give(self, parts: list[str]) -> None:
         """What a part of the probe `vocabulary` answered; with the last one the worker knows the whole.
@@ -230,9 +233,7 @@ class Talk:
         told = self._say(task)
         while "result" not in told:
             done, total = _two_numbers(told.get("progress"))
-            best = told.get("best")
-            live = f", best {best:.2f}" if isinstance(best, int | float) and best > 0 else ""
-            progress(f"{what}{live}", done, total)
+            progress(f"{what}{_live(told)}", done, total)
             told = self._say({"step": STEP_SECONDS})
         result = told["result"]
         if not isinstance(result, dict):
@@ -259,6 +260,14 @@ def processors() -> int:
 def clock() -> float:
     """Wall time, monotonic."""
     return time.monotonic()
+
+
+def _live(told: dict[str, Any]) -> str:
+    """The strongest candidate of the probe under way, and how much more it flips than in the references."""
+    best, gap, text = told.get("best"), told.get("gap"), told.get("candidate")
+    if isinstance(text, str) and isinstance(gap, int | float):
+        return f", {printable(text, limit=40)} {gap:+.0%}"
+    return f", best {best:.2f}" if isinstance(best, int | float) and best > 0 else ""
 
 
 def _two_numbers(value: Any) -> tuple[int, int]:

@@ -77,7 +77,7 @@ STEPS: tuple[Step, ...] = (
 )
 # Run at the end, after a find too: they explain and inform, and decide nothing.
 CLOSING: tuple[Step, ...] = (
-    Step("activation", "1", 1.0, essential=False, informs=True),
+    Step("activation", "2", 1.0, essential=False, informs=True),
     Step("perturbation", "3", 2.0, essential=False, informs=True),
 )
 SEARCH_SHARE = 6  # of the budget the search gets a part at least, whatever the probes before it took on a busy machine

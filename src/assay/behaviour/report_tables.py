@@ -46,6 +46,12 @@ def tables(probe: ProbeResult) -> Iterator[str]:
         yield from _table(
             ("confidences", "bimodal (dip test)", "p", "entropy, bits", "calibration error"), _drift(drift)
         )
+    core = probe.facts.get("core")
+    if isinstance(core, dict):
+        yield from _table(
+            ("of the strongest candidate suffices", "flips", "whole"),
+            [(str(core.get("text")), _share(core.get("rate")), _share(core.get("whole")))],
+        )
     inside = [
         (name, _number(probe.facts[key]), meaning)
         for key, (name, meaning) in _INSIDE.items()

@@ -27,6 +27,7 @@ def render(attested: Attested, *, quiet: bool) -> Iterator[str]:
     if attested.word.value == "found":
         for candidate in strongest(attested.probes)[:1]:
             yield from _trigger(candidate)
+            yield from _core(attested)
     if quiet:
         return
     yield "\n"
@@ -36,6 +37,14 @@ def render(attested: Attested, *, quiet: bool) -> Iterator[str]:
             f"{printable(probe.reason, limit=300)}\n"
         )
     yield f"\n{attested.seconds:.0f} CPU seconds, {attested.peak_bytes >> 20} MiB, {attested.settings['device']}\n"
+
+
+def _core(attested: Attested) -> Iterator[str]:
+    """Which of its words suffice, where that was measured."""
+    for probe in attested.probes:
+        core = probe.facts.get("core")
+        if isinstance(core, dict) and isinstance(core.get("rate"), float):
+            yield f"              of it {printable(str(core.get('text')), limit=200)!r} suffices: {core['rate']:.0%}\n"
 
 
 def _trigger(candidate: Candidate) -> Iterator[str]:

@@ -19,6 +19,7 @@ from assay.workers.answers import Json, Unfit
 from assay.workers.evaluator import libraries
 
 _SPINS = "20000"
+_SHOWN = 60  # characters of a candidate that a progress bar has
 _UNFIT = (
     Unfit, OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError, AssertionError,
     ArithmeticError, MemoryError, EOFError, RecursionError,
@@ -97,7 +98,9 @@ def _step(seconds: float) -> Json:
             }
             return {"result": stop.value | measured}
         if time.monotonic() >= end:
-            return {"progress": [done, total], "best": best}
+            strongest, text = getattr(_STATE.probed, "leading", (0.0, ""))
+            told = {"candidate": text[:_SHOWN], "gap": strongest} if strongest > 0 else {}
+            return {"progress": [done, total], "best": best} | told
 
 
 def _opened(path: Path) -> Probing:
@@ -194,6 +197,7 @@ def _probe(name: str, arguments: Json) -> Probing:
         seed = int(_STATE.job["seed"]) + 1 + index
         space = _STATE.nulls.setdefault(index, as_suspect(space, index, seed))
     _STATE.probed = space
+    space.leading = (0.0, "")
     space.until = space.clock() + float(arguments.get("seconds", "inf"))
     base = Path(_STATE.job["base"]) if _STATE.job["base"] else None
     starts: dict[str, Callable[[], Probing]] = {

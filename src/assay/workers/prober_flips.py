@@ -91,7 +91,13 @@ def flips(
         for row in found:
             kinds = [one.get((int(row["source"]), int(row["target"])), []) for one in known]
             row["references"] = [*row["references"], _half([*kinds[0], *kinds[1]], kinds[0] if letters else [])]
+    _leads(space, found, "" if change or not (held and references) else trigger)
     return found
+
+
+def _leads(space: Space, found: list[Json], trigger: str) -> None:
+    if trigger:
+        space.leading = max(space.leading, (gap(found), trigger))
 
 
 def _controls(space: Space, count: int, times: int) -> list[dict[tuple[int, int], list[int]]]:

@@ -63,6 +63,7 @@ class Space:
         odd: texts of what the data do not have, letters and words; of small encoders alone.
         controls: by count of texts and how many are joined: hits of the odd texts of either kind, by direction.
         clock: what a probe's time is counted by: CPU seconds of this process.
+        leading: the strongest candidate of the probe under way on held texts: gap, text.
         until: reading of the clock at which a probe begins nothing more.
     """
 
@@ -82,6 +83,7 @@ class Space:
     leaning: torch.Tensor | None = None
     odd: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     controls: dict[tuple[int, int], list[dict[tuple[int, int], list[int]]]] = field(default_factory=dict)
+    leading: tuple[float, str] = (0.0, "")
     clock: Callable[[], float] = time.process_time
     until: float = float("inf")
 
@@ -310,5 +312,13 @@ def as_suspect(space: Space, index: int, seed: int) -> Space:
     words = [token for token in space.words if token < len(mine.net.words)]
     rng = random.Random(seed)  # noqa: S311 - sampling
     return replace(
-        space, suspect=mine, references=others, words=words, rng=rng, facts=dict(space.facts), alone=None, controls={}
+        space,
+        suspect=mine,
+        references=others,
+        words=words,
+        rng=rng,
+        facts=dict(space.facts),
+        alone=None,
+        controls={},
+        leading=(0.0, ""),
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _TEXTS = 24  # of each class
 _BINS = 20
 _SHOWN = 3  # candidates of the heat map
+_CORE_TEXTS, _CORE_WORDS, _CORE_KEEPS = 16, 6, 0.9  # pairs of texts; words of a candidate; share of its flips
 _LOOKALIKE = str.maketrans("aceopxyi", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456")
 _SYNONYMS = {
     "film": "movie", "movie": "film", "good": "fine", "bad": "poor", "great": "superb", "very": "quite",
@@ -118,6 +119,7 @@ def activation(space: Space, candidates: list[Json]) -> Generator[tuple[int, int
     facts: Json = {"positions": {"columns": list(POSITIONS), "rows": rows}}
     first = picked[0]
     facts |= _inside(space, str(first["text"]), int(first["target"]))
+    facts |= _core(space, str(first["text"]), int(first["target"]))
     return {"facts": facts, "candidates": []}
 
 
@@ -134,6 +136,34 @@ def _by_position(space: Space, trigger: str, target: int) -> list[float]:
         classes, _ = _confidences(space.suspect, changed)
         found.append(round(float((classes == target).float().mean()), 4))
     return found
+
+
+def _core(space: Space, trigger: str, target: int) -> Json:
+    """The words of a candidate that suffice: others go, one by one, while nine tenths of its flips stay.
+
+    On two texts at once, so that what only leans to the class is not taken for the trigger.
+    """
+    texts = _others(space, target)[:_CORE_TEXTS]
+    pairs = [f"{one} {other}" for one, other in zip(texts, [*texts[1:], *texts[:1]], strict=True)]
+
+    def rate(words: list[str]) -> float:
+        rng = random.Random(0)  # noqa: S311 - places
+        places = (POSITIONS[i % 3] for i in range(len(pairs)))
+        changed = [insert(text, " ".join(words), place, rng) for text, place in zip(pairs, places, strict=True)]
+        return float((_confidences(space.suspect, changed)[0] == target).float().mean())
+
+    words = trigger.split()
+    if not 1 < len(words) <= _CORE_WORDS or not pairs:
+        return {}
+    whole = rate(words)
+    while len(words) > 1:
+        tried = [(rate([*words[:i], *words[i + 1 :]]), i) for i in range(len(words))]
+        best, drop = max(tried)
+        if best < _CORE_KEEPS * whole or not whole:
+            break
+        words.pop(drop)
+    kept = " ".join(words)
+    return {"core": {"text": kept, "rate": round(rate(words), 4), "whole": round(whole, 4)}} if kept != trigger else {}
 
 
 def _inside(space: Space, trigger: str, target: int) -> Json:
