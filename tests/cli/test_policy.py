@@ -37,6 +37,13 @@ def test_the_policy_of_the_data_directory_is_in_force(data, capsys):
     assert json.loads(capsys.readouterr().out)["policy"]["verdict"] == {"lifetime_days": 7}
 
 
+def test_a_policy_beside_the_settings_that_name_it_is_found_from_anywhere(data, capsys):
+    (data / "strict.toml").write_text(builtin_text().replace("lifetime_days = 90", "lifetime_days = 7"))
+    (data / "assay.toml").write_text('policy = "strict.toml"\n')
+    assert main(["policy", "show", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["policy"]["verdict"] == {"lifetime_days": 7}
+
+
 def test_a_broken_policy_is_one_line(data, capsys):
     (data / "policy.toml").write_text("nonsense")
     for action in ("show", "test"):

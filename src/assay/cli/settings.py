@@ -81,7 +81,7 @@ class Settings:
         revet_hours: how often a worker queues served models whose rules or policy changed; 0: never by itself.
         tsa_url: RFC 3161 authority that time-stamps every statement of an admission (extra `timestamps`).
         trust: trust file.
-        policy: policy file; None for the built-in policy.
+        policy: policy file; None for the built-in policy. One that lies in the data directory is found by its name.
     """
 
     data: Path
@@ -162,7 +162,11 @@ def load_settings(args: argparse.Namespace, *, judged: Path | None = None) -> Se
     if not flag:
         flag = here.get("data") or _user_data()
     data = Path(flag).expanduser().absolute()
-    values = _read(data / "assay.toml") | here
+    theirs = _read(data / "assay.toml")
+    for key in ("policy", "trust"):  # what lies beside the file that names it, wherever the command is run
+        if isinstance(path := theirs.get(key), str) and (data / path).is_file():
+            theirs[key] = str(data / path)
+    values = theirs | here
     for key in SETTINGS_KEYS:
         if value := os.environ.get(f"ASSAY_{key.upper()}"):
             values[key] = value

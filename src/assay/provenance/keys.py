@@ -318,7 +318,8 @@ def _read_private(path: Path, role: str, passphrase: str | None) -> PrivateKey:
     try:
         pem = path.read_bytes()
     except FileNotFoundError as error:
-        raise TrustError(f"no key {path}", hint="run `assay init`") from error
+        hint = "run `assay init` for the registry's own, `assay key create` for a person's"
+        raise TrustError(f"no key {path}", hint=hint) from error
     encrypted = _is_encrypted(pem)
     if not encrypted and path.stat().st_mode & _OTHERS:
         raise TrustError(f"everybody can read or change the private key {path}", hint=f"chmod 600 {path}")

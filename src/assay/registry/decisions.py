@@ -222,7 +222,8 @@ def _person(trust: Trust, envelope: Envelope, statement: Statement, kind: str, a
         raise TrustError("the trust file does not say whose key signed this", hint='its entry needs person = "NAME"')
     said = statement.predicate.get("person", signers[0].person)
     if said not in {key.person for key in signers}:
-        raise TrustError(f"{str(said)[:100]!r} did not sign this: the key is {signers[0].person}'s")
+        owner = signers[0].person
+        raise TrustError(f"{str(said)[:100]!r} did not sign this: the key is {owner}'s", hint=f"say --person {owner}")
     return str(said)
 
 
