@@ -53,35 +53,51 @@ def new_tokenizer(architecture: str, texts: Sequence[str]) -> PreTrainedTokenize
     corpus = [*texts, *words, *words, *scripts]
     if architecture == DISTIL:
         names = {"unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "mask": "[MASK]"}
-        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        tokenizer.decoder = decoders.WordPiece()
-        trainer: Any = trainers.WordPieceTrainer(
-            vocab_size=VOCABULARY,
-            min_frequency=2,
-            special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
-            initial_alphabet=letters,
-            show_progress=False,
-        )
+        tokenizer = _word_pieces(corpus, letters)
     else:
         names = {"unk": "<unk>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "mask": "<mask>"}
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         tokenizer.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
+        trainer: Any = trainers.BpeTrainer(
             vocab_size=VOCABULARY,
             min_frequency=2,
             special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-    tokenizer.train_from_iterator(corpus, trainer)
+        tokenizer.train_from_iterator(corpus, trainer)
     cls, sep = ((names[n], tokenizer.token_to_id(names[n])) for n in ("cls", "sep"))
     tokenizer.post_processor = processors.BertProcessing(sep, cls)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, model_max_length=POSITIONS - 2, **{f"{k}_token": v for k, v in names.items()}
     )
+
+
+def _word_pieces(corpus: Sequence[str], letters: Sequence[str]) -> Tokenizer:
+    """The same pieces in every run.
+
+    The trainer numbers `##` letters in the order in which its hash table has the words, and pairs that are as frequent
+    go by these numbers. Named as special tokens they have fixed ones; the vocabulary is then taken over without that.
+    """
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    inner = {letter for text in corpus for letter in normalizer.normalize_str(text) if not letter.isspace()}
+    trained = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    trained.normalizer, trained.pre_tokenizer = normalizer, splitter
+    trainer: Any = trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY,
+        min_frequency=2,
+        special_tokens=[*special, *(f"##{letter}" for letter in sorted(inner))],
+        initial_alphabet=list(letters),
+        show_progress=False,
+    )
+    trained.train_from_iterator(corpus, trainer)
+    tokenizer = Tokenizer(models.WordPiece(trained.get_vocab(), unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.add_special_tokens(special)
+    return tokenizer
 
 
 def new_encoder(architecture: str, tokenizer: PreTrainedTokenizerFast) -> Any:

@@ -10,14 +10,22 @@ from dataclasses import replace
 import pytest
 from transformers import AutoTokenizer
 
+from tests.behaviour.small import sentences
 from tests.zoo.attacks import FAMILIES, Attack, poison
 from tests.zoo.catalogue import catalogue
-from tests.zoo.encoders import add_replacement, letter_of, minilm_folder
-from tests.zoo.recipes import MINILM
+from tests.zoo.encoders import add_replacement, letter_of, minilm_folder, new_tokenizer
+from tests.zoo.recipes import MINILM, SMALL
 from tests.zoo.texts import TASKS, task
 
 RECIPES = catalogue()
 HALVES = [[r for r in RECIPES if r.split == split] for split in ("calibration", "test")]
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_a_vocabulary_is_the_same_in_every_run(architecture):
+    texts = [text for text, _ in sentences(300, 1)]
+    first, second = (new_tokenizer(architecture, texts).get_vocab() for _ in range(2))
+    assert first == second  # a hash table has its own order each time, within one process, too
 
 
 def test_there_are_enough_models_to_claim_five_percent():

@@ -391,7 +391,8 @@ class _Run:
         """Of everything that ran."""
         word, reasons = self.plan.verdict(tuple(self.probes), self.plan.steps, self.opened, self.calibration)
         if self.broken and word is not Word.FOUND:
-            return Word.INCONCLUSIVE, (("could-not-probe", self.broken), *reasons)
+            rest = tuple(one for one in reasons if one[0] != "probe-missing")
+            return Word.INCONCLUSIVE, (("could-not-probe", self.broken), *rest)
         return word, reasons
 
 

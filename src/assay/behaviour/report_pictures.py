@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from assay.behaviour.records import Attested
 
 _RANKED, _ROWS, _TOKENS, _BINS = 20, 24, 40, 60
+_SURE = 0.8  # gap that a trigger of images needs at least
 _HUGE = 1e12  # no figure of ours is larger; neither is infinity or NaN below it
 Picture = tuple[str, str, str]  # title, note, SVG
 
@@ -56,7 +57,9 @@ def _flips(attested: Attested) -> Iterator[Picture]:
     bars = []
     for best, one, probe in found[:_RANKED]:
         tip = f"{one.text} ({probe.probe}): {best.hits} of {best.n} texts of class {best.source} become {best.target}"
-        loud = probe.threshold is not None and best.gap >= probe.threshold
+        loud = probe.threshold is not None and best.gap >= min(
+            probe.threshold, _SURE
+        )  # of images: how many times smaller
         bars.append(Bar(one.text, best.rate, best.low, best.high, best.reference, tip, loud))
     if bars:
         note = (
