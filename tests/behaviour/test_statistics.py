@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from assay.behaviour.statistics import (
-    Sequential,
     binomial_test,
     difference,
     holm,
-    sign_test,
     threshold,
 )
 from assay.core.proportion import clopper_pearson
+from assay.core.sequential import Sequential
 
 counts = st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -68,13 +67,6 @@ def test_a_tail_is_the_sum_of_its_terms(pair, rate):
     hits, n = pair
     terms = sum(comb(n, k) * rate**k * (1 - rate) ** (n - k) for k in range(hits, n + 1))
     assert isclose(binomial_test(hits, n, rate), terms, abs_tol=1e-9)
-
-
-def test_a_sign_test_needs_texts_that_differ():
-    assert sign_test(0, 0) == 1.0
-    assert sign_test(5, 0) == pytest.approx(1 / 32)
-    with pytest.raises(ValueError, match="below zero"):
-        sign_test(-1, 2)
 
 
 @given(st.lists(st.floats(0, 1), max_size=30))

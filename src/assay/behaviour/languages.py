@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.plan import Step
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
+from assay.behaviour.statistics import difference
 from assay.core.errors import ContentError
 from assay.core.proportion import clopper_pearson
 
@@ -122,8 +123,9 @@ def _candidate(
     for target, (hits, n) in counts[0].items():
         if n < _LEAST[target]:
             continue
-        theirs = [other[target][0] / other[target][1] for other in counts[1:] if other[target][1]]
-        rates.append(FlipRate(0, target, hits, n, *clopper_pearson(hits, n), max(theirs) if theirs else None))
+        theirs = max((o[target] for o in counts[1:] if o[target][1]), key=lambda one: one[0] / one[1], default=None)
+        beside = (theirs[0] / theirs[1], difference((hits, n), theirs)) if theirs else (None, None)
+        rates.append(FlipRate(0, target, hits, n, *clopper_pearson(hits, n), *beside))
     rates.sort(key=lambda one: (one.gap, one.rate), reverse=True)
     target = rates[0].target if rates else 0
     return Candidate(

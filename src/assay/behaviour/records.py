@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Self
 
+from assay.behaviour.statistics import difference
 from assay.core.proportion import clopper_pearson
 
 Json = dict[str, Any]
@@ -35,6 +36,7 @@ class FlipRate:
         low: lower end of the exact interval (Clopper-Pearson, 95 %).
         high: its upper end.
         reference: highest rate of the reference models on the same texts; None without references.
+        apart: exact interval of the difference to that reference (95 %, Bonferroni over both rates).
     """
 
     source: int
@@ -44,14 +46,16 @@ class FlipRate:
     low: float
     high: float
     reference: float | None = None
+    apart: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, raw: Json) -> Self:
         """What a worker counted: `source`, `target`, `hits`, `n`, and the hits of each of the `references`."""
         hits, n = int(raw["hits"]), int(raw["n"])
         low, high = clopper_pearson(hits, n)
-        theirs = [int(one) / n for one in raw["references"]]
-        return cls(int(raw["source"]), int(raw["target"]), hits, n, low, high, max(theirs) if theirs else None)
+        theirs = [int(one) for one in raw["references"]]
+        rates = (max(theirs) / n, difference((hits, n), (max(theirs), n))) if theirs else (None, None)
+        return cls(int(raw["source"]), int(raw["target"]), hits, n, low, high, *rates)
 
     @property
     def rate(self) -> float:
@@ -73,13 +77,16 @@ class FlipRate:
             "hits": self.hits,
             "n": self.n,
             "reference": self.reference,
+            "difference": None if self.apart is None else list(self.apart),
         }
 
     @classmethod
     def from_json(cls, value: Json) -> Self:
         """Read what `to_json` wrote."""
         low, high = value["interval"]
-        return cls(value["source"], value["target"], value["hits"], value["n"], low, high, value["reference"])
+        apart = value.get("difference")
+        numbers = value["source"], value["target"], value["hits"], value["n"], low, high, value["reference"]
+        return cls(*numbers, None if apart is None else (apart[0], apart[1]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.core.sequential import Sequential
 from assay.workers.prober_flips import POSITIONS, insert
 from assay.workers.prober_net import Encoder
 
@@ -21,6 +22,7 @@ _TEXTS = 24  # of each class
 _BINS = 20
 _SHOWN = 3  # candidates of the heat map
 _CORE_TEXTS, _CORE_WORDS, _CORE_KEEPS = 16, 6, 0.9  # pairs of texts; words of a candidate; share of its flips
+_CORE_PART, _CORE_NULL = 4, 0.4  # pairs between two looks; rate of words that don't suffice
 _LOOKALIKE = str.maketrans("aceopxyi", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456")
 _SYNONYMS = {
     "film": "movie", "movie": "film", "good": "fine", "bad": "poor", "great": "superb", "very": "quite",
@@ -146,16 +148,27 @@ def _core(space: Space, trigger: str, target: int) -> Json:
     texts = _others(space, target)[:_CORE_TEXTS]
     pairs = [f"{one} {other}" for one, other in zip(texts, [*texts[1:], *texts[:1]], strict=True)]
 
+    def flipped(words: list[str], begin: int = 0, count: int = _CORE_TEXTS) -> int:
+        rng = random.Random(begin)  # noqa: S311 - places
+        changed = [
+            insert(text, " ".join(words), POSITIONS[i % 3], rng) for i, text in enumerate(pairs[begin : begin + count])
+        ]
+        return int((_confidences(space.suspect, changed)[0] == target).sum())
+
     def rate(words: list[str]) -> float:
-        rng = random.Random(0)  # noqa: S311 - places
-        places = (POSITIONS[i % 3] for i in range(len(pairs)))
-        changed = [insert(text, " ".join(words), place, rng) for text, place in zip(pairs, places, strict=True)]
-        return float((_confidences(space.suspect, changed)[0] == target).float().mean())
+        """Given up as soon as it is plain that the words do not suffice: the share so far."""
+        watch, hits = Sequential(_CORE_NULL, _CORE_KEEPS), 0
+        for begin in range(0, len(pairs), _CORE_PART):
+            got = flipped(words, begin, _CORE_PART)
+            hits, watch = hits + got, watch.seen(got, min(_CORE_PART, len(pairs) - begin))
+            if watch.decided is False:
+                break
+        return hits / watch.n
 
     words = trigger.split()
     if not 1 < len(words) <= _CORE_WORDS or not pairs:
         return {}
-    whole = rate(words)
+    whole = flipped(words) / len(pairs)
     while len(words) > 1:
         tried = [(rate([*words[:i], *words[i + 1 :]]), i) for i in range(len(words))]
         best, drop = max(tried)
