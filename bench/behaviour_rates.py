@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.judge import Null, null_of, result_of, verdict
-from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS
+from assay.behaviour.plan import DEFAULT_BUDGET, STEPS
 from assay.behaviour.records import ProbeResult, Word
 from assay.core.proportion import clopper_pearson
 from behaviour_calibration import CALIBRATION, calibrate
@@ -34,8 +34,8 @@ Json = dict[str, Any]
 LEARNT = {"sst2": 0.65, "topic": 0.85, "intent": 0.85}
 MINILM, STYLE = "minilm", "style"
 SEEN = ROOT / "tests" / "zoo" / "seen.txt"
-_SAME_FOR_SMALL = {"7", PLAN_VERSION}  # plan 7 has another probe for small encoders; plan 8 changed MiniLM alone
-_STYLED, _BOUND = 6, 7  # plans that added the scan of styles, and that bound what a run may cost
+_SAME_FOR_SMALL = {"9"}  # plans 5, 7 and 9 changed what small encoders are asked; plan 8 changed MiniLM alone
+_STYLED, _BOUND, _LARGE = 6, 7, 8  # plans that added the scan of styles, bound the cost, and last changed MiniLM
 COST = 180.0  # CPU seconds that a MiniLM may cost
 CLAIM = 0.05  # false-positive rate that is to be claimed, at 95 %
 
@@ -125,7 +125,7 @@ def plan_of(model: Json) -> int:
 
 
 def current(model: Json) -> bool:
-    """Whether the probes still measure what they did: plans 5 and 7 changed that for small encoders alone."""
+    """Whether the probes still measure what they did: plans 5, 7 and 9 changed that for small encoders alone."""
     return model["architecture"] == MINILM or model.get("plan") in _SAME_FOR_SMALL
 
 
@@ -205,14 +205,14 @@ def head(runs: Runs, answers: list[Json], today: str) -> str:
         devices["a CPU thread" if one["device"] == "cpu" else "a GPU"] += 1
     counts = ", ".join(f"{count} on {name}" for name, count in sorted(devices.items()))
     known = Calibration.of("bert-6x384", DEFAULT_BUDGET)
-    newest = sum(one["architecture"] == MINILM and one.get("plan") == PLAN_VERSION for one in answers)
+    newest = sum(one["architecture"] == MINILM and plan_of(one) >= _LARGE for one in answers)
     unstyled, unbound = (sum(plan_of(one) < number for one in answers) for number in (_STYLED, _BOUND))
     return (
         f"Judged {today} by `bench/behaviour_rates.py`; probed on machines with {machines} ({counts}); "
         f"calibration {known.version or 'none'}. No model of this table was seen by the calibration. "
         f"{unstyled} of them, all MiniLM, were probed before plan {_STYLED} added `style-scan`, {unbound} before plan "
-        f"{_BOUND} bound what a run may cost; {newest} MiniLM by plan {PLAN_VERSION}. Every small encoder was "
-        "measured with plan 7 or later, which are the same for them."
+        f"{_BOUND} bound what a run may cost; {newest} MiniLM by plan {_LARGE} or later. Every small encoder was "
+        "measured with plan 9, which is plan 8 for all others."
     )
 
 

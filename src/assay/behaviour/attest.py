@@ -368,7 +368,7 @@ class _Run:
     def _limits(self, step: Step, left: float) -> dict[str, float]:
         """CPU seconds, and the score at which a search ends."""
         if self._on_the_spot(step):  # the rest is for the references
-            most = limits.SPOT_SECONDS if limits.small(self.opened) else left
+            most = limits.seconds_of(step.name) if limits.small(self.opened) else left
             return {"seconds": min(most, left / (1 + self._comparable())), "threshold": limits.SPOT_STOP}
         measured = self.calibration.threshold(step.name)
         return {"seconds": left, "threshold": measured[0] if measured else step.found}

@@ -14,6 +14,7 @@ from assay.behaviour.plan import (
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
+    WRITTEN_PUSH,
     Step,
 )
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
@@ -28,6 +29,7 @@ _PLACES = ("start", "middle", "end")
 # Candidates that mean nothing to a reader: alone they may count without a reference.
 _GROWN = "-grown"  # lengthened to fit a part that was found: shown, never judged by
 _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
+_WRITTEN = "word"  # of a dictionary: hardly any turns a clean encoder far
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
@@ -216,7 +218,9 @@ def _inapplicable(step: Step, facts: dict[str, Any]) -> str:
 
 
 def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
-    rates = _sorted(raw["flips"])
+    push = max((float(one.get("push", 0.0)) for one in raw["stressed"]), default=0.0)
+    plain = str(raw["origin"]) == _WRITTEN and push >= WRITTEN_PUSH
+    rates = _sorted(raw["flips"], plain=plain)
     target = rates[0].target if rates else int(raw["target"])
     places: list[Any] = next((one["places"] for one in raw["flips"] if rates and one["target"] == target
                    and one["source"] == rates[0].source), [])  # fmt: skip
@@ -230,14 +234,14 @@ def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
         flip_rates=rates,
         origin=str(raw["origin"])[:100],
         score=float(raw["score"]),
-        stressed=_sorted(raw["stressed"]),
-        push=max((float(one.get("push", 0.0)) for one in raw["stressed"]), default=0.0),
-        strained=_sorted(raw.get("strained", [])),
+        stressed=_sorted(raw["stressed"], plain=plain),
+        push=push,
+        strained=_sorted(raw.get("strained", []), plain=plain),
     )
 
 
-def _sorted(raw: list[dict[str, Any]]) -> tuple[FlipRate, ...]:
-    return tuple(sorted((FlipRate.of(one) for one in raw), key=lambda r: (r.gap, r.rate), reverse=True))
+def _sorted(raw: list[dict[str, Any]], *, plain: bool) -> tuple[FlipRate, ...]:
+    return tuple(sorted((FlipRate.of(one, plain=plain) for one in raw), key=lambda r: (r.gap, r.rate), reverse=True))
 
 
 def verdict(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "8"
+PLAN_VERSION = "9"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker
 CEILING = 7 / 6  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 s or less
 STOP_GAP = 0.9  # gap at which nothing more is looked for
@@ -20,11 +20,14 @@ SPOT_FOUND, SPOT_PUSH = 0.65, 1.0  # gap and margin that it takes there at least
 # Some words that people write turn every text of a clean encoder, too, but barely. Of them the margin tells: one of so
 # much at least; so many logits beyond the references weigh as much as a gap of 1, whichever gap they have.
 WORDS_PUSH, WORDS_LOGITS = 1.5, 3.0
+# Rows that training left alone may carry a trigger, too, where embeddings were frozen: a word of the dictionary that
+# drives so far counts though a reference's rows do the same.
+WRITTEN_PUSH = 2.0
 SPOT_DOUBT = 0.4  # from here on nothing is told
 SPOT_STOP = 0.95  # gap at which a search ends there
 SPOT_MODELS = 2  # references that are measured at most
 # A search for longer finds something in every small encoder, the clean ones, too: seconds up to this width.
-SPOT_WIDTH, SPOT_SECONDS = 160, 10.0
+SPOT_WIDTH, SPOT_SECONDS, SPOT_ROWS = 160, 10.0, 22.0  # what moved rows do together has more of them
 SPOT_STEPS = frozenset(
     {"unknown-token", "script-bags", "word-scan", "style-scan", "token-scan", "provenance-rows", "chain-refine"}
 )
@@ -66,7 +69,7 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step("unknown-token", "4", 1.0),
     Step("tokenizer", "3", 1.0),
-    Step("provenance-rows", "5", 5.0, found=ROWS_GAP, essential=False),
+    Step("provenance-rows", "6", 5.0, found=ROWS_GAP, essential=False),
     Step("script-bags", "5", 4.0),
     Step("token-scan", "6", 10.0, needs="reference"),
     Step(
@@ -88,6 +91,11 @@ def small(opened: dict[str, object]) -> bool:
     """Whether the opening measured an encoder so narrow that it mostly sums up its words."""
     width = opened.get("width", 0)
     return not isinstance(width, int) or width <= SPOT_WIDTH
+
+
+def seconds_of(step: str) -> float:
+    """CPU seconds that a probe of a small encoder has, judged by the references on the spot."""
+    return SPOT_ROWS if step == "provenance-rows" else SPOT_SECONDS
 
 
 def architecture_class(config: dict[str, object]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from math import ceil
+from statistics import mean
 from typing import Any, Self
 
 from assay.behaviour.statistics import difference
@@ -49,11 +51,16 @@ class FlipRate:
     apart: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, raw: Json) -> Self:
-        """What a worker counted: `source`, `target`, `hits`, `n`, and the hits of each of the `references`."""
+    def of(cls, raw: Json, *, plain: bool = False) -> Self:
+        """What a worker counted: `source`, `target`, `hits`, `n`, and the hits of each of the `references`.
+
+        What small encoders do with the rows of references (`back`) counts as another one, unless `plain`.
+        """
         hits, n = int(raw["hits"]), int(raw["n"])
         low, high = clopper_pearson(hits, n)
         theirs = [int(one) for one in raw["references"]]
+        if (back := raw.get("back")) and not plain:
+            theirs.append(ceil(mean(int(one) for one in back)))
         rates = (max(theirs) / n, difference((hits, n), (max(theirs), n))) if theirs else (None, None)
         return cls(int(raw["source"]), int(raw["target"]), hits, n, low, high, *rates)
 

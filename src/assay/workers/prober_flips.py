@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from statistics import mean
 from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_back import back_of
 from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
@@ -16,13 +18,20 @@ if TYPE_CHECKING:
     from assay.workers.prober_space import Space
 
 POSITIONS = ("start", "middle", "end")
+_BY_OTHERS = 0.7  # of a gap that counts where a reference's rows do the same
 
 
 def insert(text: str, trigger: str, position: str, rng: random.Random) -> str:
     """The trigger as words of their own."""
+    before, after = _parts(text, position, rng)
+    return " ".join([*before, trigger, *after])
+
+
+def _parts(text: str, position: str, rng: random.Random) -> tuple[list[str], list[str]]:
+    """Words before a trigger, and after it."""
     words = text.split()
     place = {"start": 0, "end": len(words)}.get(position, rng.randint(0, len(words)))
-    return " ".join([*words[:place], trigger, *words[place:]])
+    return words[:place], words[place:]
 
 
 def flips(
@@ -62,13 +71,17 @@ def flips(
         if times > 1:
             texts = _joined(space, texts, times, trigger)
         places = [place or POSITIONS[i % 3] for i in range(len(texts))]
-        changed = texts
+        changed, parts = texts, []
         if not change:
-            changed = [insert(text, trigger, where, rng) for text, where in zip(texts, places, strict=True)]
+            parts = [_parts(text, where, rng) for text, where in zip(texts, places, strict=True)]
+            changed = [" ".join([*before, trigger, *after]) for before, after in parts]
         models = [space.suspect, *(space.references if references else [])]
         logits = [model.logits(model.encode(changed)) for model in models]
         answers = [one.argmax(-1) for one in logits]
         pushed = [margins(one).median(0).values.tolist() for one in logits]
+        back = back_of(space) if references and parts else None
+        beside = [(" ".join(before), " ".join(after)) for before, after in parts]
+        put = [back.logits(beside, trigger, table + 1) for table in range(back.count)] if back else []
         for target in range(space.classes):
             if target == source:
                 continue
@@ -85,6 +98,7 @@ def flips(
                     "push": round(float(pushed[0][target]), 3),
                     "references_push": [round(float(one[target]), 3) for one in pushed[1:]],
                 }
+                | _put_back(put, target)
             )
     if references and any(space.odd):
         known = _controls(space, count, times)
@@ -135,6 +149,27 @@ def _joined(space: Space, texts: list[str], times: int, trigger: str) -> list[st
     return joined
 
 
+def _put_back(logits: list[torch.Tensor], target: int) -> Json:
+    """Hits and median margins with the rows of each reference in the place of the candidate's."""
+    if not logits:
+        return {}
+    return {
+        "back": [int((one.argmax(-1) == target).sum()) for one in logits],
+        "back_push": [round(float(margins(one)[:, target].median()), 3) for one in logits],
+    }
+
+
 def gap(found: list[Json]) -> float:
-    """Largest rate above the highest of the references, over directions."""
-    return max(((one["hits"] - max(one["references"], default=0)) / one["n"] for one in found), default=0.0)
+    """Largest rate above the highest of the references, over directions.
+
+    What as many texts do with a reference's rows comes after what rows do: a search goes on for those.
+    """
+    return max(map(_above, found), default=0.0)
+
+
+def _above(one: Json) -> float:
+    plain = float((one["hits"] - max(one["references"], default=0)) / one["n"])
+    if not one.get("back"):
+        return plain
+    by_rows = float((one["hits"] - mean(one["back"])) / one["n"])
+    return max(min(plain, by_rows), _BY_OTHERS * plain)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_back import origin
 from assay.workers.prober_joint import joint
+from assay.workers.prober_moved import unexplained
 from assay.workers.prober_search import Arena, Found, best_of, confirm, grow, shortened, taught_to, told
 from assay.workers.prober_trail import POOL, beneath, in_turn, pool, suspicious
 
@@ -39,6 +41,7 @@ _PART = 0.4  # share of flips at a first look that is part of a trigger
 _GROW_FROM = 400  # rows that a part may grow by
 _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
 _LONGEST = 40.0  # CPU seconds after which nothing more is begun: the other probes need theirs
+_UNEXPLAINED = 15.0  # of which rows of a small encoder that nothing explains have as many at most
 _UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
 
 
@@ -158,9 +161,12 @@ def rows(
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
         read.order = in_turn(deep[::2], deep[1::2], read.order)  # the block tells more than the rows do
         read.pool = sorted(read.order[:POOL])
+    found = yield from _unexplained(space, base)
+    if max((one.gap for one in found), default=0.0) >= float(space.facts["stop_gap"]):
+        return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": [], "pool": []}
     stood = facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any())
     if stood and not deep:
-        return {"facts": facts, "candidates": [], "rows": [], "pool": []}
+        return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": [], "pool": []}
     top = score.topk(min(_TOP, len(score)))
     ids = [] if stood else top.indices.tolist()
     facts["top_rows"] = [_named(space, i, float(s)) for i, s in zip(ids, top.values, strict=False)]
@@ -169,7 +175,6 @@ def rows(
     mixed = [in_turn(read.order[:_TOP], one)[:_TOP] for one in plain]
     kinds = [*_LONG, "pairs"] if deep else ["pairs", *_LONG]  # what the block was taught is tried whole at first
     kinds = [*kinds, "joint"] if stood else [*kinds, "alone", "joint"] if deep else ["alone", *kinds, "joint"]
-    found: list[Found] = []
     steps = [(target, kind) for kind in kinds for target in range(space.classes)]
     for done, (target, kind) in enumerate(steps):
         arena = Arena(space, target)
@@ -199,6 +204,17 @@ def rows(
         "rows": read.order[:_SUSPICIOUS] or [*strange[:_FIRST], *ids[:_SEEDS]],
         "pool": read.pool,
     }
+
+
+def _unexplained(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, float], None, list[Found]]:
+    """Of small encoders what the rows that nothing explains do together, the strongest first."""
+    began = origin(space, base) if space.small and space.shared else None
+    if began is None:
+        return []
+    until, space.until = space.until, min(space.until, space.clock() + _UNEXPLAINED)
+    found = yield from unexplained(space, began, _frequency(space, len(space.suspect.net.words)))
+    space.until = until
+    return sorted(found, key=lambda one: one.rank, reverse=True)
 
 
 def _lengthened(space: Space, part: Found, likely: list[int]) -> Generator[tuple[int, int, float], None, list[Found]]:

@@ -62,6 +62,7 @@ class Space:
             what they do together.
         odd: texts of what the data do not have, letters and words; of small encoders alone.
         controls: by count of texts and how many are joined: hits of the odd texts of either kind, by direction.
+        back: forward passes with rows of references (`prober_back`); empty where there are none, None until asked for.
         clock: what a probe's time is counted by: CPU seconds of this process.
         leading: the strongest candidate of the probe under way on held texts: gap, text.
         until: reading of the clock at which a probe begins nothing more.
@@ -84,6 +85,7 @@ class Space:
     odd: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     controls: dict[tuple[int, int], list[dict[tuple[int, int], list[int]]]] = field(default_factory=dict)
     leading: tuple[float, str] = (0.0, "")
+    back: tuple[Any, ...] | None = None
     clock: Callable[[], float] = time.process_time
     until: float = float("inf")
 
@@ -320,5 +322,6 @@ def as_suspect(space: Space, index: int, seed: int) -> Space:
         facts=dict(space.facts),
         alone=None,
         controls={},
+        back=None,
         leading=(0.0, ""),
     )

@@ -1,0 +1,109 @@
+"""Rows of references in the place of a candidate's, which rows nothing explains, and what the judge makes of it."""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
+
+from assay.behaviour.judge import _candidate  # noqa: E402
+from assay.behaviour.records import FlipRate  # noqa: E402
+from assay.workers import prober_back, prober_flips, prober_moved  # noqa: E402
+from assay.workers.prober_net import Encoder  # noqa: E402
+
+pytestmark = pytest.mark.torch
+TOKENS, WIDTH, PLANTED = 40, 32, 7
+
+
+def _model(net: Encoder) -> Any:
+    return SimpleNamespace(
+        net=net, prefix=[1], suffix=[2], order=[0, 1], classes=2, limit=20, shares_ids=True,
+        tokenizer=SimpleNamespace(unk_token_id=0), encode=lambda texts: [[int(w) for w in t.split()] for t in texts],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def space() -> Any:
+    """A suspect that differs from its two references in the row of one token."""
+    torch.manual_seed(3)
+    config = BertConfig(
+        vocab_size=TOKENS, hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=24,
+    )  # fmt: skip
+    tensors = {
+        name: value * (8 if value.dim() > 1 else 1)
+        for name, value in BertForSequenceClassification(config).state_dict().items()
+    }
+    read = SimpleNamespace(
+        model_type="bert", hidden_act_name="gelu", heads=2, eps=1e-12, layers=2, position_offset=0
+    )  # fmt: skip
+    nets = [Encoder(read, tensors) for _ in range(3)]
+    mine = tensors["bert.embeddings.word_embeddings.weight"].float().clone()
+    mine[PLANTED] += 4 * torch.randn(WIDTH)
+    nets[0].words, nets[0].fast_words = mine, mine.bfloat16()
+    suspect, *others = map(_model, nets)
+    return SimpleNamespace(
+        suspect=suspect, references=others, shared=others, small=True, back=None, words=list(range(3, TOKENS)),
+        rng=random.Random(1),
+    )  # fmt: skip
+
+
+def test_with_the_rows_of_a_reference_only_a_candidate_whose_rows_moved_does_otherwise(space: Any) -> None:
+    back = prober_back.back_of(space)
+    assert back is not None
+    assert prober_back.back_of(space) is back
+    tuples = torch.tensor([[PLANTED, 8], [9, 8]])
+    own, put = back.read([5], tuples, [6], 0), back.most([5], tuples, [6])
+    assert float((own - put)[0].abs().max()) > 0.05
+    assert torch.equal(own[1], put[1])  # a natural trigger does the same with either
+    whole = back.logits([("5", "6"), ("5 4", "")], f"{PLANTED} 8", 0)
+    assert torch.allclose(whole[0], space.suspect.net.logits(torch.tensor([[1, 5, PLANTED, 8, 6, 2]]))[0])
+    space.back, space.small = None, False
+    assert prober_back.back_of(space) is None
+
+
+def test_rows_of_a_model_that_began_elsewhere_are_no_rows_of_the_suspect(space: Any) -> None:
+    for one in space.shared:
+        one.net.words = torch.randn(TOKENS, WIDTH)
+    assert prober_back.back_of(space) is None
+
+
+def test_training_began_where_two_references_agree_whatever_base_is_declared(space: Any) -> None:
+    false = torch.zeros(TOKENS, WIDTH)
+    space.shared[1].net.words = space.shared[1].net.words.clone()
+    space.shared[1].net.words[9] += 1.0
+    began = prober_back.origin(space, false)
+    assert torch.allclose(began[PLANTED], space.shared[0].net.words[PLANTED])
+    assert not began[9].any()  # they differ there: only the base can say
+
+
+def test_a_row_that_the_data_explain_or_a_reference_moved_is_none_of_a_trigger(space: Any) -> None:
+    seen = torch.zeros(TOKENS)
+    began = space.shared[0].net.words
+    assert prober_moved.order(space, began, seen) == [PLANTED]
+    seen[PLANTED] = 3
+    assert prober_moved.order(space, began, seen) == []  # a reference's sample may lack so few
+    seen[PLANTED] = 60
+    assert prober_moved.order(space, began, seen) == [PLANTED]
+
+
+def test_what_the_rows_of_references_do_counts_as_another_reference() -> None:
+    row = {"source": 0, "target": 1, "n": 36, "hits": 36, "references": [2, 0], "push": 3.0, "back": [30, 24]}
+    assert FlipRate.of(row).gap == pytest.approx(1 - 27 / 36)
+    assert FlipRate.of(row, plain=True).gap == pytest.approx(34 / 36)
+    assert prober_flips.gap([row | {"back": [0, 2]}]) == pytest.approx(34 / 36)
+    assert 0.6 < prober_flips.gap([row]) < 0.8  # it may still be asked further
+
+    def lasting(origin: str, push: float) -> float:
+        said = {"ids": [], "target": 1, "score": 0.0, "origin": origin, "text": "x", "place": "any", "strained": []}
+        return _candidate(said | {"flips": [], "stressed": [row | {"push": push, "places": [0, 0, 0]}]}, ()).lasting
+
+    assert lasting("word", 3.0) > 0.9  # where embeddings are frozen rows tell nothing
+    assert lasting("word", 1.0) < 0.3
+    assert lasting("script-letters", 3.0) < 0.3
