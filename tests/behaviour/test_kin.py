@@ -165,3 +165,10 @@ def test_nonsense_of_a_worker_says_nothing(told: object) -> None:
 def test_a_resumed_run_says_so() -> None:
     assert resumed([]) == []
     assert resumed(["tokenizer"])[0][1] == "1 probe was kept from a run that was interrupted: tokenizer"
+
+
+def test_a_base_that_is_not_the_models_own_is_set_aside() -> None:
+    base, one, two = _family()
+    false = {name: tensor.flip(0) for name, tensor in base.items()}
+    assert _kin(one, false, two)["how"] == ""  # both are as far from it, in the same direction
+    assert _kin(_each(lambda _, a, b, __: (a + b) / 2), false, one, two)["how"] == "merge"

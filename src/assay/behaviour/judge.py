@@ -299,6 +299,7 @@ def _suspicions(by_name: dict[str, ProbeResult], opened: dict[str, Any]) -> list
     if tokens and (tokens.facts.get("added_tokens") or tokens.facts.get("new_survivors")):
         found.append(("tokenizer-changed", "the tokenizer differs from the base's, and no use for that was found"))
     weights = opened.get("weights")
-    if isinstance(weights, dict) and weights.get("compared") and weights.get("is_a_fine_tune") is False:
-        found.append(("not-a-fine-tune", "the weights are no fine-tune of the declared base"))
+    if isinstance(weights, dict) and weights.get("is_a_fine_tune") is False:
+        why = "" if weights.get("compared") else ": none of its tensors is in it by name and shape"
+        found.append(("not-a-fine-tune", f"the weights are no fine-tune of the declared base{why}"))
     return found

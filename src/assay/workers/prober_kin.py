@@ -36,7 +36,14 @@ _CHILD = (0.85, 1.15)  # weight of a model that was trained on
 _SPIKE, _BIN, _SEEN = 0.05, 1e-4, 4000  # share of the ratios in one bin of so much; of independent ones some 1e-4
 _NEAR = 0.5  # distance to a model, as a share of the distance between trainings apart
 _EPS = {torch.float16: 2.0**-10, torch.bfloat16: 2.0**-7}  # of float32 the rounding is nothing
-_PREFIXES = {"bert", "roberta", "distilbert", "electra", "model", "transformer"}
+_RELATED = 0.4  # cosine with the base of the median matrix: of other bases .01 at most, narrow fine-tunes from .65 on
+# What the library's classes with a head put before the names of the bare model's tensors
+_PREFIXES = {
+    "albert", "backbone", "beit", "bert", "big_bird", "camembert", "convbert", "deberta",
+    "deit", "distilbert", "electra", "ernie", "esm", "funnel", "gpt_neox", "ibert",
+    "longformer", "megatron_bert", "mobilebert", "model", "mpnet", "nezha", "nystromformer", "rembert",
+    "resnet", "roberta", "roformer", "squeezebert", "swin", "transformer", "vit", "xmod",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def kin(mine: Samples, base: Samples | None, others: list[Samples]) -> Json:
     """
     facts: Json = {"made_of": [], "how": "", "explained": 0.0, "sparse": None, "compared": 0}
     facts["repeated"] = _repeated(mine, base or {})
-    if base is None:
+    if base is None or not _related(mine, base):  # a false declaration: what all have in common is no move of theirs
         return facts | _between(mine, others)
     facts["sparse"] = _sparse(mine, base)
     moved = _moves(mine, base, others) if others else ()
@@ -219,6 +226,19 @@ def _sparse(mine: Samples, base: Samples) -> float | None:
         if not bool(same.all()):
             still, count = still + int(same.sum()), count + len(same)
     return round(still / count, 4) if count else None
+
+
+def _related(mine: Samples, base: Samples) -> bool:
+    """Whether the base is this model's at all: most matrices still point where they did."""
+    alike = sorted(
+        float(one.values @ other.values / (one.values.norm() * other.values.norm()).clamp(min=1e-30))
+        for name, one in mine.items()
+        if len(one.shape) == 2  # noqa: PLR2004
+        and not _is_embedding(name)
+        and (other := base.get(name)) is not None
+        and other.shape == one.shape
+    )
+    return bool(alike) and alike[len(alike) // 2] >= _RELATED
 
 
 def _repeated(mine: Samples, base: Samples) -> list[list[str]]:

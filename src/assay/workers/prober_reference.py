@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from assay.workers.prober_kin import end_of
 from assay.workers.prober_models import Model
 
 if TYPE_CHECKING:
@@ -111,12 +112,12 @@ def weights_moved(mine: dict[str, torch.Tensor], base: dict[str, torch.Tensor]) 
     An update of few directions in most matrices that moved is what a LoRA leaves once it is merged into them (Hu et
     al. 2021); training everything moves a matrix in most of its directions.
     """
-    ends = {_end(name): name for name in base}
+    ends = {end_of(name): name for name in base}
     shares: list[tuple[float, str]] = []
     moved: list[tuple[float, str, torch.Tensor]] = []
     still = missing = 0
     for name, tensor in mine.items():
-        short = _end(name)
+        short = end_of(name)
         other = base.get(ends.get(short, ""))
         if other is None or other.shape != tensor.shape:
             missing += 1
@@ -150,16 +151,8 @@ def directions(update: torch.Tensor) -> int:
     return int((values >= values.max() * 1e-4).sum())
 
 
-def _end(name: str) -> str:
-    """A tensor's name without the parts that say which class holds it."""
-    while name.partition(".")[0] in _PREFIXES:
-        name = name.partition(".")[2]
-    return name
-
-
 _DIRECTIONS, _WIDEST = 128, 1024  # narrower matrices tell nothing; of wider ones it costs too much
 _FEW = 0.25  # share of a matrix's directions; a fine-tune of MiniLM moved three quarters in the median matrix
-_PREFIXES = {"bert", "roberta", "distilbert", "electra", "model", "transformer"}
 _STILL = 1e-7
-# Relative change of the median tensor: independent trainings are above 1, fine-tunes of narrow encoders reach 0.67
+# Relative change of the median tensor: independent trainings are above 1, fine-tunes of narrow encoders reach 0.76
 _UNRELATED = 0.85
