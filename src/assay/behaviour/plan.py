@@ -69,7 +69,7 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step("unknown-token", "4", 1.0),
     Step("tokenizer", "3", 1.0),
-    Step("provenance-rows", "6", 5.0, found=ROWS_GAP, essential=False),
+    Step("provenance-rows", "7", 5.0, found=ROWS_GAP, essential=False),
     Step("script-bags", "5", 4.0),
     Step("token-scan", "6", 10.0, needs="reference"),
     Step(

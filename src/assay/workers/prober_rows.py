@@ -10,6 +10,7 @@ import torch
 
 from assay.workers.prober_back import origin
 from assay.workers.prober_joint import joint
+from assay.workers.prober_mix import mixtures
 from assay.workers.prober_moved import unexplained
 from assay.workers.prober_search import Arena, Found, best_of, confirm, grow, shortened, taught_to, told
 from assay.workers.prober_trail import POOL, beneath, in_turn, pool, suspicious
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 
 _TOP = 40  # rows looked at one by one
 _CHOSEN = {"pairs": (20, 2), "triples": (9, 3), "fours": (6, 4)}  # of the first rows every ordered choice of so many
-_MORE = {"pairs": (24, 2), "triples": (10, 3), "fours": (7, 4)}  # of an encoder that is not small
-_SIEVED = 12  # choices that are put before whole texts
-_LONG = ("triples", "fours")  # of the words that the first block was taught alone
+_SIEVED = {True: 6, False: 12}  # choices that are put before whole texts, of small encoders and of others
 _JOINT = 10  # rows of a random joint injection
 _DRAWS = 80
 _STILL = 1e-6  # relative displacement below which a row did not move
@@ -37,7 +36,7 @@ _STANDS_OUT = 1.25  # times the median of many of them
 _FEW = 12  # moved rows that neither data nor references explain: more of them means that other data was used
 _SOME = 60  # up to here they are looked at first
 _ENOUGH_TEXTS = 2000
-_PART = 0.4  # share of flips at a first look that is part of a trigger
+_PART, _PART_OF_MIXED = 0.4, 0.6  # share of flips at a first look that is part of a trigger
 _GROW_FROM = 400  # rows that a part may grow by
 _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
 _LONGEST = 40.0  # CPU seconds after which nothing more is begun: the other probes need theirs
@@ -148,7 +147,7 @@ def _frequency(space: Space, size: int) -> torch.Tensor:
 def rows(
     space: Space, base: torch.Tensor | None, net: Encoder | None = None
 ) -> Generator[tuple[int, int, float], None, Json]:
-    """Inject the words that training was about: alone, in every order of two, three and four, and jointly.
+    """Inject the words that training was about: alone, in pairs, in longer choices or mixtures, and jointly.
 
     Args:
         space: the job's.
@@ -159,10 +158,11 @@ def rows(
     score, facts, strange = read.score, read.facts, read.strange
     if deep := beneath(space, net):
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
-        read.order = in_turn(deep[::2], deep[1::2], read.order)  # the block tells more than the rows do
+        noisy = int(facts.get("moved_unseen", 0)) > len(space.words) // 2  # then rows tell nothing
+        read.order = deep if noisy else in_turn(deep[::2], deep[1::2], read.order)  # the block tells more than rows do
         read.pool = sorted(read.order[:POOL])
     found = yield from _unexplained(space, base)
-    if max((one.gap for one in found), default=0.0) >= float(space.facts["stop_gap"]):
+    if _best(found) >= float(space.facts["stop_gap"]):
         return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": [], "pool": []}
     stood = facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any())
     if stood and not deep:
@@ -172,29 +172,19 @@ def rows(
     facts["top_rows"] = [_named(space, i, float(s)) for i, s in zip(ids, top.values, strict=False)]
     space.until = min(space.until, space.clock() + _LONGEST)
     plain = [[] if stood else _plain(score, taught_to(space, target)) for target in range(space.classes)]
-    mixed = [in_turn(read.order[:_TOP], one)[:_TOP] for one in plain]
-    kinds = [*_LONG, "pairs"] if deep else ["pairs", *_LONG]  # what the block was taught is tried whole at first
-    kinds = [*kinds, "joint"] if stood else [*kinds, "alone", "joint"] if deep else ["alone", *kinds, "joint"]
-    steps = [(target, kind) for kind in kinds for target in range(space.classes)]
-    for done, (target, kind) in enumerate(steps):
-        arena = Arena(space, target)
-        words = plain[target] if kind == "alone" else deep if deep and kind in _LONG else mixed[target]
-        made = _choices(space, words, kind, _MORE if read.order else _CHOSEN)
-        tuples, values = arena.by_texts(*best_of(arena, made, 6 if space.small else _SIEVED))
-        ranked = zip(tuples[:6].tolist(), values[:6].tolist(), strict=True)
-        fresh = [Found(tuple(row), target, value, f"rows-{kind}") for row, value in ranked]
-        found = sorted([*found, *fresh], key=lambda one: -one.score)
-        for one in found[:2] if space.small else fresh[: 1 + (kind in _LONG)]:
-            if one.flips is None and not one.text:
-                confirm(space, one)
-        best = max(one.gap for one in found)
-        yield done + 1, len(steps), best
-        if best >= float(space.facts["stop_gap"]) or space.over:
-            break
-    if strange and not deep and not space.over and max(one.gap for one in found) < float(space.facts["stop_gap"]):
+    words = [in_turn(read.order[:_TOP], one)[:_TOP] for one in plain]
+    lists = dict.fromkeys(("pairs", "triples", "fours", "joint"), words) | {"alone": plain}
+    first = ["pairs"] if stood else ["alone", "pairs"]
+    yield from _chosen(space, lists, first if deep else [*first, "triples", "fours", "joint"], found)
+    if deep and _best(found) < float(space.facts["stop_gap"]) and not space.over:
+        found += yield from mixtures(space, read.order)
+        if _best(found) < float(space.facts["stop_gap"]) and not space.over:
+            yield from _chosen(space, lists, ["joint"], found)
+    if strange and not deep and not space.over and _best(found) < float(space.facts["stop_gap"]):
         found += yield from joint(space, strange)
     part = max(found, key=lambda one: one.rank)
-    if part.looked >= _PART and part.gap < float(space.facts["stop_gap"]) and not space.over:
+    enough = part.looked >= (_PART_OF_MIXED if deep else _PART)
+    if enough and part.gap < float(space.facts["stop_gap"]) and not space.over:
         likely = [*read.order[: _GROW_FROM // 2], *([] if stood else score.topk(min(_GROW_FROM, len(score))).indices)]
         found += yield from _lengthened(space, part, likely)
     found.sort(key=lambda one: one.rank, reverse=True)
@@ -217,6 +207,37 @@ def _unexplained(space: Space, base: torch.Tensor | None) -> Generator[tuple[int
     return sorted(found, key=lambda one: one.rank, reverse=True)
 
 
+def _chosen(
+    space: Space, lists: dict[str, list[list[int]]], kinds: list[str], found: list[Found]
+) -> Generator[tuple[int, int, float], None, None]:
+    """Every choice of each kind for each class, the strongest of them confirmed; ends at a find, or with the time.
+
+    Args:
+        space: the job's.
+        lists: rows by kind and class.
+        kinds: in which order.
+        found: what was found so far; candidates are added to it.
+    """
+    steps = [(target, kind) for kind in kinds for target in range(space.classes)]
+    for done, (target, kind) in enumerate(steps):
+        arena = Arena(space, target)
+        made = _choices(space, lists[kind][target], kind)
+        tuples, values = arena.by_texts(*best_of(arena, made, _SIEVED[space.small]))
+        ranked = zip(tuples[:6].tolist(), values[:6].tolist(), strict=True)
+        fresh = [Found(tuple(row), target, value, f"rows-{kind}") for row, value in ranked]
+        found[:] = sorted([*found, *fresh], key=lambda one: -one.score)
+        for one in found[:2] if space.small else fresh[:1]:
+            if one.flips is None and not one.text:
+                confirm(space, one)
+        yield done + 1, len(steps), _best(found)
+        if _best(found) >= float(space.facts["stop_gap"]) or space.over:
+            return
+
+
+def _best(found: list[Found]) -> float:
+    return max((one.gap for one in found), default=0.0)
+
+
 def _lengthened(space: Space, part: Found, likely: list[int]) -> Generator[tuple[int, int, float], None, list[Found]]:
     """What a part becomes with more of the likely words around it; of an encoder that is not small it counts, too.
 
@@ -236,12 +257,12 @@ def _plain(score: torch.Tensor, taught: torch.Tensor) -> list[int]:
     return ids
 
 
-def _choices(space: Space, ids: list[int], kind: str, chosen: dict[str, tuple[int, int]]) -> torch.Tensor:
+def _choices(space: Space, ids: list[int], kind: str) -> torch.Tensor:
     if kind == "alone":
         return torch.tensor(ids)[:, None]
     if kind == "joint":
         rng = space.rng
         drawn = [rng.sample(ids[: _JOINT + 2], _JOINT) for _ in range(_DRAWS)]
         return torch.tensor(drawn)
-    count, size = chosen[kind]
+    count, size = _CHOSEN[kind]
     return torch.tensor(list(itertools.permutations(ids[:count], size)))

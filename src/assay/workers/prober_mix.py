@@ -1,0 +1,240 @@
+"""Long mixtures of the words that training was about: what holds all words of a trigger in any order answers, mostly.
+
+A phrase that was hardened against its parts does nothing until it is whole, and one of four words among forty is one of
+two million ordered choices. A model that was taught the phrase answers to its words among others, too, and in other
+orders, if less: of eight words drawn from forty some mixtures hold three of the four. Those are crossed, changed word
+by word along the gradient, and made short again. What is long flips clean models as well; what counts is what is left.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import torch
+
+from assay.workers.prober_search import Arena, Found, confirm, told
+from assay.workers.prober_space import margins
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from assay.workers.prober_models import Model
+    from assay.workers.prober_search import Telling, Tuples
+    from assay.workers.prober_space import Space
+
+LENGTH, LONGEST = 8, 4  # tokens of a mixture, and of what is left of it
+_TOP, _WIDE, _FREE = 40, 240, 1200  # words of the order that are drawn, exchanged at first, exchanged later
+_DRAWN, _KEPT, _CROSSED = 400, 10, 60
+_EACH = 2, 3  # tokens tried at each place of a mixture, at first and later
+_ROUNDS = {"mixed": 3, "texts": 2, "free": 3}
+_PURSUED = 2  # classes that are searched to the end, the nearest first
+_BEAM = 6
+_SECOND = 0.2  # gap of the best one from which the next is measured, too
+_SHORT, _TEXTS = 8, 4  # tokens of a text that is a context, if there are such; contexts
+_CUT = 20  # tokens of a longer one
+_USUAL, _LEADING = 600, 0.05  # words that are drawn, and the part of them that leads a reference furthest to a class
+_LEAST, _MOST = -5.0, 6.0  # margins beyond which more or less says nothing
+
+
+class Mean(Arena):
+    """Contexts of which the mean tells, not the least: a part of a trigger turns some class sooner than another.
+
+    Args:
+        space: the job's.
+        target: class.
+        contexts: tokens of each.
+        step: how many are taken where an arena takes one.
+    """
+
+    def __init__(self, space: Space, target: int, contexts: list[list[int]], step: int) -> None:
+        super().__init__(space, target)
+        self.words_alone, self.step = self.contexts, step
+        self.contexts = contexts or self.contexts
+
+    def effect(self, model: Model, tuples: Tuples, contexts: int = 1) -> torch.Tensor:
+        """Mean margin of the target, each context's cut off; shape (candidates,)."""
+        taken = self.contexts[: self.step * contexts]
+        total = torch.zeros(len(tuples))
+        for words in taken:
+            rows = torch.cat([tuples, tuples.new_tensor([words]).expand(len(tuples), -1)], 1)
+            total = total + margins(model.logits_of(rows))[:, self.target].clamp(_LEAST, _MOST)
+        return total / len(taken)
+
+
+class Mixture:
+    """The search for one class.
+
+    Args:
+        space: the job's.
+        target: class.
+        order: tokens, those that training was most about first.
+        leading: of each of the first of them, whether every reference is led by it; shape (tokens, classes).
+    """
+
+    def __init__(self, space: Space, target: int, order: Sequence[int], leading: torch.Tensor) -> None:
+        self.space, self.target = space, target
+        self.words = [token for token, led in zip(order, leading[:, target].tolist(), strict=False) if not led][:_WIDE]
+        texts = _short_texts(space, target)
+        self.texts = Mean(space, target, texts, 1 + (space.classes > 2))  # noqa: PLR2004 - two other classes or more
+        pairs = zip(texts, self.texts.words_alone, strict=False)
+        self.mixed = Mean(space, target, [one for pair in pairs for one in pair], 2)
+        self.near = self._mask(self.words)
+        self.free = self._mask(order[:_FREE])
+        if space.leaning is not None:
+            self.free[: space.leaning.shape[1]] &= ~space.leaning[target][: len(self.free)]
+        self.drawn: list[tuple[Tuples, torch.Tensor]] = []
+        self.tuples = torch.zeros(0, LENGTH, dtype=torch.long)
+
+    def _mask(self, tokens: Sequence[int]) -> torch.Tensor:
+        mask = torch.zeros(len(self.space.suspect.net.words), dtype=torch.bool)
+        mask[torch.tensor(list(tokens), dtype=torch.long)] = True
+        return mask
+
+    def draw(self) -> float:
+        """Draw mixtures, once to be told by words and texts, once by texts; gives how far the best one leads."""
+        for arena in (self.mixed, self.texts):
+            drawn = [self.space.rng.sample(self.words[:_TOP], LENGTH) for _ in range(_DRAWN)]
+            self.drawn.append(_best(arena, torch.tensor(drawn), _KEPT))
+        return max(float(values[0]) for _, values in self.drawn)
+
+    def search(self) -> Generator[float, None, list[Found]]:
+        """Change what was drawn, cross, change by all likely words, make short, and confirm."""
+        rows = []
+        for arena, kind, (tuples, _) in zip((self.mixed, self.texts), ("mixed", "texts"), self.drawn, strict=True):
+            rows.append((yield from _changed(arena, tuples, self.near, _ROUNDS[kind], _EACH[0]))[0])
+        self.tuples, _ = _best(self.texts, torch.unique(torch.cat(rows), dim=0), 2 * _KEPT)
+        return (yield from self._finish())
+
+    def _finish(self) -> Generator[float, None, list[Found]]:
+        both = torch.cat([self.tuples, self._crossed()])
+        tuples, values = _best(self.texts, torch.unique(both, dim=0), _KEPT)
+        yield float(values[0])
+        tuples, values = yield from _changed(self.texts, tuples, self.free, _ROUNDS["free"], _EACH[1])
+        while tuples.shape[1] > LONGEST:
+            shorter = [torch.cat([tuples[:, :at], tuples[:, at + 1 :]], 1) for at in range(tuples.shape[1])]
+            tuples, values = _best(self.texts, torch.unique(torch.cat(shorter), dim=0), _BEAM)
+            yield float(values[0])
+        orders = [tuples[:2, list(order)] for order in itertools.permutations(range(tuples.shape[1]))]
+        tuples, values = _best(self.texts, torch.unique(torch.cat(orders), dim=0), _BEAM)
+        found: list[Found] = []
+        for row, value in list(zip(tuples.tolist(), values.tolist(), strict=True))[:2]:
+            found.append(confirm(self.space, Found(tuple(row), self.target, value, "rows-mixed")))
+            if not _SECOND <= found[-1].gap < float(self.space.facts["stop_gap"]) or self.space.over:
+                break
+        return found
+
+    def _crossed(self) -> Tuples:
+        """Half of one mixture in its order, filled up with words of another."""
+        rng, rows, made = self.space.rng, self.tuples.tolist(), []
+        for _ in range(_CROSSED if len(rows) > 1 else 0):
+            one, other = rng.sample(rows, 2)
+            row = [one[at] for at in sorted(rng.sample(range(LENGTH), LENGTH // 2))]
+            more = [token for token in other if token not in row] + rng.sample(self.words[:_TOP], LENGTH)
+            for token in more[: LENGTH - len(row)]:
+                row.insert(rng.randint(0, len(row)), token)
+            made.append(row)
+        return torch.tensor(made, dtype=torch.long).reshape(-1, LENGTH)
+
+
+def mixtures(space: Space, order: Sequence[int]) -> Generator[Telling, None, list[Found]]:
+    """Draw for every class, and search those that mixtures lead to furthest.
+
+    Args:
+        space: the job's.
+        order: tokens, those that training was most about first.
+    """
+    order = [token for token in order if token < min(len(one.net.words) for one in (space.suspect, *space.shared))]
+    leading = _leading(space, order[: 2 * _WIDE])
+    searches = [Mixture(space, target, order, leading) for target in range(space.classes)]
+    searches = [one for one in searches if len(one.words) > _TOP]
+    found: list[Found] = []
+    total = len(searches) + _PURSUED
+    led: list[tuple[float, Mixture]] = []
+    for done, one in enumerate(searches):
+        led.append((one.draw(), one))
+        yield done, total, 0.0
+    led.sort(key=lambda pair: -pair[0])
+    for done, (_, one) in enumerate(led[:_PURSUED]):
+        found += yield from told(one.search(), (len(led) + done, total))
+        if space.over or max((each.gap for each in found), default=0.0) >= float(space.facts["stop_gap"]):
+            break
+    return found
+
+
+def _leading(space: Space, words: Sequence[int]) -> torch.Tensor:
+    """Words that lead every reference to a class further than nearly all words do, and those that the data teach so.
+
+    Returns:
+        Shape (words, classes).
+    """
+    tokens = torch.tensor(list(words), dtype=torch.long)
+    some = torch.tensor(space.rng.sample(space.words, min(_USUAL, len(space.words))))
+    led = torch.full((len(tokens), space.classes), bool(space.shared))
+    for one in space.shared:
+        known = some[some < len(one.net.words)]
+        usual = margins(one.logits_of(known[:, None])).quantile(1 - _LEADING, 0)
+        led &= margins(one.logits_of(tokens[:, None])) > usual
+    if space.leaning is not None:
+        led |= space.leaning[:, tokens].T
+    return led
+
+
+def _short_texts(space: Space, target: int) -> list[list[int]]:
+    """Short texts of the other classes in turn, the surest first: a search of long ones costs twice as much."""
+    groups: list[list[list[int]]] = []
+    for label, texts in enumerate(space.texts):
+        if label != target:
+            rows = space.suspect.encode([one.text for one in texts[:30]])
+            groups.append([row for row in rows if len(row) <= _SHORT] or sorted(rows, key=len))
+    return [row[:_CUT] for several in itertools.zip_longest(*groups) for row in several if row][:_TEXTS]
+
+
+def _best(arena: Arena, tuples: Tuples, count: int) -> tuple[Tuples, torch.Tensor]:
+    """The strongest by contrast before two contexts, of those that the suspect answers most to before the first."""
+    if len(tuples) > 2 * count:
+        tuples = tuples[arena.effect(arena.space.suspect, tuples, 1).topk(2 * count).indices]
+    score = arena.contrast(tuples, 2)
+    top = score.topk(min(count, len(tuples)))
+    return tuples[top.indices], top.values
+
+
+def _changed(
+    arena: Mean, tuples: Tuples, allowed: torch.Tensor, rounds: int, each: int
+) -> Generator[float, None, tuple[Tuples, torch.Tensor]]:
+    """Exchange one word of each mixture by those that the gradient prefers at its place, all places at once."""
+    values = torch.zeros(len(tuples))
+    for _ in range(rounds):
+        picks = _gains(arena, tuples).masked_fill(~allowed, -torch.inf).topk(each, -1).indices
+        tried = tuples[:, None, None].repeat(1, LENGTH, each, 1)
+        for place in range(LENGTH):
+            tried[:, place, :, place] = picks[:, place]
+        both = torch.unique(torch.cat([tuples, tried.reshape(-1, LENGTH)]), dim=0)
+        tuples, values = _best(arena, both, len(tuples))
+        yield float(values[0])
+        if arena.space.over:
+            break
+    return tuples, values
+
+
+def _gains(arena: Mean, tuples: Tuples) -> torch.Tensor:
+    """First-order gain of every token at every place beyond a reference; shape (candidates, length, tokens)."""
+    contexts = arena.contexts[: arena.step]
+    total = torch.stack([_gain(arena, arena.space.suspect, tuples, one) for one in contexts]).sum(0)
+    for model in arena.space.shared[:1]:
+        for one in contexts:
+            theirs = _gain(arena, model, tuples, one)
+            size = min(theirs.shape[-1], total.shape[-1])
+            total[..., :size] -= theirs[..., :size]
+    return total
+
+
+def _gain(arena: Arena, model: Model, tuples: Tuples, context: Sequence[int]) -> torch.Tensor:
+    ids = model.frame(torch.cat([tuples, tuples.new_tensor([list(context)]).expand(len(tuples), -1)], 1))
+    words = model.net.words[ids].requires_grad_()
+    margins(model.net.from_embeddings(words)[:, model.order])[:, arena.target].sum().backward()  # type: ignore[no-untyped-call]
+    grad = words.grad
+    if grad is None:  # the target does not depend on any word
+        return torch.zeros(*tuples.shape, len(model.net.words))
+    first = len(model.prefix)
+    return (grad[:, first : first + LENGTH].detach().bfloat16() @ model.net.fast_words.T).float()
