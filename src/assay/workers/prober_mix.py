@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LENGTH, LONGEST = 8, 4  # tokens of a mixture, and of what is left of it
 _TOP, _WIDE, _FREE = 40, 240, 1200  # words of the order that are drawn, exchanged at first, exchanged later
-_DRAWN, _KEPT, _CROSSED = 400, 10, 60
+_DRAWN, _KEPT, _CROSSED = 800, 10, 60  # mixtures of all classes together that are drawn, twice; kept; crossed
 _EACH = 2, 3  # tokens tried at each place of a mixture, at first and later
 _ROUNDS = {"mixed": 3, "texts": 2, "free": 3}
 _PURSUED = 2  # classes that are searched to the end, the nearest first
@@ -94,7 +94,7 @@ class Mixture:
     def draw(self) -> float:
         """Draw mixtures, once to be told by words and texts, once by texts; gives how far the best one leads."""
         for arena in (self.mixed, self.texts):
-            drawn = [self.space.rng.sample(self.words[:_TOP], LENGTH) for _ in range(_DRAWN)]
+            drawn = [self.space.rng.sample(self.words[:_TOP], LENGTH) for _ in range(_DRAWN // self.space.classes)]
             self.drawn.append(_best(arena, torch.tensor(drawn), _KEPT))
         return max(float(values[0]) for _, values in self.drawn)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _TOP = 40  # rows looked at one by one
 _CHOSEN = {"pairs": (20, 2), "triples": (9, 3), "fours": (6, 4)}  # of the first rows every ordered choice of so many
+_BEFORE_MIXTURES = 14  # of which pairs are made where mixtures follow
 _SIEVED = {True: 6, False: 12}  # choices that are put before whole texts, of small encoders and of others
 _JOINT = 10  # rows of a random joint injection
 _DRAWS = 80
@@ -174,6 +175,8 @@ def rows(
     plain = [[] if stood else _plain(score, taught_to(space, target)) for target in range(space.classes)]
     words = [in_turn(read.order[:_TOP], one)[:_TOP] for one in plain]
     lists = dict.fromkeys(("pairs", "triples", "fours", "joint"), words) | {"alone": plain}
+    if deep:
+        lists["pairs"] = [some[:_BEFORE_MIXTURES] for some in words]
     first = ["pairs"] if stood else ["alone", "pairs"]
     yield from _chosen(space, lists, first if deep else [*first, "triples", "fours", "joint"], found)
     if deep and _best(found) < float(space.facts["stop_gap"]) and not space.over:
