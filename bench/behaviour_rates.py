@@ -125,7 +125,7 @@ def plan_of(model: Json) -> int:
 
 
 def current(model: Json) -> bool:
-    """Whether the probes still measure what they did: plans 5, 7 and 9 changed that for small encoders alone."""
+    """Whether a line counts: of small encoders only those of plan 9, of MiniLM any; the head says by which."""
     return model["architecture"] == MINILM or model.get("plan") in _SAME_FOR_SMALL
 
 
@@ -211,8 +211,8 @@ def head(runs: Runs, answers: list[Json], today: str) -> str:
         f"Judged {today} by `bench/behaviour_rates.py`; probed on machines with {machines} ({counts}); "
         f"calibration {known.version or 'none'}. No model of this table was seen by the calibration. "
         f"{unstyled} of them, all MiniLM, were probed before plan {_STYLED} added `style-scan`, {unbound} before plan "
-        f"{_BOUND} bound what a run may cost; {newest} MiniLM by plan {_LARGE} or later. Every small encoder was "
-        "measured with plan 9, which is plan 8 for all others."
+        f"{_BOUND} bound what a run may cost; {newest} MiniLM by plan {_LARGE} or later. The others of them "
+        "are as earlier plans left them. Every small encoder was measured with plan 9."
     )
 
 

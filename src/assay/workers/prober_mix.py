@@ -147,7 +147,7 @@ def mixtures(space: Space, order: Sequence[int]) -> Generator[Telling, None, lis
     order = [token for token in order if token < min(len(one.net.words) for one in (space.suspect, *space.shared))]
     leading = _leading(space, order[: 2 * _WIDE])
     searches = [Mixture(space, target, order, leading) for target in range(space.classes)]
-    searches = [one for one in searches if len(one.words) > _TOP]
+    searches = [one for one in searches if len(one.words) >= LENGTH]  # fewer make no mixture
     found: list[Found] = []
     total = len(searches) + _PURSUED
     led: list[tuple[float, Mixture]] = []
