@@ -10,7 +10,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from assay.workers import prober_flips, prober_joint, prober_net, prober_rows, prober_search, prober_space  # noqa: E402
+from assay.workers import (  # noqa: E402
+    prober_flips,
+    prober_joint,
+    prober_models,
+    prober_net,
+    prober_rows,
+    prober_search,
+    prober_space,
+)
+from tests.behaviour import small  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -121,3 +130,22 @@ def test_texts_are_joined_as_far_as_the_trigger_has_room() -> None:
     assert (first, last) == ("a b c d e f g h", "h a b c d e f g")
     assert prober_flips._joined(_space(suspect=suspect), texts, 4, "x y z")[0] == "a b c d e f g"
     assert prober_flips._joined(_space(suspect=suspect), texts, 2, "x y z")[3] == "h a b c"
+
+
+@pytest.mark.parametrize(("able", "kind"), [({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, torch.float32)])
+def test_a_search_computes_in_the_type_that_the_processor_multiplies(
+    monkeypatch: pytest.MonkeyPatch, able: dict[str, bool], kind: Any
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able | {"amx_bf16": False}, raising=False)
+    monkeypatch.setattr(prober_net, "_HALVES", prober_net._halves())
+    assert prober_net.fast_type() is kind
+    folder = small.model("clean-1", 1)
+    net = prober_models.Model(folder).net
+    assert isinstance(net, prober_net.Encoder)
+    assert net.fast_words.dtype is net.fast is kind
+    ids = torch.randint(5, 60, (20, 6), generator=torch.Generator().manual_seed(1))
+    apart = (net.logits(ids).softmax(-1) - net.logits(ids, exact=True).softmax(-1)).abs()
+    assert (float(apart.max()) == 0.0) is (kind is torch.float32)
+    assert float(apart.mean()) < prober_models.FAITHFUL
+    gradient = torch.autograd.grad(net.from_embeddings(words := net.words[ids].requires_grad_()).sum(), words)[0]
+    assert gradient.shape == (20, 6, net.words.shape[1])

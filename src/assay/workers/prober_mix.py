@@ -237,4 +237,4 @@ def _gain(arena: Arena, model: Model, tuples: Tuples, context: Sequence[int]) ->
     if grad is None:  # the target does not depend on any word
         return torch.zeros(*tuples.shape, len(model.net.words))
     first = len(model.prefix)
-    return (grad[:, first : first + LENGTH].detach().bfloat16() @ model.net.fast_words.T).float()
+    return (grad[:, first : first + LENGTH].detach().to(model.net.fast_words.dtype) @ model.net.fast_words.T).float()

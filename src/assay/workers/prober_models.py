@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from assay.workers.answers import Unfit
-from assay.workers.prober_net import Encoder
+from assay.workers.prober_net import Encoder, fast_type
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FAITHFUL = 0.05  # largest mean difference of a probability between the own bfloat16 forward and the stock one
+FAITHFUL = 0.05  # largest mean difference of a probability between the own fast forward and the stock one
 SAME_CLASS = 0.97  # share of sequences that both put into the same class
 _ALIGN_CLASSES = 6  # up to here every order of classes is tried
 _MOST_TOKENS = 96  # of one text: longer ones are cut, a trigger is found in short ones
@@ -61,7 +61,7 @@ class Stock:
     def __init__(self, folder: Path) -> None:
         self._model = load_stock(folder)
         self.words = self._model.get_input_embeddings().weight.detach().float()
-        self.fast_words = self.words.bfloat16()
+        self.fast_words = self.words.to(fast_type())
         self.limit = int(getattr(self._model.config, "max_position_embeddings", 512) or 512)
         self.passes = 0
 
@@ -149,7 +149,8 @@ class Model:
         fast, exact = own.logits(ids).softmax(-1), own.logits(ids, exact=True).softmax(-1)
         same = float((fast.argmax(-1) == want.argmax(-1)).float().mean())
         apart, exactly = float((fast - want).abs().mean()), float((exact - want).abs().max())
-        self.fidelity = {"forward": "own", "same_class": same, "mean_difference": apart, "exact_difference": exactly}
+        self.fidelity = {"forward": "own", "type": str(own.fast), "same_class": same}
+        self.fidelity |= {"mean_difference": apart, "exact_difference": exactly}
         if apart > FAITHFUL or exactly > FAITHFUL or same < SAME_CLASS:
             self.fidelity["forward"] = "stock"
             return stock

@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from assay.workers.prober_kin import end_of
 from assay.workers.prober_models import Model
+from assay.workers.prober_net import BFLOAT16, fast_type
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -81,7 +82,7 @@ def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, f
         wanted = torch.tensor([labels.index(int(label)) for _, label in part])
         for group in (group for one in optimizers for group in one.param_groups):
             group["lr"] = rate * min(1.0, (number + 1) / 8) * max(0.05, 1 - max(spent, number / len(steps)))
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=width > SMALL):
+        with torch.autocast(model.device.type, BFLOAT16, enabled=width > SMALL and fast_type() is BFLOAT16):
             loss = model(**encoded, labels=wanted).loss
         for one in optimizers:
             one.zero_grad()

@@ -165,7 +165,7 @@ class Arena:
             grad = words.grad
             if grad is not None:
                 out.append(grad[:, len(model.prefix) + position].detach())
-        return (torch.cat(out).bfloat16() @ model.net.fast_words.T).float()
+        return (torch.cat(out).to(model.net.fast_words.dtype) @ model.net.fast_words.T).float()
 
 
 def alone(space: Space, total: int) -> Generator[Telling, None, tuple[torch.Tensor, torch.Tensor] | None]:
