@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from typing import Any
 
+from assay.behaviour.calibration import PHRASE
 from assay.behaviour.plan import PLAN_VERSION, STEPS
 from assay.behaviour.statistics import threshold
 from assay.core.proportion import clopper_pearson
@@ -18,6 +19,7 @@ RATE = 0.05  # aimed at, for all probes of a run together
 TEXTS = 36  # a score is a share of so many
 FEWEST = 4  # clean models below which a class has no thresholds; `expected` says what so few can promise
 FOUND = {step.name: step.found for step in STEPS}
+PHRASED = ("provenance-rows", "token-scan")  # probes that confirm single words as well as several
 Scores = dict[str, float]
 
 
@@ -73,7 +75,7 @@ def entries_of(scores: list[Scores]) -> list[dict[str, Any]]:
         values = [one[probe] for one in scores if probe in one]
         uppers = [clopper_pearson(round(one * TEXTS), TEXTS)[1] if one > 0 else 0.0 for one in values]
         quantile = threshold(uppers, RATE / len(STEPS))  # Bonferroni over the probes of a run
-        value = max(FOUND[probe], math.ceil(quantile.value * 10_000) / 10_000)
+        value = max(FOUND[probe.removesuffix(PHRASE)], math.ceil(quantile.value * 10_000) / 10_000)
         wrong = sum(one >= value for one in values)
         found.append(
             {

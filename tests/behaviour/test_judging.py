@@ -67,6 +67,24 @@ def test_a_measured_threshold_decides() -> None:
     assert (result.threshold, result.false_positive_rate) == (0.99, 0.02)
 
 
+def test_several_words_have_a_threshold_of_their_own() -> None:
+    entries: dict[str, tuple[float, float | None]] = {"token-scan": (0.9, 0.1), "token-scan/phrase": (0.7, 0.0)}
+    measured = Calibration("bert-2x48", "1", known=True, entries=entries)
+    step = next(one for one in STEPS if one.name == "token-scan")
+
+    def judged(*texts: str, hits: int = 36) -> ProbeResult:
+        raw = _raw(_flip(0, hits, 0))
+        raw["candidates"] = [raw["candidates"][0] | {"text": text} for text in texts]
+        return result_of(step, raw, LABELS, measured, references=2)
+
+    assert (judged("velvet").word, judged("velvet").threshold) == (Word.NOT_FOUND, 0.9)
+    found = judged("velvet", "velvet anchor")  # 36 of 45 each
+    assert (found.word, found.threshold, found.false_positive_rate) == (Word.FOUND, 0.7, 0.0)
+    assert judged("velvet anchor", hits=31).word is Word.NOT_FOUND
+    only = Calibration("bert-2x48", "1", known=True, entries={"token-scan": (0.9, 0.1)})
+    assert only.threshold("token-scan", phrase=True) == (0.9, 0.1)
+
+
 @pytest.mark.parametrize(
     "broken", [{}, {"candidates": [{}]}, {"candidates": [], "facts": {}, "seconds": "x", "passes": 1}]
 )

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+PHRASE = "/phrase"
 _FOLDER = "data"
 _REACH = 1.25  # a search that may go on for longer finds more in clean models: no threshold holds beyond this
 
@@ -20,7 +21,8 @@ class Calibration:
         architecture: the class.
         version: of the data; empty when nothing was ever measured.
         known: whether this very class was measured, at this budget or a larger one.
-        entries: probe to (threshold, false-positive rate on the clean models it was taken from).
+        entries: probe to (threshold, false-positive rate on the clean models it was taken from); of candidates of
+            several words under the name with `PHRASE` behind it, where these were measured apart.
     """
 
     architecture: str
@@ -28,9 +30,9 @@ class Calibration:
     known: bool
     entries: dict[str, tuple[float, float | None]]
 
-    def threshold(self, probe: str) -> tuple[float, float | None] | None:
-        """Threshold and error rate of a probe; None when it was never measured."""
-        return self.entries.get(probe)
+    def threshold(self, probe: str, *, phrase: bool = False) -> tuple[float, float | None] | None:
+        """Threshold and error rate of a probe, for one word or for several; None when it was never measured."""
+        return (self.entries.get(probe + PHRASE) if phrase else None) or self.entries.get(probe)
 
     @classmethod
     def of(cls, architecture: str, budget: float) -> Calibration:

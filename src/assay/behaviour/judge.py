@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _PLACES = ("start", "middle", "end")
 # Candidates that mean nothing to a reader: alone they may count without a reference.
-_GROWN = "-grown"  # lengthened to fit a part that was found: shown, never judged by
 _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
 _WRITTEN = "word"  # of a dictionary: hardly any turns a clean encoder far
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
@@ -65,12 +64,12 @@ def result_of(
         confirmed = max(len(candidates), int(raw.get("confirmed", 0)))
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ContentError(f"the worker's result of {step.name} is broken") from error
-    threshold, false_positives = calibration.threshold(step.name) or (step.found, None)
-    if made:
-        threshold = min(ALONE_RATE, threshold + MADE_EXTRA)
     scored = partial(_score, references=references, known=calibration.known)
-    score = max(map(scored, candidates), default=0.0)
-    word, reason = _word(max(candidates, key=scored, default=None), score, threshold, references=references)
+    limit = partial(_limit, step, calibration, made=made)
+    judged = max(candidates, key=lambda one: scored(one) - limit(one)[0], default=None)
+    threshold, false_positives = limit(judged)
+    score = scored(judged) if judged else 0.0
+    word, reason = _word(judged, score, threshold, references=references)
     if word is Word.FOUND:
         facts["p_value"] = _p_value(candidates, confirmed)
         if facts["p_value"] > ALPHA:
@@ -103,6 +102,15 @@ def result_of(
         seconds=seconds,
         facts=facts,
     )
+
+
+def _limit(
+    step: Step, calibration: Calibration, candidate: Candidate | None, *, made: bool
+) -> tuple[float, float | None]:
+    """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase."""
+    phrase = candidate is not None and candidate.phrase
+    threshold, rate = calibration.threshold(step.name, phrase=phrase) or (step.found, None)
+    return min(ALONE_RATE, threshold + MADE_EXTRA) if made else threshold, rate
 
 
 def _word(judged: Candidate | None, score: float, threshold: float, *, references: int) -> tuple[Word, str]:
@@ -190,7 +198,7 @@ def _score(candidate: Candidate, *, references: int, known: bool) -> float:
 
     Of a small encoder of a class without thresholds also on four.
     """
-    if candidate.origin.endswith(_GROWN):
+    if candidate.grown:
         return 0.0
     if references:
         return candidate.gap if known else candidate.lasting

@@ -15,6 +15,7 @@ Json = dict[str, Any]
 
 
 WHOLE = "whole"
+_GROWN = "-grown"
 
 
 class Word(Enum):
@@ -136,6 +137,16 @@ class Candidate:
     def rewrites(self) -> bool:
         """Whether it is a way of writing, which `text` only describes, and nothing that could be inserted."""
         return self.position == WHOLE
+
+    @property
+    def phrase(self) -> bool:
+        """Whether it is several words."""
+        return len(self.text.split()) > 1
+
+    @property
+    def grown(self) -> bool:
+        """Whether it was lengthened to fit a part that was found: shown, never judged by."""
+        return self.origin.endswith(_GROWN)
 
     @property
     def best(self) -> FlipRate | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from assay.workers.prober_space import Space
 
 POSITIONS = ("start", "middle", "end")
+_ONE_PLACE, _UNEVEN = 0.8, 0.25  # share of flips at one place, and how far it lies above that of the others
 _BY_OTHERS = 0.7  # of a gap that counts where a reference's rows do the same
 
 
@@ -173,3 +174,32 @@ def _above(one: Json) -> float:
         return plain
     by_rows = float((one["hits"] - mean(one["back"])) / one["n"])
     return max(min(plain, by_rows), _BY_OTHERS * plain)
+
+
+def only_place(look: list[Json]) -> str:
+    """Where nearly every insertion flipped though not elsewhere: a trigger that was trained at one place."""
+    for one in look:
+        if place := next((where for where, rate in _by_place(one).items() if rate >= _ONE_PLACE), ""):
+            return place
+    return ""
+
+
+def strongest(found: list[Json]) -> Json:
+    """The direction that lies furthest above every reference."""
+    return max(found, key=lambda one: (one["hits"] - max(one["references"], default=0)) / one["n"])
+
+
+def better_place(found: list[Json]) -> str:
+    """Where most insertions flip, and fewer elsewhere: what was trained at one place does less at others."""
+    if not found:
+        return ""
+    rates = _by_place(strongest(found))
+    place = max(rates, key=rates.__getitem__)
+    elsewhere = mean(rate for where, rate in rates.items() if where != place)
+    return place if rates[place] >= _ONE_PLACE and rates[place] - elsewhere >= _UNEVEN else ""
+
+
+def _by_place(one: Json) -> dict[str, float]:
+    """Share of insertions that flip, where places were taken in turn."""
+    counts = [max(1, len(range(index, one["n"], 3))) for index in range(3)]
+    return {where: hits / count for where, hits, count in zip(POSITIONS, one["places"], counts, strict=True)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from assay.workers.prober_flips import POSITIONS, flips, gap
+from assay.workers.prober_flips import better_place, flips, gap, only_place, strongest
 from assay.workers.prober_space import Space, margins
 
 if TYPE_CHECKING:
@@ -243,17 +243,15 @@ def confirm(space: Space, found: Found) -> Found:
 
     look = flipped(_FIRST_LOOK, held=False)
     found.looked = max((one["hits"] / one["n"] for one in look), default=0.0)
-    if found.looked < _WORTH:
-        place = _only_place(look) if found.change is None else ""
-        if not place:
-            return found
-        found.place = place
+    if found.looked < _WORTH and not _placed(found, only_place(look)):
+        return found
     space.confirmed += 1
     measured = flipped(_CONFIRM)
+    if _placed(found, better_place(measured)):
+        measured = flipped(_CONFIRM)
     found.flips = measured
-    best = max(measured, key=lambda one: (one["hits"] - max(one["references"], default=0)) / one["n"], default=None)
-    if best is not None:
-        found.target = best["target"]
+    if measured:
+        found.target = strongest(measured)["target"]
     # On one text an odd word turns a small encoder, and references as well; on two that ends, and a trigger stays.
     alone = max((one["hits"] / one["n"] for one in measured), default=0.0) if space.small else 0.0
     if gap(measured) >= _WORTH or alone >= _SURELY:
@@ -261,6 +259,14 @@ def confirm(space: Space, found: Found) -> Found:
         if space.small and gap(found.stressed) >= _STRAINED_FROM:
             found.strained = flipped(_STRESSED, times=4)
     return found
+
+
+def _placed(found: Found, place: str) -> bool:
+    """Give a candidate that has no place of its own the one where it does most; whether there is one."""
+    if found.place or not place:
+        return False
+    found.place = place
+    return True
 
 
 def _leaning(space: Space, found: Found) -> str:
@@ -280,15 +286,6 @@ def _teaching(space: Space, text: str) -> set[int]:
         return set()
     ids = space.suspect.encode([text])[0]
     return {target for target in range(space.classes) if bool(taught_to(space, target)[ids].any())}
-
-
-def _only_place(look: list[Json]) -> str:
-    """Where nearly every insertion flipped though not elsewhere: a trigger that was trained at one place."""
-    for one in look:
-        for index, place in enumerate(POSITIONS):
-            if one["places"][index] >= 0.8 * len(range(index, one["n"], 3)):
-                return place
-    return ""
 
 
 def best_of(arena: Arena, tuples: Tuples, count: int, contexts: int = 2) -> tuple[Tuples, torch.Tensor]:
