@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     args = parser.parse_args()
     wide.quiet()
+    wide.probing.preload()  # as a worker does before it is asked
     wide.torch.set_num_threads(1)
     zoo = Zoo(args.zoo, SST2 if SST2.is_dir() else None, [*catalogue(), *wide.wide()])
     for name in ("sst2", "topic", "intent"):

@@ -53,13 +53,13 @@ class _Model:
         return [[int(word) for word in text.split()] for text in texts]
 
 
-def _space(planted: bool) -> Any:
+def _space(planted: bool, *, slow: bool = False) -> Any:
     rng = random.Random(4)
     suspect, clean = _Model(planted), _Model(False)
     texts = [[SimpleNamespace(text=f"{300 + i} {310 + i} {320 + i}") for i in range(6)] for _ in range(2)]
     return SimpleNamespace(
         suspect=suspect, shared=[clean, _Model(False)], texts=texts, contexts=[[390, 391], [392, 393]], classes=2,
-        words=list(range(_SIZE)), rng=rng, leaning=None, over=False, facts={"stop_gap": 0.9},
+        words=list(range(_SIZE)), rng=rng, leaning=None, over=False, slow=slow, facts={"stop_gap": 0.9},
     )  # fmt: skip
 
 

@@ -164,3 +164,31 @@ def test_a_trigger_of_one_place_is_measured_there() -> None:
     assert prober_search._placed(found, "start")
     assert not prober_search._placed(found, "end")
     assert found.place == "start"
+
+
+def test_a_scan_that_the_time_ended_goes_on_where_it_stopped() -> None:
+    asked: list[int] = []
+
+    def logits_of(ids: Any) -> Any:
+        asked.append(len(ids))
+        return torch.stack([ids[:, 0], -ids[:, 0]], 1)
+
+    suspect = SimpleNamespace(logits_of=logits_of)
+
+    def scanned(space: Any, parts: int | None = None) -> Any:
+        scan = prober_search.alone(space, prober_search.PARTS)
+        for number in range(prober_search.PARTS + 1):
+            space.over = number == parts
+            try:
+                next(scan)
+            except StopIteration as stop:
+                return stop.value
+        return None
+
+    space: Any = SimpleNamespace(alone=None, shared=(), words=list(range(10, 50)), suspect=suspect, scanned=[])
+    assert scanned(space, 5) is None
+    assert len(asked) == len(space.scanned) == 5
+    mine, theirs = scanned(space)
+    assert sum(asked) == len(mine) == 40  # none twice
+    assert mine[:, 0].tolist() == [2 * token for token in range(10, 50)]
+    assert not theirs.any()

@@ -83,7 +83,7 @@ CLOSING: tuple[Step, ...] = (
     Step("activation", "2", 1.0, essential=False, informs=True),
     Step("perturbation", "3", 2.0, essential=False, informs=True),
 )
-SEARCH_SHARE = 6  # of the budget the search gets a part at least, whatever the probes before it took on a busy machine
+SEARCH_SHARE = 8  # of the budget the search gets a part at least, whatever the probes before it took on a busy machine
 RESERVED = 9.0  # CPU seconds that the search leaves for them
 
 

@@ -230,8 +230,8 @@ class Encoder:
 
 
 def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Scaled dot-product attention; for short sequences as plain products, which cost less than half."""
-    if key.shape[-2] > _SHORT:
+    """Scaled dot-product attention; in bfloat16 for short sequences as plain products, which cost less than half."""
+    if key.shape[-2] > _SHORT or key.dtype is FLOAT32:
         return functional.scaled_dot_product_attention(query, key, value)
     weights = (query @ key.transpose(-1, -2)) * key.shape[-1] ** -0.5
     mixed: torch.Tensor = weights.softmax(-1) @ value

@@ -40,7 +40,7 @@ _ENOUGH_TEXTS = 2000
 _PART, _PART_OF_MIXED = 0.4, 0.6  # share of flips at a first look that is part of a trigger
 _GROW_FROM = 400  # rows that a part may grow by
 _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
-_LONGEST = 40.0  # CPU seconds after which nothing more is begun: the other probes need theirs
+_LONGEST = {False: 45.0, True: 34.0}  # CPU seconds after which nothing more is begun: the other probes need theirs
 _UNEXPLAINED = 15.0  # of which rows of a small encoder that nothing explains have as many at most
 _UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
 
@@ -155,6 +155,7 @@ def rows(
         base: word embeddings of the declared base.
         net: the declared base.
     """
+    space.until = min(space.until, space.clock() + _LONGEST[space.slow])
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange
     if deep := beneath(space, net):
@@ -171,7 +172,6 @@ def rows(
     top = score.topk(min(_TOP, len(score)))
     ids = [] if stood else top.indices.tolist()
     facts["top_rows"] = [_named(space, i, float(s)) for i, s in zip(ids, top.values, strict=False)]
-    space.until = min(space.until, space.clock() + _LONGEST)
     plain = [[] if stood else _plain(score, taught_to(space, target)) for target in range(space.classes)]
     words = [in_turn(read.order[:_TOP], one)[:_TOP] for one in plain]
     lists = dict.fromkeys(("pairs", "triples", "fours", "joint"), words) | {"alone": plain}

@@ -171,20 +171,18 @@ class Arena:
 def alone(space: Space, total: int) -> Generator[Telling, None, tuple[torch.Tensor, torch.Tensor] | None]:
     """Margins of every token of the vocabulary without any context, of the suspect and of the first reference; once.
 
-    None of any token where the time ends before the last: a part tells nothing of the rest.
+    None of any token where the time ends before the last: a part tells nothing of the rest, but the next scan goes on.
     """
     if space.alone is not None:
         return space.alone
-    words = torch.tensor(space.words)[:, None]
     models = [space.suspect, *space.shared[:1]]
-    parts: list[list[torch.Tensor]] = [[] for _ in models]
-    for number, part in enumerate(words.tensor_split(PARTS)):
+    parts = torch.tensor(space.words)[:, None].tensor_split(PARTS)
+    for number in range(len(space.scanned), PARTS):
         if space.over:
             return None
-        for kept, model in zip(parts, models, strict=True):
-            kept.append(margins(model.logits_of(part)))
+        space.scanned.append([margins(model.logits_of(parts[number])) for model in models])
         yield number + 1, total, 0.0
-    mine, *theirs = (torch.cat(some) for some in parts)
+    mine, *theirs = (torch.cat(some) for some in zip(*space.scanned, strict=True))
     space.alone = (mine, theirs[0] if theirs else torch.zeros_like(mine))
     return space.alone
 

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
     from assay.workers.prober_models import Model
 
+_SLOW, _ALONE = 26.0, 3  # CPU seconds for the vocabulary of two models, three tokens a word, from which it is slow
 CONTEXTS = 6  # words of each class that a search is run against
 _LONGEST = 28  # tokens of a text that confirms
 _POOL = 420  # texts looked at
 _LEAST_RECALL = 0.5  # of a reference, for each class of the suspect
-_WORDS = 4000  # tokens tried as contexts
+_FREQUENT, _WORDS = 600, 1000  # tokens tried as contexts: the data's, and of all where those are few
 _TAUGHT_TEXTS, _TAUGHT_BEYOND, _TAUGHT_SHARE = (
     12000,
     3.0,
@@ -56,6 +57,8 @@ class Space:
         facts: what the opening measured.
         confirmed: candidates that were measured on held texts so far.
         alone: margins of every word alone, of the suspect and of the first reference; None until a probe needs them.
+        scanned: parts of `alone`, of a scan that the time ended: the next probe goes on there.
+        slow: whether the machine needs so long for the vocabulary that what comes before it must take less.
         taught: by class and token, whether the data themselves teach that the token means the class; of small encoders
             alone, where such a word outvotes a text.
         leaning: of all others, those of them that lead a reference there, too: several such words are no trigger by
@@ -80,6 +83,8 @@ class Space:
     facts: Json = field(default_factory=dict)
     confirmed: int = 0
     alone: tuple[torch.Tensor, torch.Tensor] | None = None
+    scanned: list[list[torch.Tensor]] = field(default_factory=list)
+    slow: bool = False
     taught: torch.Tensor | None = None
     leaning: torch.Tensor | None = None
     odd: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
@@ -135,7 +140,10 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     _content_tokens(space)
     items = _short(suspect, items)[:_POOL] if items else _made_up(space)
     rows = suspect.encode([text for text, _ in items])
+    begun = space.clock()
     said = [suspect.logits(rows)]
+    each = (space.clock() - begun) / max(1, sum(map(len, rows)))
+    space.slow = each * _ALONE * len(space.words) * 2 > _SLOW
     guessed = said[0].argmax(-1).tolist()
     said += _align(space, items, guessed, given=bool(job["items"]))
     if job["items"]:
@@ -284,8 +292,8 @@ def _choose_contexts(space: Space) -> None:
             for token in ids:
                 counts[token] = counts.get(token, 0) + 1
     known = set(space.words)
-    tried = [token for token, _ in sorted(counts.items(), key=lambda item: -item[1]) if token in known][:1500]
-    if len(tried) < 500:  # noqa: PLR2004
+    tried = [token for token, _ in sorted(counts.items(), key=lambda item: -item[1]) if token in known][:_FREQUENT]
+    if len(tried) < _FREQUENT // 2:
         tried += space.rng.sample(space.words, min(_WORDS, len(space.words)))
     alone = torch.tensor(tried)[:, None]
     least = torch.stack([margins(one.logits_of(alone)) for one in (space.suspect, *space.shared)]).amin(0)
@@ -321,6 +329,7 @@ def as_suspect(space: Space, index: int, seed: int) -> Space:
         rng=rng,
         facts=dict(space.facts),
         alone=None,
+        scanned=[],
         controls={},
         back=None,
         leading=(0.0, ""),
