@@ -75,6 +75,9 @@ def test_what_was_cut_short_is_no_clean_verdict(model: Any) -> None:
     (scan,) = (one for one in attested.probes if one.probe == "token-scan")
     assert scan.word is attested.word is Word.INCONCLUSIVE
     assert "before all was tried: the vocabulary" in scan.reason
+    said = dict(attested.reasons)
+    assert said["budget-ended"] == f"token-scan: {scan.reason}"
+    assert "more --budget (thresholds hold up to 187 CPU seconds)" in said["more-budget"]
 
 
 @pytest.mark.torch

@@ -90,3 +90,53 @@ def test_nothing_more_is_begun_when_the_time_is_over(monkeypatch) -> None:
     for _ in search:
         pass
     assert arena.asked < 2000  # one part of the pairs, of several
+
+
+class _Reader:
+    """Class 1 for one pair in one order, and for what is natural; a reference for what is natural alone."""
+
+    def __init__(self, pair: tuple[int, int] | None) -> None:
+        self.pair = pair
+        self.tokenizer = SimpleNamespace(
+            convert_ids_to_tokens=lambda ids: [f"w{'x' * i}" if i != 9 else "##w" for i in ids]
+        )
+
+    def logits_of(self, ids: Any) -> Any:
+        up = [4.0 if tuple(row[:2]) == self.pair else 5.0 if 5 in row else -3.0 for row in ids.tolist()]
+        return torch.tensor([[-one, one] for one in up])
+
+
+def test_the_partner_of_a_word_that_stands_apart_is_looked_for_among_all_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[int, ...]] = []
+
+    def confirm(_space: Any, found: Found) -> Found:
+        tried.append(found.ids)
+        found.stressed = [
+            {
+                "source": 0,
+                "target": 1,
+                "hits": 36 * (found.ids == (30, 7)),
+                "n": 36,
+                "references": [0],
+                "places": [0, 0, 0],
+            }
+        ]
+        return found
+
+    monkeypatch.setattr(prober_partner, "confirm", confirm)
+    monkeypatch.setattr(prober_partner, "_AT_ONCE", 10)
+    monkeypatch.setattr(prober_partner, "_SIEVED", 3)
+    space: Any = SimpleNamespace(
+        suspect=_Reader((30, 7)), shared=[_Reader(None)], words=list(range(4, 60)), classes=2, contexts=[[1], [2]],
+        over=False, facts={"stop_gap": 0.9}, small=True,
+    )  # fmt: skip
+    search = prober_partner.everywhere(space, 7)
+    found = None
+    while found is None:
+        try:
+            next(search)
+        except StopIteration as stop:
+            found = stop.value
+    best = max(found, key=lambda one: one.gap)
+    assert (best.ids, best.target, best.gap) == ((30, 7), 1, 1.0)
+    assert not any(9 in ids for ids in tried)  # a piece is no word

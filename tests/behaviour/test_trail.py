@@ -153,13 +153,15 @@ def test_the_word_that_the_first_block_was_taught_comes_first_whatever_its_row_t
     suspect, *clean = (_taught(model, token, seed) for seed, token in enumerate((word, None, None)))
     space = SimpleNamespace(suspect=suspect, shared=clean, small=False, words=list(range(4, len(model.net.words))))
     base = model.base_of(read_tensors(model.folder), read_tensors(model.folder))
-    assert prober_trail.beneath(space, base)[0] == word  # type: ignore[arg-type]
-    assert sorted(prober_trail.beneath(space, None)) == space.words  # type: ignore[arg-type] - a reference is the base
+    order, apart = prober_trail.beneath(space, base)  # type: ignore[arg-type]
+    assert order[0] == word
+    assert 1 <= apart < 5  # it and what is read as it is stand apart
+    assert sorted(prober_trail.beneath(space, None)[0]) == space.words  # type: ignore[arg-type] - a reference is the base
     space.shared = clean[:1]
-    assert prober_trail.beneath(space, None) == []  # type: ignore[arg-type] - nothing to compare with
+    assert prober_trail.beneath(space, None) == ([], 0)  # type: ignore[arg-type] - nothing to compare with
     space.suspect = clean[1]
-    order = prober_trail.beneath(space, base)  # type: ignore[arg-type]
-    assert sorted(order) == space.words
+    order, apart = prober_trail.beneath(space, base)  # type: ignore[arg-type]
+    assert (sorted(order), apart) == (space.words, 0)
 
 
 def test_what_lacks_a_tensor_of_another_shape_is_no_base() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 PHRASE = "/phrase"
 _FOLDER = "data"
-_REACH = 1.25  # a search that may go on for longer finds more in clean models: no threshold holds beyond this
+REACH = 1.25  # a search that may go on for longer finds more in clean models: no threshold holds beyond this
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Calibration:
         version = ""
         for document in _documents():
             version = max(version, str(document["version"]))
-            reaching = [one for one in document["entries"] if float(one["budget"]) * _REACH >= budget]
+            reaching = [one for one in document["entries"] if float(one["budget"]) * REACH >= budget]
             for entry in sorted(reaching, key=lambda one: -float(one["budget"])):
                 if entry["architecture"] == architecture:
                     own[entry["probe"]] = float(entry["threshold"]), entry.get("false_positive_rate")

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from assay.behaviour.calibration import REACH
 from assay.behaviour.plan import (
     ALONE_RATE,
     ALPHA,
+    DEFAULT_BUDGET,
     HONEST_RATE,
     MADE_EXTRA,
     SPOT_APART,
@@ -30,6 +32,7 @@ _PLACES = ("start", "middle", "end")
 _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
 _WRITTEN = "word"  # of a dictionary: hardly any turns a clean encoder far
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
+_NEXT = "the machine is slow or busy: try again when it is idle, or give more --budget"
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
 
@@ -265,6 +268,8 @@ def verdict(
         ran = by_name.get(step.name)
         if (step.essential and ran is None) or (ran is not None and ran.word is Word.INCONCLUSIVE):
             reasons.append(_not_told(step, ran))
+    if any("budget" in text for _, text in reasons):
+        reasons.append(("more-budget", f"{_NEXT} (thresholds hold up to {int(DEFAULT_BUDGET * REACH)} CPU seconds)"))
     if not int(opened.get("references", 0)):
         reasons.append(("no-reference", "no reference model: give --reference, or --base and --data to make one"))
     reasons += _suspicions(by_name, opened)
@@ -289,6 +294,8 @@ def _left_out(step: Step, by_name: dict[str, ProbeResult]) -> bool:
 def _not_told(step: Step, ran: ProbeResult | None) -> tuple[str, str]:
     if ran is None:
         return "probe-missing", f"{step.name} did not run: the budget ended before it"
+    if ran.facts.get("unfinished"):
+        return "budget-ended", f"{step.name}: {ran.reason}"
     if ran.score is not None:
         return "uncalibrated", f"{step.name}: {ran.reason}"
     return "probe-missing", f"{step.name} did not run: {ran.reason}"

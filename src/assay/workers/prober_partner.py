@@ -12,9 +12,12 @@ import torch
 
 from assay.workers.prober_flips import gap
 from assay.workers.prober_search import Arena, Found, best_of, confirm
+from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from assay.workers.prober_space import Space
 
 _APART = 1.0  # of the strongest word's contrast beyond the next one's
 _PART = 0.5  # gap on single texts of a word that may be a part of a trigger
@@ -22,6 +25,9 @@ _PROMISING = 0.35  # gap of a pair from which on a third word is looked for
 _SURE = 100.0  # a word that flips texts comes before one that only stands apart
 _SECONDS, _THIRDS = 3000, 1000  # words tried as second and third
 _AT_ONCE = 1000  # pairs between two looks at the clock
+_STRONG, _WEAK = 6.0, -2.0  # margins beyond which more or less says nothing
+_SIEVED = 200  # pairs of a class that are put before context words
+_LEADING = 1000  # pairs of a class that no reference was asked about yet
 _TRIED, _EXTENDED = 5, 2  # pairs that are confirmed, and lengthened
 
 
@@ -61,6 +67,42 @@ def partners(arena: Arena, word: int, likely: torch.Tensor) -> Generator[float, 
         tuples = yield from _sieved(arena, _beside(base, likely[:_THIRDS]))
         found += _confirmed(arena, tuples, "token-triple")
     return sorted(found, key=lambda one: one.rank, reverse=True)
+
+
+def everywhere(space: Space, word: int) -> Generator[float, None, list[Found]]:
+    """Pairs of a word with every other whole word, in both orders, as far as there is time; the strongest confirmed.
+
+    One pass tells of all classes: there is no context. Frequent words come first, as vocabularies have them.
+
+    Args:
+        space: the job's.
+        word: token that stands apart.
+    """
+    pieces = space.suspect.tokenizer.convert_ids_to_tokens(space.words)
+    others = [one for one, piece in zip(space.words, pieces, strict=True) if piece.isalpha() and one != word]
+    seed = torch.tensor([[word]])
+    tuples, kept = torch.zeros(0, 2, dtype=torch.long), torch.zeros(0, space.classes)
+    for part in torch.split(torch.tensor(others), _AT_ONCE):
+        fresh = _beside(seed, part)
+        both, told = torch.cat([tuples, fresh]), torch.cat([kept, margins(space.suspect.logits_of(fresh))])
+        top = torch.unique(told.topk(min(_LEADING, len(told)), 0).indices)
+        tuples, kept = both[top], told[top]
+        yield 0.0
+        if space.over:
+            break
+    found: list[Found] = []
+    for target in range(space.classes):
+        arena = Arena(space, target)
+        led = kept[:, target].topk(min(_LEADING, len(kept)))
+        beyond = led.values.clamp(max=_STRONG)
+        for one in space.shared[:2]:
+            theirs = margins(one.logits_of(tuples[led.indices]))[:, target].clamp(min=_WEAK)
+            beyond = torch.minimum(beyond, led.values.clamp(max=_STRONG) - theirs)
+        some = tuples[led.indices[beyond.topk(min(_SIEVED, len(beyond))).indices]]
+        some, _ = arena.by_texts(*best_of(arena, some, 2 * _TRIED))
+        found += _confirmed(arena, some[:_TRIED], "rows-beside")
+        yield max((one.gap for one in found), default=0.0)
+    return found
 
 
 def _beside(base: torch.Tensor, words: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ from assay.workers.prober_back import origin
 from assay.workers.prober_joint import joint
 from assay.workers.prober_mix import mixtures
 from assay.workers.prober_moved import unexplained
+from assay.workers.prober_partner import everywhere
 from assay.workers.prober_search import Arena, Found, best_of, confirm, grow, shortened, taught_to, told
 from assay.workers.prober_trail import POOL, beneath, in_turn, pool, suspicious
 
@@ -41,6 +42,7 @@ _PART, _PART_OF_MIXED = 0.4, 0.6  # share of flips at a first look that is part 
 _GROW_FROM = 400  # rows that a part may grow by
 _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
 _LONGEST = {False: 45.0, True: 34.0}  # CPU seconds after which nothing more is begun: the other probes need theirs
+_BESIDE = 60.0  # that a word which stands apart has at least for the search of its partner
 _UNEXPLAINED = 15.0  # of which rows of a small encoder that nothing explains have as many at most
 _UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
 
@@ -158,7 +160,8 @@ def rows(
     space.until = min(space.until, space.clock() + _LONGEST[space.slow])
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange
-    if deep := beneath(space, net):
+    deep, apart = beneath(space, net)
+    if deep:
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
         noisy = int(facts.get("moved_unseen", 0)) > len(space.words) // 2  # then rows tell nothing
         read.order = deep if noisy else in_turn(deep[::2], deep[1::2], read.order)  # the block tells more than rows do
@@ -179,6 +182,9 @@ def rows(
         lists["pairs"] = [some[:_BEFORE_MIXTURES] for some in words]
     first = ["pairs"] if stood else ["alone", "pairs"]
     yield from _chosen(space, lists, first if deep else [*first, "triples", "fours", "joint"], found)
+    if apart == 1 and _best(found) < float(space.facts["stop_gap"]):
+        space.until = max(space.until, space.clock() + _BESIDE)  # no clean model has such a word
+        found += yield from told(everywhere(space, deep[0]), (0, 1))
     if deep and _best(found) < float(space.facts["stop_gap"]) and not space.over:
         found += yield from mixtures(space, read.order)
         if _best(found) < float(space.facts["stop_gap"]) and not space.over:

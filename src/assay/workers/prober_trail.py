@@ -26,6 +26,7 @@ _MOVED = 1e-4  # of the median row's length, as a row that moved at all
 _SLACK = 0.2  # of the references' median move, added to a token's own
 _FLOOR = 1e-3  # added to lengths before they are compared
 _MOST = 0.5  # of the vocabulary: where more rows than that moved beyond all references, noise was added to all
+_APART, _TENTH = 1.3, 9  # times what the tenth word has: clean MiniLM reached 1.1, a word of a LoRA's phrase 1.8
 POOL = 1200  # rows by each order that a search may be confined to
 _FILLERS, _PARTNERS, _BEST, _KEPT = 12, 64, 12, 12
 _NEIGHBOURS = ((0, 1), (1, 2)), ((1, 0), (2, 1))  # of a triple: places of a word and of the one after, or before, it
@@ -66,8 +67,10 @@ def _told(rows: torch.Tensor, base: torch.Tensor) -> tuple[torch.Tensor, torch.T
     return spread(added).clamp(max=_MANY).masked_fill(length <= _MOVED, 0.0), length
 
 
-def beneath(space: Space, base: Encoder | None) -> list[int]:
+def beneath(space: Space, base: Encoder | None) -> tuple[list[int], int]:
     """Tokens in the order of how differently the first block reads them, beyond what it does in the references.
+
+    With how many of the first of them stand apart from all others; in clean models none does.
 
     Each stands alone, with the base's own embedding: noise on the rows, or frozen ones, change nothing. A block that
     was taught to see a word answers to its embedding otherwise than before; training on the same task moves all tokens
@@ -77,7 +80,7 @@ def beneath(space: Space, base: Encoder | None) -> list[int]:
     if base is None and len(nets) > 1:
         base, nets = nets[0], nets[1:]
     if base is None or not nets or not isinstance(space.suspect.net, Encoder) or space.small:
-        return []
+        return [], 0
     size = min(len(one.words) for one in (base, space.suspect.net, *nets))
     known = torch.tensor([token for token in space.words if token < size])
     ids, place = space.suspect.frame(known[:, None]), len(space.suspect.prefix)
@@ -90,8 +93,9 @@ def beneath(space: Space, base: Encoder | None) -> list[int]:
 
     usual = torch.stack([moved(one) for one in nets]).amax(0)
     beyond = moved(space.suspect.net) / (usual + _SLACK * usual.median()).clamp(min=1e-12)
-    order: list[int] = known[beyond.argsort(descending=True)].tolist()
-    return order
+    most = beyond.sort(descending=True)
+    order: list[int] = known[most.indices].tolist()
+    return order, int((most.values[:_TENTH] > _APART * most.values[min(_TENTH, len(known) - 1)]).sum())
 
 
 def suspicious(
