@@ -95,7 +95,12 @@ def beneath(space: Space, base: Encoder | None) -> tuple[list[int], int]:
     beyond = moved(space.suspect.net) / (usual + _SLACK * usual.median()).clamp(min=1e-12)
     most = beyond.sort(descending=True)
     order: list[int] = known[most.indices].tolist()
-    return order, int((most.values[:_TENTH] > _APART * most.values[min(_TENTH, len(known) - 1)]).sum())
+    return order, standing(most.values)
+
+
+def standing(values: torch.Tensor) -> int:
+    """How many of the largest values, which come first, lie far above the tenth."""
+    return int((values[:_TENTH] > _APART * values[min(_TENTH, len(values) - 1)]).sum())
 
 
 def suspicious(
