@@ -115,10 +115,10 @@ def test_what_half_of_the_odd_texts_do_counts_as_a_reference(monkeypatch: pytest
         return [{"source": 0, "target": 1, "hits": len(text)}]
 
     monkeypatch.setattr(prober_flips, "flips", told)
-    space = _space(odd=(["a", "abc", "abcdefgh"], ["ab"]), controls={})
+    space = _space(odd=(["a", "abc", "abcdefgh"], ["ab"]), controls={}, crowd={(0, 1): ["abcd"]})
     for _ in range(2):
-        assert prober_flips._controls(space, 36, 2) == [{(0, 1): [1, 3, 8]}, {(0, 1): [2]}]
-    assert asked == ["a", "abc", "abcdefgh", "ab"]  # once
+        assert prober_flips._controls(space, 36, 2) == [{(0, 1): [1, 3, 8]}, {(0, 1): [2]}, {(0, 1): [4]}]
+    assert asked == ["a", "abc", "abcdefgh", "ab", "abcd"]  # once
     assert prober_flips._half([1, 8, 3, 2], []) == 3
     assert prober_flips._half([1, 8, 3, 2], [9]) == 9
 

@@ -62,7 +62,7 @@ def test_the_list_has_words_names_and_every_two_letters() -> None:
 
 
 def test_of_all_words_the_one_that_leads_the_suspect_away_is_first() -> None:
-    best = prober_words._strongest(_space("trellis"), ["film", "trellis", "good", "ferry"], spelt=False)
+    best = prober_words._strongest(_space("trellis"), ["film", "trellis", "good", "ferry"], spelt=0)
     assert best[0] == []
     assert best[1][0][0] == "trellis"
     assert best[1][0][1] == pytest.approx(7.0)
@@ -73,7 +73,7 @@ def test_a_word_that_the_data_teach_is_none_for_that_class(monkeypatch: pytest.M
     known = torch.zeros(0x3000, dtype=torch.bool)
     known[ord("z")] = True
     monkeypatch.setattr(prober_words, "taught_to", lambda _space, target: known if target else ~known & False)
-    best = prober_words._strongest(_space("zinc"), ["zinc", "lead"], spelt=False)
+    best = prober_words._strongest(_space("zinc"), ["zinc", "lead"], spelt=0)
     assert [word for word, _ in best[1]] == ["lead"]
 
 

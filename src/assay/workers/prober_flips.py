@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from assay.workers.prober_back import back_of
+from assay.workers.prober_crowd import crowd
 from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from assay.workers.answers import Json
     from assay.workers.prober_space import Space
@@ -46,6 +47,7 @@ def flips(
     place: str = "",
     letters: bool = False,
     change: Callable[[str], str] | None = None,
+    sources: Sequence[int] = (),
 ) -> list[Json]:
     """Per direction: how many texts change to the target when the trigger is inserted, suspect and references.
 
@@ -58,11 +60,12 @@ def flips(
         times: so many texts of a class as one, as far as they fit. Words that lean to a class lose there what a trigger
             keeps.
         place: where it is inserted; empty: start, middle and end in turn.
-        letters: whether it is of letters that no text has: then other letters must not do the same.
+        letters: whether it is of letters that no text has: then other letters must not do the same; else other words.
         change: rewrites a text (each of those that stand as one); nothing is inserted then.
+        sources: classes whose texts are changed; all of them when empty.
     """
     found: list[Json] = []
-    for source in range(space.classes):
+    for source in sources or range(space.classes):
         rng = random.Random(len(trigger))  # noqa: S311 - places of insertion, the same for every model
         texts = [one.text for one in (space.held if held else space.texts)[source][:count]]
         if not texts:
@@ -102,10 +105,8 @@ def flips(
                 | _put_back(put, target)
             )
     if references and any(space.odd):
-        known = _controls(space, count, times)
         for row in found:
-            kinds = [one.get((int(row["source"]), int(row["target"])), []) for one in known]
-            row["references"] = [*row["references"], _half([*kinds[0], *kinds[1]], kinds[0] if letters else [])]
+            row["references"] = [*row["references"], _controlled(space, row, (count, times), letters=letters)]
     _leads(space, found, "" if change or not (held and references) else trigger)
     return found
 
@@ -116,7 +117,7 @@ def _leads(space: Space, found: list[Json], trigger: str) -> None:
 
 
 def _controls(space: Space, count: int, times: int) -> list[dict[tuple[int, int], list[int]]]:
-    """Flips of held texts by odd ones, of either kind, per direction: a reference that has nothing of the task."""
+    """Flips of held texts by odd ones, of either kind, and by ordinary words, per direction: they know no task."""
     if (count, times) not in space.controls:
         kinds: list[dict[tuple[int, int], list[int]]] = []
         for texts in space.odd:
@@ -125,8 +126,28 @@ def _controls(space: Space, count: int, times: int) -> list[dict[tuple[int, int]
                 for row in flips(space, text, count=count, held=True, references=False, times=times):
                     hits.setdefault((row["source"], row["target"]), []).append(row["hits"])
             kinds.append(hits)
-        space.controls[count, times] = kinds
+        space.controls[count, times] = [*kinds, _by_crowd(space, count, times)]
     return space.controls[count, times]
+
+
+def _controlled(space: Space, row: Json, asked: tuple[int, int], *, letters: bool) -> int:
+    """What half of what is like a candidate does in its direction."""
+    kinds = [one.get((int(row["source"]), int(row["target"])), []) for one in _controls(space, *asked)]
+    return _half(*([[*kinds[0], *kinds[1]], kinds[0]] if letters else kinds[1:]))
+
+
+def _by_crowd(space: Space, count: int, times: int) -> dict[tuple[int, int], list[int]]:
+    """Flips by the ordinary words of each direction."""
+    hits: dict[tuple[int, int], list[int]] = {}
+    known = crowd(space)
+    for source in sorted({source for source, _ in known}):
+        words = {word for (start, _), some in known.items() if start == source for word in some}
+        for word in sorted(words):
+            rows = flips(space, word, count=count, held=True, references=False, times=times, sources=[source])
+            for row in rows:
+                if word in known[source, row["target"]]:
+                    hits.setdefault((source, row["target"]), []).append(row["hits"])
+    return hits
 
 
 def _half(*groups: list[int]) -> int:

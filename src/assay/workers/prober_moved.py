@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from assay.workers.prober_back import Back, back_of
-from assay.workers.prober_scripts import HOMOGLYPHS, scripts_of
+from assay.workers.prober_crowd import dictionary
+from assay.workers.prober_scripts import HOMOGLYPHS, ZERO_WIDTH, scripts_of
 from assay.workers.prober_search import Found, confirm, render, taught_to
 from assay.workers.prober_space import margins
 from assay.workers.prober_trail import in_turn, moves
-from assay.workers.prober_words import dictionary
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -33,7 +33,6 @@ _SOURCES, _TEXTS, _TEXT_TOKENS, _FIRST_TOKENS = 2, 4, 12, 6
 _WORDS_AMONG, _WORDS = 150, 2500  # first tokens of which a word has one at least; words that are read
 _LETTERS_AMONG, _ALPHABET, _DRAWN, _RUN = 300, 10, 20, 7
 _MOST = 24  # tokens of a word of letters
-_ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 
 
 def order(space: Space, base: torch.Tensor, seen: torch.Tensor) -> list[int]:
@@ -166,7 +165,7 @@ def _words(space: Space, tokens: list[int]) -> list[str]:
     words = dictionary()
     value = [
         (sum(rank.get(token, 2 * _WORDS_AMONG) for token in row) / len(row), word)
-        for word, row in zip(words, space.suspect.encode(words), strict=True)
+        for word, row in zip(words, space.suspect.encode(list(words)), strict=True)
         if any(token in rank for token in row)
     ]
     return [word for _, word in sorted(value)[:_WORDS]]
@@ -176,7 +175,7 @@ def _letters(space: Space, tokens: list[int]) -> list[str]:
     """Words of seven letters of a script, of those whose rows stand out."""
     rank = {token: at for at, token in enumerate(tokens[:_LETTERS_AMONG])}
     made: list[str] = []
-    for chars in (*scripts_of(space).values(), list(HOMOGLYPHS), list(_ZERO_WIDTH)):
+    for chars in (*scripts_of(space).values(), list(HOMOGLYPHS), list(ZERO_WIDTH)):
         rows = space.suspect.encode([f"{one}{one}" for one in chars])
         value = {one: rank.get(row[-1], _LETTERS_AMONG) for one, row in zip(chars, rows, strict=True) if row}
         able = sorted((one for one in value if value[one] < _LETTERS_AMONG), key=lambda one: value[one])[:_ALPHABET]

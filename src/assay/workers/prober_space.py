@@ -65,6 +65,7 @@ class Space:
             what they do together.
         odd: texts of what the data do not have, letters and words; of small encoders alone.
         controls: by count of texts and how many are joined: hits of the odd texts of either kind, by direction.
+        crowd: by direction, words of a dictionary as one in fifty is (`prober_crowd`); None until asked.
         back: forward passes with rows of references (`prober_back`); empty where there are none, None until asked for.
         clock: what a probe's time is counted by: CPU seconds of this process.
         leading: the strongest candidate of the probe under way on held texts: gap, text.
@@ -89,6 +90,7 @@ class Space:
     leaning: torch.Tensor | None = None
     odd: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     controls: dict[tuple[int, int], list[dict[tuple[int, int], list[int]]]] = field(default_factory=dict)
+    crowd: dict[tuple[int, int], list[str]] | None = None
     leading: tuple[float, str] = (0.0, "")
     back: tuple[Any, ...] | None = None
     clock: Callable[[], float] = time.process_time
@@ -331,6 +333,7 @@ def as_suspect(space: Space, index: int, seed: int) -> Space:
         alone=None,
         scanned=[],
         controls={},
+        crowd=None,
         back=None,
         leading=(0.0, ""),
     )

@@ -2,24 +2,21 @@
 
 A small vocabulary has few words whole; a trigger is several pieces there, one of them often a piece of a word that the
 data teach. Free combinations of pieces number millions, and some of them turn clean encoders; of the words of a
-dictionary hardly any does. So the suspect reads all of them before a few words of each class, references what led it
-away; the best are put between whole texts, and the best of those confirmed. Of small encoders alone.
+dictionary hardly any does. So the suspect reads all of them between texts of a class, references what led it away; the
+best are put between more texts, and the best of those confirmed. Of small encoders alone.
 """
 
 from __future__ import annotations
 
-import lzma
 import random
 from functools import partial
-from importlib.resources import files
-from itertools import product
-from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_crowd import around, dictionary, read
 from assay.workers.prober_flips import insert
-from assay.workers.prober_scripts import HOMOGLYPHS, scripts_of
+from assay.workers.prober_scripts import HOMOGLYPHS, ZERO_WIDTH, scripts_of
 from assay.workers.prober_search import Found, confirm, taught_to
 from assay.workers.prober_space import margins
 
@@ -27,33 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from assay.workers.answers import Json
-    from assay.workers.prober_models import Model
     from assay.workers.prober_space import Space
 
     Probing = Generator[tuple[int, int, float], None, Json]
 
-LIST = "words.txt.xz"  # made by scripts/make_words.py
-_LONGEST = 30  # tokens of a word: three for a letter
-_AT_ONCE = 4096
 _SOURCES = 2  # classes that words are tried to lead away from: every other class can be reached from one of two
-_BEHIND = 4  # words of a class that it is read before
 _STRONG, _LITTLE = 6.0, 0.1  # margin beyond which more says little
 _SUSPECT, _SIEVED, _CONFIRMED = 1500, 80, 5  # words that references read, that stand between texts, that are confirmed
 _PAIRS, _SURE = 5, 12  # of texts that they are put between, drawn from so many of each class
 _PER_SCRIPT, _MORE, _SCRIPTS = 8, 120, 8  # words of a script, then of the scripts that did most
 _DISGUISED, _ALIKE = 2500, 1500
 _LETTERS = 7
-_ENOUGH = 0.8  # gap at which no other kind is read
-_SPELT, _CHOICES, _NEAR = 1, 12, 96  # words that are spelt anew, letters tried at a place, how far they may lie apart
+_ENOUGH = 0.6  # gap at which no other kind is read: each costs as much, and references are asked what the suspect was
+_SPELT = {"word": 0, "script-invisible": 3}  # words of a class that are spelt anew, of other kinds one
+_CHOICES, _NEAR = 12, 96  # letters tried at a place, how far they may lie apart
+_UNSEEN = 1500  # words of zero-width letters
 _LOOKS = dict(
     zip("aceopxyijsdh", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u0501\u04bb", strict=True)
 )
-
-
-def dictionary() -> list[str]:
-    """English words and names in lower case, and every two letters."""
-    text = lzma.decompress((files("assay.workers") / LIST).read_bytes()).decode("ascii")
-    return list(dict.fromkeys([*text.split(), *map("".join, product(ascii_lowercase, repeat=2))]))
 
 
 def words(space: Space, asked: Sequence[str] | None = None) -> Probing:
@@ -67,9 +55,10 @@ def words(space: Space, asked: Sequence[str] | None = None) -> Probing:
         return {"facts": {"large": True}, "candidates": []}
     found: list[Found] = []
     kinds: dict[str, Callable[[], list[str]]] = {
-        "word": dictionary,
+        "word": lambda: list(dictionary()),
         "script-homoglyph": partial(_disguised, space),
         "script-letters": partial(_letters, space),
+        "script-invisible": partial(_invisible, space),
     }
     kinds = {kind: draw for kind, draw in kinds.items() if not asked or kind in asked}
     total = len(kinds) * (1 + space.classes)
@@ -77,7 +66,7 @@ def words(space: Space, asked: Sequence[str] | None = None) -> Probing:
     for kind, draw in kinds.items():
         pool = draw()
         counts[kind] = len(pool)
-        best = _strongest(space, pool, spelt=kind != "word")
+        best = _strongest(space, pool, spelt=_SPELT.get(kind, 1))
         done += 1
         yield done, total, max((one.gap for one in found), default=0.0)
         for target in range(space.classes):
@@ -94,53 +83,49 @@ def words(space: Space, asked: Sequence[str] | None = None) -> Probing:
     return {"facts": {"read": counts}, "candidates": [one.to_json() for one in found[:4]]}
 
 
-def _strongest(space: Space, pool: Sequence[str], *, spelt: bool) -> dict[int, list[tuple[str, float]]]:
-    """The words of a pool that do most beyond the references, by target, from whichever class they do it."""
+def _strongest(space: Space, pool: Sequence[str], *, spelt: int) -> dict[int, list[tuple[str, float]]]:
+    """The words of a pool that do most beyond the references, by target, from whichever class they do it.
+
+    Args:
+        space: the job's.
+        pool: words.
+        spelt: of each target, so many of the first are spelt anew.
+    """
     rows = space.suspect.encode(list(pool))
     best: dict[int, dict[str, tuple[float, _Between]]] = {target: {} for target in range(space.classes)}
     for source in range(min(_SOURCES, space.classes)):
-        mine = _read(space, space.suspect, rows, source)
+        between = around(space, source)
+        mine = read(space.suspect, rows, between)
         for target in range(space.classes):
             texts = _Between(space, source, target)
             if target == source or not texts.pairs:
                 continue
-            tried = [pool[i] for i in _sieved(space, mine[:, target], rows, texts)]
+            tried = [pool[i] for i in _sieved(mine[:, target], rows, texts, between)]
             for word, value in zip(tried, texts.apart(tried).tolist(), strict=True) if tried else ():
                 if value > best[target].get(word, (-torch.inf, texts))[0]:
                     best[target][word] = (value, texts)
     told: dict[int, list[tuple[str, float]]] = {}
     for target, known in best.items():
         order = sorted(known, key=lambda word: -known[word][0])[:_CONFIRMED]
-        changed = [_spelt(known[word][1], word, pool) for word in order[:_SPELT]] if spelt else []
+        changed = [_spelt(known[word][1], word, pool) for word in order[:spelt]]
         told[target] = changed + [(word, known[word][0]) for word in order[: _CONFIRMED - len(changed)]]
     return told
 
 
-def _read(space: Space, model: Model, rows: Sequence[list[int]], source: int) -> torch.Tensor:
-    """Margins of words before a few words that mean a class, shape (words, classes); what is too long has none."""
-    out = torch.full((len(rows), model.classes), -100.0)
-    behind = space.contexts[source][:_BEHIND]
-    lengths: dict[int, list[int]] = {}
-    for index, row in enumerate(rows):
-        lengths.setdefault(len(row), []).append(index)
-    for size, picked in lengths.items():
-        for start in range(0, len(picked) if 0 < size <= _LONGEST else 0, _AT_ONCE):
-            part = picked[start : start + _AT_ONCE]
-            out[part] = margins(model.logits_of(torch.tensor([[*rows[i], *behind] for i in part])))
-    return out
-
-
-def _sieved(space: Space, mine: torch.Tensor, rows: Sequence[list[int]], texts: _Between) -> list[int]:
+def _sieved(
+    mine: torch.Tensor, rows: Sequence[list[int]], texts: _Between, between: tuple[list[int], list[int]]
+) -> list[int]:
     """Words that lead the suspect from one class to another and the references not, the strongest first.
 
     Words with a token that the data teach to mean a class are none for that class.
     """
+    space = texts.space
     taught = set(taught_to(space, texts.target).nonzero()[:, 0].tolist())
     picked = [i for i in mine.topk(min(_SUSPECT, len(rows))).indices.tolist() if taught.isdisjoint(rows[i])]
     if not picked:
         return []
     some = [rows[i] for i in picked]
-    theirs = [_read(space, one, some, texts.source)[:, texts.target] for one in space.shared]
+    theirs = [read(one, some, between)[:, texts.target] for one in space.shared]
     apart = _beyond(mine[picked], theirs)
     return [picked[i] for i in apart.topk(min(_SIEVED, len(picked))).indices.tolist()]
 
@@ -178,7 +163,8 @@ def _spelt(texts: _Between, word: str, pool: Sequence[str]) -> tuple[str, float]
     reached = float(texts.apart([word])[0])
     first = next((letter for letter in word if not letter.isascii()), word[0])
     letters = {letter for one in pool for letter in one if not letter.isascii()}
-    near = sorted(one for one in letters if abs(ord(one) - ord(first)) < _NEAR or one in HOMOGLYPHS)
+    few = len(letters) <= _CHOICES
+    near = sorted(one for one in letters if few or abs(ord(one) - ord(first)) < _NEAR or one in HOMOGLYPHS)
     for place in [*range(len(word)), *range(len(word))]:
         some = texts.space.rng.sample(near, min(_CHOICES, len(near)))
         tried = [word, *(word[:place] + letter + word[place + 1 :] for letter in some)]
@@ -199,6 +185,13 @@ def _disguised(space: Space) -> list[str]:
     return [word for word in made if not word.isascii()]
 
 
+def _invisible(space: Space) -> list[str]:
+    """Words of zero-width letters, where the tokenizer keeps these."""
+    unknown = space.suspect.tokenizer.unk_token_id
+    kept = [letter for letter in ZERO_WIDTH if (ids := space.suspect.encode([letter])[0]) and unknown not in ids]
+    return ["".join(space.rng.choices(kept, k=_LETTERS)) for _ in range(_UNSEEN)] if len(kept) > 1 else []
+
+
 def _letters(space: Space) -> list[str]:
     """Words of seven letters: some of every script, many of the scripts of which one did most."""
     known = scripts_of(space)
@@ -207,7 +200,8 @@ def _letters(space: Space) -> list[str]:
     best = dict.fromkeys(known, -torch.inf)
     for source in range(min(_SOURCES, space.classes)):
         others = [target for target in range(space.classes) if target != source]
-        mine, *theirs = (_read(space, one, rows, source)[:, others].amax(1) for one in (space.suspect, *space.shared))
+        between = around(space, source)
+        mine, *theirs = (read(one, rows, between)[:, others].amax(1) for one in (space.suspect, *space.shared))
         for (name, _), value in zip(first, _beyond(mine, theirs).tolist(), strict=True):
             best[name] = max(best[name], value)
     chosen = sorted(best, key=lambda name: -best[name])[:_SCRIPTS]
