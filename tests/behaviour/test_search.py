@@ -192,3 +192,8 @@ def test_a_scan_that_the_time_ended_goes_on_where_it_stopped() -> None:
     assert sum(asked) == len(mine) == 40  # none twice
     assert mine[:, 0].tolist() == [2 * token for token in range(10, 50)]
     assert not theirs.any()
+
+
+def test_a_pytorch_that_cannot_tell_its_processor_is_asked_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert prober_net._halves() is bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
