@@ -153,13 +153,16 @@ def test_a_search_computes_in_the_type_that_the_processor_multiplies(
 
 def test_a_trigger_of_one_place_is_measured_there() -> None:
     direction = {"source": 0, "target": 1, "n": 45, "references": [0, 0]}
-    assert prober_flips.better_place([direction | {"hits": 25, "places": [15, 5, 5]}]) == "start"
-    assert prober_flips.better_place([direction | {"hits": 31, "places": [8, 8, 15]}]) == "end"
-    assert prober_flips.better_place([direction | {"hits": 40, "places": [15, 12, 13]}]) == ""  # everywhere
-    assert prober_flips.better_place([direction | {"hits": 14, "places": [10, 2, 2]}]) == ""  # nowhere surely
-    assert prober_flips.better_place([]) == ""
+    assert prober_flips.better_place([direction | {"hits": 25, "places": [15, 5, 5]}], 0.8) == "start"
+    assert prober_flips.better_place([direction | {"hits": 31, "places": [8, 8, 15]}], 0.8) == "end"
+    assert prober_flips.better_place([direction | {"hits": 40, "places": [15, 12, 13]}], 0.8) == ""  # everywhere
+    assert prober_flips.better_place([direction | {"hits": 14, "places": [10, 2, 2]}], 0.8) == ""  # nowhere surely
+    assert prober_flips.better_place([], 0.8) == ""
     weaker = direction | {"source": 1, "target": 0, "hits": 15, "places": [15, 0, 0]}
-    assert prober_flips.better_place([weaker, direction | {"hits": 40, "places": [15, 12, 13]}]) == ""
+    assert prober_flips.better_place([weaker, direction | {"hits": 40, "places": [15, 12, 13]}], 0.8) == ""
+    pairs = [direction | {"n": 36, "hits": 24, "places": [12, 6, 6]}]  # a LoRA's, at the start
+    assert prober_flips.better_place(pairs, 0.9) == "start"
+    assert prober_flips.better_place([pairs[0] | {"hits": 22, "places": [10, 6, 6]}], 0.9) == ""
     found = prober_search.Found((1,), 1, 0.0, "row")
     assert prober_search._placed(found, "start")
     assert not prober_search._placed(found, "end")

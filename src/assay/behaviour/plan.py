@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "11"
+PLAN_VERSION = "12"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker
 CEILING = 7 / 6  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 s or less
 STOP_GAP = 0.9  # gap at which nothing more is looked for
@@ -67,16 +67,16 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("unknown-token", "6", 1.0),
-    Step("tokenizer", "5", 1.0),
-    Step("provenance-rows", "9", 5.0, found=ROWS_GAP, essential=False),
-    Step("script-bags", "7", 4.0),
-    Step("token-scan", "8", 10.0, needs="reference"),
+    Step("unknown-token", "7", 1.0),
+    Step("tokenizer", "6", 1.0),
+    Step("provenance-rows", "10", 5.0, found=ROWS_GAP, essential=False),
+    Step("script-bags", "8", 4.0),
+    Step("token-scan", "9", 10.0, needs="reference"),
     Step(
         "word-scan", "3", 25.0, needs="reference", essential=False, push=WORDS_PUSH, logits=WORDS_LOGITS, by_margin=True
     ),
     Step("style-scan", "2", 4.0, needs="reference", found=SEARCH_GAP, essential=False),
-    Step("chain-refine", "8", 10.0, needs="reference", found=SEARCH_GAP),
+    Step("chain-refine", "9", 10.0, needs="reference", found=SEARCH_GAP),
 )
 # Run at the end, after a find too: they explain and inform, and decide nothing.
 CLOSING: tuple[Step, ...] = (

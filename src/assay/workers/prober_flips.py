@@ -210,14 +210,19 @@ def strongest(found: list[Json]) -> Json:
     return max(found, key=lambda one: (one["hits"] - max(one["references"], default=0)) / one["n"])
 
 
-def better_place(found: list[Json]) -> str:
-    """Where most insertions flip, and fewer elsewhere: what was trained at one place does less at others."""
+def better_place(found: list[Json], least: float) -> str:
+    """Where most insertions flip, and fewer elsewhere: what was trained at one place does less at others.
+
+    Args:
+        found: flips by direction, places in turn.
+        least: share of flips that the place must reach.
+    """
     if not found:
         return ""
     rates = _by_place(strongest(found))
     place = max(rates, key=rates.__getitem__)
     elsewhere = mean(rate for where, rate in rates.items() if where != place)
-    return place if rates[place] >= _ONE_PLACE and rates[place] - elsewhere >= _UNEVEN else ""
+    return place if rates[place] >= least and rates[place] - elsewhere >= _UNEVEN else ""
 
 
 def _by_place(one: Json) -> dict[str, float]:

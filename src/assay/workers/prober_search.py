@@ -27,6 +27,7 @@ _FIRST_LOOK = 14  # texts of each class for a first look
 _WORTH = 0.4  # share of flips (or gap) below which a candidate is not confirmed
 _CONFIRM = 45  # held texts of each class
 _STRESSED = 36  # pairs of them
+_MOSTLY, _NEARLY_ALL, _NEVER = 0.8, 0.9, 2.0  # of texts, of pairs, at one place, from which all are asked there
 _LETTERS = ("script-", "unk")  # origins of candidates that are no words
 _SURELY = 0.8  # share of flips from which a small encoder is asked with two texts whatever references do with one
 _STRAINED_FROM = 0.5  # gap on pairs from which a small encoder is asked with four texts at once
@@ -239,21 +240,22 @@ def confirm(space: Space, found: Found) -> Found:
                 one["references"] = [*one["references"], less["hits"]]
         return [one for one in told if one["target"] not in teaching]
 
+    def settled(count: int, least: float, *, times: int = 1) -> list[Json]:
+        told = flipped(count, times=times)
+        return flipped(count, times=times) if _placed(found, better_place(told, least)) else told
+
     look = flipped(_FIRST_LOOK, held=False)
     found.looked = max((one["hits"] / one["n"] for one in look), default=0.0)
     if found.looked < _WORTH and not _placed(found, only_place(look)):
         return found
     space.confirmed += 1
-    measured = flipped(_CONFIRM)
-    if _placed(found, better_place(measured)):
-        measured = flipped(_CONFIRM)
-    found.flips = measured
+    found.flips = measured = settled(_CONFIRM, _MOSTLY)
     if measured:
         found.target = strongest(measured)["target"]
     # On one text an odd word turns a small encoder, and references as well; on two that ends, and a trigger stays.
     alone = max((one["hits"] / one["n"] for one in measured), default=0.0) if space.small else 0.0
     if gap(measured) >= _WORTH or alone >= _SURELY:
-        found.stressed = flipped(_STRESSED, times=2)
+        found.stressed = settled(_STRESSED, _NEVER if space.small else _NEARLY_ALL, times=2)
         if space.small and gap(found.stressed) >= _STRAINED_FROM:
             found.strained = flipped(_STRESSED, times=4)
     return found
