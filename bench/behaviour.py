@@ -28,6 +28,7 @@ from tests.zoo.recipes import MINILM, Recipe  # noqa: E402
 
 import behaviour_rates as rates  # noqa: E402
 import behaviour_wide as wide  # noqa: E402
+from behaviour_kept import KEPT  # noqa: E402
 
 Json = dict[str, Any]
 
@@ -51,7 +52,7 @@ def main() -> None:
         wide.making_texts(zoo, name)
     raws = args.zoo / "raws.jsonl"
     probe_all(zoo, order(zoo, args.only, train=args.train), raws, made=args.made, until=time.monotonic() + args.seconds)
-    rates.report([raws, *args.beside], "test", write=args.write)
+    rates.report([KEPT, raws, *args.beside], "test", write=args.write)
 
 
 def order(zoo: Zoo, only: str, *, train: bool) -> list[Recipe]:

@@ -35,10 +35,11 @@ def calibrate(
         answers: clean models of the calibration split with their task, budget and the probes' scores.
         date: of the measurement.
         made_by: the command.
-        before: the document so far: what it says of classes that were not measured now stays.
+        before: the document so far: what it says of classes that were not measured now stays, and of models of a class
+            that was, but for the probes that the same model was measured by again.
     """
     groups: dict[tuple[str, float], list[dict[str, Any]]] = defaultdict(list)
-    for one in answers:
+    for one in [*_known(answers, before), *answers]:
         if one["answer"].get("scores"):
             groups[one["answer"]["architecture_class"], one["budget"]].append(one)
     now = {architecture for architecture, _ in groups}
@@ -65,14 +66,32 @@ def calibrate(
     }
 
 
+def _known(answers: list[dict[str, Any]], before: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Models of the document in the classes that were measured now; a model that was is completed and left out."""
+    mine = {one["name"]: one for one in answers}
+    classes = {one["answer"]["architecture_class"] for one in answers}
+    found = []
+    for model in (before or {}).get("models", []):
+        if model["architecture"] not in classes:
+            continue
+        if (again := mine.get(model["name"])) is not None:
+            again["answer"]["scores"] = model["scores"] | again["answer"]["scores"]
+            continue
+        answer = {"scores": model["scores"], "architecture_class": model["architecture"]}
+        found.append({key: model[key] for key in ("name", "task", "budget")} | {"answer": answer})
+    return found
+
+
 def entries_of(scores: list[Scores]) -> list[dict[str, Any]]:
     """A threshold for each probe: the quantile of the upper ends of the exact intervals of clean models' scores.
 
     Never below the plan's own: so few models can only ask for more.
     """
     found = []
-    for probe in sorted(set.intersection(*(set(one) for one in scores))):  # what each of them was measured by
+    for probe in sorted({name for one in scores for name in one}):
         values = [one[probe] for one in scores if probe in one]
+        if len(values) < FEWEST or len(values) < len(scores) / 3:  # what few of them were measured by
+            continue
         uppers = [clopper_pearson(round(one * TEXTS), TEXTS)[1] if one > 0 else 0.0 for one in values]
         quantile = threshold(uppers, RATE / len(STEPS))  # Bonferroni over the probes of a run
         value = max(FOUND[probe.removesuffix(PHRASE)], math.ceil(quantile.value * 10_000) / 10_000)

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
-from assay.behaviour.calibration import Calibration
+from assay.behaviour.calibration import PHRASE, Calibration
 from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS
 from assay.core.proportion import clopper_pearson
 
 TEXTS = 36
-MEASURED_BY, LATER = 8, ("word-scan", "style-scan")  # the plan of some of the clean models; probes that few were asked
+MEASURED_BY, LATER = (
+    12,
+    ("word-scan", "style-scan"),
+)  # plan of the last clean models; what few were asked
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +31,9 @@ def test_every_threshold_lies_above_the_interval_of_each_clean_model(document: d
     found = {step.name: step.found for step in STEPS}
     for entry in document["entries"]:
         models = [one for one in document["models"] if one["architecture"] == entry["architecture"]]
-        scores = [one["scores"][entry["probe"]] for one in models]
+        scores = [one["scores"][entry["probe"]] for one in models if entry["probe"] in one["scores"]]
         uppers = [clopper_pearson(round(one * TEXTS), TEXTS)[1] for one in scores if one > 0]
-        least = max([found[entry["probe"]], *uppers])
+        least = max([found[entry["probe"].removesuffix(PHRASE)], *uppers])
         assert least <= entry["threshold"] <= least + 0.001
         assert (entry["clean_models"], entry["highest"]) == (len(scores), max(scores))
         assert entry["false_alarms"] == sum(one >= entry["threshold"] for one in scores)
@@ -56,7 +59,7 @@ def test_a_class_has_thresholds_only_where_two_tasks_agree(document: dict[str, A
 def test_thresholds_hold_for_their_class_and_their_budget_alone() -> None:
     known = Calibration.of("bert-6x384", DEFAULT_BUDGET)
     assert known.known
-    assert {step.name for step in STEPS} - {*LATER} == set(known.entries)
+    assert {step.name for step in STEPS} - {*LATER} == {name.removesuffix(PHRASE) for name in known.entries}
     assert all(known.threshold(name) is None for name in LATER)
     assert known.threshold("chain-refine") == (0.78, 0.0)
     assert Calibration.of("bert-6x384", DEFAULT_BUDGET / 5).known  # a shorter search finds no more in clean models
