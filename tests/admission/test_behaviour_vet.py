@@ -62,7 +62,7 @@ def world(tmp_path):
 def pin(tmp_path):
     """Texts alone: references are for the registry to give."""
     small.write_data(tmp_path / "data.tsv")
-    text = 'data = "data.tsv"\nbudget = 16\n'
+    text = 'data = "data.tsv"\nbudget = 40\n'
     (tmp_path / "probes.toml").write_text(text)
     return Pin.parse(f"probes.toml@sha256:{hashlib.sha256(text.encode()).hexdigest()}", tmp_path, "probes")
 

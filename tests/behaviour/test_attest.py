@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from assay.behaviour.records import Attested, ProbeResult
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("behaviour")]
-BUDGET = 16.0
+BUDGET = 40.0
 
 
 @pytest.fixture(scope="module")

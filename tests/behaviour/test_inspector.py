@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("behaviour")]
 
 def _pin(folder: Path) -> Pin:
     small.write_data(folder / "data.tsv")
-    text = f'references = ["{small.clean(1)}", "{small.clean(2)}"]\ndata = "data.tsv"\nbudget = 16\n'
+    text = f'references = ["{small.clean(1)}", "{small.clean(2)}"]\ndata = "data.tsv"\nbudget = 40\n'
     (folder / "probes.toml").write_text(text, "utf-8")
     return Pin.parse(f"probes.toml@sha256:{hashlib.sha256(text.encode()).hexdigest()}", folder, "probes")
 
