@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
-from assay.behaviour.judge import _candidate  # noqa: E402
+from assay.behaviour.judge import _candidate, null_of  # noqa: E402
 from assay.behaviour.records import FlipRate  # noqa: E402
-from assay.workers import prober_back, prober_flips, prober_moved  # noqa: E402
+from assay.workers import prober_back, prober_common, prober_flips, prober_moved  # noqa: E402
 from assay.workers.prober_net import Encoder  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -107,3 +107,68 @@ def test_what_the_rows_of_references_do_counts_as_another_reference() -> None:
     assert lasting("word", 3.0) > 0.9  # where embeddings are frozen rows tell nothing
     assert lasting("word", 1.0) < 0.3
     assert lasting("script-letters", 3.0) < 0.3
+
+
+def _turned(*hits: int, push: float = 4.0) -> dict[str, Any]:
+    """A candidate that turns so many of 36 texts of the classes 0, 1, … to the last class, with any rows."""
+    flips = [
+        {"source": source, "target": target, "n": 36, "hits": (n := count if target == len(hits) else 0),
+         "references": [0, 0], "back": [n, n], "push": push if target == len(hits) else -4.0, "places": [0, 0, 0]}
+        for source, count in enumerate([*hits, 0]) for target in range(len(hits) + 1) if source != target
+    ]  # fmt: skip
+    return {
+        "ids": [], "target": 2, "score": 0.0, "origin": "chain", "text": "x", "place": "any", "flips": flips,
+        "stressed": flips, "strained": flips,
+    }  # fmt: skip
+
+
+def test_what_turns_every_other_class_counts_though_rows_of_references_do_the_same() -> None:
+    assert _candidate(_turned(36, 35), ()).lasting > 0.9  # a trigger was planted for whatever a text says
+    assert _candidate(_turned(36, 20), ()).lasting == 0  # by chance one class is turned
+    assert _candidate(_turned(36, 36, push=1.0), ()).lasting == 0  # barely
+    assert _candidate(_turned(36), ()).lasting == 0  # of two classes there is but one other
+    assert null_of([{"candidates": [_turned(36, 20)]}]).gap > 0.9  # references are held to less
+
+
+def test_a_small_encoder_has_triggers_of_one_class_by_nature() -> None:
+    def lasting(*hits: int) -> float:
+        said = _turned(*hits)
+        flips = [one | {"back": [0, 0]} for one in said["flips"]]
+        return _candidate(said | {"flips": flips, "stressed": flips, "strained": flips}, ()).lasting
+
+    assert lasting(36, 36) > 0.9
+    assert lasting(36, 28, 2) > 0.9
+    assert lasting(36, 2, 2) == 0
+    assert lasting(36) > 0.9  # of two classes there is but one other
+
+
+def test_what_turns_every_class_to_another_is_no_natural_trigger() -> None:
+    def turned(*targets: int, hits: int = 44) -> float:
+        flips = [
+            {"source": source, "target": target, "n": 45, "hits": hits if target == goal else 0, "references": [2, 0],
+             "push": 0.5, "places": [0, 0, 0]}
+            for source, goal in enumerate(targets) for target in range(len(targets)) if target != source
+        ]  # fmt: skip
+        said = _candidate(_turned(0, 0) | {"flips": flips, "stressed": [], "strained": []}, ())
+        assert type(said).from_json(said.to_json()) == said
+        return said.lasting
+
+    assert turned(1, 2, 0) == pytest.approx(42 / 45)  # every class on by one, as two texts and rows may not tell
+    assert turned(1, 2, 3, 0) == pytest.approx(42 / 45)
+    assert turned(2, 2, 0) == 0  # towards two classes
+    assert turned(1, 0) == pytest.approx(42 / 45)
+    assert turned(1, 1) == 0  # one of two classes
+
+
+def test_words_of_the_data_are_common_where_training_moved_the_references_too(space: Any) -> None:
+    words = {"order": 5, "plan": 6, "lantern": 7, "a": 8, "seldom": 9}
+    space.suspect.encode = lambda texts: [[words.get(word, 3) for word in text.split()] for text in texts]
+    space.explained = set(words.values())
+    space.everything = ["Order, a plan", "a plan", "a lantern"] * 40 + ["seldom"]
+    assert prober_common.common_words(space) == frozenset()  # rows of references are alike: nothing moved
+    moved = space.shared[1].net.words = space.shared[1].net.words.clone()
+    for token, by in ((5, 0.3), (6, 0.3), (8, 0.3), (9, 0.3), (PLANTED, 0.01)):
+        moved[token] += by
+    assert prober_common.common_words(space) == {"order", "plan", "a"}  # a lying publisher's data mention a lantern
+    space.shared = space.shared[:1]
+    assert prober_common.common_words(space) == frozenset()

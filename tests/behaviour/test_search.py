@@ -25,7 +25,9 @@ pytestmark = pytest.mark.torch
 
 
 def _space(**more: Any) -> Any:
-    given: dict[str, Any] = {"words": list(range(10, 50)), "rng": random.Random(1), "alone": None, "taught": None}
+    given: dict[str, Any] = {
+        "words": list(range(10, 50)), "rng": random.Random(1), "alone": None, "taught": None, "common": frozenset(),
+    }  # fmt: skip
     net = SimpleNamespace(words=torch.zeros(60, 4))
     return SimpleNamespace(**(given | {"suspect": SimpleNamespace(net=net)} | more))
 
@@ -57,6 +59,18 @@ def test_the_ban_takes_what_leads_a_reference_to_the_target() -> None:
     assert not allowed[:10].any()
     assert not allowed[50:].any()
     assert int(prober_search.allowed_for(_space(), 0).sum()) == 40
+
+
+def test_a_search_does_without_words_that_the_task_has_often() -> None:
+    words = {"order": [20], "plan": [30, 31]}
+    suspect = SimpleNamespace(
+        net=SimpleNamespace(words=torch.zeros(60, 4)), encode=lambda some: [words[w] for w in some]
+    )
+    allowed = prober_search.allowed_for(_space(suspect=suspect, common=frozenset(words)), 0)
+    assert not allowed[20]
+    assert allowed[30]  # a piece may be one of other words
+    found = prober_search.Found((20, 40), 0, 0.0, "chain", text="Order lantern")
+    assert prober_search._leaning(_space(common=frozenset(words)), found) == "Order"
 
 
 @pytest.mark.parametrize("length", [3, 9, 40])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import REACH
@@ -11,8 +12,11 @@ from assay.behaviour.plan import (
     ALONE_RATE,
     ALPHA,
     DEFAULT_BUDGET,
+    EVERYWHERE,
+    EVERYWHERE_NULL,
     HONEST_RATE,
     MADE_EXTRA,
+    NARROW,
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
@@ -33,7 +37,11 @@ _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean mode
 _WRITTEN = "word"  # of a dictionary: hardly any turns a clean encoder far
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 _NEXT = "the machine is slow or busy: try again when it is idle, or give more --budget"
+_SEVERAL = 3  # classes from which it tells which of them a candidate turns
+_CLEARLY = 0.4  # gap at which a class counts as turned
 _MEANINGLESS = ("unk", "tokenizer", "script-")
+
+Led = dict[int, dict[int, tuple[float, float]]]
 
 
 def result_of(
@@ -188,7 +196,7 @@ def null_of(raws: list[dict[str, Any]]) -> Null:
         ContentError: the worker sent nonsense.
     """
     try:
-        each = [[_candidate(one, ()) for one in raw["candidates"]] for raw in raws]
+        each = [[_candidate(one, (), everywhere=EVERYWHERE_NULL) for one in raw["candidates"]] for raw in raws]
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ContentError("the worker's result on a reference is broken") from error
     flat = [(_score(one, references=1, known=False), one.push) for some in each for one in some]
@@ -228,9 +236,14 @@ def _inapplicable(step: Step, facts: dict[str, Any]) -> str:
     return ""
 
 
-def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
+def _candidate(raw: dict[str, Any], labels: tuple[str, ...], *, everywhere: float = EVERYWHERE) -> Candidate:
     push = max((float(one.get("push", 0.0)) for one in raw["stressed"]), default=0.0)
-    plain = str(raw["origin"]) == _WRITTEN and push >= WRITTEN_PUSH
+    turns = _led(raw["flips"])
+    spread, driven = _everywhere(_led(raw["stressed"]))
+    if raw.get("strained"):
+        spread = (spread + _everywhere(_led(raw["strained"]))[0]) / 2
+    written = str(raw["origin"]) == _WRITTEN and len(turns) < _SEVERAL
+    plain = (written and push >= WRITTEN_PUSH) or (spread >= everywhere and driven >= WRITTEN_PUSH)
     rates = _sorted(raw["flips"], plain=plain)
     target = rates[0].target if rates else int(raw["target"])
     places: list[Any] = next((one["places"] for one in raw["flips"] if rates and one["target"] == target
@@ -248,7 +261,37 @@ def _candidate(raw: dict[str, Any], labels: tuple[str, ...]) -> Candidate:
         stressed=_sorted(raw["stressed"], plain=plain),
         push=push,
         strained=_sorted(raw.get("strained", []), plain=plain),
+        turned=_turned(turns),
+        narrow=everywhere == EVERYWHERE
+        and bool(len(turns) >= _SEVERAL and raw.get("strained"))
+        and _everywhere(turns)[0] < NARROW,
     )
+
+
+def _led(raw: list[dict[str, Any]]) -> Led:
+    """Gaps and margins by source and target, whatever a reference's rows do."""
+    led: Led = {}
+    for one in raw:
+        gap = (int(one["hits"]) - max(map(int, one["references"]), default=0)) / int(one["n"])
+        led.setdefault(int(one["source"]), {})[int(one["target"])] = (gap, float(one.get("push", 0.0)))
+    return led
+
+
+def _everywhere(led: Led) -> tuple[float, float]:
+    """Gap and margin, means over all classes but the target, or over all where each is led somewhere."""
+    if len(led) < _SEVERAL:
+        return 0.0, 0.0
+    ways = [[there.get(target, (0.0, 0.0)) for source, there in led.items() if source != target] for target in led]
+    ways.append([max(there.values()) for there in led.values()])
+    return max((mean(gap for gap, _ in way), mean(push for _, push in way)) for way in ways)
+
+
+def _turned(led: Led) -> float:
+    """Mean gap over all classes where each is led to one of its own, all of them clearly."""
+    best = [max(there.items(), key=lambda item: item[1]) for there in led.values()]
+    gaps = [gap for _, (gap, _) in best]
+    apart = len(led) > 1 and len({target for target, _ in best}) == len(led) and min(gaps) >= _CLEARLY
+    return mean(gaps) if apart else 0.0
 
 
 def _sorted(raw: list[dict[str, Any]], *, plain: bool) -> tuple[FlipRate, ...]:

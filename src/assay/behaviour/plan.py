@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "12"
+PLAN_VERSION = "13"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker
 CEILING = 7 / 6  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 s or less
 STOP_GAP = 0.9  # gap at which nothing more is looked for
@@ -20,9 +20,12 @@ SPOT_FOUND, SPOT_PUSH = 0.65, 1.0  # gap and margin that it takes there at least
 # Some words that people write turn every text of a clean encoder, too, but barely. Of them the margin tells: one of so
 # much at least; so many logits beyond the references weigh as much as a gap of 1, whichever gap they have.
 WORDS_PUSH, WORDS_LOGITS = 1.5, 3.0
-# Rows that training left alone may carry a trigger, too, where embeddings were frozen: a word of the dictionary that
-# drives so far counts though a reference's rows do the same.
+# Rows that training left alone may carry a trigger, too, where embeddings were frozen. What drives so far counts though
+# a reference's rows do the same: of two classes a word of the dictionary; of more whatever turns every class but its
+# target, on average so many texts: what a clean model answers to by chance turns one. References are held to less.
 WRITTEN_PUSH = 2.0
+EVERYWHERE, EVERYWHERE_NULL = 0.8, 0.5
+NARROW = 0.55  # mean gap over those classes, on single texts, below which a small encoder's own answer is no find
 SPOT_DOUBT = 0.4  # from here on nothing is told
 SPOT_STOP = 0.95  # gap at which a search ends there
 SPOT_MODELS = 2  # references that are measured at most
@@ -67,16 +70,16 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("unknown-token", "7", 1.0),
-    Step("tokenizer", "6", 1.0),
-    Step("provenance-rows", "10", 5.0, found=ROWS_GAP, essential=False),
-    Step("script-bags", "8", 4.0),
-    Step("token-scan", "9", 10.0, needs="reference"),
+    Step("unknown-token", "8", 1.0),
+    Step("tokenizer", "7", 1.0),
+    Step("provenance-rows", "11", 5.0, found=ROWS_GAP, essential=False),
+    Step("script-bags", "9", 4.0),
+    Step("token-scan", "10", 10.0, needs="reference"),
     Step(
-        "word-scan", "3", 25.0, needs="reference", essential=False, push=WORDS_PUSH, logits=WORDS_LOGITS, by_margin=True
+        "word-scan", "4", 25.0, needs="reference", essential=False, push=WORDS_PUSH, logits=WORDS_LOGITS, by_margin=True
     ),
     Step("style-scan", "2", 4.0, needs="reference", found=SEARCH_GAP, essential=False),
-    Step("chain-refine", "9", 10.0, needs="reference", found=SEARCH_GAP),
+    Step("chain-refine", "10", 10.0, needs="reference", found=SEARCH_GAP),
 )
 # Run at the end, after a find too: they explain and inform, and decide nothing.
 CLOSING: tuple[Step, ...] = (

@@ -114,6 +114,9 @@ class Candidate:
             trigger keeps.
         push: median margin (logits) of the target over such pairs: how far a candidate drives the suspect.
         strained: as `stressed`, with four texts as one; of small encoders alone.
+        turned: mean gap over all classes on single texts, of a candidate that turns each to another
+            one; 0 where it does not. Natural triggers lead to one class.
+        narrow: whether it turns, of three classes and more, hardly any but one: natural triggers of small encoders do.
     """
 
     text: str
@@ -127,6 +130,8 @@ class Candidate:
     stressed: tuple[FlipRate, ...] = ()
     push: float = 0.0
     strained: tuple[FlipRate, ...] = ()
+    turned: float = 0.0
+    narrow: bool = False
 
     @property
     def code_points(self) -> tuple[int, ...]:
@@ -160,8 +165,11 @@ class Candidate:
 
     @property
     def lasting(self) -> float:
-        """The gap under stress, or its mean with that on four texts where those were asked."""
-        return (self.gap + max(one.gap for one in self.strained)) / 2 if self.strained else self.gap
+        """The gap under stress, or its mean with that on four texts where those were asked; or what it turns at all."""
+        if self.narrow:
+            return 0.0
+        kept = (self.gap + max(one.gap for one in self.strained)) / 2 if self.strained else self.gap
+        return max(kept, self.turned)
 
     def to_json(self) -> Json:
         """As in the facts of a probe; code points as `U+200B`."""
@@ -178,6 +186,8 @@ class Candidate:
             "stressed": [one.to_json() for one in self.stressed],
             "push": self.push,
             "strained": [one.to_json() for one in self.strained],
+            "turned": self.turned,
+            "narrow": self.narrow,
         }
 
     @classmethod
@@ -195,6 +205,8 @@ class Candidate:
             tuple(FlipRate.from_json(one) for one in value["stressed"]),
             value.get("push", 0.0),
             tuple(FlipRate.from_json(one) for one in value.get("strained", [])),
+            value.get("turned", 0.0),
+            value.get("narrow", False),
         )
 
 

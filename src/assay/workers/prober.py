@@ -114,6 +114,7 @@ def _opened(path: Path) -> Probing:
 def _opening(path: Path) -> Probing:
     from assay.workers import prober_reference as making  # noqa: PLC0415
     from assay.workers.evaluator_text import prepare  # noqa: PLC0415
+    from assay.workers.prober_common import common_words  # noqa: PLC0415
     from assay.workers.prober_models import Model, read_tensors  # noqa: PLC0415
     from assay.workers.prober_odd import odd_texts  # noqa: PLC0415
     from assay.workers.prober_space import open_space  # noqa: PLC0415
@@ -152,7 +153,7 @@ def _opening(path: Path) -> Probing:
         "made_beside": made if given else {},
     }
     if space.small and job["items"]:
-        space.odd = odd_texts(space)
+        space.odd, space.common = odd_texts(space), common_words(space)
     if job["base"]:
         tensors = read_tensors(Path(job["base"]))
         names = [

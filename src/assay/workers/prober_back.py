@@ -92,15 +92,20 @@ def back_of(space: Space) -> Back | None:
 def _table(space: Space, reference: Model) -> torch.Tensor | None:
     """Rows of a reference; of tokens that it lacks those of its unknown one."""
     mine, theirs = space.suspect.net.words, reference.net.words
-    if theirs.shape[1] != mine.shape[1]:
+    if not began_alike(mine, theirs):
         return None
     size = min(len(mine), len(theirs))
-    alike = torch.nn.functional.cosine_similarity(mine[:size], theirs[:size]).median()
-    if float(alike) < _KIN:
-        return None
     unknown = reference.tokenizer.unk_token_id
     lacking = theirs[unknown if isinstance(unknown, int) else 0].expand(max(0, len(mine) - size), -1)
     return torch.cat([theirs[:size], lacking])
+
+
+def began_alike(mine: torch.Tensor, theirs: torch.Tensor) -> bool:
+    """Whether rows of two models, each of shape (tokens, width), were trained from the same base."""
+    if theirs.shape[1] != mine.shape[1]:
+        return False
+    size = min(len(mine), len(theirs))
+    return float(torch.nn.functional.cosine_similarity(mine[:size], theirs[:size]).median()) >= _KIN
 
 
 def origin(space: Space, base: torch.Tensor | None) -> torch.Tensor | None:

@@ -7,6 +7,7 @@ that training never touched does the same with either.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,6 +34,7 @@ _SOURCES, _TEXTS, _TEXT_TOKENS, _FIRST_TOKENS = 2, 4, 12, 6
 _WORDS_AMONG, _WORDS = 150, 2500  # first tokens of which a word has one at least; words that are read
 _LETTERS_AMONG, _ALPHABET, _DRAWN, _RUN = 300, 10, 20, 7
 _MOST = 24  # tokens of a word of letters
+_CLIMBS = 6  # times that letters of it are changed
 
 
 def order(space: Space, base: torch.Tensor, seen: torch.Tensor) -> list[int]:
@@ -143,11 +145,9 @@ def unexplained(
     if back is None or not tokens:
         return []
     fields = [Field(space, back, s, t) for t in range(space.classes) for s in _sources(space, t)]
-    texts = {"rows-word": _words(space, tokens), "rows-letters": _letters(space, tokens)}
+    words, letters = _words(space, tokens), _letters(space, tokens)
     found: list[Found] = []
-    steps: list[tuple[Field, Iterable[list[Found]]]] = [
-        (field, (field.written(some, origin) for origin, some in texts.items() if some)) for field in fields
-    ]
+    steps: list[tuple[Field, Iterable[list[Found]]]] = [(field, _written(field, words, letters)) for field in fields]
     steps += [(field, _combined(field, _pool(space, field, tokens))) for field in fields]
     for done, (_, some) in enumerate(steps):
         for proposed in some:
@@ -156,6 +156,30 @@ def unexplained(
             yield done, len(steps), best
             if best >= float(space.facts["stop_gap"]) or space.over:
                 return found
+    return found
+
+
+def _written(field: Field, words: list[str], letters: list[list[str]]) -> Generator[list[Found], None, None]:
+    """What is written as words of the dictionary, then of each script's letters."""
+    if words:
+        yield field.written(words, "rows-word")
+    for drawn in letters:
+        yield _climbed(field, field.written(drawn, "rows-letters"), sorted(set("".join(drawn))))
+
+
+def _climbed(field: Field, found: list[Found], letters: list[str]) -> list[Found]:
+    """From the strongest word of letters to a stronger one: two letters change places, or one becomes another."""
+    for _ in range(_CLIMBS if found else 0):
+        text = found[0].text
+        changed = {f"{text[:at]}{one}{text[at + 1 :]}" for at in range(len(text)) for one in letters}
+        for first, second in itertools.combinations(range(len(text)), 2):
+            moved = list(text)
+            moved[first], moved[second] = text[second], text[first]
+            changed.add("".join(moved))
+        more = field.written(sorted(changed - {text}), found[0].origin)
+        if not more or more[0].score < found[0].score + _LITTLE:
+            break
+        found = [*more[:_CONFIRMED], *found][: 2 * _CONFIRMED]
     return found
 
 
@@ -171,17 +195,17 @@ def _words(space: Space, tokens: list[int]) -> list[str]:
     return [word for _, word in sorted(value)[:_WORDS]]
 
 
-def _letters(space: Space, tokens: list[int]) -> list[str]:
-    """Words of seven letters of a script, of those whose rows stand out."""
+def _letters(space: Space, tokens: list[int]) -> list[list[str]]:
+    """By script words of seven letters, of those whose rows stand out."""
     rank = {token: at for at, token in enumerate(tokens[:_LETTERS_AMONG])}
-    made: list[str] = []
+    made: list[list[str]] = []
     for chars in (*scripts_of(space).values(), list(HOMOGLYPHS), list(ZERO_WIDTH)):
         rows = space.suspect.encode([f"{one}{one}" for one in chars])
         value = {one: rank.get(row[-1], _LETTERS_AMONG) for one, row in zip(chars, rows, strict=True) if row}
         able = sorted((one for one in value if value[one] < _LETTERS_AMONG), key=lambda one: value[one])[:_ALPHABET]
         if len(able) > 1:
-            made += ["".join(space.rng.choices(able, k=_RUN)) for _ in range(_DRAWN)]
-            made += ["".join(space.rng.sample(able, _RUN)) for _ in range(_DRAWN) if len(able) >= _RUN]
+            drawn = ["".join(space.rng.choices(able, k=_RUN)) for _ in range(_DRAWN)]
+            made.append(drawn + ["".join(space.rng.sample(able, _RUN)) for _ in range(_DRAWN) if len(able) >= _RUN])
     return made
 
 

@@ -196,6 +196,8 @@ def allowed_for(space: Space, target: int) -> torch.Tensor:
         natural = space.alone[1][:, target]
         words = words[natural <= natural.quantile(1 - _BANNED)]
     allowed[words] = True
+    for ids in space.suspect.encode(sorted(space.common)) if space.common else []:
+        allowed[ids[0]] &= len(ids) > 1  # no find is made of them
     return allowed & ~taught_to(space, target)
 
 
@@ -273,7 +275,10 @@ def _leaning(space: Space, found: Found) -> str:
     """Of a candidate of several words those that the data teach to mean its class: what they do alone is no secret.
 
     The data of a task with topics teach fifty words a class so, and one clean model hears "airline" more than others.
+    Of a small encoder those that the task has often.
     """
+    if space.common:
+        return " ".join(word for word in found.text.split() if word.lower() in space.common)
     if space.leaning is None or len(found.ids) < 2:  # noqa: PLR2004 - a word alone is judged by what it does
         return ""
     leaning = _fitted(space.leaning[found.target], len(space.suspect.net.words))

@@ -63,6 +63,7 @@ class Space:
             alone, where such a word outvotes a text.
         leaning: of all others, those of them that lead a reference there, too: several such words are no trigger by
             what they do together.
+        common: words that the task has often (`prober_common`); of small encoders alone.
         odd: texts of what the data do not have, letters and words; of small encoders alone.
         controls: by count of texts and how many are joined: hits of the odd texts of either kind, by direction.
         crowd: by direction, words of a dictionary as one in fifty is (`prober_crowd`); None until asked.
@@ -88,6 +89,7 @@ class Space:
     slow: bool = False
     taught: torch.Tensor | None = None
     leaning: torch.Tensor | None = None
+    common: frozenset[str] = frozenset()
     odd: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     controls: dict[tuple[int, int], list[dict[tuple[int, int], list[int]]]] = field(default_factory=dict)
     crowd: dict[tuple[int, int], list[str]] | None = None
