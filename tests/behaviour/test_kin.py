@@ -149,17 +149,20 @@ def test_folders_of_models_and_what_is_said(tmp_path: Path) -> None:
     job = {"model": str(mixed), "base": None, "references": [str(first)], "kin": [str(tmp_path / "empty"), str(second)]}
     opened = {"kin": json.loads(json.dumps(of_job(job)))}
     declared = Declared(references=(folder_subject(first),), kin=(folder_subject(first), folder_subject(second)))
-    said = dict(known(declared, TEXT, opened))["merge"]
+    told = dict(known(declared, TEXT, opened))
+    said, unread = told["merge"], told["kin-unread"]
     mine, theirs = (str(folder_subject(one).snapshot.id)[:19] for one in (first, second))
     assert said == f"a merge: 100% of its move is 0.6 of {mine}…, 0.4 of {theirs}…"
+    assert unread == f"no tensor of {mine}… could be compared: what was made of it is not told"
     assert of_job(job | {"model": str(tmp_path / "empty")}) == {}
 
 
 @pytest.mark.parametrize(
-    "told", [None, 7, {"made_of": [{"model": 9, "weight": 1}], "how": "merge"}, {"repeated": [[1]]}]
+    "told",
+    [None, 7, {"made_of": [{"model": 9, "weight": 1}], "how": "merge"}, {"repeated": [[1]], "unread": [True, 9, "0"]}],
 )
 def test_nonsense_of_a_worker_says_nothing(told: object) -> None:
-    assert not {"merge", "repeated-layers"} & dict(known(Declared(), TEXT, {"kin": told})).keys()
+    assert not {"merge", "repeated-layers", "kin-unread"} & dict(known(Declared(), TEXT, {"kin": told})).keys()
 
 
 def test_a_resumed_run_says_so() -> None:

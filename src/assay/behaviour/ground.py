@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 # Clauses that tell something and leave nothing untold: no reason why a verdict is open.
 INFORMING = frozenset(
-    {"merge", "trained-on", "shared-training", "sparse-move", "repeated-layers", "low-rank", "resumed"}
+    {"merge", "trained-on", "shared-training", "sparse-move", "repeated-layers", "kin-unread", "low-rank", "resumed"}
 )
 SPARSE = 0.1  # share of single elements that stayed in matrices that moved; after a training of everything none did
+_OTHERS = 100  # models that are told of at most
 _MOST = 1e3  # of a weight that is told
 _ID = len("sha256:") + 12  # characters of an id in a sentence; the digests have all of it
 
@@ -74,9 +75,16 @@ def _made(told: Any, names: list[str]) -> Iterator[tuple[str, str]]:
         )
     if (sparse := _number(told.get("sparse"))) >= SPARSE and how != "elements":
         yield "sparse-move", f"{sparse:.0%} of the elements of matrices that moved stayed, as TIES and DARE leave them"
+    unread = told.get("unread")
+    if lost := [names[one] for one in unread if type(one) is int and 0 <= one < len(names)] if _some(unread) else []:
+        yield "kin-unread", f"no tensor of {', '.join(lost)} could be compared: what was made of it is not told"
     if repeated := _pairs(told.get("repeated")):
         one, other = repeated[0]
         yield "repeated-layers", f"{len(repeated)} matrices are another layer's to the last bit: {one} is {other}"
+
+
+def _some(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= _OTHERS
 
 
 def _parts(value: Any, names: list[str]) -> Iterator[tuple[str, float, dict[str, Any]]]:

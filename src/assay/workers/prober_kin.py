@@ -77,10 +77,15 @@ def sampled(tensors: dict[str, torch.Tensor]) -> Samples:
 
 
 def of_job(job: Json) -> Json:
-    """As `kin`, of a job's model against its references and `kin`, in this order; nothing where there is no ground."""
+    """As `kin`, of a job's model against its references and `kin`, in this order; nothing where there is no ground.
+
+    With `unread`, those of the others whose weights no tensor can be compared in.
+    """
     others = [_of(folder) for folder in (*job["references"], *job.get("kin", []))]
-    mine = _of(job["model"])
-    return kin(mine, _of(job["base"]) if job["base"] else None, others) if mine else {}
+    if not (mine := _of(job["model"])):
+        return {}
+    told = kin(mine, _of(job["base"]) if job["base"] else None, others)
+    return told | {"unread": [index for index, one in enumerate(others) if not one]}
 
 
 def _of(folder: str) -> Samples:
