@@ -172,3 +172,19 @@ def test_words_of_the_data_are_common_where_training_moved_the_references_too(sp
     assert prober_common.common_words(space) == {"order", "plan", "a"}  # a lying publisher's data mention a lantern
     space.shared = space.shared[:1]
     assert prober_common.common_words(space) == frozenset()
+
+
+def test_a_word_of_letters_is_changed_letter_by_letter_while_that_helps() -> None:
+    planted, asked = "abcdefg", []
+
+    def written(texts: list[str], origin: str) -> list[Any]:
+        asked.append(len(texts))
+        scored = [(sum(a == b for a, b in zip(one, planted, strict=True)), one) for one in texts]
+        return [prober_moved.Found((1,), 1, float(score), origin, text=one) for score, one in sorted(scored)[::-1][:4]]
+
+    field: Any = SimpleNamespace(written=written)
+    drawn = written(["bacdegf", "ggggggg"], "rows-letters")
+    found = prober_moved._climbed(field, drawn, list(planted))
+    assert (found[0].text, found[0].origin) == (planted, "rows-letters")
+    assert len(asked) == 4  # the draw, two exchanges of places, and one that brings no more
+    assert prober_moved._climbed(field, [], list(planted)) == []
