@@ -86,8 +86,11 @@ def _drive(search: Any) -> Any:
 
 
 def test_a_phrase_that_does_nothing_in_parts_comes_out_of_mixtures(confirmed: list[Any]) -> None:
-    found = _drive(prober_mix.mixtures(_space(planted=True), _order()))
+    facts: dict[str, Any] = {}
+    found = _drive(prober_mix.mixtures(_space(planted=True), _order(), facts))
     assert found == confirmed
+    assert facts["mixtures"]["drawn"] == [0, 1]
+    assert 1 in facts["mixtures"]["searched"]
     assert all(len(one.ids) <= prober_mix.LONGEST for one in found)
     best = max(found, key=lambda one: one.score)
     assert best.target == 1

@@ -19,6 +19,7 @@ from assay.workers.prober_space import margins
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from assay.workers.answers import Json
     from assay.workers.prober_models import Model
     from assay.workers.prober_search import Telling, Tuples
     from assay.workers.prober_space import Space
@@ -148,12 +149,13 @@ class Mixture:
         return torch.tensor(made, dtype=torch.long).reshape(-1, LENGTH)
 
 
-def mixtures(space: Space, order: Sequence[int]) -> Generator[Telling, None, list[Found]]:
+def mixtures(space: Space, order: Sequence[int], facts: Json | None = None) -> Generator[Telling, None, list[Found]]:
     """Draw for every class, and search those that mixtures lead to furthest.
 
     Args:
         space: the job's.
         order: tokens, those that training was most about first.
+        facts: get as `mixtures` the classes that mixtures were drawn for, and those that were searched to the end.
     """
     order = [token for token in order if token < min(len(one.net.words) for one in (space.suspect, *space.shared))]
     leading = _leading(space, order[: 2 * _WIDE])
@@ -168,7 +170,11 @@ def mixtures(space: Space, order: Sequence[int]) -> Generator[Telling, None, lis
         led.append((one.draw(), one))
         yield done, total, 0.0
     led.sort(key=lambda pair: -pair[0])
+    pursued: list[int] = []
+    if facts is not None:
+        facts["mixtures"] = {"drawn": sorted(one.target for _, one in led), "searched": pursued}
     for done, (_, one) in enumerate(led[:_PURSUED]):
+        pursued.append(one.target)
         found += yield from told(one.search(), (len(led) + done, total))
         if space.over or max((each.gap for each in found), default=0.0) >= float(space.facts["stop_gap"]):
             break

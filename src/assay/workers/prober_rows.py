@@ -186,7 +186,7 @@ def rows(
         space.until = max(space.until, space.clock() + _BESIDE)  # no clean model has such a word
         found += yield from told(everywhere(space, deep[0]), (0, 1))
     if deep and _best(found) < float(space.facts["stop_gap"]) and not space.over:
-        found += yield from mixtures(space, read.order)
+        found += yield from mixtures(space, read.order, facts)
         if _best(found) < float(space.facts["stop_gap"]) and not space.over:
             yield from _chosen(space, lists, ["joint"], found)
     if strange and not deep and not space.over and _best(found) < float(space.facts["stop_gap"]):
