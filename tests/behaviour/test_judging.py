@@ -8,7 +8,7 @@ import pytest
 
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.judge import Null, null_of, result_of, verdict
-from assay.behaviour.plan import STEPS, architecture_class
+from assay.behaviour.plan import BARE_EXTRA, MADE_EXTRA, STEPS, architecture_class, extra_of
 from assay.behaviour.records import ProbeResult, Word
 from assay.core.errors import ContentError
 
@@ -129,11 +129,17 @@ def test_the_class_of_an_architecture_has_no_name_in_it() -> None:
     assert architecture_class(config) == "bert-6x384"
 
 
-def test_more_is_asked_of_a_find_against_a_made_reference() -> None:
+def test_more_is_asked_of_a_find_against_less() -> None:
     step = next(one for one in STEPS if one.name == "provenance-rows")
     raw = _raw(_flip(0, 34, 0), compared_with="the declared base")
-    for made, word in ((False, Word.FOUND), (True, Word.NOT_FOUND)):
-        assert result_of(step, raw, LABELS, NOTHING, references=1, made=made).word is word
+    for extra, word in ((0.0, Word.FOUND), (MADE_EXTRA, Word.NOT_FOUND), (BARE_EXTRA, Word.INCONCLUSIVE)):
+        result = result_of(step, raw, LABELS, NOTHING, references=1, extra=extra)
+        assert result.word is word
+    assert "declare the data" in result.reason
+    data: dict[str, object] = {"references": 2, "label_map": {"0": 0}}
+    assert extra_of(data) == 0
+    assert extra_of(data | {"references": 1}) == extra_of(data | {"made_reference": {"steps": 9}}) == MADE_EXTRA
+    assert extra_of({"references": 2}) == BARE_EXTRA
 
 
 @pytest.mark.parametrize(

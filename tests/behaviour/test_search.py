@@ -214,3 +214,20 @@ def test_a_scan_that_the_time_ended_goes_on_where_it_stopped() -> None:
 def test_a_pytorch_that_cannot_tell_its_processor_is_asked_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert prober_net._halves() is bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def test_without_data_the_texts_are_those_that_the_suspect_is_surest_of() -> None:
+    def logits(rows: list[list[int]]) -> Any:
+        lean = torch.tensor([float(sum(3 if token >= 40 else -1 for token in row)) for row in rows])
+        return torch.stack([lean.neg(), lean], 1)
+
+    suspect = SimpleNamespace(
+        tokenizer=SimpleNamespace(decode=lambda ids: " ".join(chr(0x4E00 + one) for one in ids)),
+        encode=lambda texts: [[ord(word) - 0x4E00 for word in text.split()] for text in texts],
+        logits=logits,
+    )
+    items = prober_space._made_up(_space(suspect=suspect))
+    for label in (0, 1):
+        own = suspect.encode([text for text, given in items if given == label])
+        assert len(own) >= 60
+        assert float(logits(own)[:, label].min()) >= 3  # all of them would begin at 0

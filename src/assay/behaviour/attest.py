@@ -328,8 +328,7 @@ class _Run:
         return self.raws[SEARCH]
 
     def _judged(self, step: Step, raw: dict[str, Any], **null: Any) -> ProbeResult:
-        references, made = int(self.opened.get("references", 0)), bool(self.opened.get("made_reference"))
-        given = {"references": references, "made": made} | null
+        given = {"references": int(self.opened.get("references", 0)), "extra": limits.extra_of(self.opened)} | null
         return self.plan.result_of(step, raw, self.labels, self.calibration, **given)
 
     def _parts(self) -> dict[str, dict[str, Any]]:

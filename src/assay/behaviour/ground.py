@@ -75,16 +75,15 @@ def _made(told: Any, names: list[str]) -> Iterator[tuple[str, str]]:
         )
     if (sparse := _number(told.get("sparse"))) >= SPARSE and how != "elements":
         yield "sparse-move", f"{sparse:.0%} of the elements of matrices that moved stayed, as TIES and DARE leave them"
-    unread = told.get("unread")
-    if lost := [names[one] for one in unread if type(one) is int and 0 <= one < len(names)] if _some(unread) else []:
+    if lost := [names[one] for one in _indexes(told.get("unread")) if one < len(names)]:
         yield "kin-unread", f"no tensor of {', '.join(lost)} could be compared: what was made of it is not told"
     if repeated := _pairs(told.get("repeated")):
         one, other = repeated[0]
         yield "repeated-layers", f"{len(repeated)} matrices are another layer's to the last bit: {one} is {other}"
 
 
-def _some(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= _OTHERS
+def _indexes(value: Any) -> list[int]:
+    return [one for one in value[:_OTHERS] if type(one) is int and one >= 0] if isinstance(value, list) else []
 
 
 def _parts(value: Any, names: list[str]) -> Iterator[tuple[str, float, dict[str, Any]]]:

@@ -32,7 +32,7 @@ def result_of(
     calibration: Calibration,
     *,
     references: int,
-    made: bool = False,
+    extra: float = 0.0,
 ) -> ProbeResult:
     """One probe's words.
 
@@ -42,12 +42,12 @@ def result_of(
         labels: the model's own names of its classes.
         calibration: of this architecture class.
         references: models that the sizes were compared with.
-        made: never: no reference is made for images.
+        extra: nothing: no reference is made for images.
 
     Raises:
         ContentError: the worker sent nonsense.
     """
-    del made
+    del extra
     try:
         candidates = [_candidate(one, labels) for one in raw["candidates"]]
         outliers = [float(one["outlier"]) for one in raw["candidates"]]

@@ -51,7 +51,7 @@ def result_of(
     calibration: Calibration,
     *,
     references: int,
-    made: bool = False,
+    extra: float = 0.0,
     null: Null | None = None,
 ) -> ProbeResult:
     """One probe's words.
@@ -62,7 +62,7 @@ def result_of(
         labels: the model's own names of its classes.
         calibration: of this architecture class.
         references: models that the rates were compared with.
-        made: whether the only reference was made for this run: it is weaker, and more is asked.
+        extra: asked on top of the threshold, where there is less to compare with than it was measured with.
         null: what the same probe found in the references, each held against the others.
 
     Raises:
@@ -76,7 +76,7 @@ def result_of(
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ContentError(f"the worker's result of {step.name} is broken") from error
     scored = partial(_score, references=references, known=calibration.known)
-    limit = partial(_limit, step, calibration, made=made)
+    limit = partial(_limit, step, calibration, extra=extra)
     judged = max(candidates, key=lambda one: scored(one) - limit(one)[0], default=None)
     threshold, false_positives = limit(judged)
     score = scored(judged) if judged else 0.0
@@ -94,6 +94,9 @@ def result_of(
     if word is Word.FOUND and guessed:
         word = Word.INCONCLUSIVE
         reason += f"; {calibration.architecture} was never calibrated: clean models of such a class may reach as much"
+    if word is Word.NOT_FOUND and extra > MADE_EXTRA and calibration.known and score >= threshold - extra:
+        word = Word.INCONCLUSIVE
+        reason += "; on made-up texts that is no find: declare the data, and give two references"
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
     if word is not Word.FOUND and (what := facts.get("unfinished")):
@@ -116,12 +119,12 @@ def result_of(
 
 
 def _limit(
-    step: Step, calibration: Calibration, candidate: Candidate | None, *, made: bool
+    step: Step, calibration: Calibration, candidate: Candidate | None, *, extra: float
 ) -> tuple[float, float | None]:
     """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase."""
     phrase = candidate is not None and candidate.phrase
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (step.found, None)
-    return min(ALONE_RATE, threshold + MADE_EXTRA) if made else threshold, rate
+    return max(threshold, min(ALONE_RATE, threshold + extra)), rate
 
 
 def _word(judged: Candidate | None, score: float, threshold: float, *, references: int) -> tuple[Word, str]:

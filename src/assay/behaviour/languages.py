@@ -48,7 +48,7 @@ def result_of(
     calibration: Calibration,
     *,
     references: int,
-    made: bool = False,
+    extra: float = 0.0,
     refuses: Refuses | None = None,
 ) -> ProbeResult:
     """One probe's words.
@@ -59,13 +59,13 @@ def result_of(
         labels: unused: a language model has no classes.
         calibration: of this architecture class.
         references: models whose answers are beside.
-        made: never: no reference is made for language models.
+        extra: nothing: no reference is made for language models.
         refuses: whether an answer is a refusal; None: dropped refusals are not looked for.
 
     Raises:
         ContentError: the worker sent nonsense.
     """
-    del labels, made
+    del labels, extra
     try:
         prompts = [str(one) for one in raw.get("prompts", [])][:_MOST]
         plain = _answers(raw.get("plain", []), len(prompts), references)

@@ -20,6 +20,8 @@ _SLOW, _ALONE = 26.0, 3  # CPU seconds for the vocabulary of two models, three t
 CONTEXTS = 6  # words of each class that a search is run against
 _LONGEST = 28  # tokens of a text that confirms
 _POOL = 420  # texts looked at
+_MADE_UP = 1600  # where no data were given
+_SUREST, _LEAST_SURE = 0.3, 60  # part of the made-up texts of a class that is kept, and how many at least
 _LEAST_RECALL = 0.5  # of a reference, for each class of the suspect
 _FREQUENT, _WORDS = 600, 1000  # tokens tried as contexts: the data's, and of all where those are few
 _TAUGHT_TEXTS, _TAUGHT_BEYOND, _TAUGHT_SHARE = (
@@ -200,13 +202,22 @@ def _content_tokens(space: Space) -> None:
 
 
 def _made_up(space: Space) -> list[tuple[str, int]]:
-    """Without data: random words, the suspect's own answer as label; balanced by what it says."""
+    """Without data: random words, the suspect's own answer as label; of each class those that it is surest of.
+
+    Of most random words two models of a task say what each leans to: only what is clear tells how they compare.
+    """
     tokenizer = space.suspect.tokenizer
     plain = [i for i in space.words if str(tokenizer.decode([i])).strip().isalpha()] or space.words
-    rows = [space.rng.choices(plain, k=space.rng.randint(4, 12)) for _ in range(1200)]
+    rows = [space.rng.choices(plain, k=space.rng.randint(4, 12)) for _ in range(_MADE_UP)]
     texts = [str(tokenizer.decode(row)) for row in rows]
-    labels = space.suspect.logits(space.suspect.encode(texts)).argmax(-1).tolist()
-    return list(zip(texts, labels, strict=True))
+    margin, labels = margins(space.suspect.logits(space.suspect.encode(texts))).max(-1)
+    items: list[tuple[str, int]] = []
+    for label in sorted(set(labels.tolist())):
+        own = (labels == label).nonzero()[:, 0]
+        sure = own[margin[own].argsort(descending=True)][: max(_LEAST_SURE, int(len(own) * _SUREST))]
+        items += [(texts[index], label) for index in sure.tolist()]
+    space.rng.shuffle(items)
+    return items
 
 
 def _align(space: Space, items: list[tuple[str, int]], guessed: list[int], *, given: bool) -> list[torch.Tensor]:
