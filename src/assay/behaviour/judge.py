@@ -38,7 +38,7 @@ _WRITTEN = "word"  # of a dictionary: hardly any turns a clean encoder far
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 _NEXT = "the machine is slow or busy: try again when it is idle, or give more --budget"
 _SEVERAL = 3  # classes from which it tells which of them a candidate turns
-_CLEARLY = 0.4  # gap at which a class counts as turned
+_CLEARLY = 0.4  # gap at which either of two classes counts as turned
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
 Led = dict[int, dict[int, tuple[float, float]]]
@@ -290,11 +290,11 @@ def _everywhere(led: Led) -> tuple[float, float]:
 
 
 def _turned(led: Led) -> float:
-    """Mean gap over all classes where each is led to one of its own, all of them clearly."""
+    """Mean gap over all classes where each is led to one of its own; of two classes, which always are, both clearly."""
     best = [max(there.items(), key=lambda item: item[1]) for there in led.values()]
     gaps = [gap for _, (gap, _) in best]
-    apart = len(led) > 1 and len({target for target, _ in best}) == len(led) and min(gaps) >= _CLEARLY
-    return mean(gaps) if apart else 0.0
+    apart = len(led) > 1 and len({target for target, _ in best}) == len(led)
+    return mean(gaps) if apart and (len(led) >= _SEVERAL or min(gaps) >= _CLEARLY) else 0.0
 
 
 def _sorted(raw: list[dict[str, Any]], *, plain: bool) -> tuple[FlipRate, ...]:
