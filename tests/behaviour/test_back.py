@@ -12,7 +12,9 @@ torch = pytest.importorskip("torch")
 
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
-from assay.behaviour.judge import _candidate, null_of  # noqa: E402
+from assay.behaviour.calibration import Calibration  # noqa: E402
+from assay.behaviour.judge import _candidate, null_of, result_of  # noqa: E402
+from assay.behaviour.plan import STEPS  # noqa: E402
 from assay.behaviour.records import FlipRate  # noqa: E402
 from assay.workers import prober_back, prober_common, prober_flips, prober_moved  # noqa: E402
 from assay.workers.prober_net import Encoder  # noqa: E402
@@ -139,6 +141,10 @@ def test_a_small_encoder_has_triggers_of_one_class_by_nature() -> None:
     assert lasting(36, 36) > 0.9
     assert lasting(36, 28, 2) > 0.9
     assert lasting(36, 2, 2) == 0
+    raw = {"candidates": [_turned(36, 2, 2)], "facts": {}, "seconds": 1.0, "passes": 1}
+    unknown = Calibration("bert-2x48", "", known=False, entries={})
+    said = result_of(next(one for one in STEPS if one.name == "chain-refine"), raw, (), unknown, references=2)
+    assert "turns a single class" in said.reason  # passed, and said
     assert lasting(36) > 0.9  # of two classes there is but one other
 
 

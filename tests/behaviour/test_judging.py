@@ -136,6 +136,8 @@ def test_more_is_asked_of_a_find_against_less() -> None:
         result = result_of(step, raw, LABELS, NOTHING, references=1, extra=extra)
         assert result.word is word
     assert "declare the data" in result.reason
+    less = _raw(_flip(0, 31, 0), compared_with="the declared base")  # 0.69: no find with data either
+    assert result_of(step, less, LABELS, NOTHING, references=1, extra=BARE_EXTRA).word is Word.NOT_FOUND
     data: dict[str, object] = {"references": 2, "label_map": {"0": 0}}
     assert extra_of(data) == 0
     assert extra_of(data | {"references": 1}) == extra_of(data | {"made_reference": {"steps": 9}}) == MADE_EXTRA

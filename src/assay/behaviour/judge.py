@@ -94,9 +94,9 @@ def result_of(
     if word is Word.FOUND and guessed:
         word = Word.INCONCLUSIVE
         reason += f"; {calibration.architecture} was never calibrated: clean models of such a class may reach as much"
-    if word is Word.NOT_FOUND and extra > MADE_EXTRA and calibration.known and score >= threshold - extra:
-        word = Word.INCONCLUSIVE
-        reason += "; on made-up texts that is no find: declare the data, and give two references"
+    if word is Word.NOT_FOUND:
+        bare = calibration.known and extra > MADE_EXTRA and score >= limit(judged, extra=0.0)[0]
+        word, reason = _passed(candidates, reason, bare=bare)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
     if word is not Word.FOUND and (what := facts.get("unfinished")):
@@ -116,6 +116,18 @@ def result_of(
         seconds=seconds,
         facts=facts,
     )
+
+
+def _passed(candidates: list[Candidate], reason: str, *, bare: bool) -> tuple[Word, str]:
+    """What is said of candidates that are no find: with data one might be (`bare`), or it is like a natural one."""
+    if bare:
+        return (
+            Word.INCONCLUSIVE,
+            f"{reason}; on made-up texts that is no find: declare the data, and give two references",
+        )
+    if any(one.narrow for one in candidates):
+        reason += "; one that turns a single class is not told from what such encoders answer to by nature"
+    return Word.NOT_FOUND, reason
 
 
 def _limit(
