@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _PLACES = ("start", "middle", "end")
 # Candidates that mean nothing to a reader: alone they may count without a reference.
 _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
+_BY_ROW = "rows-apart"  # of 50 clean small encoders of two classes none had such a token
 _WRITTEN = "word"  # of a dictionary: hardly any turns a clean encoder far
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 _NEXT = "the machine is slow or busy: try again when it is idle, or give more --budget"
@@ -174,11 +175,16 @@ def _on_the_spot(step: Step, candidates: list[Candidate], score: float, null: Nu
     """Found only what goes well beyond the references' own: in flips and in how far it drives the model, together."""
     push = max((one.push for one in candidates if one.lasting >= score - _NEAR), default=0.0)
     told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
+    by_row = [
+        one for one in candidates if one.origin == _BY_ROW and one.lasting >= SPOT_FOUND and one.push >= step.push
+    ]
     apart = score - null.gap + (push - null.push) / step.logits if score > null.gap or step.by_margin else 0.0
     if score < SPOT_FOUND or push < step.push:
         apart = 0.0
     if apart >= SPOT_APART:
         return Word.FOUND, f"{reason}; {told}"
+    if by_row:
+        return Word.FOUND, f"{reason}; {told}; the row of a token of {by_row[0].text} does far more than any other"
     if apart >= SPOT_DOUBT:
         return Word.INCONCLUSIVE, f"{reason}, margin {push:.1f}; {told}: not far enough beyond them"
     return Word.NOT_FOUND, f"the strongest candidate reaches {score:.0%} (margin {push:.1f}); {told}"
@@ -368,6 +374,10 @@ def _suspicions(by_name: dict[str, ProbeResult], opened: dict[str, Any]) -> list
         found.append(
             ("unexplained-rows", f"{len(unexplained)} embedding rows moved that no declared data explains: {words}")
         )
+    standing = rows.facts.get("standing", []) if rows else []
+    if isinstance(standing, list) and standing:
+        words = ", ".join(str(one)[:40] for one in standing[:5])
+        found.append(("words-apart", f"the first block reads {words} apart from all other words, and no use was found"))
     tokens = by_name.get("tokenizer")
     if tokens and (tokens.facts.get("added_tokens") or tokens.facts.get("new_survivors")):
         found.append(("tokenizer-changed", "the tokenizer differs from the base's, and no use for that was found"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_apart import standing, words_of
 from assay.workers.prober_back import Back, back_of
 from assay.workers.prober_crowd import dictionary
 from assay.workers.prober_scripts import HOMOGLYPHS, ZERO_WIDTH, scripts_of
@@ -35,6 +36,7 @@ _WORDS_AMONG, _WORDS = 150, 2500  # first tokens of which a word has one at leas
 _LETTERS_AMONG, _ALPHABET, _DRAWN, _RUN = 300, 10, 20, 7
 _MOST = 24  # tokens of a word of letters
 _CLIMBS = 6  # times that letters of it are changed
+_PHRASED, _PHRASES, _GAIN = 20, 8, 0.2  # words of which phrases are made, phrases that are lengthened, for how much
 
 
 def order(space: Space, base: torch.Tensor, seen: torch.Tensor) -> list[int]:
@@ -100,8 +102,8 @@ class Field:
         top = value.topk(min(count, len(value)))
         return tuples[top.indices], top.values
 
-    def written(self, texts: Sequence[str], origin: str) -> list[Found]:
-        """The texts that do most, whichever their length in tokens."""
+    def written(self, texts: Sequence[str], origin: str, count: int = _CONFIRMED) -> list[Found]:
+        """The texts that do most, whichever their length in tokens: so many of each length, twice as many in all."""
         rows = self.space.suspect.encode(list(texts))
         taught = set(taught_to(self.space, self.target).nonzero()[:, 0].tolist())
         lengths: dict[int, list[list[int]]] = {}
@@ -112,10 +114,10 @@ class Field:
                 named[tuple(row)] = text
         found: list[Found] = []
         for some in lengths.values():
-            tuples, values = self.best(torch.tensor(some), _CONFIRMED, _READ)
+            tuples, values = self.best(torch.tensor(some), count, _READ)
             for row, value in zip(tuples.tolist(), values.tolist(), strict=True):
                 found.append(Found(tuple(row), self.target, value, origin, text=named[tuple(row)]))
-        return sorted(found, key=lambda one: -one.score)[: 2 * _CONFIRMED]
+        return sorted(found, key=lambda one: -one.score)[: 2 * count]
 
     def made(self, tuples: torch.Tensor, values: torch.Tensor) -> list[Found]:
         """Those of the strongest that a text can have: its tokens are these."""
@@ -141,15 +143,16 @@ def unexplained(
         Candidates, not in order; none where the rows tell nothing.
     """
     back = back_of(space)
-    tokens = order(space, base, seen) if back is not None else []
-    if back is None or not tokens:
+    if back is None:
         return []
     fields = [Field(space, back, s, t) for t in range(space.classes) for s in _sources(space, t)]
-    words, letters = _words(space, tokens), _letters(space, tokens)
+    steps: list[Iterable[list[Found]]] = [_standing(field, seen) for field in fields]
+    if tokens := order(space, base, seen):
+        words, letters = _words(space, tokens), _letters(space, tokens)
+        steps += [_written(field, words, letters) for field in fields]
+        steps += [_combined(field, _pool(space, field, tokens)) for field in fields]
     found: list[Found] = []
-    steps: list[tuple[Field, Iterable[list[Found]]]] = [(field, _written(field, words, letters)) for field in fields]
-    steps += [(field, _combined(field, _pool(space, field, tokens))) for field in fields]
-    for done, (_, some) in enumerate(steps):
+    for done, some in enumerate(steps):
         for proposed in some:
             found += [confirm(space, one) for one in proposed]
             best = max((one.gap for one in found), default=0.0)
@@ -159,12 +162,37 @@ def unexplained(
     return found
 
 
+def _standing(field: Field, seen: torch.Tensor) -> Generator[list[Found], None, None]:
+    """What has a token whose row stands apart from all others."""
+    yield words_of(field, standing(field, seen))[:_CONFIRMED]
+
+
 def _written(field: Field, words: list[str], letters: list[list[str]]) -> Generator[list[Found], None, None]:
-    """What is written as words of the dictionary, then of each script's letters."""
+    """What is written as words of the dictionary and as phrases of the first of them, then as each script's letters."""
     if words:
         yield field.written(words, "rows-word")
+        yield from _phrased(field, words[:_PHRASED])
     for drawn in letters:
         yield _climbed(field, field.written(drawn, "rows-letters"), sorted(set("".join(drawn))))
+
+
+def _phrased(field: Field, words: list[str]) -> Generator[list[Found], None, None]:
+    """Every ordered pair of the first words, then the best phrases with one word more at any place, while that helps.
+
+    Words have several tokens each in a small vocabulary: a phrase of three is longer than what is made of tokens.
+    """
+    best = field.written([" ".join(pair) for pair in itertools.permutations(words, 2)], "rows-phrase", _PHRASES)
+    yield best[:_CONFIRMED]
+    for _ in range(3, _LONGEST + 1):
+        split = [one.text.split() for one in best]
+        longer = {
+            " ".join([*some[:at], word, *some[at:]]) for some in split for word in words for at in range(len(some) + 1)
+        }
+        more = field.written(sorted(longer), "rows-phrase", _PHRASES)
+        if not more or more[0].score < best[0].score + _GAIN:
+            return
+        best = more
+        yield best[:_CONFIRMED]
 
 
 def _climbed(field: Field, found: list[Found], letters: list[str]) -> list[Found]:

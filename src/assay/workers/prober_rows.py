@@ -42,7 +42,8 @@ _PART, _PART_OF_MIXED = 0.4, 0.6  # share of flips at a first look that is part 
 _GROW_FROM = 400  # rows that a part may grow by
 _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
 _LONGEST = {False: 45.0, True: 34.0}  # CPU seconds after which nothing more is begun: the other probes need theirs
-_BESIDE = 60.0  # that a word which stands apart has at least for the search of its partner
+_STANDING = 100.0  # that words which stand apart have at least
+_LETTERS = 2  # of a piece that is no word
 _UNEXPLAINED = 15.0  # of which rows of a small encoder that nothing explains have as many at most
 _UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
 
@@ -157,7 +158,7 @@ def rows(
         base: word embeddings of the declared base.
         net: the declared base.
     """
-    space.until = min(space.until, space.clock() + _LONGEST[space.slow])
+    end, space.until = space.until, min(space.until, space.clock() + _LONGEST[space.slow])
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange
     deep, apart = beneath(space, net)
@@ -182,11 +183,11 @@ def rows(
         lists["pairs"] = [some[:_BEFORE_MIXTURES] for some in words]
     first = ["pairs"] if stood else ["alone", "pairs"]
     yield from _chosen(space, lists, first if deep else [*first, "triples", "fours", "joint"], found)
-    if apart == 1 and _best(found) < float(space.facts["stop_gap"]):
-        space.until = max(space.until, space.clock() + _BESIDE)  # no clean model has such a word
-        found += yield from told(everywhere(space, deep[0]), (0, 1))
-    if deep and _best(found) < float(space.facts["stop_gap"]) and not space.over:
-        found += yield from mixtures(space, read.order, facts)
+    if deep and _best(found) < float(space.facts["stop_gap"]):
+        facts["standing"] = facts["first_block"][:apart]
+        if standing := _words(space, deep[:apart]):  # no clean model has any: they are worth the time of other probes
+            space.until = max(space.until, min(end, space.clock() + _STANDING))
+        found += yield from _mixed(space, read.order, standing, facts)
         if _best(found) < float(space.facts["stop_gap"]) and not space.over:
             yield from _chosen(space, lists, ["joint"], found)
     if strange and not deep and not space.over and _best(found) < float(space.facts["stop_gap"]):
@@ -203,6 +204,29 @@ def rows(
         "rows": read.order[:_SUSPICIOUS] or [*strange[:_FIRST], *ids[:_SEEDS]],
         "pool": read.pool,
     }
+
+
+def _words(space: Space, tokens: list[int]) -> list[int]:
+    """Those that are words: what letters do together is for the scripts' probe."""
+    pieces = space.suspect.tokenizer.convert_ids_to_tokens(tokens)
+    return [token for token, piece in zip(tokens, pieces, strict=True) if piece.isalpha() and len(piece) > _LETTERS]
+
+
+def _mixed(
+    space: Space, order: list[int], standing: list[int], facts: Json
+) -> Generator[tuple[int, int, float], None, list[Found]]:
+    """Mixtures of the words that training was about, and every partner of a single one that stands apart.
+
+    Args:
+        space: the job's.
+        order: tokens, those that training was most about first.
+        standing: words that stand apart from all others.
+        facts: are added to.
+    """
+    found = [] if space.over else (yield from mixtures(space, order, facts, standing))
+    if len(standing) == 1 and _best(found) < float(space.facts["stop_gap"]) and not space.over:
+        found += yield from told(everywhere(space, standing[0]), (0, 1))
+    return found
 
 
 def _unexplained(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, float], None, list[Found]]:
