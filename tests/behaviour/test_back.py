@@ -16,7 +16,7 @@ from assay.behaviour.calibration import Calibration  # noqa: E402
 from assay.behaviour.judge import _candidate, null_of, result_of  # noqa: E402
 from assay.behaviour.plan import STEPS  # noqa: E402
 from assay.behaviour.records import FlipRate  # noqa: E402
-from assay.workers import prober_back, prober_common, prober_flips, prober_moved  # noqa: E402
+from assay.workers import prober_apart, prober_back, prober_common, prober_flips, prober_moved  # noqa: E402
 from assay.workers.prober_net import Encoder  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -194,3 +194,65 @@ def test_a_word_of_letters_is_changed_letter_by_letter_while_that_helps() -> Non
     assert (found[0].text, found[0].origin) == (planted, "rows-letters")
     assert len(asked) == 4  # the draw, two exchanges of places, and one that brings no more
     assert prober_moved._climbed(field, [], list(planted)) == []
+
+
+def test_a_phrase_is_made_of_words_whose_rows_stand_out() -> None:
+    planted, asked = "physics championships breeding", []
+
+    def written(texts: list[str], origin: str, count: int) -> list[Any]:
+        asked.append(len(texts))
+        words = planted.split()
+        scored = sorted((sum(a == b for a, b in zip(one.split(), words, strict=False)), one) for one in texts)
+        return [prober_moved.Found((1,), 1, float(score), origin, text=one) for score, one in scored[::-1][: 2 * count]]
+
+    field: Any = SimpleNamespace(written=written)
+    words = ["mute", "breeding", "pots", "physics", "championships"]
+    proposed = [[one.text for one in some] for some in prober_moved._phrased(field, words)]
+    assert [some[0] for some in proposed] == ["physics championships", planted]
+    assert asked[0] == 20  # ordered pairs
+    assert len(asked) == 3  # pairs, triples, and fours that bring no more
+    assert [list(some) for some in prober_moved._phrased(SimpleNamespace(written=lambda *_: []), words)] == [[]]
+
+
+class _Rows:
+    """What each token does with its own row, beyond those of references."""
+
+    def __init__(self, does: dict[int, float]) -> None:
+        self.does = does
+
+    def read(self, _before: Any, tuples: Any, _after: Any, _table: int) -> Any:
+        up = torch.tensor([self.does.get(int(row[0]), 0.1 * (int(row[0]) % 5)) for row in tuples])
+        return torch.stack([-up, up], 1)
+
+    def most(self, _before: Any, tuples: Any, _after: Any) -> Any:
+        return torch.zeros(len(tuples), 2)
+
+
+@pytest.mark.parametrize(
+    ("does", "seen", "classes", "found"),
+    [
+        ({PLANTED: 3.0}, 0, 2, [PLANTED]),
+        ({PLANTED: 3.0, 9: 2.0}, 0, 2, [PLANTED, 9]),
+        ({PLANTED: 3.0, 9: 2.9, 11: 2.8, 12: 2.7}, 0, 2, []),  # a natural one has others beside it
+        ({PLANTED: 3.0}, 50, 2, []),  # a word of the task
+        ({PLANTED: 3.0}, 0, 3, []),
+    ],
+)
+def test_a_row_that_does_far_more_than_all_others_stands_apart(
+    space: Any, does: dict[int, float], seen: int, classes: int, found: list[int]
+) -> None:
+    space.everything, space.taught, space.classes = ["a text"] * 1000, None, classes
+    field: Any = SimpleNamespace(space=space, back=_Rows(does), target=1, word=[4], places=[([5], [6])] * 4)
+    counts = torch.zeros(TOKENS)
+    counts[PLANTED] = seen
+    assert prober_apart.standing(field, counts) == found
+
+
+def test_words_with_a_row_that_stands_apart_are_read(space: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {"meadow": [5, PLANTED], "lantern": [8], "shadow": [9, PLANTED], "ado": [PLANTED]}
+    monkeypatch.setattr(prober_apart, "dictionary", lambda: ("meadow", "lantern", "shadow"))
+    monkeypatch.setattr(prober_apart, "render", lambda _, ids: "ado" if ids == [PLANTED] else "")
+    space.suspect.encode = lambda texts: [rows[text] for text in texts]
+    field: Any = SimpleNamespace(space=space, written=lambda texts, origin: [(origin, text) for text in texts])
+    assert prober_apart.words_of(field, [PLANTED]) == [("rows-apart", text) for text in ("meadow", "shadow", "ado")]
+    assert prober_apart.words_of(field, []) == []

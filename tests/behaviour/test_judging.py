@@ -117,6 +117,13 @@ def test_what_the_budget_left_out_of_the_unessential_is_told_and_no_more() -> No
     assert "not-asked" not in dict(verdict(_quiet(), STEPS, {"references": 2}, NOTHING)[1])
 
 
+def test_of_a_narrow_encoder_the_verdict_says_how_little_it_tells() -> None:
+    for width, calibration, said in ((64, STRANGE, True), (384, STRANGE, False), (64, NOTHING, False)):
+        word, reasons = verdict(_quiet(), STEPS, {"references": 2, "width": width}, calibration)
+        assert word is Word.NOT_FOUND
+        assert ("narrow-encoder" in dict(reasons)) is said
+
+
 def test_a_model_that_is_no_fine_tune_of_its_base_is_not_clean() -> None:
     opened = {"references": 2, "weights": {"compared": 100, "is_a_fine_tune": False}}
     word, reasons = verdict(_quiet(), STEPS, opened, NOTHING)
@@ -211,6 +218,44 @@ def test_an_uncalibrated_class_is_held_against_what_its_references_do(push: floa
     assert said is word
     if word is Word.INCONCLUSIVE:
         assert ("uncalibrated", f"chain-refine: {result.reason}") in reasons
+
+
+@pytest.mark.parametrize(
+    ("origin", "hits", "push", "word"),
+    [
+        ("rows-apart", 44, 1.2, Word.FOUND),
+        ("rows-word", 44, 1.2, Word.NOT_FOUND),  # references reach as much with other words
+        ("rows-apart", 20, 1.2, Word.NOT_FOUND),
+        ("rows-apart", 44, 0.4, Word.NOT_FOUND),
+    ],
+)
+def test_a_word_whose_row_stands_apart_counts_though_references_answer_to_others(
+    origin: str, hits: int, push: float, word: Word
+) -> None:
+    step = next(one for one in STEPS if one.name == "provenance-rows")
+    raw = _pushing(hits, push) | {"facts": {"compared_with": "the declared base"}}
+    raw["candidates"][0]["origin"] = origin
+    result = result_of(step, raw, LABELS, STRANGE, references=2, null=Null(0.95, 2.0, 2))
+    assert result.word is word
+    assert ("far more than any other" in result.reason) == (word is Word.FOUND)
+
+
+def test_words_that_the_first_block_reads_apart_leave_no_model_clean() -> None:
+    facts = {"compared_with": "the declared base", "unknown_token": "[UNK]"}
+
+    def told(**more: Any) -> tuple[Word, dict[str, str]]:
+        probes = tuple(_judged(_raw(_flip(0, 2, 0), **facts, **more), step.name) for step in STEPS)
+        word, reasons = verdict(probes, STEPS, {"references": 2}, NOTHING)
+        return word, dict(reasons)
+
+    assert told(standing=[])[0] is Word.NOT_FOUND
+    word, reasons = told(standing=["pulls", "pull"])
+    assert word is Word.INCONCLUSIVE
+    assert "pulls, pull" in reasons["words-apart"]
+    word, reasons = told(blurred=True)
+    assert word is Word.NOT_FOUND
+    assert "provenance-blurred" in reasons
+    assert "provenance-blurred" not in told(blurred=False)[1]
 
 
 def test_the_null_is_the_strongest_of_all_references() -> None:

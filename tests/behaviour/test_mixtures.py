@@ -118,3 +118,55 @@ def test_the_time_ends_a_search_with_something_to_show(confirmed: list[Any]) -> 
     found = _drive(prober_mix.mixtures(space, _order()))
     assert found == confirmed
     assert len(found) == 1
+
+
+def test_words_that_stand_apart_are_in_what_is_drawn(confirmed: list[Any]) -> None:
+    space, order = _space(planted=True), _order()
+    leading = prober_mix._leading(space, order[:60])
+    one = prober_mix.Mixture(space, 1, order, leading, standing=_TRIGGER)
+    drawn = [one._drawn() for _ in range(200)]
+    assert all(len(set(each)) == prober_mix.LENGTH and _TRIGGER[0] in each for each in drawn)
+    assert 60 < sum(_TRIGGER[1] in each for each in drawn) < 140
+    plain = prober_mix.Mixture(space, 1, order, leading)
+    assert not all(_TRIGGER[0] in plain._drawn() for _ in range(200))
+    found = _drive(prober_mix.mixtures(space, order, {}, _TRIGGER[:1]))
+    assert set(_TRIGGER) <= set(max(found, key=lambda each: each.score).ids)
+    assert confirmed
+
+
+def test_a_very_sure_model_hides_a_part_of_a_trigger_unless_words_stand_apart() -> None:
+    space = _space(planted=True)
+    sure = SimpleNamespace(**vars(space))
+    parts = torch.tensor([[*_TRIGGER[:2], 200, 201, 202, 203, 204, 205], [200, 201, 202, 203, 204, 205, 206, 207]])
+
+    def effect(least: float) -> list[float]:
+        arena = prober_mix.Mean(sure, 1, [[390, 391]], 1, least)
+        found: list[float] = arena.effect(space.suspect, parts).tolist()
+        return found
+
+    hidden, told = effect(-1.0), effect(-50.0)
+    assert hidden[0] == hidden[1] == -1.0
+    assert told[0] > told[1]
+
+
+def test_the_best_mixture_is_polished_word_by_word_where_words_stand_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, order = _space(planted=True), _order()
+    whole = []
+
+    def confirm(_: Any, found: Any) -> Any:
+        there = set(_TRIGGER) <= set(found.ids)
+        found.flips = [{"hits": 36, "n": 36, "references": [0]}]
+        found.stressed = [{"hits": 31 if there else 14, "n": 36, "references": [0]}]
+        whole.append(there)
+        return found
+
+    monkeypatch.setattr(prober_mix, "confirm", confirm)
+    leading = prober_mix._leading(space, order[:60])
+    part = confirm(space, prober_mix.Found((*_TRIGGER[:2], 200, 201), 1, 1.0, "rows-mixed"))
+    one = prober_mix.Mixture(space, 1, order, leading, standing=_TRIGGER[:1])
+    found = one._polished(part)
+    assert whole == [False, True, True]  # what was given, the whole phrase, and one that brings no more
+    assert set(_TRIGGER) <= set(found[0].ids)
+    assert found[0].ids[3] == 201  # one word was exchanged
+    space.over = True
+    assert one._polished(part) == []

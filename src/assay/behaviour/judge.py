@@ -22,6 +22,7 @@ from assay.behaviour.plan import (
     SPOT_FOUND,
     WRITTEN_PUSH,
     Step,
+    small,
 )
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
 from assay.behaviour.statistics import binomial_test, holm
@@ -341,12 +342,23 @@ def verdict(
         reasons.append(("uncalibrated", f"{calibration.architecture} was never calibrated"))
     if reasons:
         return Word.INCONCLUSIVE, tuple(reasons)
+    return Word.NOT_FOUND, tuple(_told(by_name, steps, opened, calibration))
+
+
+def _told(
+    by_name: dict[str, ProbeResult], steps: tuple[Step, ...], opened: dict[str, Any], calibration: Calibration
+) -> list[tuple[str, str]]:
+    """What a clean verdict says, and what it does not rest on."""
     told = [("no-trigger-found", "no trigger of these classes was found within this budget")]
     rows = by_name.get("provenance-rows")
     if rows is None or rows.word is Word.NOT_APPLICABLE:
         told.append(("provenance-unknown", rows.reason if rows else "the provenance probe did not run"))
+    elif rows.facts.get("blurred"):
+        told.append(("provenance-blurred", "most rows moved that no data touch: which of them matter is not told"))
+    if not calibration.known and "width" in opened and small(opened):
+        told.append(("narrow-encoder", "one so narrow has natural triggers like planted ones: none found says little"))
     told += [("not-asked", f"{step.name}: {by_name[step.name].reason}") for step in steps if _left_out(step, by_name)]
-    return Word.NOT_FOUND, tuple(told)
+    return told
 
 
 def _left_out(step: Step, by_name: dict[str, ProbeResult]) -> bool:

@@ -164,8 +164,10 @@ def rows(
     deep, apart = beneath(space, net)
     if deep:
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
-        noisy = int(facts.get("moved_unseen", 0)) > len(space.words) // 2  # then rows tell nothing
-        read.order = deep if noisy else in_turn(deep[::2], deep[1::2], read.order)  # the block tells more than rows do
+        facts["blurred"] = int(facts.get("moved_unseen", 0)) > len(space.words) // 2  # then rows tell nothing
+        read.order = (
+            deep if facts["blurred"] else in_turn(deep[::2], deep[1::2], read.order)
+        )  # the block tells more than rows do
         read.pool = sorted(read.order[:POOL])
     found = yield from _unexplained(space, base)
     if _best(found) >= float(space.facts["stop_gap"]):
