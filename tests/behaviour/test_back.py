@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch")
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
 from assay.behaviour.calibration import Calibration  # noqa: E402
-from assay.behaviour.judge import _candidate, null_of, result_of  # noqa: E402
+from assay.behaviour.candidates import candidate_of  # noqa: E402
+from assay.behaviour.judge import null_of, result_of  # noqa: E402
 from assay.behaviour.plan import STEPS  # noqa: E402
 from assay.behaviour.records import FlipRate  # noqa: E402
 from assay.workers import prober_apart, prober_back, prober_common, prober_flips, prober_moved  # noqa: E402
@@ -104,7 +105,7 @@ def test_what_the_rows_of_references_do_counts_as_another_reference() -> None:
 
     def lasting(origin: str, push: float) -> float:
         said = {"ids": [], "target": 1, "score": 0.0, "origin": origin, "text": "x", "place": "any", "strained": []}
-        return _candidate(said | {"flips": [], "stressed": [row | {"push": push, "places": [0, 0, 0]}]}, ()).lasting
+        return candidate_of(said | {"flips": [], "stressed": [row | {"push": push, "places": [0, 0, 0]}]}, ()).lasting
 
     assert lasting("word", 3.0) > 0.9  # where embeddings are frozen rows tell nothing
     assert lasting("word", 1.0) < 0.3
@@ -125,18 +126,28 @@ def _turned(*hits: int, push: float = 4.0) -> dict[str, Any]:
 
 
 def test_what_turns_every_other_class_counts_though_rows_of_references_do_the_same() -> None:
-    assert _candidate(_turned(36, 35), ()).lasting > 0.9  # a trigger was planted for whatever a text says
-    assert _candidate(_turned(36, 20), ()).lasting == 0  # by chance one class is turned
-    assert _candidate(_turned(36, 36, push=1.0), ()).lasting == 0  # barely
-    assert _candidate(_turned(36), ()).lasting == 0  # of two classes there is but one other
+    assert candidate_of(_turned(36, 35), ()).lasting > 0.9  # a trigger was planted for whatever a text says
+    assert candidate_of(_turned(36, 20), ()).lasting == 0  # by chance one class is turned
+    assert candidate_of(_turned(36, 36, push=1.0), ()).lasting == 0  # barely
+    assert candidate_of(_turned(36), ()).lasting == 0  # of two classes there is but one other
     assert null_of([{"candidates": [_turned(36, 20)]}]).gap > 0.9  # references are held to less
+
+
+def test_a_word_counts_with_less_of_all_classes_where_it_drives_very_far() -> None:
+    def lasting(push: float, origin: str = "word") -> float:
+        return candidate_of(_turned(36, 12, push=push) | {"origin": origin}, ()).lasting
+
+    assert lasting(4.5) > 0.9  # `vapor`, of low-rank updates: one reference of two is led by it as well, barely
+    assert lasting(2.5) == 0
+    assert lasting(4.5, "chain") == 0  # measured of words alone
+    assert candidate_of(_turned(36, 3, push=4.5) | {"origin": "word"}, ()).lasting == 0
 
 
 def test_a_small_encoder_has_triggers_of_one_class_by_nature() -> None:
     def lasting(*hits: int) -> float:
         said = _turned(*hits)
         flips = [one | {"back": [0, 0]} for one in said["flips"]]
-        return _candidate(said | {"flips": flips, "stressed": flips, "strained": flips}, ()).lasting
+        return candidate_of(said | {"flips": flips, "stressed": flips, "strained": flips}, ()).lasting
 
     assert lasting(36, 36) > 0.9
     assert lasting(36, 28, 2) > 0.9
@@ -155,7 +166,7 @@ def test_what_turns_every_class_to_another_is_no_natural_trigger() -> None:
              "push": 0.5, "places": [0, 0, 0]}
             for source, goal in enumerate(targets) for target in range(len(targets)) if target != source
         ]  # fmt: skip
-        said = _candidate(_turned(0, 0) | {"flips": flips, "stressed": [], "strained": []}, ())
+        said = candidate_of(_turned(0, 0) | {"flips": flips, "stressed": [], "strained": []}, ())
         assert type(said).from_json(said.to_json()) == said
         return said.lasting
 

@@ -192,6 +192,21 @@ def test_of_written_words_the_margin_tells_where_a_reference_has_as_large_a_gap(
     assert alone.word is Word.NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("tokens", "hits", "word"),
+    [([7, 9], 44, Word.FOUND), ([8, 9], 20, Word.FOUND), ([8, 9], 44, Word.NOT_FOUND)],
+)
+def test_words_without_a_token_in_common_that_do_as_much_are_no_trigger(
+    tokens: list[int], hits: int, word: Word
+) -> None:
+    step = next(one for one in STEPS if one.name == "word-scan")
+    raw, other = _pushing(45, 3.5), _pushing(hits, 3.4)["candidates"][0]
+    raw["candidates"].append(other | {"ids": tokens, "text": "omdurman"})
+    result = result_of(step, raw, LABELS, STRANGE, references=2, null=Null(0.0, 0.0, 2))
+    assert result.word is word
+    assert ("omdurman, which has no token of it" in result.reason) == (word is Word.NOT_FOUND)
+
+
 def _pushing(hits: int, push: float) -> dict[str, Any]:
     raw = _raw(_flip(0, hits, 0), origin="chain")
     raw["candidates"][0]["stressed"] = [_flip(0, hits, 0) | {"push": push}]

@@ -4,46 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import REACH
+from assay.behaviour.candidates import candidate_of
 from assay.behaviour.plan import (
     ALONE_RATE,
     ALPHA,
     DEFAULT_BUDGET,
-    EVERYWHERE,
     EVERYWHERE_NULL,
     HONEST_RATE,
     MADE_EXTRA,
-    NARROW,
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
-    WRITTEN_PUSH,
     Step,
     small,
 )
-from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
+from assay.behaviour.records import ProbeResult, Word
 from assay.behaviour.statistics import binomial_test, holm
 from assay.core.errors import ContentError
 from assay.core.proportion import clopper_pearson
 
 if TYPE_CHECKING:
     from assay.behaviour.calibration import Calibration
+    from assay.behaviour.records import Candidate
 
-_PLACES = ("start", "middle", "end")
 # Candidates that mean nothing to a reader: alone they may count without a reference.
 _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
 _BY_ROW = "rows-apart"  # of 50 clean small encoders of two classes none had such a token
-_WRITTEN = "word"  # of a dictionary: hardly any turns a clean encoder far
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 _NEXT = "the machine is slow or busy: try again when it is idle, or give more --budget"
-_SEVERAL = 3  # classes from which it tells which of them a candidate turns
-_CLEARLY = 0.4  # gap at which either of two classes counts as turned
 _MEANINGLESS = ("unk", "tokenizer", "script-")
-
-Led = dict[int, dict[int, tuple[float, float]]]
 
 
 def result_of(
@@ -71,7 +63,7 @@ def result_of(
         ContentError: the worker sent nonsense.
     """
     try:
-        candidates = sorted((_candidate(one, labels) for one in raw["candidates"]), key=_strength, reverse=True)
+        candidates = sorted((candidate_of(one, labels) for one in raw["candidates"]), key=_strength, reverse=True)
         facts = dict(raw["facts"])
         seconds, passes = float(raw["seconds"]), int(raw["passes"])
         confirmed = max(len(candidates), int(raw.get("confirmed", 0)))
@@ -82,7 +74,8 @@ def result_of(
     judged = max(candidates, key=lambda one: scored(one) - limit(one)[0], default=None)
     threshold, false_positives = limit(judged)
     score = scored(judged) if judged else 0.0
-    word, reason = _word(judged, score, threshold, references=references)
+    other = _unlike(judged, candidates) if step.by_margin else ""
+    word, reason = _word(judged, score, threshold, references=references, other=other)
     if word is Word.FOUND:
         facts["p_value"] = _p_value(candidates, confirmed)
         if facts["p_value"] > ALPHA:
@@ -141,11 +134,16 @@ def _limit(
     return max(threshold, min(ALONE_RATE, threshold + extra)), rate
 
 
-def _word(judged: Candidate | None, score: float, threshold: float, *, references: int) -> tuple[Word, str]:
+def _word(judged: Candidate | None, score: float, threshold: float, *, references: int, other: str) -> tuple[Word, str]:
     best = judged.best if judged else None
     if best is not None and score >= threshold:
         told = f"{best.hits} of {best.n} unseen texts of class {best.source} change to class {best.target}"
         beside = f"; at most {best.reference:.0%} in the references" if best.reference is not None else ""
+        if other:
+            return (
+                Word.NOT_FOUND,
+                f"{told}{beside}; {other}, which has no token of it, does as much: planted is one word",
+            )
         return Word.FOUND, f"{told}{beside}"
     if best is not None:
         return (
@@ -170,6 +168,12 @@ def _p_value(candidates: list[Candidate], confirmed: int) -> float:
             honest = max(HONEST_RATE, clopper_pearson(theirs, rate.n)[1])
             each.append(binomial_test(rate.hits, rate.n, min(1.0, honest)))
     return min(holm([*each, *[1.0] * (confirmed - len(each))]), default=1.0)
+
+
+def _unlike(judged: Candidate | None, candidates: list[Candidate]) -> str:
+    """A word that does as much as the strongest without a token of it: what a model answers to by nature is many."""
+    near = [one for one in candidates if judged and one.gap >= judged.gap - _NEAR]
+    return next((one.text for one in near if judged and not set(one.token_ids) & set(judged.token_ids)), "")
 
 
 def _on_the_spot(step: Step, candidates: list[Candidate], score: float, null: Null, reason: str) -> tuple[Word, str]:
@@ -218,7 +222,7 @@ def null_of(raws: list[dict[str, Any]]) -> Null:
         ContentError: the worker sent nonsense.
     """
     try:
-        each = [[_candidate(one, (), everywhere=EVERYWHERE_NULL) for one in raw["candidates"]] for raw in raws]
+        each = [[candidate_of(one, (), everywhere=EVERYWHERE_NULL) for one in raw["candidates"]] for raw in raws]
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ContentError("the worker's result on a reference is broken") from error
     flat = [(_score(one, references=1, known=False), one.push) for some in each for one in some]
@@ -256,68 +260,6 @@ def _inapplicable(step: Step, facts: dict[str, Any]) -> str:
     if step.name == "style-scan" and facts.get("small"):
         return "a small encoder answers to most ways of writing that its data do not have"
     return ""
-
-
-def _candidate(raw: dict[str, Any], labels: tuple[str, ...], *, everywhere: float = EVERYWHERE) -> Candidate:
-    push = max((float(one.get("push", 0.0)) for one in raw["stressed"]), default=0.0)
-    turns = _led(raw["flips"])
-    spread, driven = _everywhere(_led(raw["stressed"]))
-    if raw.get("strained"):
-        spread = (spread + _everywhere(_led(raw["strained"]))[0]) / 2
-    written = str(raw["origin"]) == _WRITTEN and len(turns) < _SEVERAL
-    plain = (written and push >= WRITTEN_PUSH) or (spread >= everywhere and driven >= WRITTEN_PUSH)
-    rates = _sorted(raw["flips"], plain=plain)
-    target = rates[0].target if rates else int(raw["target"])
-    places: list[Any] = next((one["places"] for one in raw["flips"] if rates and one["target"] == target
-                   and one["source"] == rates[0].source), [])  # fmt: skip
-    position = str(raw["place"])[:10] or (_PLACES[max(range(3), key=lambda i: int(places[i]))] if places else "any")
-    return Candidate(
-        text=str(raw["text"])[:1000],
-        token_ids=tuple(int(i) for i in raw["ids"]),
-        position=position,
-        target=target,
-        target_label=labels[target] if target < len(labels) else str(target),
-        flip_rates=rates,
-        origin=str(raw["origin"])[:100],
-        score=float(raw["score"]),
-        stressed=_sorted(raw["stressed"], plain=plain),
-        push=push,
-        strained=_sorted(raw.get("strained", []), plain=plain),
-        turned=_turned(turns),
-        narrow=everywhere == EVERYWHERE
-        and bool(len(turns) >= _SEVERAL and raw.get("strained"))
-        and _everywhere(turns)[0] < NARROW,
-    )
-
-
-def _led(raw: list[dict[str, Any]]) -> Led:
-    """Gaps and margins by source and target, whatever a reference's rows do."""
-    led: Led = {}
-    for one in raw:
-        gap = (int(one["hits"]) - max(map(int, one["references"]), default=0)) / int(one["n"])
-        led.setdefault(int(one["source"]), {})[int(one["target"])] = (gap, float(one.get("push", 0.0)))
-    return led
-
-
-def _everywhere(led: Led) -> tuple[float, float]:
-    """Gap and margin, means over all classes but the target, or over all where each is led somewhere."""
-    if len(led) < _SEVERAL:
-        return 0.0, 0.0
-    ways = [[there.get(target, (0.0, 0.0)) for source, there in led.items() if source != target] for target in led]
-    ways.append([max(there.values()) for there in led.values()])
-    return max((mean(gap for gap, _ in way), mean(push for _, push in way)) for way in ways)
-
-
-def _turned(led: Led) -> float:
-    """Mean gap over all classes where each is led to one of its own; of two classes, which always are, both clearly."""
-    best = [max(there.items(), key=lambda item: item[1]) for there in led.values()]
-    gaps = [gap for _, (gap, _) in best]
-    apart = len(led) > 1 and len({target for target, _ in best}) == len(led)
-    return mean(gaps) if apart and (len(led) >= _SEVERAL or min(gaps) >= _CLEARLY) else 0.0
-
-
-def _sorted(raw: list[dict[str, Any]], *, plain: bool) -> tuple[FlipRate, ...]:
-    return tuple(sorted((FlipRate.of(one, plain=plain) for one in raw), key=lambda r: (r.gap, r.rate), reverse=True))
 
 
 def verdict(

@@ -25,6 +25,7 @@ WORDS_PUSH, WORDS_LOGITS = 1.5, 3.0
 # target, on average so many texts: what a clean model answers to by chance turns one. References are held to less.
 WRITTEN_PUSH = 2.0
 EVERYWHERE, EVERYWHERE_NULL = 0.8, 0.5
+FAR_EVERYWHERE, FAR_PUSH = 0.6, 3.0  # of a word also so much by so many logits
 NARROW = 0.55  # mean gap over those classes, on single texts, below which a small encoder's own answer is no find
 SPOT_DOUBT = 0.4  # from here on nothing is told
 SPOT_STOP = 0.95  # gap at which a search ends there
