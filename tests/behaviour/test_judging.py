@@ -240,6 +240,7 @@ def test_an_uncalibrated_class_is_held_against_what_its_references_do(push: floa
     [
         ("rows-apart", 44, 1.2, Word.FOUND),
         ("rows-word", 44, 1.2, Word.NOT_FOUND),  # references reach as much with other words
+        ("rows-apart", 25, 1.2, Word.FOUND),
         ("rows-apart", 20, 1.2, Word.NOT_FOUND),
         ("rows-apart", 44, 0.4, Word.NOT_FOUND),
     ],

@@ -263,7 +263,7 @@ class _Run:
                 return
             raise
         result = self._judged(step, raw)
-        if (result.score or 0.0) >= step.found and self._on_the_spot(step):
+        if (result.score or 0.0) >= (result.threshold or step.found) and self._on_the_spot(step):
             null = self._null(talk, step, left - float(raw["seconds"]), float(raw["seconds"]))
             result = self._judged(step, raw, null=null)
         self.probes.append(result)

@@ -11,6 +11,7 @@ from assay.behaviour.candidates import candidate_of
 from assay.behaviour.plan import (
     ALONE_RATE,
     ALPHA,
+    BY_ROW,
     DEFAULT_BUDGET,
     EVERYWHERE_NULL,
     HONEST_RATE,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 # Candidates that mean nothing to a reader: alone they may count without a reference.
 _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
-_BY_ROW = "rows-apart"  # of 50 clean small encoders of two classes none had such a token
+_BY_ROW = "rows-apart"
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 _NEXT = "the machine is slow or busy: try again when it is idle, or give more --budget"
 _MEANINGLESS = ("unk", "tokenizer", "script-")
@@ -130,6 +131,8 @@ def _limit(
 ) -> tuple[float, float | None]:
     """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase."""
     phrase = candidate is not None and candidate.phrase
+    if candidate is not None and candidate.origin == _BY_ROW and not calibration.known:
+        return BY_ROW, None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (step.found, None)
     return max(threshold, min(ALONE_RATE, threshold + extra)), rate
 
@@ -180,9 +183,7 @@ def _on_the_spot(step: Step, candidates: list[Candidate], score: float, null: Nu
     """Found only what goes well beyond the references' own: in flips and in how far it drives the model, together."""
     push = max((one.push for one in candidates if one.lasting >= score - _NEAR), default=0.0)
     told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
-    by_row = [
-        one for one in candidates if one.origin == _BY_ROW and one.lasting >= SPOT_FOUND and one.push >= step.push
-    ]
+    by_row = [one for one in candidates if one.origin == _BY_ROW and one.lasting >= BY_ROW and one.push >= step.push]
     apart = score - null.gap + (push - null.push) / step.logits if score > null.gap or step.by_margin else 0.0
     if score < SPOT_FOUND or push < step.push:
         apart = 0.0

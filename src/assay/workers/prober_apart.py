@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from assay.workers.prober_moved import Field
 
 ORIGIN = "rows-apart"
-_APART, _RANK = 1.0, 2  # logits of an average context, above the third: a word may have two tokens that do the same
+_APART, _RANK = 0.95, 2  # logits of an average context, above the third: a word may have two tokens that do the same
 _SIEVED = 200  # tokens that are read in every context
 _OFTEN = 0.01  # share of the texts from which the data explain what a token does
 _WORDS = 400  # words with such a token that are read
@@ -41,7 +41,7 @@ def standing(field: Field, seen: torch.Tensor) -> list[int]:
     able = [token for token in space.words if token < size and float(seen[token]) < often and token not in taught]
     if len(able) <= _RANK or space.classes > 2:  # noqa: PLR2004
         return []
-    places = [([], field.word), *field.places[:2]]
+    places = [([], field.word), *field.places]
     tokens = torch.tensor(able)
 
     def effect(place: tuple[list[int], list[int]]) -> torch.Tensor:

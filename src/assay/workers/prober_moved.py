@@ -164,7 +164,7 @@ def unexplained(
 
 def _standing(field: Field, seen: torch.Tensor) -> Generator[list[Found], None, None]:
     """What has a token whose row stands apart from all others."""
-    yield words_of(field, standing(field, seen))[:_CONFIRMED]
+    yield words_of(field, standing(field, seen))
 
 
 def _written(field: Field, words: list[str], letters: list[list[str]]) -> Generator[list[Found], None, None]:
