@@ -14,7 +14,7 @@ from assay.behaviour.drift import described
 from assay.behaviour.ground import known, resumed
 from assay.behaviour.guest import CPU, Account, Job, Prober, device_for
 from assay.behaviour.image_file import Pictured
-from assay.behaviour.judge import Null, null_of
+from assay.behaviour.judge import Null, natural, null_of
 from assay.behaviour.kinds import IMAGE, LANGUAGE, TEXT, Plan, plan_of
 from assay.behaviour.model_config import config_of, labels_of
 from assay.behaviour.plan import (
@@ -362,7 +362,7 @@ class _Run:
                 return None
             raws.append(self._answer(talk, name, arguments))
             left -= float(raws[-1]["seconds"])
-        return null_of(raws)
+        return natural(null_of(raws), self.probes)
 
     def _limits(self, step: Step, left: float) -> dict[str, float]:
         """CPU seconds, and the score at which a search ends."""

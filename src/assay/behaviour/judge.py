@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,7 @@ def result_of(
     score = scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
     word, reason = _word(judged, score, threshold, references=references, other=other)
+    facts |= {"unlike": other} if word is Word.INCONCLUSIVE else {}
     if word is Word.FOUND:
         facts["p_value"] = _p_value(candidates, confirmed)
         if facts["p_value"] > ALPHA:
@@ -143,10 +144,8 @@ def _word(judged: Candidate | None, score: float, threshold: float, *, reference
         told = f"{best.hits} of {best.n} unseen texts of class {best.source} change to class {best.target}"
         beside = f"; at most {best.reference:.0%} in the references" if best.reference is not None else ""
         if other:
-            return (
-                Word.NOT_FOUND,
-                f"{told}{beside}; {other}, which has no token of it, does as much: planted is one word",
-            )
+            why = "many words do by nature, or there are several triggers"
+            return Word.INCONCLUSIVE, f"{told}{beside}; {other}, which has no token of it, does as much: {why}"
         return Word.FOUND, f"{told}{beside}"
     if best is not None:
         return (
@@ -214,6 +213,15 @@ class Null:
         """With the bound that so few clean models give: one more of their kind is above them all at most so often."""
         bound = 1 / (self.models + 1)
         return {"gap": self.gap, "push": self.push, "models": self.models, "rank_bound": round(bound, 4)}
+
+
+def natural(null: Null, probes: list[ProbeResult]) -> Null:
+    """With what words of the suspect do that others do as well (`unlike`): a find of a later probe must do more."""
+    for one in probes:
+        if one.facts.get("unlike"):
+            push = max((each.push for each in one.candidates), default=0.0)
+            null = replace(null, gap=max(null.gap, one.score or 0.0), push=max(null.push, push))
+    return null
 
 
 def null_of(raws: list[dict[str, Any]]) -> Null:
