@@ -15,13 +15,13 @@ import torch
 from assay.workers.prober_apart import standing, words_of
 from assay.workers.prober_back import Back, back_of
 from assay.workers.prober_crowd import dictionary
-from assay.workers.prober_scripts import HOMOGLYPHS, ZERO_WIDTH, scripts_of
+from assay.workers.prober_scripts import HOMOGLYPHS, LOOKS, ZERO_WIDTH, scripts_of
 from assay.workers.prober_search import Found, confirm, render, taught_to
 from assay.workers.prober_space import margins
 from assay.workers.prober_trail import in_turn, moves
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from assay.workers.prober_space import Space
 
@@ -35,6 +35,8 @@ _SOURCES, _TEXTS, _TEXT_TOKENS, _FIRST_TOKENS = 2, 4, 12, 6
 _WORDS_AMONG, _WORDS = 150, 2500  # first tokens of which a word has one at least; words that are read
 _LETTERS_AMONG, _ALPHABET, _DRAWN, _RUN = 300, 10, 20, 7
 _MOST = 24  # tokens of a word of letters
+_LEAST = 0.5  # margin beyond all from which a proposal is measured on held texts
+_ALIKE = 2  # letters of a word that look-alikes stand for, at least
 _CLIMBS = 6  # times that letters of it are changed
 _PHRASED, _PHRASES, _GAIN = 20, 8, 0.2  # words of which phrases are made, phrases that are lengthened, for how much
 
@@ -146,20 +148,34 @@ def unexplained(
     if back is None:
         return []
     fields = [Field(space, back, s, t) for t in range(space.classes) for s in _sources(space, t)]
-    steps: list[Iterable[list[Found]]] = [_standing(field, seen) for field in fields]
+    steps: list[Iterator[list[Found]]] = [_standing(field, seen) for field in fields]
     if tokens := order(space, base, seen):
         words, letters = _words(space, tokens), _letters(space, tokens)
         steps += [_written(field, words, letters) for field in fields]
         steps += [_combined(field, _pool(space, field, tokens)) for field in fields]
     found: list[Found] = []
-    for done, some in enumerate(steps):
-        for proposed in some:
-            found += [confirm(space, one) for one in proposed]
-            best = max((one.gap for one in found), default=0.0)
-            yield done, len(steps), best
-            if best >= float(space.facts["stop_gap"]) or space.over:
-                return found
+    for done, proposed in _in_rounds(steps):
+        found += [confirm(space, one) for one in proposed if one.score >= _LEAST]
+        best = max((one.gap for one in found), default=0.0)
+        yield done, len(steps), best
+        if best >= float(space.facts["stop_gap"]) or space.over:
+            break
     return found
+
+
+def _in_rounds(steps: list[Iterator[list[Found]]]) -> Iterator[tuple[int, list[Found]]]:
+    """What each step proposes first, then what each proposes second, …, with the number of those that ended.
+
+    The time ends most searches: no class is to be the last.
+    """
+    going = list(steps)
+    while going:
+        for one in list(going):
+            proposed = next(one, None)
+            if proposed is None:
+                going.remove(one)
+            else:
+                yield len(steps) - len(going), proposed
 
 
 def _standing(field: Field, seen: torch.Tensor) -> Generator[list[Found], None, None]:
@@ -226,7 +242,7 @@ def _words(space: Space, tokens: list[int]) -> list[str]:
 def _letters(space: Space, tokens: list[int]) -> list[list[str]]:
     """By script words of seven letters, of those whose rows stand out."""
     rank = {token: at for at, token in enumerate(tokens[:_LETTERS_AMONG])}
-    made: list[list[str]] = []
+    made: list[list[str]] = [_disguised(space, rank)]
     for chars in (*scripts_of(space).values(), list(HOMOGLYPHS), list(ZERO_WIDTH)):
         rows = space.suspect.encode([f"{one}{one}" for one in chars])
         value = {one: rank.get(row[-1], _LETTERS_AMONG) for one, row in zip(chars, rows, strict=True) if row}
@@ -234,7 +250,16 @@ def _letters(space: Space, tokens: list[int]) -> list[list[str]]:
         if len(able) > 1:
             drawn = ["".join(space.rng.choices(able, k=_RUN)) for _ in range(_DRAWN)]
             made.append(drawn + ["".join(space.rng.sample(able, _RUN)) for _ in range(_DRAWN) if len(able) >= _RUN])
-    return made
+    return [some for some in made if some]
+
+
+def _disguised(space: Space, rank: dict[int, int]) -> list[str]:
+    """Words of the dictionary in which look-alikes stand for the letters whose look-alikes' rows stand out."""
+    rows = space.suspect.encode([f"{one}{one}" for one in LOOKS.values()])
+    able = {letter for letter, row in zip(LOOKS, rows, strict=True) if row and row[-1] in rank}
+    table = str.maketrans({letter: LOOKS[letter] for letter in able})
+    words = [word for word in dictionary() if len(able.intersection(word)) >= min(_ALIKE, len(able))] if able else []
+    return [word.translate(table) for word in words]
 
 
 def _sources(space: Space, target: int) -> list[int]:

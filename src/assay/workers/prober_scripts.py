@@ -30,6 +30,7 @@ _FROM, _TO = 0xA1, 0x3100  # code points that are all looked at; of the large sc
 _SPARSE = (range(0x4E00, 0x9FFF, 7), range(0xAC00, 0xD7A4, 29))
 _NO_LETTERS = {"Cn", "Cs", "Co", "Cc", "Zs", "Zl", "Zp"}
 HOMOGLYPHS = "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u0501\u04bb\u03bf\u03b1\u03c1\u03bd\u03b9"
+LOOKS = dict(zip("aceopxyijsdh", HOMOGLYPHS, strict=False))  # what the first of them stand for
 ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 _LATIN = "rtnldbmkg"
 _MIXED = "homoglyph"

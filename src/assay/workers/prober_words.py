@@ -16,7 +16,7 @@ import torch
 
 from assay.workers.prober_crowd import around, dictionary, read
 from assay.workers.prober_flips import insert
-from assay.workers.prober_scripts import HOMOGLYPHS, ZERO_WIDTH, scripts_of
+from assay.workers.prober_scripts import HOMOGLYPHS, LOOKS, ZERO_WIDTH, scripts_of
 from assay.workers.prober_search import Found, confirm, taught_to
 from assay.workers.prober_space import margins
 
@@ -39,9 +39,6 @@ _ENOUGH = 0.6  # gap at which no other kind is read: each costs as much, and ref
 _SPELT = {"word": 0, "script-invisible": 3}  # words of a class that are spelt anew, of other kinds one
 _CHOICES, _NEAR = 12, 96  # letters tried at a place, how far they may lie apart
 _UNSEEN = 1500  # words of zero-width letters
-_LOOKS = dict(
-    zip("aceopxyijsdh", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u0501\u04bb", strict=True)
-)
 
 
 def words(space: Space, asked: Sequence[str] | None = None) -> Probing:
@@ -176,11 +173,11 @@ def _spelt(texts: _Between, word: str, pool: Sequence[str]) -> tuple[str, float]
 def _disguised(space: Space) -> list[str]:
     """Words of the dictionary with look-alikes for some or all of their letters, and look-alikes alone."""
     rng = space.rng
-    able = [word for word in dictionary() if 4 < len(word) < 10 and sum(letter in _LOOKS for letter in word) > 2]  # noqa: PLR2004
+    able = [word for word in dictionary() if 4 < len(word) < 10 and sum(letter in LOOKS for letter in word) > 2]  # noqa: PLR2004
     made = []
     for word in rng.sample(able, min(_DISGUISED, len(able))):
         whole = rng.random() < 0.5  # noqa: PLR2004
-        made.append("".join(_LOOKS.get(x, x) if whole or rng.random() < 0.8 else x for x in word))  # noqa: PLR2004
+        made.append("".join(LOOKS.get(x, x) if whole or rng.random() < 0.8 else x for x in word))  # noqa: PLR2004
     made += ["".join(rng.choices(HOMOGLYPHS, k=_LETTERS)) for _ in range(_ALIKE)]
     return [word for word in made if not word.isascii()]
 
