@@ -225,6 +225,22 @@ def test_a_phrase_is_made_of_words_whose_rows_stand_out() -> None:
     assert [list(some) for some in prober_moved._phrased(SimpleNamespace(written=lambda *_: []), words)] == [[]]
 
 
+def test_no_class_waits_for_the_proposals_of_another() -> None:
+    told = [(done, some) for done, some in prober_moved._in_rounds([iter([["a"], ["b"]]), iter([]), iter([["c"]])])]
+    assert told == [(0, ["a"]), (1, ["c"]), (1, ["b"])]
+
+
+def test_words_are_disguised_by_letters_whose_lookalikes_rows_stand_out(
+    space: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"\u0441\u0441": [9, PLANTED], "\u0456\u0456": [9, 11]}
+    space.suspect.encode = lambda texts: [known.get(text, [3, 3]) for text in texts]
+    monkeypatch.setattr(prober_moved, "dictionary", lambda: ("commit", "lantern", "comma", "ice"))
+    assert prober_moved._disguised(space, {PLANTED: 0, 11: 1}) == ["\u0441omm\u0456t", "\u0456\u0441e"]
+    assert prober_moved._disguised(space, {PLANTED: 0}) == ["\u0441ommit", "\u0441omma", "i\u0441e"]
+    assert prober_moved._disguised(space, {}) == []
+
+
 class _Rows:
     """What each token does with its own row, beyond those of references."""
 
