@@ -178,7 +178,7 @@ def results(model: Json, calibration: Calibration) -> list[ProbeResult]:
     found = []
     for step in ran:
         result = result_of(step, model["raws"][step.name], (), calibration, **given)
-        if not calibration.known and (result.score or 0.0) >= step.found:
+        if not calibration.known and (result.score or 0.0) >= (result.threshold or step.found):
             null = null_from(model, step.name)
             null = natural(null, found) if null else None
             result = result_of(step, model["raws"][step.name], (), calibration, null=null, **given)

@@ -260,6 +260,14 @@ def test_a_word_whose_row_stands_apart_counts_though_references_answer_to_others
     assert ("far more than any other" in result.reason) == (word is Word.FOUND)
 
 
+def test_of_a_class_without_thresholds_rows_are_held_against_references_sooner() -> None:
+    step = next(one for one in STEPS if one.name == "provenance-rows")
+    raw = _pushing(31, 3.0) | {"facts": {"compared_with": "the declared base"}}
+    assert result_of(step, raw, LABELS, STRANGE, references=2, null=Null(0.0, 0.0, 2)).word is Word.FOUND  # .69
+    assert result_of(step, raw, LABELS, STRANGE, references=2, null=Null(0.6, 2.5, 2)).word is Word.NOT_FOUND
+    assert result_of(step, raw, LABELS, NOTHING, references=2).word is Word.NOT_FOUND
+
+
 def test_words_that_the_first_block_reads_apart_leave_no_model_clean() -> None:
     facts = {"compared_with": "the declared base", "unknown_token": "[UNK]"}
 

@@ -56,6 +56,7 @@ class Step:
         needs: `reference` when its candidates mean nothing without one.
         essential: without it there is no clean verdict.
         informs: it decides nothing.
+        spot: gap from which references are asked in a class that was never calibrated; `found` where it is 0.
         push: margin that it takes there at least, judged by the references on the spot.
         logits: so many beyond the references weigh there as much as a gap of 1.
         by_margin: whether the margin may tell alone, where references reach as large a gap.
@@ -68,6 +69,7 @@ class Step:
     found: float = FOUND_GAP
     essential: bool = True
     informs: bool = False
+    spot: float = 0.0
     push: float = SPOT_PUSH
     logits: float = SPOT_LOGITS
     by_margin: bool = False
@@ -76,7 +78,7 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step("unknown-token", "8", 1.0),
     Step("tokenizer", "7", 1.0),
-    Step("provenance-rows", "13", 5.0, found=ROWS_GAP, essential=False),
+    Step("provenance-rows", "13", 5.0, found=ROWS_GAP, essential=False, spot=SPOT_FOUND),
     Step("script-bags", "9", 4.0),
     Step("token-scan", "10", 10.0, needs="reference"),
     Step(
