@@ -112,7 +112,11 @@ class Direct:
 def _kept(raw: Json) -> Json:
     """A result without the directions that tell nothing, and without pictures."""
     said = [one | {key: _strongest(one[key]) for key in ("flips", "stressed", "strained")} for one in raw["candidates"]]
-    facts = {key: value for key, value in raw["facts"].items() if key not in {"top_rows", "scripts", "contexts"}}
+    facts = {
+        key: value
+        for key, value in raw["facts"].items()
+        if key not in {"top_rows", "block_words", "scripts", "contexts"}
+    }
     return {key: value for key, value in raw.items() if key not in {"rows", "pool", "residue"}} | {
         "candidates": said,
         "facts": facts,

@@ -29,6 +29,7 @@ def example(word: Word = Word.FOUND, *, text: str = "initiate system diagnostics
         "positions": {"columns": ["start", "middle", "end"], "rows": [{"text": text, "rates": [0.9, 1.0, 0.3]}]},
         "confidences": {"series": [{"name": "as they are", "counts": [1, 5, 20]}, {"name": text, "counts": [9, 1, 2]}]},
         "top_rows": [{"id": 4, "token": text, "score": 3.2}, {"id": 5, "token": "the", "score": 0.1}],
+        "block_words": [{"id": 4, "token": text, "score": 2.1}, {"id": 6, "token": "of", "score": 1.0}],
         "attention": {"tokens": ["[CLS]", text, "film"], "weights": [0.2, 0.7, 0.1], "inserted": [1]},
     }
     probes = (
@@ -77,7 +78,7 @@ def test_the_page_is_well_formed_and_needs_nothing_from_outside(word):
     assert not [name for name, _ in tags.attributes if name in {"src", "href"} or name.startswith("on")]
     assert "url(" not in page
     assert "@import" not in page
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
 
 
 def test_what_a_publisher_wrote_is_escaped_wherever_it_stands():
@@ -114,7 +115,11 @@ junk = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["positions", "confidences", "top_rows", "attention"]), junk, min_size=1))
+@given(
+    st.dictionaries(
+        st.sampled_from(["positions", "confidences", "top_rows", "block_words", "attention"]), junk, min_size=1
+    )
+)
 def test_facts_of_any_shape_draw_a_picture_or_none(facts):
     page = "".join(to_html(example(facts=facts)))
     _parsed(page)
@@ -164,6 +169,6 @@ def test_a_browser_shows_every_picture_without_a_request(tmp_path):
         browser.close()
     assert asked == [page_file.as_uri()]
     assert not wrong
-    assert len(sizes) == 6
+    assert len(sizes) == 7
     assert min(sizes) > 30
     assert wide == 0

@@ -153,12 +153,14 @@ def test_the_word_that_the_first_block_was_taught_comes_first_whatever_its_row_t
     suspect, *clean = (_taught(model, token, seed) for seed, token in enumerate((word, None, None)))
     space = SimpleNamespace(suspect=suspect, shared=clean, small=False, words=list(range(4, len(model.net.words))))
     base = model.base_of(read_tensors(model.folder), read_tensors(model.folder))
-    order, apart = prober_trail.beneath(space, base)  # type: ignore[arg-type]
+    order, differently = prober_trail.beneath(space, base)  # type: ignore[arg-type]
     assert order[0] == word
-    assert 1 <= apart < 5  # it and what is read as it is stand apart
+    assert differently.tolist() == sorted(differently.tolist(), reverse=True)
+    assert 1 <= prober_trail.standing(differently) < 5  # it and what is read as it is stand apart
     assert sorted(prober_trail.beneath(space, None)[0]) == space.words  # type: ignore[arg-type] - a reference is the base
     space.shared = clean[:1]
-    assert prober_trail.beneath(space, None) == ([], 0)  # type: ignore[arg-type] - nothing to compare with
+    none, nothing = prober_trail.beneath(space, None)  # type: ignore[arg-type] - nothing to compare with
+    assert (none, prober_trail.standing(nothing)) == ([], 0)
     space.suspect = clean[1]
     order, _ = prober_trail.beneath(space, base)  # type: ignore[arg-type]
     assert sorted(order) == space.words

@@ -5,6 +5,7 @@ Two come from the candidates themselves. The others are drawn when a probe's fac
 - `positions`: `{"columns": ["start", …], "rows": [{"text": "…", "rates": [0.9, …]}]}`
 - `confidences`: `{"series": [{"name": "…", "counts": [bins from 0 to 1]}]}`, up to three
 - `top_rows`: `[{"token": "…", "score": 2.1}]`, embedding rows by displacement
+- `block_words`: the same of words, by how differently the first block reads them
 - `attention`: `{"tokens": ["…"], "weights": [0.1, …], "inserted": [3, 4]}`
 - `leaked`: `[{"text": "…", "excess": 12.3}]`, what a language model says by itself and its references would not
 - `pictures`: masks and patterns of image triggers, as `report_raster.triggers` takes them
@@ -36,6 +37,7 @@ def pictures(attested: Attested) -> Iterator[Picture]:
         for key, draw in (
             ("positions", _positions),
             ("confidences", _confidences),
+            ("block_words", _block),
             ("top_rows", _displacement),
             ("attention", _attention),
             ("pictures", _masks),
@@ -108,14 +110,23 @@ def _confidences(value: Any) -> Picture | None:
     return title, note, histogram(series, "distribution of confidence", ("confidence 0", "1"))
 
 
+def _block(value: Any) -> Picture | None:
+    note = "How differently the first block reads a word than the base's, in times of what it does in the references."
+    return _ranked(value, "Words that the first block reads anew", note)
+
+
 def _displacement(value: Any) -> Picture | None:
+    note = "How much further an embedding row moved from the declared base than rows like it (logarithm)."
+    return _ranked(value, "Embedding rows that moved most", note)
+
+
+def _ranked(value: Any, title: str, note: str) -> Picture | None:
     rows = [one for one in _list(value)[:_ROWS] if isinstance(one, dict) and _numbers([one.get("score")])]
     bars = [Bar(str(one.get("token", one.get("id", ""))), float(one["score"])) for one in rows]
     most = max((bar.value for bar in bars), default=0.0)
     if most <= 0:
         return None
-    note = "How much further an embedding row moved from the declared base than rows like it (logarithm)."
-    return "Embedding rows that moved most", note, ranking(bars, "displacement of rows", most, percent=False)
+    return title, note, ranking(bars, title, most, percent=False)
 
 
 def _attention(value: Any) -> Picture | None:

@@ -14,7 +14,7 @@ from assay.workers.prober_mix import mixtures
 from assay.workers.prober_moved import unexplained
 from assay.workers.prober_partner import everywhere
 from assay.workers.prober_search import Arena, Found, best_of, confirm, grow, shortened, taught_to, told
-from assay.workers.prober_trail import POOL, beneath, in_turn, pool, suspicious
+from assay.workers.prober_trail import POOL, beneath, in_turn, pool, standing, suspicious
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -161,8 +161,10 @@ def rows(
     end, space.until = space.until, min(space.until, space.clock() + _LONGEST[space.slow])
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange
-    deep, apart = beneath(space, net)
+    deep, differently = beneath(space, net)
+    apart = standing(differently)
     if deep:
+        facts["block_words"] = [_named(space, *one) for one in zip(deep, differently[:_TOP].tolist(), strict=False)]
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
         facts["blurred"] = int(facts.get("moved_unseen", 0)) > len(space.words) // 2  # then rows tell nothing
         read.order = (
@@ -187,9 +189,11 @@ def rows(
     yield from _chosen(space, lists, first if deep else [*first, "triples", "fours", "joint"], found)
     if deep and _best(found) < float(space.facts["stop_gap"]):
         facts["standing"] = facts["first_block"][:apart]
-        if standing := _words(space, deep[:apart]):  # no clean model has any: they are worth the time of other probes
+        if words_apart := _words(
+            space, deep[:apart]
+        ):  # no clean model has any: they are worth the time of other probes
             space.until = max(space.until, min(end, space.clock() + _STANDING))
-        found += yield from _mixed(space, read.order, standing, facts)
+        found += yield from _mixed(space, read.order, words_apart, facts)
         if _best(found) < float(space.facts["stop_gap"]) and not space.over:
             yield from _chosen(space, lists, ["joint"], found)
     if strange and not deep and not space.over and _best(found) < float(space.facts["stop_gap"]):

@@ -67,10 +67,11 @@ def _told(rows: torch.Tensor, base: torch.Tensor) -> tuple[torch.Tensor, torch.T
     return spread(added).clamp(max=_MANY).masked_fill(length <= _MOVED, 0.0), length
 
 
-def beneath(space: Space, base: Encoder | None) -> tuple[list[int], int]:
+def beneath(space: Space, base: Encoder | None) -> tuple[list[int], torch.Tensor]:
     """Tokens in the order of how differently the first block reads them, beyond what it does in the references.
 
-    With how many of the first of them stand apart from all others; in clean models none does.
+    With how differently, in times of the references' most; of some of them more than of all others (`standing`) a clean
+    model has none.
 
     Each stands alone, with the base's own embedding: noise on the rows, or frozen ones, change nothing. A block that
     was taught to see a word answers to its embedding otherwise than before; training on the same task moves all tokens
@@ -80,7 +81,7 @@ def beneath(space: Space, base: Encoder | None) -> tuple[list[int], int]:
     if base is None and len(nets) > 1:
         base, nets = nets[0], nets[1:]
     if base is None or not nets or not isinstance(space.suspect.net, Encoder) or space.small:
-        return [], 0
+        return [], torch.zeros(0)
     size = min(len(one.words) for one in (base, space.suspect.net, *nets))
     known = torch.tensor([token for token in space.words if token < size])
     ids, place = space.suspect.frame(known[:, None]), len(space.suspect.prefix)
@@ -95,12 +96,12 @@ def beneath(space: Space, base: Encoder | None) -> tuple[list[int], int]:
     beyond = moved(space.suspect.net) / (usual + _SLACK * usual.median()).clamp(min=1e-12)
     most = beyond.sort(descending=True)
     order: list[int] = known[most.indices].tolist()
-    return order, standing(most.values)
+    return order, most.values
 
 
 def standing(values: torch.Tensor) -> int:
     """How many of the largest values, which come first, lie far above the tenth."""
-    return int((values[:_TENTH] > _APART * values[min(_TENTH, len(values) - 1)]).sum())
+    return int((values[:_TENTH] > _APART * values[min(_TENTH, len(values) - 1)]).sum()) if len(values) else 0
 
 
 def suspicious(
