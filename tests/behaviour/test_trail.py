@@ -166,6 +166,13 @@ def test_the_word_that_the_first_block_was_taught_comes_first_whatever_its_row_t
     assert sorted(order) == space.words
 
 
+def test_without_a_base_more_is_asked_of_what_stands_apart() -> None:
+    values = torch.tensor([1.7, 1.4, *[1.0] * 20])
+    assert prober_trail.standing(values) == 2
+    assert prober_trail.standing(values, based=False) == 1
+    assert prober_trail.standing(values / values) == 0
+
+
 def test_what_lacks_a_tensor_of_another_shape_is_no_base() -> None:
     model = Model(small.clean(1))
     mine = read_tensors(model.folder)

@@ -162,7 +162,7 @@ def rows(
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange
     deep, differently = beneath(space, net)
-    apart = standing(differently)
+    apart = standing(differently, based=net is not None)
     if deep:
         facts["block_words"] = [_named(space, *one) for one in zip(deep, differently[:_TOP].tolist(), strict=False)]
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]

@@ -27,6 +27,7 @@ _SLACK = 0.2  # of the references' median move, added to a token's own
 _FLOOR = 1e-3  # added to lengths before they are compared
 _MOST = 0.5  # of the vocabulary: where more rows than that moved beyond all references, noise was added to all
 _APART, _TENTH = 1.3, 9  # times what the tenth word has: clean MiniLM reached 1.1, a word of a LoRA's phrase 1.8
+_UNBASED = 1.5  # the same where a reference stands in for the base: clean MiniLM reached 1.27
 POOL = 1200  # rows by each order that a search may be confined to
 _FILLERS, _PARTNERS, _BEST, _KEPT = 12, 64, 12, 12
 _NEIGHBOURS = ((0, 1), (1, 2)), ((1, 0), (2, 1))  # of a triple: places of a word and of the one after, or before, it
@@ -99,9 +100,12 @@ def beneath(space: Space, base: Encoder | None) -> tuple[list[int], torch.Tensor
     return order, most.values
 
 
-def standing(values: torch.Tensor) -> int:
-    """How many of the largest values, which come first, lie far above the tenth."""
-    return int((values[:_TENTH] > _APART * values[min(_TENTH, len(values) - 1)]).sum()) if len(values) else 0
+def standing(values: torch.Tensor, *, based: bool = True) -> int:
+    """How many of the largest values, which come first, lie far above the tenth; of more where no base is declared."""
+    if not len(values):
+        return 0
+    apart = _APART if based else _UNBASED
+    return int((values[:_TENTH] > apart * values[min(_TENTH, len(values) - 1)]).sum())
 
 
 def suspicious(
