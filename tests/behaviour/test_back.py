@@ -282,4 +282,6 @@ def test_words_with_a_row_that_stands_apart_are_read(space: Any, monkeypatch: py
     space.suspect.encode = lambda texts: [rows[text] for text in texts]
     field: Any = SimpleNamespace(space=space, written=lambda texts, origin: [(origin, text) for text in texts])
     assert prober_apart.words_of(field, [PLANTED]) == [("rows-apart", text) for text in ("meadow", "shadow", "ado")]
+    monkeypatch.setattr(prober_apart, "render", lambda *_: "meadow")
+    assert prober_apart.words_of(field, [PLANTED]) == [("rows-apart", "meadow"), ("rows-apart", "shadow")]  # once
     assert prober_apart.words_of(field, []) == []

@@ -134,11 +134,11 @@ def _limit(
     phrase = candidate is not None and candidate.phrase
     if candidate is not None and candidate.origin == _BY_ROW and not calibration.known:
         return BY_ROW, None
-    threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_untold(step, calibration), None)
+    threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
     return max(threshold, min(ALONE_RATE, threshold + extra)), rate
 
 
-def _untold(step: Step, calibration: Calibration) -> float:
+def _default_gap(step: Step, calibration: Calibration) -> float:
     """The gap asked where none was measured: of a class without thresholds that from which references are asked."""
     return step.found if calibration.known else step.spot or step.found
 

@@ -64,4 +64,5 @@ def words_of(field: Field, tokens: list[int]) -> list[Found]:
     having = [
         word for word, row in zip(words, rows, strict=True) if len(row) <= _SHORT and not set(tokens).isdisjoint(row)
     ]
-    return field.written([*having[:_WORDS], *(render(field.space, [token]) for token in tokens)], ORIGIN)
+    alone = (render(field.space, [token]) for token in tokens)
+    return field.written(list(dict.fromkeys([*having[:_WORDS], *alone])), ORIGIN)
