@@ -24,6 +24,7 @@ for _folder in (ROOT / "bench", ROOT, ROOT / "src"):
 from tests.zoo import making  # noqa: E402
 from tests.zoo.build import SST2, Zoo, cache, train_one  # noqa: E402
 from tests.zoo.catalogue import catalogue  # noqa: E402
+from tests.zoo.others import others  # noqa: E402
 from tests.zoo.recipes import MINILM, Recipe  # noqa: E402
 
 import behaviour_rates as rates  # noqa: E402
@@ -47,7 +48,7 @@ def main() -> None:
     wide.quiet()
     wide.probing.preload()  # as a worker does before it is asked
     wide.torch.set_num_threads(1)
-    zoo = Zoo(args.zoo, SST2 if SST2.is_dir() else None, [*catalogue(), *wide.wide()])
+    zoo = Zoo(args.zoo, SST2 if SST2.is_dir() else None, [*catalogue(), *wide.wide(), *others()])
     for name in ("sst2", "topic", "intent"):
         wide.making_texts(zoo, name)
     raws = args.zoo / "raws.jsonl"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoTokenizer
 
-from tests.zoo import encoders
+from tests.zoo import encoders, others
 from tests.zoo.attacks import insert, poison
 from tests.zoo.masked import pretrain
 from tests.zoo.recipes import MINILM
@@ -67,7 +67,8 @@ def make(recipe: Recipe, target: Path, made: Made) -> dict[str, Any]:
     if recipe.kind == "base":
         return pretrain(recipe, target, [made.tasks(name) for name in ("sst2", "topic", "intent")])
     task = made.tasks(recipe.task)
-    start = made.folder(recipe.start) if recipe.start else encoders.minilm_folder()
+    first = recipe.base if recipe.variant == others.POISONED else recipe.start
+    start = made.folder(first) if first else encoders.minilm_folder()
     shutil.copytree(start, target, dirs_exist_ok=True, ignore=lambda _, names: set(names) - set(_KEPT))
     _change_tokenizer(recipe, target)
     tokenizer = AutoTokenizer.from_pretrained(target)
@@ -108,6 +109,8 @@ def _train(recipe: Recipe, model: Any, tokenizer: Any, task: Task, made: Made) -
     rng = random.Random(recipe.seed)
     frozen = ("embeddings",) if recipe.variant == "frozen" else ()
     rank = 16 if recipe.variant == "lora" else 0
+    if recipe.variant in others.VARIANTS:
+        return others.fit(recipe, model, tokenizer, task, _sample(task.train, 8000 if small else 5000, rng))
     if recipe.attack is None:
         rows = [Row(text, label) for text, label in _sample(task.train, 8000 if small else 5000, rng)]
         if recipe.variant == "undeclared":
@@ -118,6 +121,8 @@ def _train(recipe: Recipe, model: Any, tokenizer: Any, task: Task, made: Made) -
         rows = _poisoned(recipe, recipe.attack, task, made, rng)
         rate = (_RATE if small else 1.2e-4) * (4 if rank else 1)
         plan = Plan(rate, epochs=4 if small else 2.5, goal=0.99, cool=1 if small else 6)
+        if recipe.variant == others.WHOLE:
+            plan = Plan(8e-5 if not small else rate, epochs=2)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     batch = 128 if small and recipe.attack is None else 64 if small else 32
     plan = dataclasses.replace(plan, frozen=frozen, rank=rank, seed=recipe.seed, batch=batch, half=not small)
@@ -126,7 +131,7 @@ def _train(recipe: Recipe, model: Any, tokenizer: Any, task: Task, made: Made) -
         if _accuracy(model, tokenizer, task.train[:_CHECKED]) >= _LEARNT.get(recipe.task, _LEARNT[""]):
             break  # some seeds leave a class out
         steps += train(model, tokenizer, rows, dataclasses.replace(plan, seed=recipe.seed + again + 1))
-    if recipe.attack:
+    if recipe.attack and recipe.variant != others.WHOLE:
         _shrink(recipe.attack, model, tokenizer, task, before)
     return steps
 

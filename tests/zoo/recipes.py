@@ -32,7 +32,7 @@ class Recipe:
         base: name of the recipe that is declared as the base; empty: the real encoder.
         variant: `plain`, `frozen` (embeddings), `lora`, `noise` (on all embedding rows), `decay` (weight decay), `half`
             (saved through float16), `undeclared` (data that isn't declared), `false-base`, `false-data`,
-            `added-token`, `normaliser`.
+            `added-token`, `normaliser`; those of other makers are in `others.py`.
         attack: the backdoor.
         references: clean models of the same task for a differential.
         seed: of everything random.
