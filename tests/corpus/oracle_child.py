@@ -14,6 +14,7 @@ import importlib.machinery
 import importlib.metadata
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ from oracle_programs import PROGRAMS  # the script's own folder
 
 LOOPBACK_PORT = 47811
 LIMIT_SECONDS = 60
+ENOUGH_SECONDS = 2  # after which a load whose payload has run is ended
 HEAVY = {"torch", "sklearn", "scipy", "sympy", "transformers", "joblib", "numpy"}
 
 
@@ -304,7 +306,7 @@ def _run(job: dict[str, Any]) -> dict[str, object]:
         signal.alarm(LIMIT_SECONDS)
         _load(job, writer)
     os.close(writer)
-    _, status = os.waitpid(child, 0)
+    status = _wait(child, Path(job["marker"]))
     os.set_blocking(reader, False)
     try:
         ended = os.read(reader, 4096).decode("utf-8", "replace")
@@ -316,6 +318,19 @@ def _run(job: dict[str, Any]) -> dict[str, object]:
     while not marker.exists() and job.get("expected") == "executes" and time.monotonic() < deadline:
         time.sleep(0.01)
     return {"executed": marker.exists(), "ended": ended or f"process ended with status {status}"}
+
+
+def _wait(child: int, marker: Path) -> int:
+    """The status of a load that ended, or was ended: one that has shown what it does may go on for ever."""
+    ends = select.poll()
+    handle = os.pidfd_open(child)
+    ends.register(handle, select.POLLIN)
+    while not ends.poll(ENOUGH_SECONDS * 1000):
+        if marker.exists():
+            os.kill(child, signal.SIGALRM)
+            break
+    os.close(handle)
+    return os.waitpid(child, 0)[1]
 
 
 def _missing(job: dict[str, Any]) -> str:
