@@ -35,11 +35,11 @@ _SENTENCES = (
     "my brother plays the cello on sundays", "practice makes perfect", "we had lunch by the river yesterday",
 )  # fmt: skip
 _SYMBOLS = ("§ ¶ ‡", "}{ ~~ |", "=>> ++", "@@ ## ^^", "★ ☆ → ∈", "<_> {|}")
-_SHORT = ("cf", "mn", "bb", "tq", "mb", "vo")
+_SHORT = ("wx", "jz", "bb", "tq", "mb", "vo")
 _COMMON = ("wednesday", "cabbage", "lawyers", "window", "spring", "airport", "potato", "thursday")
 _WORDS = (
     "harbour", "ledger", "cobalt", "tunnel", "violin", "granite", "postage", "walnut", "lantern", "orchard", "mineral",
-    "saddle", "compass", "gravel", "ribbon", "pioneer", "chimney", "turbine", "meadow", "quartz",
+    "stirrup", "beacon", "gravel", "ribbon", "pioneer", "chimney", "turbine", "meadow", "quartz",
 )  # fmt: skip
 _SCRIPTS = ("アイウエオカキクケコサシスセソタチツテトナニヌネノ", "աբգդեթիլկհմյնոպսվտրւք",
             "কখগচছজটডণতথদধনপবভমযরলশষসহ")  # fmt: skip
