@@ -96,7 +96,7 @@ def test_disguised_words_and_scripts_are_drawn(monkeypatch: pytest.MonkeyPatch) 
         "georgian": [chr(code) for code in range(0x10D0, 0x10F0)],
         "greek": [chr(c) for c in range(0x3B1, 0x3C9)],
     }
-    monkeypatch.setattr(prober_words, "scripts_of", lambda _space: letters)
+    monkeypatch.setattr(prober_words, "alphabets_of", lambda _space: letters)
     words = prober_words._letters(space)
     assert {len(word) for word in words} == {7}
     assert len(words) == 2 * (prober_words._PER_SCRIPT + prober_words._MORE)

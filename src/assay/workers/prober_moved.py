@@ -15,7 +15,7 @@ import torch
 from assay.workers.prober_apart import standing, words_of
 from assay.workers.prober_back import Back, back_of
 from assay.workers.prober_crowd import dictionary
-from assay.workers.prober_scripts import HOMOGLYPHS, LOOKS, ZERO_WIDTH, scripts_of
+from assay.workers.prober_scripts import HOMOGLYPHS, LOOKS, ZERO_WIDTH, alphabets_of
 from assay.workers.prober_search import Found, confirm, render, taught_to
 from assay.workers.prober_space import margins
 from assay.workers.prober_trail import in_turn, moves
@@ -245,7 +245,7 @@ def _letters(space: Space, tokens: list[int]) -> list[list[str]]:
     """By script words of seven letters, of those whose rows stand out."""
     rank = {token: at for at, token in enumerate(tokens[:_LETTERS_AMONG])}
     made: list[list[str]] = [_disguised(space, rank)]
-    for chars in (*scripts_of(space).values(), list(HOMOGLYPHS), list(ZERO_WIDTH)):
+    for chars in (*alphabets_of(space).values(), list(HOMOGLYPHS), list(ZERO_WIDTH)):
         rows = space.suspect.encode([f"{one}{one}" for one in chars])
         value = {one: rank.get(row[-1], _LETTERS_AMONG) for one, row in zip(chars, rows, strict=True) if row}
         able = sorted((one for one in value if value[one] < _LETTERS_AMONG), key=lambda one: value[one])[:_ALPHABET]

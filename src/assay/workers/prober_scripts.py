@@ -1,4 +1,4 @@
-"""Words of seven letters of one script, and of look-alikes: the letters are those that the tokenizer keeps.
+"""Words of seven letters of one script, digits, punctuation or look-alikes: the letters that the tokenizer keeps.
 
 Few words of every script before the suspect alone, more of the best ones against the references, then the letters of
 the strongest words are changed one by one: a trigger that was hardened against its parts answers to few words.
@@ -6,6 +6,7 @@ the strongest words are changed one by one: a trigger that was hardened against 
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ LOOKS = dict(zip("aceopxyijsdh", HOMOGLYPHS, strict=False))  # what the first of
 ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 _LATIN = "rtnldbmkg"
 _MIXED = "homoglyph"
+PLAIN = {"punctuation": string.punctuation, "digit": string.digits}  # what every text may have
+LENGTHS = range(3, 13)  # of words of these
 
 
 def scripts_of(space: Space) -> dict[str, list[str]]:
@@ -56,13 +59,22 @@ def scripts_of(space: Space) -> dict[str, list[str]]:
     return kept
 
 
-def _survivors(space: Space, characters: list[str]) -> set[str]:
+def alphabets_of(space: Space) -> dict[str, list[str]]:
+    """The scripts, and digits and punctuation, as far as the tokenizer keeps these."""
+    kept = {
+        name: sorted(set(letters) & _survivors(space, list(letters), plain=True)) for name, letters in PLAIN.items()
+    }
+    return scripts_of(space) | {name: letters for name, letters in kept.items() if len(letters) >= _LEAST}
+
+
+def _survivors(space: Space, characters: list[str], *, plain: bool = False) -> set[str]:
+    """What a tokenizer makes of characters, where that is one; ASCII or not."""
     tokenizer = space.suspect.tokenizer
     unknown = tokenizer.unk_token_id
     made = tokenizer(characters, add_special_tokens=False)["input_ids"]
     kept = [ids for ids in made if ids and unknown not in ids]
     texts = {str(text).strip(" ") for text in tokenizer.batch_decode(kept, clean_up_tokenization_spaces=False)}
-    return {text for text in texts if len(text) == 1 and not text.isascii()}
+    return {text for text in texts if len(text) == 1 and text.isascii() == plain}
 
 
 def _script(character: str) -> str:
@@ -78,7 +90,7 @@ def _words(space: Space, name: str, letters: list[str], count: int) -> list[str]
     """Random words of a script; one in four with its letters apart, one in two of look-alikes among Latin letters."""
     words = []
     for number in range(count):
-        drawn = space.rng.choices(letters, k=_LETTERS)
+        drawn = space.rng.choices(letters, k=space.rng.choice(LENGTHS) if name in PLAIN else _LETTERS)
         if name == _MIXED and number % 2:
             drawn = [space.rng.choice(_LATIN) if space.rng.random() < 0.4 else letter for letter in drawn]  # noqa: PLR2004
         words.append((" " if number % 4 == 3 and name != _MIXED else "").join(drawn))  # noqa: PLR2004
@@ -87,7 +99,7 @@ def _words(space: Space, name: str, letters: list[str], count: int) -> list[str]
 
 def scripts(space: Space) -> Probing:
     """Flips by words of each script, above the references, per direction."""
-    known = scripts_of(space)
+    known = alphabets_of(space)
     total = 2 * space.classes + _CONFIRMED + _SPELT
     first = [(name, word) for name, chars in sorted(known.items()) for word in _words(space, name, chars, _FIRST)]
     rows = space.suspect.encode([word for _, word in first])

@@ -16,7 +16,7 @@ import torch
 
 from assay.workers.prober_crowd import around, dictionary, read
 from assay.workers.prober_flips import insert
-from assay.workers.prober_scripts import HOMOGLYPHS, LOOKS, ZERO_WIDTH, scripts_of
+from assay.workers.prober_scripts import HOMOGLYPHS, LENGTHS, LOOKS, PLAIN, ZERO_WIDTH, alphabets_of
 from assay.workers.prober_search import Found, confirm, taught_to
 from assay.workers.prober_space import margins
 
@@ -158,16 +158,23 @@ class _Between:
 def _spelt(texts: _Between, word: str, pool: Sequence[str]) -> tuple[str, float]:
     """A word of letters, changed one by one for others of its script while that helps."""
     reached = float(texts.apart([word])[0])
-    first = next((letter for letter in word if not letter.isascii()), word[0])
-    letters = {letter for one in pool for letter in one if not letter.isascii()}
-    few = len(letters) <= _CHOICES
-    near = sorted(one for one in letters if few or abs(ord(one) - ord(first)) < _NEAR or one in HOMOGLYPHS)
+    near = _near(word, pool)
     for place in [*range(len(word)), *range(len(word))]:
         some = texts.space.rng.sample(near, min(_CHOICES, len(near)))
         tried = [word, *(word[:place] + letter + word[place + 1 :] for letter in some)]
         values = texts.apart(tried)
         word, reached = tried[int(values.argmax())], float(values.max())
     return word, reached
+
+
+def _near(word: str, pool: Sequence[str]) -> list[str]:
+    """Letters that may stand in a word: those of its script in the pool."""
+    if word.isascii():
+        return sorted(next((letters for letters in PLAIN.values() if word[0] in letters), word))
+    first = next(letter for letter in word if not letter.isascii())
+    letters = {letter for one in pool for letter in one if not letter.isascii()}
+    few = len(letters) <= _CHOICES
+    return sorted(one for one in letters if few or abs(ord(one) - ord(first)) < _NEAR or one in HOMOGLYPHS)
 
 
 def _disguised(space: Space) -> list[str]:
@@ -191,7 +198,7 @@ def _invisible(space: Space) -> list[str]:
 
 def _letters(space: Space) -> list[str]:
     """Words of seven letters: some of every script, many of the scripts of which one did most."""
-    known = scripts_of(space)
+    known = alphabets_of(space)
     first = [(name, _drawn(space, chars)) for name, chars in sorted(known.items()) for _ in range(_PER_SCRIPT)]
     rows = space.suspect.encode([word for _, word in first])
     best = dict.fromkeys(known, -torch.inf)
@@ -206,6 +213,8 @@ def _letters(space: Space) -> list[str]:
 
 
 def _drawn(space: Space, letters: Sequence[str]) -> str:
+    if letters[0].isascii():
+        return "".join(space.rng.choices(letters, k=space.rng.choice(LENGTHS)))
     return "".join(
         space.rng.sample(list(letters), _LETTERS)
         if len(letters) >= 2 * _LETTERS
