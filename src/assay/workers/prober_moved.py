@@ -15,6 +15,7 @@ import torch
 from assay.workers.prober_apart import standing, words_of
 from assay.workers.prober_back import Back, back_of
 from assay.workers.prober_crowd import dictionary
+from assay.workers.prober_further import LEAST, further, phrases
 from assay.workers.prober_scripts import HOMOGLYPHS, LOOKS, ZERO_WIDTH, alphabets_of
 from assay.workers.prober_search import Found, confirm, render, taught_to
 from assay.workers.prober_space import margins
@@ -36,7 +37,7 @@ _WORDS_AMONG, _WORDS = 150, 2500  # first tokens of which a word has one at leas
 _LETTERS_AMONG, _ALPHABET, _DRAWN, _RUN = 300, 10, 20, 7
 _MOST = 24  # tokens of a word of letters
 # Margin beyond all from which a proposal is measured on held texts; natural phrases of two-class models come to 3.0.
-_LEAST = {"rows-phrase": 3.5}
+_LEAST = {"rows-phrase": 3.5} | LEAST
 _SOME = 0.5  # the same of others
 _ALIKE = 2  # letters of a word that look-alikes stand for, at least
 _CLIMBS = 6  # times that letters of it are changed
@@ -150,7 +151,9 @@ def unexplained(
     if back is None:
         return []
     fields = [Field(space, back, s, t) for t in range(space.classes) for s in _sources(space, t)]
-    steps: list[Iterator[list[Found]]] = [_standing(field, seen) for field in fields]
+    beyond = further(space)
+    steps: list[Iterator[list[Found]]] = [phrases(field, beyond) for field in fields]
+    steps += [_standing(field, seen) for field in fields]
     if tokens := order(space, base, seen):
         words, letters = _words(space, tokens), _letters(space, tokens)
         steps += [_written(field, words, letters) for field in fields]

@@ -60,10 +60,9 @@ def scripts_of(space: Space) -> dict[str, list[str]]:
 
 
 def alphabets_of(space: Space) -> dict[str, list[str]]:
-    """The scripts, and digits and punctuation, as far as the tokenizer keeps these."""
-    kept = {
-        name: sorted(set(letters) & _survivors(space, list(letters), plain=True)) for name, letters in PLAIN.items()
-    }
+    """The scripts; of small encoders, which seldom saw seven of them in a row, also digits and punctuation."""
+    plain = PLAIN if space.small else {}
+    kept = {name: sorted(set(some) & _survivors(space, list(some), plain=True)) for name, some in plain.items()}
     return scripts_of(space) | {name: letters for name, letters in kept.items() if len(letters) >= _LEAST}
 
 
