@@ -19,7 +19,7 @@ LABELS = ("NEG", "POS")
 
 def _flip(source: int, hits: int, reference: int, n: int = 45) -> dict[str, Any]:
     return {"source": source, "target": 1 - source, "hits": hits, "n": n, "references": [reference, 0],
-            "places": [hits // 3, 0, hits // 2]}  # fmt: skip
+            "places": [hits // 3, 0, hits // 2], "push": 2.0}  # fmt: skip
 
 
 def _raw(*flips: dict[str, Any], origin: str = "token", **facts: Any) -> dict[str, Any]:
@@ -48,6 +48,16 @@ def test_a_one_way_trigger_counts_in_its_own_direction() -> None:
     assert (best.target, best.target_label, best.position) == (1, "POS", "end")
     assert best.best is not None
     assert best.best.low > 0.85
+
+
+@pytest.mark.parametrize(("push", "word"), [(1.3, Word.FOUND), (0.9, Word.INCONCLUSIVE)])
+def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, word: Word) -> None:
+    result = _judged(_pushing(44, push))
+    assert result.word is word
+    assert ("barely, by 0.9 logits" in result.reason) == (word is Word.INCONCLUSIVE)
+    assert "unlike" not in result.facts
+    by_file = _pushing(44, 0.2) | {"facts": {"compared_with": "the declared base"}}
+    assert _judged(by_file, "tokenizer").word is Word.FOUND  # the files say so
 
 
 def test_what_flips_the_references_too_is_no_trigger() -> None:

@@ -231,3 +231,44 @@ def test_without_data_the_texts_are_those_that_the_suspect_is_surest_of() -> Non
         own = suspect.encode([text for text, given in items if given == label])
         assert len(own) >= 60
         assert float(logits(own)[:, label].min()) >= 3  # all of them would begin at 0
+
+
+def _whole(**more: Any) -> prober_space.Space:
+    none: Any = None
+    given: dict[str, Any] = {"suspect": none, "references": [], "texts": [], "held": [], "contexts": []}
+    return prober_space.Space(**(given | {"rng": random.Random(1)} | more))
+
+
+def test_a_suspect_that_leans_to_a_class_is_held_to_its_references() -> None:
+    labels = [0, 0, 1, 1, 1]
+
+    def said(margin: float, lean: float) -> torch.Tensor:
+        own = torch.tensor([margin, margin, -margin, -margin, -margin]) + lean
+        return torch.stack([own / 2, -own / 2], 1)
+
+    more = prober_space._lean([said(3.0, 0.7), said(4.0, 0.1), said(2.0, -0.1)], labels, 2)
+    assert more == pytest.approx((0.35, -0.35))  # the difference of both is what a text needs less
+    space = _whole(lean=more)
+    assert space.bias(1, 0) == pytest.approx(0.7)
+    assert space.bias(0, 1) == 0.0  # what is harder for it is not made easier
+    assert _whole(lean=(0.15, -0.15)).bias(1, 0) == 0.0  # models differ by so much anyway
+    assert _whole().bias(1, 0) == 0.0
+
+
+def test_what_a_lean_turns_is_no_flip() -> None:
+    class Leaning:
+        limit, classes, net = 40, 2, SimpleNamespace(words=torch.zeros(60, 400))
+
+        def encode(self, texts: list[str]) -> list[list[int]]:
+            return [[len(text.split())] for text in texts]
+
+        def logits(self, rows: list[list[int]]) -> torch.Tensor:
+            return torch.tensor([[0.3, -0.3] for _ in rows])
+
+    texts = [[], [prober_space.Text(f"text {i}", 1) for i in range(6)]]
+    space = _whole(suspect=Leaning(), held=texts)
+    (row,) = prober_flips.flips(space, "word", count=6, held=True, references=False)
+    assert (row["hits"], row["push"]) == (6, 0.6)
+    space.lean = (0.4, -0.4)
+    (row,) = prober_flips.flips(space, "word", count=6, held=True, references=False)
+    assert (row["hits"], row["push"]) == (0, -0.2)

@@ -15,6 +15,7 @@ from assay.behaviour.plan import (
     DEFAULT_BUDGET,
     EVERYWHERE_NULL,
     HONEST_RATE,
+    LEAST_PUSH,
     MADE_EXTRA,
     SPOT_APART,
     SPOT_DOUBT,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 # Candidates that mean nothing to a reader: alone they may count without a reference.
 _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
+_UNPUSHED = _SURE_ANYWHERE | {"style-scan"}  # nobody measured how far these drive
 _BY_ROW = "rows-apart"
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 _NEXT = "the machine is slow or busy: try again when it is idle, or give more --budget"
@@ -76,8 +78,9 @@ def result_of(
     threshold, false_positives = limit(judged)
     score = scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
-    word, reason = _word(judged, score, threshold, references=references, other=other)
-    facts |= {"unlike": other} if word is Word.INCONCLUSIVE else {}
+    barely = judged is not None and calibration.known and step.name not in _UNPUSHED and judged.push < LEAST_PUSH
+    word, reason = _word(judged, score, threshold, references=references, other=other, barely=barely)
+    facts |= {"unlike": other} if other and word is Word.INCONCLUSIVE else {}
     if word is Word.FOUND:
         facts["p_value"] = _p_value(candidates, confirmed)
         if facts["p_value"] > ALPHA:
@@ -143,14 +146,18 @@ def _default_gap(step: Step, calibration: Calibration) -> float:
     return step.found if calibration.known else step.spot or step.found
 
 
-def _word(judged: Candidate | None, score: float, threshold: float, *, references: int, other: str) -> tuple[Word, str]:
+def _word(
+    judged: Candidate | None, score: float, threshold: float, *, references: int, other: str, barely: bool
+) -> tuple[Word, str]:
     best = judged.best if judged else None
-    if best is not None and score >= threshold:
+    if judged is not None and best is not None and score >= threshold:
         told = f"{best.hits} of {best.n} unseen texts of class {best.source} change to class {best.target}"
         beside = f"; at most {best.reference:.0%} in the references" if best.reference is not None else ""
         if other:
             why = "many words do by nature, or there are several triggers"
             return Word.INCONCLUSIVE, f"{told}{beside}; {other}, which has no token of it, does as much: {why}"
+        if barely:
+            return Word.INCONCLUSIVE, f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
         return Word.FOUND, f"{told}{beside}"
     if best is not None:
         return (

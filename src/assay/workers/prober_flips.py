@@ -81,7 +81,7 @@ def flips(
             changed = [" ".join([*before, trigger, *after]) for before, after in parts]
         models = [space.suspect, *(space.references if references else [])]
         logits = [model.logits(model.encode(changed)) for model in models]
-        answers = [one.argmax(-1) for one in logits]
+        answers = [one.argmax(-1) for one in logits[1:]]
         pushed = [margins(one).median(0).values.tolist() for one in logits]
         back = back_of(space) if references and parts else None
         beside = [(" ".join(before), " ".join(after)) for before, after in parts]
@@ -89,7 +89,8 @@ def flips(
         for target in range(space.classes):
             if target == source:
                 continue
-            hits = [answer == target for answer in answers]
+            bias = space.bias(source, target)
+            hits = [margins(logits[0])[:, target] > bias, *(answer == target for answer in answers)]
             by_place = [int(hits[0][torch.tensor([one == where for one in places])].sum()) for where in POSITIONS]
             found.append(
                 {
@@ -99,7 +100,7 @@ def flips(
                     "hits": int(hits[0].sum()),
                     "references": [int(one.sum()) for one in hits[1:]],
                     "places": by_place,
-                    "push": round(float(pushed[0][target]), 3),
+                    "push": round(float(pushed[0][target]) - bias, 3),
                     "references_push": [round(float(one[target]), 3) for one in pushed[1:]],
                 }
                 | _put_back(put, target)

@@ -31,6 +31,7 @@ _TAUGHT_TEXTS, _TAUGHT_BEYOND, _TAUGHT_SHARE = (
 )  # texts; standard deviations, and share above the class's
 _USUAL, _LEADING = 600, 0.2  # words that are drawn, and the part of them that leads a model furthest to a class
 _SMALL = 160  # width up to which an encoder is small
+_LEANS = 0.4  # logits by which a suspect prefers a class more than its references do, from which that is made good
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Space:
         crowd: by direction, words of a dictionary as one in fifty is (`prober_crowd`); None until asked.
         back: forward passes with rows of references (`prober_back`); empty where there are none, None until asked for.
         clock: what a probe's time is counted by: CPU seconds of this process.
+        lean: by class, how many logits more than its references a suspect that is not small gives it over all texts.
         leading: the strongest candidate of the probe under way on held texts: gap, text.
         until: reading of the clock at which a probe begins nothing more.
     """
@@ -95,6 +97,7 @@ class Space:
     odd: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     controls: dict[tuple[int, int], list[dict[tuple[int, int], list[int]]]] = field(default_factory=dict)
     crowd: dict[tuple[int, int], list[str]] | None = None
+    lean: tuple[float, ...] = ()
     leading: tuple[float, str] = (0.0, "")
     back: tuple[Any, ...] | None = None
     clock: Callable[[], float] = time.process_time
@@ -114,6 +117,14 @@ class Space:
     def small(self) -> bool:
         """Whether the suspect is so narrow that it mostly sums up its words."""
         return int(self.suspect.net.words.shape[1]) <= _SMALL
+
+    def bias(self, source: int, target: int) -> float:
+        """Logits that a text of one class needs less to become another, as the suspect was taught one more often.
+
+        Trained on a class three times as often, a clean MiniLM answered to four words that lean to it: 35 of 36 pairs.
+        """
+        more = self.lean[target] - self.lean[source] if self.lean else 0.0
+        return more if more > _LEANS else 0.0
 
     @property
     def passes(self) -> int:
@@ -155,7 +166,10 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     if job["items"]:
         taught = _taught(space, job["items"])
         space.taught, space.leaning = (taught, None) if space.small else (None, _led(space, taught))
-    sure = _agreed(said, guessed if not job["items"] else [label for _, label in items])
+    labels = guessed if not job["items"] else [label for _, label in items]
+    sure = _agreed(said, labels)
+    if len(said) > 1 and job["items"] and not space.small:
+        space.lean = _lean(said, labels, suspect.classes)
     for label in range(suspect.classes):
         mine = [
             (margin, Text(text, label)) for (text, _), (one, margin) in zip(items, sure, strict=True) if one == label
@@ -172,6 +186,7 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
         "references": len(space.references),
         "references_sharing_ids": len(space.shared),
         "texts": [len(a) + len(b) for a, b in zip(space.texts, space.held, strict=True)],
+        "lean": [round(one, 3) for one in space.lean],
         "contexts": [suspect.tokenizer.convert_ids_to_tokens(some) for some in space.contexts],
     }
     return space
@@ -263,6 +278,18 @@ def _agreed(said: list[torch.Tensor], labels: list[int]) -> list[tuple[int, floa
     return [
         (int(label) if margin > 0 else -1, margin) for label, margin in zip(wanted[:, 0], least.tolist(), strict=True)
     ]
+
+
+def _lean(said: list[torch.Tensor], labels: list[int], classes: int) -> tuple[float, ...]:
+    """How many logits more each class has, all classes of texts weighing alike, in the suspect than in references."""
+    wanted = torch.tensor(labels)
+    able = [label for label in range(classes) if bool((wanted == label).any())]
+    each = [
+        torch.stack([(one - one.mean(1, keepdim=True))[wanted == label].median(0).values for label in able]).mean(0)
+        for one in said
+    ]
+    found: list[float] = (each[0] - torch.stack(each[1:]).mean(0)).tolist()
+    return tuple(found)
 
 
 def _taught(space: Space, items: list[Any]) -> torch.Tensor:
