@@ -257,6 +257,8 @@ def test_an_uncalibrated_class_is_held_against_what_its_references_do(push: floa
         ("rows-apart", 25, 1.2, Word.FOUND),
         ("rows-apart", 20, 1.2, Word.NOT_FOUND),
         ("rows-apart", 44, 0.4, Word.NOT_FOUND),
+        ("rows-further-3", 25, 1.2, Word.FOUND),
+        ("rows-further-3-grown", 44, 1.2, Word.NOT_FOUND),  # it was lengthened to fit
     ],
 )
 def test_a_word_whose_row_stands_apart_counts_though_references_answer_to_others(
@@ -267,7 +269,8 @@ def test_a_word_whose_row_stands_apart_counts_though_references_answer_to_others
     raw["candidates"][0]["origin"] = origin
     result = result_of(step, raw, LABELS, STRANGE, references=2, null=Null(0.95, 2.0, 2))
     assert result.word is word
-    assert ("far more than any other" in result.reason) == (word is Word.FOUND)
+    why = "far more than any other" if origin == "rows-apart" else "whose rows lie far from theirs"
+    assert (why in result.reason) == (word is Word.FOUND)
 
 
 def test_of_a_class_without_thresholds_rows_are_held_against_references_sooner() -> None:

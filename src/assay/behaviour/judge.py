@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 # Candidates that mean nothing to a reader: alone they may count without a reference.
 _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
 _UNPUSHED = _SURE_ANYWHERE | {"style-scan"}  # nobody measured how far these drive
-_BY_ROW = "rows-apart"
+# Proposed for what their rows do, or how far they lie, as none of a clean model: of such a candidate less is asked.
+_BY_ROW = {"rows-apart": "the row of a token of {} does far more than any other",
+           "rows-further": "no reference is driven by {}, whose rows lie far from theirs"}  # fmt: skip
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 _NEXT = "the machine is slow or busy: try again when it is idle, or give more --budget"
 _MEANINGLESS = ("unk", "tokenizer", "script-")
@@ -135,7 +137,7 @@ def _limit(
 ) -> tuple[float, float | None]:
     """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase."""
     phrase = candidate is not None and candidate.phrase
-    if candidate is not None and candidate.origin == _BY_ROW and not calibration.known:
+    if candidate is not None and candidate.origin.startswith(tuple(_BY_ROW)) and not calibration.known:
         return BY_ROW, None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
     return max(threshold, min(ALONE_RATE, threshold + extra)), rate
@@ -194,14 +196,16 @@ def _on_the_spot(step: Step, candidates: list[Candidate], score: float, null: Nu
     """Found only what goes well beyond the references' own: in flips and in how far it drives the model, together."""
     push = max((one.push for one in candidates if one.lasting >= score - _NEAR), default=0.0)
     told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
-    by_row = [one for one in candidates if one.origin == _BY_ROW and one.lasting >= BY_ROW and one.push >= step.push]
+    by_row = [one for one in candidates if one.origin.startswith(tuple(_BY_ROW)) and not one.grown]
+    by_row = [one for one in by_row if one.lasting >= BY_ROW and one.push >= step.push]
     apart = score - null.gap + (push - null.push) / step.logits if score > null.gap or step.by_margin else 0.0
     if score < SPOT_FOUND or push < step.push:
         apart = 0.0
     if apart >= SPOT_APART:
         return Word.FOUND, f"{reason}; {told}"
     if by_row:
-        return Word.FOUND, f"{reason}; {told}; the row of a token of {by_row[0].text} does far more than any other"
+        why = next(text for origin, text in _BY_ROW.items() if by_row[0].origin.startswith(origin))
+        return Word.FOUND, f"{reason}; {told}; {why.format(by_row[0].text)}"
     if apart >= SPOT_DOUBT:
         return Word.INCONCLUSIVE, f"{reason}, margin {push:.1f}; {told}: not far enough beyond them"
     return Word.NOT_FOUND, f"the strongest candidate reaches {score:.0%} (margin {push:.1f}); {told}"

@@ -151,8 +151,10 @@ def unexplained(
     if back is None:
         return []
     fields = [Field(space, back, s, t) for t in range(space.classes) for s in _sources(space, t)]
-    beyond = further(space)
-    steps: list[Iterator[list[Found]]] = [phrases(field, beyond) for field in fields]
+    steps: list[Iterator[list[Found]]] = []
+    if space.classes <= _SOURCES:  # words that go with one of several classes drive a clean encoder as far
+        beyond = further(space)
+        steps += [phrases(field, beyond) for field in fields]
     steps += [_standing(field, seen) for field in fields]
     if tokens := order(space, base, seen):
         words, letters = _words(space, tokens), _letters(space, tokens)
