@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # Candidates that mean nothing to a reader: alone they may count without a reference.
 _SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
 _UNPUSHED = _SURE_ANYWHERE | {"style-scan"}  # nobody measured how far these drive
-# Proposed for what their rows do, or how far they lie, as none of a clean model: of such a candidate less is asked.
+# Proposed for what their rows do, or how far they lie, which hardly any of a clean model is: less is asked of these.
 _BY_ROW = {"rows-apart": "the row of a token of {} does far more than any other",
            "rows-further": "no reference is driven by {}, whose rows lie far from theirs"}  # fmt: skip
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
