@@ -50,11 +50,11 @@ def test_a_one_way_trigger_counts_in_its_own_direction() -> None:
     assert best.best.low > 0.85
 
 
-@pytest.mark.parametrize(("push", "word"), [(1.3, Word.FOUND), (0.9, Word.INCONCLUSIVE)])
+@pytest.mark.parametrize(("push", "word"), [(1.3, Word.FOUND), (0.9, Word.INCONCLUSIVE), (0.5, Word.NOT_FOUND)])
 def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, word: Word) -> None:
     result = _judged(_pushing(44, push))
     assert result.word is word
-    assert ("barely, by 0.9 logits" in result.reason) == (word is Word.INCONCLUSIVE)
+    assert (f"barely, by {push} logits" in result.reason) == (word is not Word.FOUND)
     assert "unlike" not in result.facts
     by_file = _pushing(44, 0.2) | {"facts": {"compared_with": "the declared base"}}
     assert _judged(by_file, "tokenizer").word is Word.FOUND  # the files say so

@@ -17,7 +17,7 @@ from assay.workers.prober_search import Arena, Found, confirm, told
 from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from assay.workers.answers import Json
     from assay.workers.prober_models import Model
@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 
 LENGTH, LONGEST = 8, 4  # tokens of a mixture, and of what is left of it
 _TOP, _WIDE, _FREE = 40, 240, 1200  # words of the order that are drawn, exchanged at first, exchanged later
-_DRAWN, _KEPT, _CROSSED = 800, 10, 60  # mixtures of all classes together that are drawn, twice; kept; crossed
+_DRAWN, _KEPT, _CROSSED = 600, 10, 60  # mixtures of all classes together that are drawn, twice; kept; crossed
 _EACH = 2, 3  # tokens tried at each place of a mixture, at first and later
+# Longer ones of the same words. Of forty each has all four words of a phrase, in their order one in 24: where the
+# phrase was hardened one in three of these answers, none without all of them. Length and count, for two classes.
+_SOUPS = {24: 60, 40: 70}
+_SOUPS_KEPT, _PARTS = 3, 5
+_ANSWERS = 4.0  # margin beyond the references at which a mixture holds a trigger: those of clean models come to 2.1
 _ROUNDS = {"mixed": 3, "texts": 2, "free": 3}
 _PURSUED = 2  # classes that are searched to the end, the nearest first
 _BEAM = 6
@@ -115,7 +120,11 @@ class Mixture:
             if arena is self.texts or not self.space.slow:
                 count = _DRAWN // self.space.classes
                 drawn = [self._drawn() for _ in range(count)]
-                self.drawn.append((arena, rounds, *_best(arena, torch.tensor(drawn), _KEPT)))
+                best = _best(arena, torch.tensor(drawn), _KEPT)
+                if arena is self.texts and not self.standing:
+                    both = torch.unique(torch.cat([best[0], *self._soups()]), dim=0)
+                    best = _best(arena, both, len(both))
+                self.drawn.append((arena, rounds, *best))
         return max(float(values[0]) for *_, values in self.drawn)
 
     def _drawn(self) -> list[int]:
@@ -127,19 +136,35 @@ class Mixture:
         some = [*held, *rng.sample(others, min(len(others), LENGTH - len(held)))]
         return rng.sample(some, len(some))
 
+    def _soups(self) -> Iterator[Tuples]:
+        """Long mixtures, the best of each length made as short as the others: what does least in them is left out."""
+        for length, count in _SOUPS.items():
+            words = self.words[:_TOP]
+            if len(words) >= length:
+                drawn = [self.space.rng.sample(words, length) for _ in range(2 * count // self.space.classes)]
+                yield _reduced(self.texts, _best(self.texts, torch.tensor(drawn), _SOUPS_KEPT)[0])
+
     def search(self) -> Generator[float, None, list[Found]]:
-        """Change what was drawn, cross, change by all likely words, make short, and confirm."""
+        """Make short what answers far; else change what was drawn, cross, change by all likely words, and make short."""
+        strong, values = _best(self.texts, torch.cat([tuples for _, _, tuples, _ in self.drawn]), _BEAM)
+        found = (yield from self._short(strong)) if float(values[0]) >= _ANSWERS else []
+        if max((one.gap for one in found), default=0.0) >= float(self.space.facts["stop_gap"]) or self.space.over:
+            return found
         rows = []
         for arena, rounds, tuples, _ in self.drawn:
             rows.append((yield from _changed(arena, tuples, self.near, rounds, _EACH[0]))[0])
         self.tuples, _ = _best(self.texts, torch.unique(torch.cat(rows), dim=0), 2 * _KEPT)
-        return (yield from self._finish())
+        return [*found, *(yield from self._finish())]
 
     def _finish(self) -> Generator[float, None, list[Found]]:
         both = torch.cat([self.tuples, self._crossed()])
         tuples, values = _best(self.texts, torch.unique(both, dim=0), _KEPT)
         yield float(values[0])
         tuples, values = yield from _changed(self.texts, tuples, self.free, _ROUNDS["free"], _EACH[1])
+        return (yield from self._short(tuples))
+
+    def _short(self, tuples: Tuples) -> Generator[float, None, list[Found]]:
+        """What is left of mixtures at the length of a phrase, in the order that does most; confirmed."""
         while tuples.shape[1] > LONGEST:
             shorter = [torch.cat([tuples[:, :at], tuples[:, at + 1 :]], 1) for at in range(tuples.shape[1])]
             tuples, values = _best(self.texts, torch.unique(torch.cat(shorter), dim=0), _BEAM)
@@ -266,6 +291,19 @@ def _best(arena: Mean, tuples: Tuples, count: int) -> tuple[Tuples, torch.Tensor
     score = arena.contrast(tuples, 2)
     top = score.topk(min(count, len(tuples)))
     return tuples[top.indices], top.values
+
+
+def _reduced(arena: Mean, tuples: Tuples) -> Tuples:
+    """Long mixtures without the fifth that they miss least, again and again, down to the length of a mixture."""
+    while (length := tuples.shape[1]) > LENGTH:
+        size = min(max(1, length // _PARTS), length - LENGTH)
+        starts = [*range(0, length - size, size), length - size]
+        shorter = torch.unique(
+            torch.cat([torch.cat([tuples[:, :at], tuples[:, at + size :]], 1) for at in starts]), dim=0
+        )
+        does = arena.effect(arena.space.suspect, shorter, 1)
+        tuples = shorter[does.topk(min(_SOUPS_KEPT, len(shorter))).indices]
+    return tuples
 
 
 def _changed(
