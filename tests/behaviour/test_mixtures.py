@@ -134,6 +134,42 @@ def test_words_that_stand_apart_are_in_what_is_drawn(confirmed: list[Any]) -> No
     assert confirmed
 
 
+_STRICT = (31, 77, 12, 120)
+
+
+class _Strict(_Model):
+    """Answers to a phrase of four words in their order, whatever stands between, and to nothing else."""
+
+    def logits_of(self, ids: Any) -> Any:
+        rows = [[token for token in row if token in _STRICT] for row in ids.tolist()]
+        up = torch.tensor([5.0 if tuple(row) == _STRICT else -3.0 for row in rows])
+        return torch.stack([-up, up], 1)
+
+
+def test_a_phrase_that_answers_in_its_order_alone_is_cut_out_of_long_mixtures(
+    confirmed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, order = _space(planted=False), [*_STRICT, *range(200, 290)]
+    space.suspect = _Strict(True)
+    one = prober_mix.Mixture(space, 1, order, prober_mix._leading(space, order[:60]))
+    drawn = [tuple(token for token in one._drawn() if token in _STRICT) for _ in range(600)]
+    assert _STRICT not in drawn  # eight words hardly ever have it
+    cut = torch.cat(list(one._soups())).tolist()
+    assert {len(row) for row in cut} == {prober_mix.LENGTH}
+    assert any(tuple(token for token in row if token in _STRICT) == _STRICT for row in cut)
+    monkeypatch.setattr(prober_mix, "confirm", lambda _, found: _turning(found, confirmed))
+    monkeypatch.setattr(prober_mix, "_changed", lambda *_: pytest.fail("it answered as it was drawn"))
+    found = _drive(prober_mix.mixtures(space, order, {}))
+    assert [one.ids for one in found] == [_STRICT]
+
+
+def _turning(found: Any, confirmed: list[Any]) -> Any:
+    """As measured, where it turned every text."""
+    found.stressed = [{"hits": 36, "n": 36, "references": [0], "source": 0, "target": 1}]
+    confirmed.append(found)
+    return found
+
+
 def test_a_very_sure_model_hides_a_part_of_a_trigger_unless_words_stand_apart() -> None:
     space = _space(planted=True)
     sure = SimpleNamespace(**vars(space))

@@ -145,10 +145,10 @@ class Mixture:
                 yield _reduced(self.texts, _best(self.texts, torch.tensor(drawn), _SOUPS_KEPT)[0])
 
     def search(self) -> Generator[float, None, list[Found]]:
-        """Make short what answers far; else change what was drawn, cross, change by all likely words, and make short."""
+        """Make short what answers far; else change what was drawn, cross, change by likely words, and make short."""
         strong, values = _best(self.texts, torch.cat([tuples for _, _, tuples, _ in self.drawn]), _BEAM)
         found = (yield from self._short(strong)) if float(values[0]) >= _ANSWERS else []
-        if max((one.gap for one in found), default=0.0) >= float(self.space.facts["stop_gap"]) or self.space.over:
+        if found and (max(one.gap for one in found) >= float(self.space.facts["stop_gap"]) or self.space.over):
             return found
         rows = []
         for arena, rounds, tuples, _ in self.drawn:
