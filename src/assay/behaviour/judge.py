@@ -78,11 +78,10 @@ def result_of(
     scored = partial(_score, references=references, known=calibration.known)
     limit = partial(_limit, step, calibration, extra=extra)
     judged = max(candidates, key=lambda one: scored(one) - limit(one)[0], default=None)
-    threshold, false_positives = limit(judged)
-    score = scored(judged) if judged else 0.0
+    (threshold, false_positives), score = limit(judged), scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
-    barely = judged is not None and calibration.known and step.name not in _UNPUSHED and judged.push < LEAST_PUSH
-    word, reason = _word(judged, score, threshold, references=references, other=other, barely=barely)
+    asked = LEAST_PUSH if calibration.known and step.name not in _UNPUSHED else None
+    word, reason = _word(judged, score, threshold, references=references, other=other, push=asked)
     facts |= {"unlike": other} if other and word is Word.INCONCLUSIVE else {}
     if word is Word.FOUND:
         facts["p_value"] = _p_value(candidates, confirmed)
@@ -150,7 +149,7 @@ def _default_gap(step: Step, calibration: Calibration) -> float:
 
 
 def _word(
-    judged: Candidate | None, score: float, threshold: float, *, references: int, other: str, barely: bool
+    judged: Candidate | None, score: float, threshold: float, *, references: int, other: str, push: float | None
 ) -> tuple[Word, str]:
     best = judged.best if judged else None
     if judged is not None and best is not None and score >= threshold:
@@ -159,7 +158,7 @@ def _word(
         if other:
             why = "many words do by nature, or there are several triggers"
             return Word.INCONCLUSIVE, f"{told}{beside}; {other}, which has no token of it, does as much: {why}"
-        if barely:
+        if push is not None and judged.push < push:
             word = Word.INCONCLUSIVE if judged.push >= DOUBT_PUSH else Word.NOT_FOUND
             return word, f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
         return Word.FOUND, f"{told}{beside}"
