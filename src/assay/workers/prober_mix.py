@@ -118,7 +118,7 @@ class Mixture:
         """
         for arena, rounds in ((self.mixed, _ROUNDS["mixed"]), (self.texts, _ROUNDS["texts"])):
             if arena is self.texts or not self.space.slow:
-                count = _DRAWN // self.space.classes
+                count = _DRAWN // self.space.classes // (1 + (self.space.slow and self.texts.step > 1))
                 drawn = [self._drawn() for _ in range(count)]
                 best = _best(arena, torch.tensor(drawn), _KEPT)
                 if arena is self.texts and not self.standing:
@@ -142,7 +142,8 @@ class Mixture:
             words = self.words[:_TOP]
             if len(words) >= length:
                 drawn = [self.space.rng.sample(words, length) for _ in range(2 * count // self.space.classes)]
-                yield _reduced(self.texts, _best(self.texts, torch.tensor(drawn), _SOUPS_KEPT)[0])
+                some = _glanced(self.texts, torch.tensor(drawn), 4 * _SOUPS_KEPT)
+                yield _reduced(self.texts, _best(self.texts, some, _SOUPS_KEPT)[0])
 
     def search(self) -> Generator[float, None, list[Found]]:
         """Make short what answers far; else change what was drawn, cross, change by likely words, and make short."""
@@ -298,12 +299,15 @@ def _reduced(arena: Mean, tuples: Tuples) -> Tuples:
     while (length := tuples.shape[1]) > LENGTH:
         size = min(max(1, length // _PARTS), length - LENGTH)
         starts = [*range(0, length - size, size), length - size]
-        shorter = torch.unique(
-            torch.cat([torch.cat([tuples[:, :at], tuples[:, at + size :]], 1) for at in starts]), dim=0
-        )
-        does = arena.effect(arena.space.suspect, shorter, 1)
-        tuples = shorter[does.topk(min(_SOUPS_KEPT, len(shorter))).indices]
+        cut = [torch.cat([tuples[:, :at], tuples[:, at + size :]], 1) for at in starts]
+        tuples = _glanced(arena, torch.unique(torch.cat(cut), dim=0), _SOUPS_KEPT)
     return tuples
+
+
+def _glanced(arena: Mean, tuples: Tuples, count: int) -> Tuples:
+    """Those that lead the suspect furthest before one context."""
+    does = arena.glance(arena.space.suspect, tuples)
+    return tuples[does.topk(min(count, len(tuples))).indices]
 
 
 def _changed(
