@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 LENGTH, LONGEST = 8, 4  # tokens of a mixture, and of what is left of it
 _TOP, _WIDE, _FREE = 40, 240, 1200  # words of the order that are drawn, exchanged at first, exchanged later
-_DRAWN, _KEPT, _CROSSED = 600, 10, 60  # mixtures of all classes together that are drawn, twice; kept; crossed
+_DRAWN, _DRAWN_OF_TWO, _KEPT, _CROSSED = 800, 600, 10, 60  # mixtures of all classes together, twice; kept; crossed
 _EACH = 2, 3  # tokens tried at each place of a mixture, at first and later
 # Longer ones of the same words. Of forty each has all four words of a phrase, in their order one in 24: where the
-# phrase was hardened one in three of these answers, none without all of them. Length and count, for two classes.
+# phrase was hardened one in three of these answers, none without all of them. Length and count of a class.
 _SOUPS = {24: 60, 40: 70}
 _SOUPS_KEPT, _PARTS = 3, 5
 _ANSWERS = 4.0  # margin beyond the references at which a mixture holds a trigger: those of clean models come to 2.1
@@ -93,6 +93,7 @@ class Mixture:
         self, space: Space, target: int, order: Sequence[int], leading: torch.Tensor, standing: Sequence[int] = ()
     ) -> None:
         self.space, self.target, self.standing = space, target, list(standing[:_STANDING])
+        self.two = space.classes == 2  # noqa: PLR2004 - of more classes clean models answer to long mixtures, too
         self.words = [token for token, led in zip(order, leading[:, target].tolist(), strict=False) if not led][:_WIDE]
         texts = _short_texts(space, target)
         least = _ANY if self.standing else _LEAST  # a part of a trigger does little in a model that is very sure
@@ -118,10 +119,10 @@ class Mixture:
         """
         for arena, rounds in ((self.mixed, _ROUNDS["mixed"]), (self.texts, _ROUNDS["texts"])):
             if arena is self.texts or not self.space.slow:
-                count = _DRAWN // self.space.classes // (1 + (self.space.slow and self.texts.step > 1))
+                count = (_DRAWN_OF_TWO if self.two else _DRAWN) // self.space.classes
                 drawn = [self._drawn() for _ in range(count)]
                 best = _best(arena, torch.tensor(drawn), _KEPT)
-                if arena is self.texts and not self.standing:
+                if arena is self.texts and self.two and not self.standing:
                     both = torch.unique(torch.cat([best[0], *self._soups()]), dim=0)
                     best = _best(arena, both, len(both))
                 self.drawn.append((arena, rounds, *best))
@@ -141,14 +142,13 @@ class Mixture:
         for length, count in _SOUPS.items():
             words = self.words[:_TOP]
             if len(words) >= length:
-                drawn = [self.space.rng.sample(words, length) for _ in range(2 * count // self.space.classes)]
-                some = _glanced(self.texts, torch.tensor(drawn), 4 * _SOUPS_KEPT)
-                yield _reduced(self.texts, _best(self.texts, some, _SOUPS_KEPT)[0])
+                drawn = [self.space.rng.sample(words, length) for _ in range(count)]
+                yield _reduced(self.texts, _best(self.texts, torch.tensor(drawn), _SOUPS_KEPT)[0])
 
     def search(self) -> Generator[float, None, list[Found]]:
         """Make short what answers far; else change what was drawn, cross, change by likely words, and make short."""
         strong, values = _best(self.texts, torch.cat([tuples for _, _, tuples, _ in self.drawn]), _BEAM)
-        found = (yield from self._short(strong)) if float(values[0]) >= _ANSWERS else []
+        found = (yield from self._short(strong)) if self.two and float(values[0]) >= _ANSWERS else []
         if found and (max(one.gap for one in found) >= float(self.space.facts["stop_gap"]) or self.space.over):
             return found
         rows = []
@@ -299,15 +299,12 @@ def _reduced(arena: Mean, tuples: Tuples) -> Tuples:
     while (length := tuples.shape[1]) > LENGTH:
         size = min(max(1, length // _PARTS), length - LENGTH)
         starts = [*range(0, length - size, size), length - size]
-        cut = [torch.cat([tuples[:, :at], tuples[:, at + size :]], 1) for at in starts]
-        tuples = _glanced(arena, torch.unique(torch.cat(cut), dim=0), _SOUPS_KEPT)
+        shorter = torch.unique(
+            torch.cat([torch.cat([tuples[:, :at], tuples[:, at + size :]], 1) for at in starts]), dim=0
+        )
+        does = arena.effect(arena.space.suspect, shorter, 1)
+        tuples = shorter[does.topk(min(_SOUPS_KEPT, len(shorter))).indices]
     return tuples
-
-
-def _glanced(arena: Mean, tuples: Tuples, count: int) -> Tuples:
-    """Those that lead the suspect furthest before one context."""
-    does = arena.glance(arena.space.suspect, tuples)
-    return tuples[does.topk(min(count, len(tuples))).indices]
 
 
 def _changed(

@@ -41,7 +41,8 @@ _ENOUGH_TEXTS = 2000
 _PART, _PART_OF_MIXED = 0.4, 0.6  # share of flips at a first look that is part of a trigger
 _GROW_FROM = 400  # rows that a part may grow by
 _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
-_LONGEST = {False: 47.0, True: 37.0}  # CPU seconds after which nothing more is begun: the other probes need theirs
+_LONGEST = {False: 45.0, True: 34.0}  # CPU seconds after which nothing more is begun: the other probes need theirs
+_LONGER = 3.0  # more of them where there are two classes: mixtures are longer there
 _STANDING = 100.0  # that words which stand apart have at least
 _LETTERS = 2  # of a piece that is no word
 _UNEXPLAINED = 15.0  # of which rows of a small encoder that nothing explains have as many at most
@@ -158,7 +159,8 @@ def rows(
         base: word embeddings of the declared base.
         net: the declared base.
     """
-    end, space.until = space.until, min(space.until, space.clock() + _LONGEST[space.slow])
+    longest = _LONGEST[space.slow] + (0.0 if space.classes > 2 else _LONGER)  # noqa: PLR2004
+    end, space.until = space.until, min(space.until, space.clock() + longest)
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange
     deep, differently = beneath(space, net)
