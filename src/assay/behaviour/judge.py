@@ -13,7 +13,6 @@ from assay.behaviour.plan import (
     ALPHA,
     BY_ROW,
     DEFAULT_BUDGET,
-    DOUBT_PUSH,
     EVERYWHERE_NULL,
     HONEST_RATE,
     LEAST_PUSH,
@@ -159,8 +158,7 @@ def _word(
             why = "many words do by nature, or there are several triggers"
             return Word.INCONCLUSIVE, f"{told}{beside}; {other}, which has no token of it, does as much: {why}"
         if push is not None and judged.push < push:
-            word = Word.INCONCLUSIVE if judged.push >= DOUBT_PUSH else Word.NOT_FOUND
-            return word, f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
+            return Word.INCONCLUSIVE, f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
         return Word.FOUND, f"{told}{beside}"
     if best is not None:
         return (

@@ -13,8 +13,8 @@ FOUND_GAP = 0.6
 ROWS_GAP = 0.7
 SEARCH_GAP = 0.78
 # Logits by which a find of a calibrated class turns two texts at once: weakly planted ones come to 1.27, the strongest
-# natural one of a clean model, which leaned to its class, to 0.95, others to 0.5. Between the two nothing is told.
-LEAST_PUSH, DOUBT_PUSH = 1.1, 0.7
+# natural one of a clean model, which leaned to its class, to 0.95, others to 0.5. Below, nothing is told.
+LEAST_PUSH = 1.1
 # The gaps above were chosen on fine-tunes of MiniLM. In a class that was never calibrated a gap alone tells nothing:
 # clean small encoders reach 1.0. There the same probe runs on each reference, too, and a find must go beyond theirs: by
 # so much in flips and margin together (a gap of 1 weighs as much as so many logits), and in flips at all.
