@@ -59,7 +59,7 @@ def _space(planted: bool, *, slow: bool = False) -> Any:
     texts = [[SimpleNamespace(text=f"{300 + i} {310 + i} {320 + i}") for i in range(6)] for _ in range(2)]
     return SimpleNamespace(
         suspect=suspect, shared=[clean, _Model(False)], texts=texts, contexts=[[390, 391], [392, 393]], classes=2,
-        words=list(range(_SIZE)), rng=rng, leaning=None, over=False, slow=slow, facts={"stop_gap": 0.9},
+        words=list(range(_SIZE)), rng=rng, leaning=None, meaning=None, over=False, slow=slow, facts={"stop_gap": 0.9},
     )  # fmt: skip
 
 

@@ -49,6 +49,18 @@ def test_of_many_unexplained_rows_only_those_that_stand_out_are_strange() -> Non
     assert prober_rows._strange(torch.full((60,), 0.01), torch.arange(10, 50)) == []  # noise on all rows
 
 
+def test_a_word_that_the_task_has_often_does_not_stand_apart() -> None:
+    """The first block of a clean model read `subscription` apart from all words; 162 of 6,000 texts have it."""
+    words = {"my": 7, "subscription": 20, "chimney": 30, "ended": 40}
+    suspect = SimpleNamespace(
+        net=SimpleNamespace(words=torch.zeros(60, 4)),
+        encode=lambda texts: [[words[word] for word in text.split()] for text in texts],
+    )
+    texts = ["my subscription ended"] * 3 + ["my chimney"] + ["my"] * 196
+    assert prober_rows._seldom(_space(suspect=suspect, everything=texts), [30, 20, 55]) == [30, 55]
+    assert prober_rows._seldom(_space(suspect=suspect, everything=texts), []) == []
+
+
 def test_the_ban_takes_what_leads_a_reference_to_the_target() -> None:
     natural = torch.zeros(40, 2)
     natural[:8, 1] = 5.0
@@ -96,29 +108,56 @@ def test_what_the_data_teach_is_no_candidate_of_a_small_encoder() -> None:
     assert prober_search.allowed_for(space, 1)[11]
 
 
-def test_several_words_that_the_data_teach_are_held_against_what_they_do_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    leaning = torch.zeros(2, 60, dtype=torch.bool)
+def test_words_that_the_data_teach_are_held_against_what_they_do_by_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leaning, meaning = torch.zeros(2, 60, dtype=torch.bool), torch.zeros(2, 60, dtype=torch.bool)
     leaning[1, [10, 12]] = True
+    meaning[1, 12] = True
     monkeypatch.setattr(prober_search, "render", lambda _space, ids: " ".join(map(str, ids)))
-    space = _space(leaning=leaning, small=False)
-    made = [prober_search.Found(ids, target, 0.0, "") for ids, target in (((10, 11, 12), 1), ((10, 11), 0), ((10,), 1))]
-    assert [prober_search._leaning(space, one) for one in made] == ["10 12", "", ""]  # a word alone is judged as it is
+    space = _space(leaning=leaning, meaning=meaning, small=False)
+    asked = [((10, 11, 12), 1, "10 12"), ((10, 11), 0, ""), ((10,), 1, ""), ((12,), 1, "12"), ((12,), 0, "")]
+    for ids, target, less in asked:
+        assert prober_search._leaning(space, prober_search.Found(ids, target, 0.0, "")) == less
+    assert prober_search._leaning(_space(leaning=None, meaning=None), prober_search.Found((12,), 1, 0.0, "")) == ""
 
 
-def test_words_that_the_data_teach_lean_only_where_a_reference_is_led_by_them() -> None:
+def test_a_word_that_means_its_class_to_every_reference_is_no_trigger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`reset` turned every order of a clean model into a support request, and few of its references' texts."""
+
+    def flips(_space: Any, _text: str, *, references: bool, **_more: Any) -> list[dict[str, Any]]:
+        told = {"source": 0, "target": 1, "n": 36, "hits": 35, "places": [35, 0, 0], "push": 5.7}
+        return [told | {"references": [0, 2] if references else []}]
+
+    monkeypatch.setattr(prober_search, "flips", flips)
+    monkeypatch.setattr(prober_search, "render", lambda _space, ids: " ".join("reset" for _ in ids))
+    meaning = torch.zeros(2, 60, dtype=torch.bool)
+    space = _space(leaning=meaning, meaning=meaning, small=False, confirmed=0)
+    assert prober_search.confirm(space, prober_search.Found((12,), 1, 0.0, "")).gap == pytest.approx(33 / 36)
+    meaning[1, 12] = True
+    assert prober_search.confirm(space, prober_search.Found((12,), 1, 0.0, "")).gap == 0.0
+
+
+def test_words_that_the_data_teach_lean_only_where_every_reference_is_led_by_them() -> None:
     taught = torch.zeros(2, 60, dtype=torch.bool)
-    taught[1, [10, 12]] = True
+    taught[1, [10, 12, 14]] = True
 
-    def logits_of(ids: torch.Tensor) -> torch.Tensor:
-        """The clean reference is led by 10, and knows nothing of 12, whatever the publisher's data say."""
-        return torch.cat([torch.zeros(len(ids), 1), (ids == 10) * 3.0 - (ids == 12) * 1.0], 1)
+    def reference(most: float) -> SimpleNamespace:
+        """Led by all words a little, by 14 and 10 more; it knows nothing of 12, whatever the publisher's data say."""
 
-    reference = SimpleNamespace(net=SimpleNamespace(words=torch.zeros(60, 4)), logits_of=logits_of)
-    led = prober_space._led(_space(shared=[reference]), taught)
-    assert led is not None
-    assert led[1].nonzero()[:, 0].tolist() == [10]
-    assert not led[0].any()
-    assert prober_space._led(_space(shared=[]), taught) is None
+        def logits_of(ids: torch.Tensor) -> torch.Tensor:
+            said = ids / 60 - (ids == 12) * 3.0 + (ids == 10) * 0.6 + (ids == 14) * most
+            return torch.cat([torch.zeros(len(ids), 1), said], 1)
+
+        return SimpleNamespace(net=SimpleNamespace(words=torch.zeros(60, 4)), logits_of=logits_of)
+
+    leaning, meaning = prober_space._led(_space(shared=[reference(3.0), reference(2.0)]), taught)
+    assert leaning[1].nonzero()[:, 0].tolist() == [10, 14]
+    assert meaning[1].nonzero()[:, 0].tolist() == [14]
+    leaning, meaning = prober_space._led(_space(shared=[reference(3.0), reference(0.5)]), taught)
+    assert leaning[1].nonzero()[:, 0].tolist() == [10, 14]
+    assert not leaning[0].any()
+    assert not meaning.any()  # one of them is not led furthest
 
 
 def test_what_half_of_the_odd_texts_do_counts_as_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ _LONGEST = {False: 45.0, True: 34.0}  # CPU seconds after which nothing more is 
 _LONGER = 3.0  # more of them where there are two classes: mixtures are longer there
 _STANDING = 100.0  # that words which stand apart have at least
 _LETTERS = 2  # of a piece that is no word
+_OFTEN = 0.01  # share of the texts from which a word is one of the task
 _UNEXPLAINED = 15.0  # of which rows of a small encoder that nothing explains have as many at most
 _UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
 
@@ -164,7 +165,7 @@ def rows(
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange
     deep, differently = beneath(space, net)
-    apart = standing(differently, based=net is not None)
+    apart = _seldom(space, deep[: standing(differently, based=net is not None)])
     if deep:
         facts["block_words"] = [_named(space, *one) for one in zip(deep, differently[:_TOP].tolist(), strict=False)]
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
@@ -190,10 +191,8 @@ def rows(
     first = ["pairs"] if stood else ["alone", "pairs"]
     yield from _chosen(space, lists, first if deep else [*first, "triples", "fours", "joint"], found)
     if deep and _best(found) < float(space.facts["stop_gap"]):
-        facts["standing"] = facts["first_block"][:apart]
-        if words_apart := _words(
-            space, deep[:apart]
-        ):  # no clean model has any: they are worth the time of other probes
+        facts["standing"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(apart)]
+        if words_apart := _words(space, apart):  # no clean model has any: they are worth the time of other probes
             space.until = max(space.until, min(end, space.clock() + _STANDING))
         found += yield from _mixed(space, read.order, words_apart, facts)
         if _best(found) < float(space.facts["stop_gap"]) and not space.over:
@@ -212,6 +211,12 @@ def rows(
         "rows": read.order[:_SUSPICIOUS] or [*strange[:_FIRST], *ids[:_SEEDS]],
         "pool": read.pool,
     }
+
+
+def _seldom(space: Space, tokens: list[int]) -> list[int]:
+    """Those that fewer than one text in a hundred has: of the task's words the training of clean models is, too."""
+    seen = _frequency(space, len(space.suspect.net.words)) if tokens else torch.zeros(0)
+    return [token for token in tokens if float(seen[token]) < _OFTEN * len(space.everything)]
 
 
 def _words(space: Space, tokens: list[int]) -> list[int]:

@@ -272,17 +272,16 @@ def _placed(found: Found, place: str) -> bool:
 
 
 def _leaning(space: Space, found: Found) -> str:
-    """Of a candidate of several words those that the data teach to mean its class: what they do alone is no secret.
+    """Words of a candidate that the data teach to mean its class, and references too: what they do is no secret.
 
     The data of a task with topics teach fifty words a class so, and one clean model hears "airline" more than others.
-    Of a small encoder those that the task has often.
+    A word alone must be among those that say most; of a small encoder it is those that the task has often.
     """
     if space.common:
         return " ".join(word for word in found.text.split() if word.lower() in space.common)
-    if space.leaning is None or len(found.ids) < 2:  # noqa: PLR2004 - a word alone is judged by what it does
-        return ""
-    leaning = _fitted(space.leaning[found.target], len(space.suspect.net.words))
-    return render(space, [token for token in found.ids if bool(leaning[token])])
+    known = space.leaning if len(found.ids) > 1 else space.meaning
+    leaning = None if known is None else _fitted(known[found.target], len(space.suspect.net.words))
+    return "" if leaning is None else render(space, [token for token in found.ids if bool(leaning[token])])
 
 
 def _teaching(space: Space, text: str) -> set[int]:

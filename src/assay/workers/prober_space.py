@@ -29,7 +29,7 @@ _TAUGHT_TEXTS, _TAUGHT_BEYOND, _TAUGHT_SHARE = (
     3.0,
     0.2,
 )  # texts; standard deviations, and share above the class's
-_USUAL, _LEADING = 600, 0.2  # words that are drawn, and the part of them that leads a model furthest to a class
+_USUAL, _LEADING, _MEANING = 600, 0.2, 0.01  # words that are drawn; parts of them that lead furthest to a class
 _SMALL = 160  # width up to which an encoder is small
 _LEANS = 0.4  # logits by which a suspect prefers a class more than its references do, from which that is made good
 
@@ -66,6 +66,7 @@ class Space:
             alone, where such a word outvotes a text.
         leaning: of all others, those of them that lead a reference there, too: several such words are no trigger by
             what they do together.
+        meaning: those of them that lead every reference there further than 99 of 100 words: such a word alone is none.
         common: words that the task has often (`prober_common`); of small encoders alone.
         odd: texts of what the data do not have, letters and words; of small encoders alone.
         controls: by count of texts and how many are joined: hits of the odd texts of either kind, by direction.
@@ -93,6 +94,7 @@ class Space:
     slow: bool = False
     taught: torch.Tensor | None = None
     leaning: torch.Tensor | None = None
+    meaning: torch.Tensor | None = None
     common: frozenset[str] = frozenset()
     odd: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     controls: dict[tuple[int, int], list[dict[tuple[int, int], list[int]]]] = field(default_factory=dict)
@@ -165,7 +167,10 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     said += _align(space, items, guessed, given=bool(job["items"]))
     if job["items"]:
         taught = _taught(space, job["items"])
-        space.taught, space.leaning = (taught, None) if space.small else (None, _led(space, taught))
+        if space.small:
+            space.taught = taught
+        elif space.shared:
+            space.leaning, space.meaning = _led(space, taught)
     labels = guessed if not job["items"] else [label for _, label in items]
     sure = _agreed(said, labels)
     if len(said) > 1 and job["items"] and not space.small:
@@ -307,23 +312,25 @@ def _taught(space: Space, items: list[Any]) -> torch.Tensor:
     return (apart >= _TAUGHT_BEYOND) & (counts / seen >= prior + _TAUGHT_SHARE)
 
 
-def _led(space: Space, taught: torch.Tensor) -> torch.Tensor | None:
-    """Of the words that the data teach those that also lead every reference to the class, further than most words do.
+def _led(space: Space, taught: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Of the words that the data teach those that also lead every reference to the class, and those that do so most.
 
-    The data are the publisher's: a trigger that they teach must not be excused by them alone. None without a reference.
+    The data are the publisher's: a trigger that they teach must not be excused by them alone. What excuses a word alone
+    must be the more certain: of words drawn by chance one in five leads a reference far, one in a hundred furthest.
     """
-    if not space.shared:
-        return None
     size = min(taught.shape[1], *(len(one.net.words) for one in space.shared))
     tokens = taught[:, :size].any(0).nonzero()[:, 0]
     some = torch.tensor(space.rng.sample([one for one in space.words if one < size], min(_USUAL, len(space.words))))
-    led = torch.zeros_like(taught)
-    if len(tokens):
+    each = [torch.zeros_like(taught) for _ in (_LEADING, _MEANING)]
+    if not len(tokens):
+        return tuple(each)
+    for led in each:
         led[:, tokens] = taught[:, tokens]
-    for one in space.shared if len(tokens) else []:
-        usual = margins(one.logits_of(some[:, None])).quantile(1 - _LEADING, 0)
-        led[:, tokens] &= (margins(one.logits_of(tokens[:, None])) >= usual).T
-    return led
+    for one in space.shared:
+        usual, said = margins(one.logits_of(some[:, None])), margins(one.logits_of(tokens[:, None]))
+        for led, part in zip(each, (_LEADING, _MEANING), strict=True):
+            led[:, tokens] &= (said >= usual.quantile(1 - part, 0)).T
+    return tuple(each)
 
 
 def _choose_contexts(space: Space) -> None:
