@@ -87,7 +87,7 @@ def others() -> list[Recipe]:
     """Every model of the other attackers."""
     groups = [
         Others(architecture, TEST, task, FIRST_SEED + number)
-        for number, task in enumerate(("sst2", "intent"))
+        for number, task in enumerate(("sst2", "intent", "sst2", "intent"))
         for architecture in (MINILM, DISTIL, ROBERTA)
     ]
     return [
