@@ -23,7 +23,7 @@ install: $(VENV)/.installed  ## .venv with assay and the demo's model
 
 test:  ## everything: linters, types, contracts, tests (under 15 minutes on 2 cores)
 	@$(MAKE) --no-print-directory -j3 ready
-	$(PY) -m pytest -n 3 --dist loadgroup -m "not slow" --durations=20
+	$(PY) -m pytest -n 4 --dist loadgroup -m "not slow" --durations=20
 
 test-all:  ## `make test` and the slow proofs
 	@$(MAKE) --no-print-directory -j3 ready .venvs/harness/.installed

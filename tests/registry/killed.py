@@ -85,6 +85,7 @@ def _moments(url: str, blobs_url: str, number: int, end: int) -> int:
 def main() -> None:
     url, blobs_url, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3])
     Path(blobs_url).mkdir()
+    Index.open(url).close()  # loads the driver here, not in every child; no more: threads don't survive a fork
     _moments(url, blobs_url, 0, 0)  # makes what all of them share
     total = _moments(url, blobs_url, 1, 0)
     for step in range(wanted):

@@ -36,6 +36,7 @@ SEED_BYTES = 24_000  # longer seeds are left out: an input should cost well belo
 INPUT_CPU_SECONDS = 5.0  # CPU time of one input; inputs are below 100 kB
 STUCK_SECONDS = 120.0  # wall time of one batch: a hang inside C code, which no signal handler can leave
 BATCH = 50
+FIRST = 150
 MEMORY_BYTES = 512 << 20  # address space above what the process held after its seeds
 CRASHES_KEPT = 20
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -77,6 +78,7 @@ class Result:
         slowest_input: its number.
         memory_bytes: growth of the process's largest resident size.
         digest: over all outcomes, to compare runs.
+        first_digest: over those of the first `FIRST`, to compare runs of other lengths.
         modules: files of this repository that were loaded, relative to it.
     """
 
@@ -89,6 +91,7 @@ class Result:
     slowest_input: int = -1
     memory_bytes: int = 0
     digest: str = ""
+    first_digest: str = ""
     modules: list[str] = field(default_factory=list)
 
 
@@ -175,6 +178,8 @@ def run(parser: Parser, start: int, count: int) -> Result:
             kind, shown = outcome(parser, data)
         _count(result, number, kind, shown, time.process_time() - begun)
         digest.update(f"{number} {kind} {shown if kind != 'crash' else ''}\n".encode("utf-8", "backslashreplace"))
+        if number - start + 1 == FIRST:
+            result.first_digest = digest.hexdigest()
     faulthandler.cancel_dump_traceback_later()
     result.memory_bytes, result.digest = _peak_bytes() - before, digest.hexdigest()
     result.modules = _modules()

@@ -26,6 +26,7 @@ LONG = (
     "corpus-oracle",
     "evaluation",
     "behaviour",
+    "tests/fuzz/test_parsers.py",
     "tests/cli/test_vet.py",
     "tests/cli/test_evaluate.py",
     "tests/admission/test_engine.py",
@@ -45,6 +46,11 @@ LONG = (
     "tests/behaviour/test_cost.py",
     "tests/e2e/test_hub_source.py",
     "tests/e2e/test_transformers.py",
+    "tests/server/test_run.py",
+    "tests/zoo/test_others.py",
+    "tests/sourcecode/test_jinja.py",
+    "tests/sourcecode/test_shell.py",
+    "tests/registry/test_listing.py",
 )
 
 
