@@ -4,7 +4,9 @@ unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes are started: each woul
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-compile
+# Afterwards, on all cores; a package may have files of another Python.
+COMPILE := $(PY) -m compileall -qq -j 0 $(VENV)/lib || true
 HASHED := --require-hashes --no-deps
 APT_TEST := git postgresql bubblewrap runsc chromium softhsm2 openssl
 APT_BENCH := nginx
@@ -89,6 +91,7 @@ $(VENV)/.installed: $(VENV)/bin/python constraints/runtime.txt constraints/model
 	@$(PIP) $(HASHED) -r constraints/runtime.txt
 	@$(PIP) $(HASHED) -r constraints/model.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(COMPILE)
 	@touch $@
 
 # torch stands alone: `torch==2.13.0` takes a CPU build where one is offered, and its hash depends on which build that is.
@@ -96,6 +99,7 @@ $(VENV)/.tested: $(VENV)/.installed constraints/test.txt
 	@echo "installing what the tests need …"
 	@$(PIP) $(HASHED) -r constraints/test.txt
 	@$(PIP) $(TORCH)
+	@$(COMPILE)
 	@touch $@
 
 # No environment: it is put behind .venv on the path of one slow test, so that nothing in .venv is replaced.
