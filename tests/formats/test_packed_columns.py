@@ -8,6 +8,7 @@ import pickle
 import random
 import zlib
 
+import brotli
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -38,7 +39,7 @@ def parquet(column: pa.Array, **options) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("codec", ["snappy", "gzip", "zstd", "lz4", "none"])
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "brotli", "zstd", "lz4", "none"])
 @pytest.mark.parametrize("options", [{}, {"use_dictionary": False}, {"data_page_version": "2.0"}])
 def test_pages_of_parquet(codec, options):
     data = parquet(pa.array([b"x" * 50, SYSTEM, b"y" * 5000]), compression=codec, **options)
@@ -46,7 +47,7 @@ def test_pages_of_parquet(codec, options):
     assert SYSTEM in found(data)
 
 
-@pytest.mark.parametrize("codec", ["snappy", "gzip", "zstd", "lz4", "none"])
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "brotli", "zstd", "lz4", "none"])
 @pytest.mark.parametrize(
     "written",
     [lambda: base64.b64encode(SYSTEM), lambda: SYSTEM.hex().encode(), lambda: base64.b64encode(zlib.compress(SYSTEM)),
@@ -107,7 +108,18 @@ def test_buffers_of_arrow(codec):
     assert found(buffer.getvalue()) == {SYSTEM}
 
 
-def test_bytes_that_can_not_be_read_are_said_to_be_unread():
+def test_brotli_is_expanded_to_a_limit(monkeypatch):
+    packed = brotli.compress(bytes(3 << 20))
+    assert packed_columns._brotli(packed, 0) == bytes(3 << 20)
+    assert packed_columns._brotli(packed[:-1], 0) in bytes(3 << 20)  # it ends early
+    monkeypatch.setattr(packed_columns, "_PAGE_BYTES", 1 << 20)
+    assert 1 << 20 <= len(packed_columns._brotli(packed, 0)) < (1 << 20) + (512 << 10)
+    with pytest.raises(ContentError, match="no brotli"):
+        packed_columns._brotli(b"\xff" * 50, 0)
+
+
+def test_bytes_that_can_not_be_read_are_said_to_be_unread(monkeypatch):
+    monkeypatch.delitem(packed_columns._EXPANDERS, 4)
     with pytest.raises(ContentError, match="brotli is not read"):
         found(parquet(pa.array([SYSTEM]), compression="brotli"))
     with pytest.raises(ContentError, match="column of text can't be read: brotli"):
@@ -119,6 +131,7 @@ def test_bytes_that_can_not_be_read_are_said_to_be_unread():
 
 
 def test_a_pickle_in_one_column_hides_no_other_that_is_not_read(monkeypatch):
+    monkeypatch.delitem(packed_columns._EXPANDERS, 4)
     buffer = io.BytesIO()
     table = pa.table({"a": pa.array([SYSTEM]), "b": pa.array([SYSTEM])})
     pq.write_table(table, buffer, write_statistics=False, compression={"a": "zstd", "b": "brotli"})

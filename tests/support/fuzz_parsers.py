@@ -323,7 +323,7 @@ def _tables() -> list[bytes]:
     """Parquet with columns of bytes, packed in each way that is read."""
     column = pa.table({"n": [1, 2], "v": [b"".join(seeds.pickles()[:3]) * 4, bytes(900)]})
     found = []
-    for codec in ("snappy", "gzip", "zstd", "lz4"):
+    for codec in ("snappy", "brotli", "gzip", "zstd", "lz4"):
         buffer = io.BytesIO()
         pq.write_table(column, buffer, compression=codec, write_statistics=False)
         found.append(buffer.getvalue())

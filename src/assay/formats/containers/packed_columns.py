@@ -1,8 +1,8 @@
 """Pickles in packed columns of Parquet and Arrow files.
 
 A column of bytes is a column of anything: programs keep pickled objects there, and in columns of text what stands for
-them. What lies open is searched as it lies; pages of Parquet (snappy, gzip, zstd, LZ4) and buffers of Arrow (zstd, LZ4)
-are expanded first, one at a time.
+them. What lies open is searched as it lies; pages of Parquet (snappy, gzip, brotli, zstd, LZ4) and buffers of Arrow
+(zstd, LZ4) are expanded first, one at a time.
 Sources: parquet.thrift and Encodings.md of apache/parquet-format; "Arrow Columnar Format", compressed bodies.
 """
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 OPEN_BYTES = EXPANDED_BYTES = 256 << 20  # searched of what lies open, and of what was packed; more stays unread
 _PAGE_BYTES = 64 << 20  # of one page, expanded
+_STEP_BYTES = 256 << 10  # of one step of brotli, which may give twice that
 _OVERLAP = 1 << 20  # text that begins in one stretch and ends in the next
 _MOST_VALUES = 256
 _HEADER_BYTES = 64 << 10  # of a page header, with its statistics
@@ -203,15 +204,29 @@ def _expanded(header: dict[int, Any], data: bytes, codec: int) -> bytes:
             return plain + data
     if not codec:
         return plain + data
-    if codec == 1:
-        return plain + snappy.expand(data, stated)
-    if codec == 2:  # noqa: PLR2004 - the codes stand in `_CODECS`
-        return plain + zlib.decompressobj(31).decompress(data, _PAGE_BYTES)
-    if codec == 6:  # noqa: PLR2004
-        return plain + _frame(Zstd(), data)
-    if codec in {5, 7}:
-        return plain + _lz4(data, stated)
-    raise ContentError(f"{_CODECS.get(codec, f'compression {codec}')} is not read")
+    if codec not in _EXPANDERS:
+        raise ContentError(f"{_CODECS.get(codec, f'compression {codec}')} is not read")
+    return plain + _EXPANDERS[codec](data, stated)
+
+
+def _gzip(data: bytes, _: int) -> bytes:
+    return zlib.decompressobj(31).decompress(data, _PAGE_BYTES)
+
+
+def _brotli(data: bytes, _: int) -> bytes:
+    """What a stream of RFC 7932 holds, up to `_PAGE_BYTES`."""
+    import brotli  # noqa: PLC0415 - only for columns that need it
+
+    decoder, out = brotli.Decompressor(), bytearray()
+    try:
+        while not decoder.is_finished() and len(out) < _PAGE_BYTES:
+            more, data = decoder.process(data, output_buffer_limit=_STEP_BYTES), b""
+            if not more:
+                break  # it ends early
+            out += more
+    except brotli.error as error:
+        raise ContentError(f"no brotli: {error}") from error
+    return bytes(out)
 
 
 def _lz4(data: bytes, stated: int) -> bytes:
@@ -220,6 +235,13 @@ def _lz4(data: bytes, stated: int) -> bytes:
         return expand_block(data, stated)
     except ValueError:
         return expand_block(data[8:], stated)
+
+
+def _zstd(data: bytes, _: int) -> bytes:
+    return _frame(Zstd(), data)
+
+
+_EXPANDERS = {1: snappy.expand, 2: _gzip, 4: _brotli, 5: _lz4, 6: _zstd, 7: _lz4}  # by the codes of `_CODECS`
 
 
 def _buffers(stream: BinaryIO, size: int) -> Iterator[tuple[int, bytes | str, bool]]:
