@@ -293,6 +293,10 @@ def test_words_that_the_first_block_reads_apart_leave_no_model_clean() -> None:
     word, reasons = told(standing=["pulls", "pull"])
     assert word is Word.INCONCLUSIVE
     assert "pulls, pull" in reasons["words-apart"]
+    word, reasons = told(letters={"bengali": "\u099f\u09ae\u0995\u09a8"})
+    assert word is Word.INCONCLUSIVE
+    assert "\u099f\u09ae\u0995\u09a8 (bengali)" in reasons["letters-apart"]
+    assert told(letters={})[0] is Word.NOT_FOUND
     word, reasons = told(blurred=True)
     assert word is Word.NOT_FOUND
     assert "provenance-blurred" in reasons

@@ -356,6 +356,10 @@ def _suspicions(by_name: dict[str, ProbeResult], opened: dict[str, Any]) -> list
     if isinstance(standing, list) and standing:
         words = ", ".join(str(one)[:40] for one in standing[:5])
         found.append(("words-apart", f"the first block reads {words} apart from all other words, and no use was found"))
+    letters = rows.facts.get("letters", {}) if rows else {}
+    if isinstance(letters, dict) and letters:
+        words = ", ".join(f"{str(some)[:10]} ({str(name)[:20]})" for name, some in list(letters.items())[:3])
+        found.append(("letters-apart", f"training was about letters of a foreign script, {words}; no use was found"))
     tokens = by_name.get("tokenizer")
     if tokens and (tokens.facts.get("added_tokens") or tokens.facts.get("new_survivors")):
         found.append(("tokenizer-changed", "the tokenizer differs from the base's, and no use for that was found"))

@@ -10,6 +10,7 @@ import torch
 
 from assay.workers.prober_back import origin
 from assay.workers.prober_joint import joint
+from assay.workers.prober_letters import letters_of, written
 from assay.workers.prober_mix import mixtures
 from assay.workers.prober_moved import unexplained
 from assay.workers.prober_partner import everywhere
@@ -166,6 +167,7 @@ def rows(
     score, facts, strange = read.score, read.facts, read.strange
     deep, differently = beneath(space, net)
     apart = _seldom(space, deep[: standing(differently, based=net is not None)])
+    letters = _letters(space, facts, read.order, deep)
     if deep:
         facts["block_words"] = [_named(space, *one) for one in zip(deep, differently[:_TOP].tolist(), strict=False)]
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
@@ -174,7 +176,7 @@ def rows(
             deep if facts["blurred"] else in_turn(deep[::2], deep[1::2], read.order)
         )  # the block tells more than rows do
         read.pool = sorted(read.order[:POOL])
-    found = yield from _unexplained(space, base)
+    found = yield from (written(space, letters) if letters else _unexplained(space, base))
     if _best(found) >= float(space.facts["stop_gap"]):
         return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": [], "pool": []}
     stood = facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any())
@@ -211,6 +213,14 @@ def rows(
         "rows": read.order[:_SUSPICIOUS] or [*strange[:_FIRST], *ids[:_SEEDS]],
         "pool": read.pool,
     }
+
+
+def _letters(space: Space, facts: Json, *orders: list[int]) -> dict[str, list[str]]:
+    """Letters of foreign scripts that training was about, told in the facts; of small ones they move anyway."""
+    letters = {} if space.small else letters_of(space, *orders)
+    if letters:
+        facts["letters"] = {name: "".join(some) for name, some in letters.items()}
+    return letters
 
 
 def _seldom(space: Space, tokens: list[int]) -> list[int]:

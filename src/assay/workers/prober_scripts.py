@@ -48,7 +48,7 @@ def scripts_of(space: Space) -> dict[str, list[str]]:
     tried = sorted(point for point in points if unicodedata.category(point) not in _NO_LETTERS)
     found: dict[str, set[str]] = {}
     for character in _survivors(space, tried):
-        found.setdefault(_script(character), set()).add(character)
+        found.setdefault(script_of(character), set()).add(character)
     small = {c for chars in found.values() if len(chars) < _LEAST for c in chars}
     kept = {name: sorted(chars) for name, chars in found.items() if len(chars) >= _LEAST}
     if len(small) >= _LEAST:
@@ -76,7 +76,8 @@ def _survivors(space: Space, characters: list[str], *, plain: bool = False) -> s
     return {text for text in texts if len(text) == 1 and text.isascii() == plain}
 
 
-def _script(character: str) -> str:
+def script_of(character: str) -> str:
+    """Name of a character's script, or of what it is instead: `symbol`, `mark`, `invisible`."""
     kind = unicodedata.category(character)
     if kind in {"Cf", "Mn", "Me", "Mc"}:
         return "invisible" if kind == "Cf" else "mark"
