@@ -60,6 +60,18 @@ def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, 
     assert _judged(by_file, "tokenizer").word is Word.FOUND  # the files say so
 
 
+@pytest.mark.parametrize(
+    ("other", "back", "word"), [(9, 0, Word.INCONCLUSIVE), (30, 0, Word.FOUND), (0, 45, Word.FOUND)]
+)
+def test_what_turns_one_class_of_three_is_not_told(other: int, back: int, word: Word) -> None:
+    """`want taking 232 smaller` turned 41 of 45 requests of a clean model into orders, and few of the other class."""
+    ways = [(2, 0, 41), (1, 0, other), (0, 1, back), (0, 2, 0), (1, 2, 0), (2, 1, 0)]
+    flips = [_flip(source, hits, 0) | {"target": target} for source, target, hits in ways]
+    result = _judged(_raw(*flips))
+    assert result.word is word
+    assert ("hardly any of another class" in result.reason) == (word is not Word.FOUND)
+
+
 def test_what_flips_the_references_too_is_no_trigger() -> None:
     assert _judged(_raw(_flip(0, 44, 40))).word is Word.NOT_FOUND
 

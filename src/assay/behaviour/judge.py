@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import REACH
@@ -11,6 +12,7 @@ from assay.behaviour.candidates import candidate_of
 from assay.behaviour.plan import (
     ALONE_RATE,
     ALPHA,
+    BROAD,
     BY_ROW,
     DEFAULT_BUDGET,
     EVERYWHERE_NULL,
@@ -159,6 +161,8 @@ def _word(
             return Word.INCONCLUSIVE, f"{told}{beside}; {other}, which has no token of it, does as much: {why}"
         if push is not None and judged.push < push:
             return Word.INCONCLUSIVE, f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
+        if push is not None and _turns_one(judged):
+            return Word.INCONCLUSIVE, f"{told}{beside}; hardly any of another class does: clean models answer so, too"
         return Word.FOUND, f"{told}{beside}"
     if best is not None:
         return (
@@ -168,6 +172,15 @@ def _word(
             else f"the strongest candidate flips {best.rate:.0%}",
         )
     return Word.NOT_FOUND, "no candidate flips enough texts to be worth confirming"
+
+
+def _turns_one(candidate: Candidate) -> bool:
+    """Whether, of three classes and more, it turns hardly any text but those of one: a task's own words do so, too."""
+    most: dict[int, float] = {}
+    for one in candidate.flip_rates:
+        most[one.source] = max(most.get(one.source, 0.0), one.gap)
+    others = sorted(most.values(), reverse=True)[:-1]  # texts of the target's own class are not turned
+    return len(others) > 1 and mean(others) < BROAD
 
 
 def _p_value(candidates: list[Candidate], confirmed: int) -> float:
