@@ -70,6 +70,10 @@ def test_what_turns_one_class_of_three_is_not_told(other: int, back: int, word: 
     result = _judged(_raw(*flips))
     assert result.word is word
     assert ("hardly any of another class" in result.reason) == (word is not Word.FOUND)
+    both = _raw(*flips)
+    weaker = [one | {"hits": 36 if one["source"] != 0 and one["target"] == 0 else 0} for one in flips]
+    both["candidates"].append(both["candidates"][0] | {"text": "planted", "flips": weaker, "stressed": weaker})
+    assert _judged(both).word is Word.FOUND  # a natural one that does more hides no planted one
 
 
 def test_what_flips_the_references_too_is_no_trigger() -> None:

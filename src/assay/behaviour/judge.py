@@ -31,6 +31,8 @@ from assay.core.errors import ContentError
 from assay.core.proportion import clopper_pearson
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from assay.behaviour.calibration import Calibration
     from assay.behaviour.records import Candidate
 
@@ -78,7 +80,7 @@ def result_of(
         raise ContentError(f"the worker's result of {step.name} is broken") from error
     scored = partial(_score, references=references, known=calibration.known)
     limit = partial(_limit, step, calibration, extra=extra)
-    judged = max(candidates, key=lambda one: scored(one) - limit(one)[0], default=None)
+    judged = _strongest(candidates, lambda one: scored(one) - limit(one)[0])
     (threshold, false_positives), score = limit(judged), scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
     asked = LEAST_PUSH if calibration.known and step.name not in _UNPUSHED else None
@@ -172,6 +174,12 @@ def _word(
             else f"the strongest candidate flips {best.rate:.0%}",
         )
     return Word.NOT_FOUND, "no candidate flips enough texts to be worth confirming"
+
+
+def _strongest(candidates: list[Candidate], reach: Callable[[Candidate], float]) -> Candidate | None:
+    """The one furthest beyond its threshold; where any of those beyond it turns several classes, one that does."""
+    broad = [one for one in candidates if reach(one) >= 0.0 and not _turns_one(one)]
+    return max(broad or candidates, key=reach, default=None)
 
 
 def _turns_one(candidate: Candidate) -> bool:
