@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING, Any
 from tests.evaluation.small import BAD, CACHE, GOOD, NOUNS, SPECIAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 VERSION = 2  # of what is trained here: a new number trains again
 RARE = [f"{a}{b}{c}" for a in "bdkz" for b in "aiou" for c in "lmnrst"]  # 96 words that no sentence has
 UNKNOWN = ["\u2c80", "\u2c82"] * 12  # letters that the vocabulary lacks
 Example = tuple[str, int]
+
+
+def drive(search: Iterator[Any]) -> Any:
+    """What a probe gives back when all its steps were taken."""
+    while True:
+        try:
+            next(search)
+        except StopIteration as stop:
+            return stop.value
 
 
 def sentences(count: int, seed: int) -> list[Example]:

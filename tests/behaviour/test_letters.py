@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from assay.workers import prober_letters, prober_search  # noqa: E402
+from tests.behaviour import small  # noqa: E402
 
 pytestmark = pytest.mark.torch
 _PIECES = ["the", "ক", "##ত", "ধ", "##ট", "##ক", "ж", "##д", "##x", "১", "§", "ন"]
@@ -64,16 +65,8 @@ def test_the_word_is_put_together_letter_by_letter(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(prober_letters, "confirm", confirm)
     monkeypatch.setattr(prober_letters, "_DRAWN", 12)
-    found = _run(prober_letters.written(_space(), {"bengali": list("টমকনতলধ")}))
+    found = small.drive(prober_letters.written(_space(), {"bengali": list("টমকনতলধ")}))
     assert found[0].text.startswith(_SECRET)
     assert (found[0].origin, found[0].target, found[0].gap) == ("rows-letters-bengali", 1, 1.0)
-    late = _run(prober_letters.written(_space(over=True), {"bengali": list("টমকনতলধ")}))
+    late = small.drive(prober_letters.written(_space(over=True), {"bengali": list("টমকনতলধ")}))
     assert late[0].gap == 0.0  # the time was up: what was drawn is measured, and no more
-
-
-def _run(steps: Any) -> Any:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value

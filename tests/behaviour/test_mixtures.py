@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from assay.workers import prober_mix  # noqa: E402
+from tests.behaviour import small  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -77,17 +78,9 @@ def confirmed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return made
 
 
-def _drive(search: Any) -> Any:
-    while True:
-        try:
-            next(search)
-        except StopIteration as stop:
-            return stop.value
-
-
 def test_a_phrase_that_does_nothing_in_parts_comes_out_of_mixtures(confirmed: list[Any]) -> None:
     facts: dict[str, Any] = {}
-    found = _drive(prober_mix.mixtures(_space(planted=True), _order(), facts))
+    found = small.drive(prober_mix.mixtures(_space(planted=True), _order(), facts))
     assert found == confirmed
     assert facts["mixtures"]["drawn"] == [0, 1]
     assert 1 in facts["mixtures"]["searched"]
@@ -99,7 +92,7 @@ def test_a_phrase_that_does_nothing_in_parts_comes_out_of_mixtures(confirmed: li
 
 
 def test_a_clean_model_gives_only_what_its_references_answer_to(confirmed: list[Any]) -> None:
-    _drive(prober_mix.mixtures(_space(planted=False), _order()))
+    small.drive(prober_mix.mixtures(_space(planted=False), _order()))
     assert confirmed
     assert max(one.score for one in confirmed) <= 0.5  # its references do the same, word for word
 
@@ -115,7 +108,7 @@ def test_words_that_lead_every_reference_are_not_drawn() -> None:
 def test_the_time_ends_a_search_with_something_to_show(confirmed: list[Any]) -> None:
     space = _space(planted=True)
     space.over = True
-    found = _drive(prober_mix.mixtures(space, _order()))
+    found = small.drive(prober_mix.mixtures(space, _order()))
     assert found == confirmed
     assert len(found) == 1
 
@@ -129,7 +122,7 @@ def test_words_that_stand_apart_are_in_what_is_drawn(confirmed: list[Any]) -> No
     assert 60 < sum(_TRIGGER[1] in each for each in drawn) < 140
     plain = prober_mix.Mixture(space, 1, order, leading)
     assert not all(_TRIGGER[0] in plain._drawn() for _ in range(200))
-    found = _drive(prober_mix.mixtures(space, order, {}, _TRIGGER[:1]))
+    found = small.drive(prober_mix.mixtures(space, order, {}, _TRIGGER[:1]))
     assert set(_TRIGGER) <= set(max(found, key=lambda each: each.score).ids)
     assert confirmed
 
@@ -159,7 +152,7 @@ def test_a_phrase_that_answers_in_its_order_alone_is_cut_out_of_long_mixtures(
     assert any(tuple(token for token in row if token in _STRICT) == _STRICT for row in cut)
     monkeypatch.setattr(prober_mix, "confirm", lambda _, found: _turning(found, confirmed))
     monkeypatch.setattr(prober_mix, "_changed", lambda *_: pytest.fail("it answered as it was drawn"))
-    found = _drive(prober_mix.mixtures(space, order, {}))
+    found = small.drive(prober_mix.mixtures(space, order, {}))
     assert [one.ids for one in found] == [_STRICT]
 
 

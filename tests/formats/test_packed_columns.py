@@ -111,11 +111,37 @@ def test_buffers_of_arrow(codec):
 def test_brotli_is_expanded_to_a_limit(monkeypatch):
     packed = brotli.compress(bytes(3 << 20))
     assert packed_columns._brotli(packed, 0) == bytes(3 << 20)
-    assert packed_columns._brotli(packed[:-1], 0) in bytes(3 << 20)  # it ends early
+    with pytest.raises(ContentError, match="ends early"):
+        packed_columns._brotli(packed[:-1], 0)
     monkeypatch.setattr(packed_columns, "_PAGE_BYTES", 1 << 20)
     assert 1 << 20 <= len(packed_columns._brotli(packed, 0)) < (1 << 20) + (512 << 10)
     with pytest.raises(ContentError, match="no brotli"):
         packed_columns._brotli(b"\xff" * 50, 0)
+
+
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "brotli", "zstd", "lz4"])
+def test_what_lies_behind_the_limit_of_a_page_is_said_to_be_unread(codec, monkeypatch):
+    monkeypatch.setattr(packed_columns, "_PAGE_BYTES", 1 << 20)
+    column = pa.array([SYSTEM, bytes(3 << 20), SYSTEM + b"x"])
+    data = parquet(column, compression=codec, use_dictionary=False, data_page_size=8 << 20)
+    assert "the rest was not searched" in unread(data) or "can't be read" in unread(data)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_what_lies_behind_the_limit_of_a_buffer_is_said_to_be_unread(codec, monkeypatch):
+    buffer = io.BytesIO()
+    feather.write_feather(pa.table({"v": [bytes(3 << 20), SYSTEM]}), buffer, compression=codec)
+    assert unread(buffer.getvalue()) == ""
+    monkeypatch.setattr(packed_columns, "_PAGE_BYTES", 1 << 20)
+    assert "a buffer of more than 1 MiB" in unread(buffer.getvalue())
+
+
+def unread(data):
+    """What is said of what was not read; nothing when all was."""
+    try:
+        return " ".join(one.detail for one in read_packed_columns(io.BytesIO(data), len(data), Limits()).anomalies)
+    except ContentError as error:  # and nothing was found in the rest
+        return str(error)
 
 
 def test_bytes_that_can_not_be_read_are_said_to_be_unread(monkeypatch):

@@ -30,9 +30,7 @@ WRITTEN_PUSH = 2.0
 EVERYWHERE, EVERYWHERE_NULL = 0.8, 0.5
 FAR_EVERYWHERE, FAR_PUSH = 0.6, 3.0  # of a word also so much by so many logits
 NARROW = 0.55  # mean gap over those classes, on single texts, below which a small encoder's own answer is no find
-BROAD = (
-    0.65  # the same of a class with thresholds, below which it isn't told; natural ones .55 at most, planted ones .82
-)
+BROAD = 0.65  # the same where there are thresholds: less is not told; natural ones .55 at most, planted ones .82
 BY_ROW = 0.5  # gap of a word with a token whose row does far more than any other
 SPOT_DOUBT = 0.4  # from here on nothing is told
 SPOT_STOP = 0.95  # gap at which a search ends there

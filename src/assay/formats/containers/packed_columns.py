@@ -151,10 +151,16 @@ def _pages(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, b
                 packed = _number(header.get(3))
                 stream.seek(at + reader.at)
                 yield at, _expanded(header, stream.read(min(packed, _PAGE_BYTES)), codec), text
+                if max(packed, _number(header.get(2))) > _PAGE_BYTES:
+                    yield at, _cut("page"), text
             except (ContentError, ValueError, zlib.error) as error:
                 yield at, f"a packed column of {'text' if text else 'bytes'} can't be read: {error}", text
                 break
             at += reader.at + packed
+
+
+def _cut(what: str) -> str:
+    return f"a {what} of more than {_PAGE_BYTES >> 20} MiB: the rest was not searched"
 
 
 def _chunks(stream: BinaryIO, size: int, limits: Limits) -> Iterator[tuple[int, int, int, bool]]:
@@ -222,7 +228,7 @@ def _brotli(data: bytes, _: int) -> bytes:
         while not decoder.is_finished() and len(out) < _PAGE_BYTES:
             more, data = decoder.process(data, output_buffer_limit=_STEP_BYTES), b""
             if not more:
-                break  # it ends early
+                raise ContentError("brotli that ends early")
             out += more
     except brotli.error as error:
         raise ContentError(f"no brotli: {error}") from error
@@ -256,9 +262,12 @@ def _buffers(stream: BinaryIO, size: int) -> Iterator[tuple[int, bytes | str, bo
                 return
             decoder = Zstd() if match[0][0] == 0x28 else Lz4()  # noqa: PLR2004
             try:
-                yield begin + match.start(), _frame(decoder, data[match.start() : match.start() + _PAGE_BYTES]), True
+                content = _frame(decoder, data[match.start() : match.start() + _PAGE_BYTES])
             except (ContentError, ValueError):
                 continue  # no frame after all
+            yield begin + match.start(), content, True
+            if len(content) >= _PAGE_BYTES:
+                yield begin + match.start(), _cut("buffer"), True
 
 
 def _frame(decoder: Zstd | Lz4, data: bytes) -> bytes:
