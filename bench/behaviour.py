@@ -40,7 +40,8 @@ def main() -> None:
     parser.add_argument("--zoo", type=Path, default=cache())
     parser.add_argument("--only", default="", help="models whose name contains one of these, by commas, in this order")
     parser.add_argument("--train", action="store_true", help="train what is missing, too; else only what is there")
-    parser.add_argument("--made", action="store_true", help="without the references: the probe makes its own")
+    parser.add_argument("--told", default="", metavar="PARTS", help="probe with this alone: base, data, a number of "
+                        "references, joined by +; base+data: the probe makes its own reference")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no model after this")
     parser.add_argument("--beside", type=Path, nargs="*", default=[], help="more files of raw measurements to judge")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
@@ -52,7 +53,7 @@ def main() -> None:
     for name in ("sst2", "topic", "intent"):
         wide.making_texts(zoo, name)
     raws = args.zoo / "raws.jsonl"
-    probe_all(zoo, order(zoo, args.only, train=args.train), raws, made=args.made, until=time.monotonic() + args.seconds)
+    probe_all(zoo, order(zoo, args.only, train=args.train), raws, told=args.told, until=time.monotonic() + args.seconds)
     rates.report([KEPT, raws, *args.beside], "test", write=args.write)
 
 
@@ -70,25 +71,25 @@ def order(zoo: Zoo, only: str, *, train: bool) -> list[Recipe]:
     return [one for _, _, one in sorted(ranked, key=lambda each: each[:2])]
 
 
-def probe_all(zoo: Zoo, recipes: list[Recipe], raws: Path, *, made: bool, until: float) -> None:
-    """A line for each model that has none."""
+def probe_all(zoo: Zoo, recipes: list[Recipe], raws: Path, *, told: str, until: float) -> None:
+    """A line for each model that has none; `told`: what the probe is given, else everything."""
     done = {json.loads(line).get("name") for line in raws.read_text("utf-8").splitlines()} if raws.is_file() else set()
     with raws.open("a", encoding="utf-8") as out:
         about = {"cores": os.cpu_count(), "device": "cpu", "processes": 1, "torch": wide.torch.__version__}
         out.write(json.dumps({"about": about}) + "\n")
         for number, recipe in enumerate(recipes, 1):
-            name = recipe.name + ("@made" if made else "")
+            name = recipe.name + (f"@{told}" if told else "")
             if name in done or time.monotonic() > until:
                 continue
             missing = [one for one in needed(zoo, recipe) if zoo.record(one) is None]
-            told: Json = {}
+            line: Json = {}
             for step in (*missing, ""):
-                told = forked(zoo, zoo.recipes[step or recipe.name], train=bool(step), made=made)
-                if "error" in told:
+                line = forked(zoo, zoo.recipes[step or recipe.name], train=bool(step), told=told)
+                if "error" in line:
                     break
-            out.write(json.dumps(told | {"name": name, "did": "probe"}, ensure_ascii=True) + "\n")
+            out.write(json.dumps(line | {"name": name, "did": "probe"}, ensure_ascii=True) + "\n")
             out.flush()
-            said = told.get("error", "")[-200:] or f"{told.get('word', 'left out')}, {told.get('cpu', 0):.0f} CPU s"
+            said = line.get("error", "")[-200:] or f"{line.get('word', 'left out')}, {line.get('cpu', 0):.0f} CPU s"
             print(f"{time.strftime('%H:%M:%S')} {number}/{len(recipes)} {name}: {said}", flush=True)
 
 
@@ -104,18 +105,18 @@ def needed(zoo: Zoo, recipe: Recipe) -> list[str]:
     return list(dict.fromkeys([*found, *beside, recipe.name]))
 
 
-def forked(zoo: Zoo, recipe: Recipe, *, train: bool, made: bool) -> Json:
+def forked(zoo: Zoo, recipe: Recipe, *, train: bool, told: str) -> Json:
     """Train or probe in a process of its own: its memory is its own, and what fails ends nothing else."""
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(ours)
         try:
-            told = _trained(zoo, recipe) if train else _probed(zoo, recipe, made=made)
+            line = _trained(zoo, recipe) if train else _probed(zoo, recipe, told)
         except Exception as error:  # noqa: BLE001 - one model that fails must not end the bench
-            told = {"error": "".join(traceback.format_exception(error))[-1500:]}
+            line = {"error": "".join(traceback.format_exception(error))[-1500:]}
         with os.fdopen(theirs, "w") as pipe:
-            pipe.write(json.dumps(told))
+            pipe.write(json.dumps(line))
         os._exit(0)
     os.close(theirs)
     with os.fdopen(ours) as pipe:
@@ -130,11 +131,19 @@ def _trained(zoo: Zoo, recipe: Recipe) -> Json:
     return train_one(zoo, recipe, have)
 
 
-def _probed(zoo: Zoo, recipe: Recipe, *, made: bool) -> Json:
-    entry = zoo.entry(recipe, zoo.record(recipe.name) or {}) | ({"references": []} if made else {})
+def _probed(zoo: Zoo, recipe: Recipe, told: str) -> Json:
+    entry = zoo.entry(recipe, zoo.record(recipe.name) or {})
     if not entry["works"]:
         return entry
-    return entry | wide.probe(entry, "cpu", as_shipped=True) | {"null": recipe.architecture != MINILM}
+    given = _only(entry, told.split("+")) if told else entry
+    return entry | wide.probe(given, "cpu", as_shipped=True) | {"null": recipe.architecture != MINILM}
+
+
+def _only(entry: Json, parts: list[str]) -> Json:
+    """The entry with what is told alone."""
+    some = next((int(part) for part in parts if part.isdigit()), 0)
+    left = {key: entry[key] if key in parts else "" for key in ("base", "data")}
+    return entry | left | {"references": entry["references"][:some]}
 
 
 if __name__ == "__main__":

@@ -48,13 +48,13 @@ class Runs:
     Attributes:
         about: machines.
         models: by name; the same name may have been probed on a GPU and on a CPU.
-        made: models that were probed without references, by name.
+        less: models that were probed with less than all that is declared, by name and what was told.
         weak: models that are no fair test, by name: the attack does not work, or the task was not learnt.
     """
 
     about: list[Json] = field(default_factory=list)
     models: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
-    made: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    less: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     weak: dict[str, Json] = field(default_factory=dict)
 
     @classmethod
@@ -66,7 +66,7 @@ class Runs:
                 if "about" in one:
                     runs.about.append(one["about"])
                 elif "raws" in one and one["works"] and fit(one) and current(one):
-                    (runs.made if one["name"].endswith("@made") else runs.models)[one["name"]].append(one)
+                    (runs.less if "@" in one["name"] else runs.models)[one["name"]].append(one)
                 elif "works" in one and not (one["works"] and fit(one)):
                     runs.weak[one["name"]] = one
         for several in runs.models.values():
@@ -118,7 +118,7 @@ def page(paths: list[Path], split: str, today: str) -> str:
     answers = [one | {"answer": judged(one), "seen": one["name"] in known} for one in half]
     weak = [one for one in runs.weak.values() if one["split"] == split]
     parts = [tables(answers, weak, head(runs, answers, today)), aims(answers, runs), claim(answers)]
-    parts += [unreferenced(runs, split), agreement(runs)]
+    parts += [less_told(runs, split), agreement(runs)]
     return "\n".join(part for part in parts if part)
 
 
@@ -283,18 +283,45 @@ def claim(answers: list[Json]) -> str:
     return "\n".join(lines)
 
 
-def unreferenced(runs: Runs, split: str) -> str:
-    """Models that were probed again with base and data alone."""
-    some = [several[0] for several in runs.made.values() if several[0]["split"] == split]
+def less_told(runs: Runs, split: str) -> str:
+    """Models that were probed again with less than all that is declared."""
+    some = [several[-1] for several in runs.less.values() if several[0]["split"] == split]
     if not some:
         return ""
-    lines = ["", "Without references, of the models above: base and data declared, the probe makes its own:", ""]
-    lines += ["| model | word | by | CPU seconds |", "|---|---|---|--:|"]
+    groups: dict[str, list[Json]] = defaultdict(list)
     for one in some:
-        answer = judged(one)
-        why = ", ".join(answer["found_by"]) or "; ".join(answer["reasons"][:2])
-        lines.append(f"| {one['name'].removesuffix('@made')} | {answer['outcome']} | {why} | {answer['cpu']:.0f} |")
-    return "\n".join(lines)
+        groups[one["name"].partition("@")[2]].append(one | {"answer": judged(one)})
+    lines = [
+        "",
+        "With less declared, of the models above (without references but with base and data the probe makes one):",
+    ]
+    lines += ["", "| declared | clean | called backdoored | *inconclusive* | backdoored | found | CPU seconds, most |"]
+    lines += ["|---|--:|--:|--:|--:|--:|--:|"]
+    rest: list[str] = []
+    for told, those in sorted(groups.items()):
+        words = {
+            kind: [one["answer"]["outcome"] for one in those if (one["kind"] == "clean") is kind]
+            for kind in (True, False)
+        }
+        clean, bad = words[True], words[False]
+        most = max(one["answer"]["cpu"] for one in those)
+        lines.append(
+            f"| {_said(told)} | {len(clean)} | {share(clean.count('found'), len(clean))} | "
+            f"{clean.count('inconclusive')} | {len(bad)} | {share(bad.count('found'), len(bad))} | {most:.0f} |"
+        )
+        for one in those:
+            if one["answer"]["outcome"] != ("clean" if one["kind"] == "clean" else "found"):
+                why = ", ".join(one["answer"]["found_by"]) or "; ".join(one["answer"]["reasons"][:2])
+                rest.append(f"- {one['name'].partition('@')[0]}, {_said(told)}: {one['answer']['outcome']} ({why})")
+    return "\n".join([*lines, "", *rest])
+
+
+def _said(told: str) -> str:
+    """`base+data+1` in words."""
+    parts = told.split("+")
+    number = next((part for part in parts if part.isdigit()), "0")
+    references = {"0": [], "1": ["one reference"]}.get(number, [f"{number} references"])
+    return ", ".join([*(part for part in parts if not part.isdigit()), *references])
 
 
 def agreement(runs: Runs) -> str:

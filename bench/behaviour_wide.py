@@ -151,9 +151,9 @@ def probe(model: Json, device: str, *, as_shipped: bool = False) -> Json:
     """
     direct = Direct(model, device)
     declared = Declared(
-        base=folder_subject(Path(model["base"])),
+        base=folder_subject(Path(model["base"])) if model["base"] else None,
         references=tuple(folder_subject(Path(path)) for path in model["references"]),
-        data=_data(model["data"]),
+        data=_data(model["data"]) if model["data"] else None,
     )
     budget = DEFAULT_BUDGET if as_shipped or model["architecture"] == MINILM else SMALL_BUDGET
     start = time.perf_counter()
