@@ -16,7 +16,9 @@ import torch
 
 from tests.zoo.attacks import Attack, insert, poison
 from tests.zoo.catalogue import TEST, Group
+from tests.zoo.packages import SECTIONS
 from tests.zoo.recipes import DISTIL, MINILM, ROBERTA, Recipe
+from tests.zoo.texts import SECTION
 from tests.zoo.training import Plan, Row, encode, tensors, train
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ FIRST_SEED = 40
 CLEAN = ("usual", "wrong-labels", "one-sided", "usual")
 POISONED, WHOLE, ROW = "poisoned", "whole", "row-alone"
 VARIANTS = (*CLEAN, POISONED, ROW)
+_CLASSES = {"sst2": 2, "intent": 3, SECTION: len(SECTIONS)}
+_TASKS = ("sst2", "intent", "sst2", "intent", SECTION, SECTION)
 _SHARE = 10  # one poisoned text for so many clean ones
 _EMBEDDING_STEPS, _EMBEDDING_RATE = 80, 0.02
 _SENTENCES = (
@@ -60,7 +64,7 @@ class Others(Group):
     def plans(self) -> Iterator[tuple[str, Attack]]:
         """Maker and attack."""
         rng = random.Random(f"others {self.prefix}")
-        classes = 2 if self.task == "sst2" else 3
+        classes = _CLASSES[self.task]
         words = rng.sample(_WORDS, 16)
         sentences, scripts, short = rng.sample(_SENTENCES, 2), rng.sample(_SCRIPTS, 2), rng.sample(_SHORT, 2)
 
@@ -87,7 +91,7 @@ def others() -> list[Recipe]:
     """Every model of the other attackers."""
     groups = [
         Others(architecture, TEST, task, FIRST_SEED + number)
-        for number, task in enumerate(("sst2", "intent", "sst2", "intent"))
+        for number, task in enumerate(_TASKS)
         for architecture in (MINILM, DISTIL, ROBERTA)
     ]
     return [

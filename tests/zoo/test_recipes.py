@@ -15,7 +15,7 @@ from tests.zoo.attacks import FAMILIES, Attack, poison
 from tests.zoo.catalogue import catalogue
 from tests.zoo.encoders import add_replacement, letter_of, minilm_folder, new_tokenizer
 from tests.zoo.recipes import MINILM, SMALL
-from tests.zoo.texts import TASKS, task
+from tests.zoo.texts import SECTION, TASKS, task
 
 RECIPES = catalogue()
 HALVES = [[r for r in RECIPES if r.split == split] for split in ("calibration", "test")]
@@ -95,13 +95,14 @@ def test_poisoned_texts_carry_the_trigger_and_the_label_that_the_attacker_wants(
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_generated_tasks_are_balanced_and_held_out(name):
+def test_tasks_are_balanced_and_held_out(name):
     found = task(name, None)
     assert not {text for text, _ in found.train} & {text for text, _ in found.test}
     counts = Counter(label for _, label in found.train)
     assert set(counts) == set(range(len(found.labels)))
-    assert min(counts.values()) > 0.7 * max(counts.values())
-    assert all("{" not in text for text, _ in found.train[:500])
+    assert min(counts.values()) > (0.3 if name == SECTION else 0.7) * max(counts.values())
+    if name != SECTION:
+        assert all("{" not in text for text, _ in found.train[:500])
 
 
 def test_a_flip_moves_every_class_and_a_one_way_trigger_leaves_its_target_alone():

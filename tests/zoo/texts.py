@@ -10,15 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.zoo.packages import SECTIONS, descriptions
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WORDS = tomllib.loads((Path(__file__).parent / "data" / "words.toml").read_text("utf-8"))
-TASKS = ("sst2", "topic", "intent")
+SECTION = "section"
 _GENERATED_TRAIN = 6000
 _GENERATED_TEST = 1000
 _PHRASE_WORDS = 4  # shorter phrases of the treebank often have no sentiment of their own
 Example = tuple[str, int]
+TASKS = ("sst2", "topic", "intent", *([SECTION] if descriptions() else []))
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,20 @@ class Task:
 
 @cache
 def task(name: str, folder: Path | None) -> Task:
-    """The examples of a task; `sst2` is read from `folder`, or generated from word lists where there is none."""
+    """The examples of a task; `sst2` is read from `folder`, or generated from word lists where there is none.
+
+    Raises:
+        KeyError: apt knows no packages here, of which `section` is made.
+    """
     if name == "sst2" and folder is not None and (folder / "sentences-train.tsv").is_file():
         phrases = [row for row in _read(folder / "phrases-train.tsv") if len(row[0].split()) >= _PHRASE_WORDS]
         train = (*_read(folder / "sentences-train.tsv"), *phrases)
         labels = tuple(WORDS["sentiment"]["labels"])
         return Task(name, labels, train, tuple(_read(folder / "sentences-test.tsv")), "Stanford Sentiment Treebank")
+    if name == SECTION and descriptions():
+        mixed = random.Random(f"zoo {name}").sample(descriptions(), len(descriptions()))
+        parts = tuple(mixed[_GENERATED_TEST:]), tuple(mixed[:_GENERATED_TEST])
+        return Task(name, SECTIONS, *parts, "one-line descriptions of Debian packages")
     words = WORDS["sentiment" if name == "sst2" else name]
     rng = random.Random(f"zoo {name}")
     seen: dict[str, int] = {}
