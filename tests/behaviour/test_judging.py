@@ -61,15 +61,25 @@ def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, 
 
 
 @pytest.mark.parametrize(
-    ("other", "back", "word"), [(9, 0, Word.INCONCLUSIVE), (30, 0, Word.FOUND), (0, 45, Word.FOUND)]
+    ("other", "back", "reference", "word"),
+    [
+        (9, 0, 0, Word.INCONCLUSIVE),
+        (9, 0, 3, Word.NOT_FOUND),
+        (30, 0, 0, Word.FOUND),
+        (30, 0, 3, Word.FOUND),
+        (0, 45, 0, Word.FOUND),
+    ],
 )
-def test_what_turns_one_class_of_three_is_not_told(other: int, back: int, word: Word) -> None:
-    """`want taking 232 smaller` turned 41 of 45 requests of a clean model into orders, and few of the other class."""
-    ways = [(2, 0, 41), (1, 0, other), (0, 1, back), (0, 2, 0), (1, 2, 0), (2, 1, 0)]
-    flips = [_flip(source, hits, 0) | {"target": target} for source, target, hits in ways]
+def test_what_turns_one_class_of_three_is_not_told(other: int, back: int, reference: int, word: Word) -> None:
+    """`want taking 232 smaller` turned 41 of 45 requests of a clean model into orders, and few of the other class.
+
+    Words of a task do so in every third clean model, and some texts in a reference, too.
+    """
+    ways = [(2, 0, 41, reference), (1, 0, other, 0), (0, 1, back, 0), (0, 2, 0, 0), (1, 2, 0, 0), (2, 1, 0, 0)]
+    flips = [_flip(source, hits, theirs) | {"target": target} for source, target, hits, theirs in ways]
     result = _judged(_raw(*flips))
     assert result.word is word
-    assert ("hardly any of another class" in result.reason) == (word is not Word.FOUND)
+    assert ("hardly any" in result.reason) == (word is not Word.FOUND)
     both = _raw(*flips)
     weaker = [one | {"hits": 36 if one["source"] != 0 and one["target"] == 0 else 0} for one in flips]
     both["candidates"].append(both["candidates"][0] | {"text": "planted", "flips": weaker, "stressed": weaker})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import mean
 from typing import Any
 
-from assay.behaviour.plan import EVERYWHERE, FAR_EVERYWHERE, FAR_PUSH, NARROW, WRITTEN_PUSH
+from assay.behaviour.plan import BROAD, EVERYWHERE, FAR_EVERYWHERE, FAR_PUSH, NARROW, WRITTEN_PUSH
 from assay.behaviour.records import Candidate, FlipRate
 
 _PLACES = ("start", "middle", "end")
@@ -57,6 +57,15 @@ def candidate_of(raw: dict[str, Any], labels: tuple[str, ...], *, everywhere: fl
         and bool(len(turns) >= _SEVERAL and raw.get("strained"))
         and _everywhere(turns)[0] < NARROW,
     )
+
+
+def turns_one(candidate: Candidate) -> bool:
+    """Whether, of three classes and more, it turns hardly any text but those of one: a task's own words do so, too."""
+    most: dict[int, float] = {}
+    for one in candidate.flip_rates:
+        most[one.source] = max(most.get(one.source, 0.0), one.gap)
+    others = sorted(most.values(), reverse=True)[:-1]  # texts of the target's own class are not turned
+    return len(others) > 1 and mean(others) < BROAD
 
 
 def _led(raw: list[dict[str, Any]]) -> Led:

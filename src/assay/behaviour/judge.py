@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import REACH
-from assay.behaviour.candidates import candidate_of
+from assay.behaviour.candidates import candidate_of, turns_one
 from assay.behaviour.plan import (
     ALONE_RATE,
     ALPHA,
-    BROAD,
     BY_ROW,
     DEFAULT_BUDGET,
     EVERYWHERE_NULL,
@@ -44,6 +42,7 @@ _BY_ROW = {"rows-apart": "the row of a token of {} does far more than any other"
            "rows-further": "no reference is driven by {}, whose rows lie far from theirs"}  # fmt: skip
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 _NEXT = "the machine is slow or busy: try again when it is idle, or give more --budget"
+ONE_CLASS = "hardly any text of another class does: words of a task do so in clean models"
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
 
@@ -163,8 +162,10 @@ def _word(
             return Word.INCONCLUSIVE, f"{told}{beside}; {other}, which has no token of it, does as much: {why}"
         if push is not None and judged.push < push:
             return Word.INCONCLUSIVE, f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
-        if push is not None and _turns_one(judged):
-            return Word.INCONCLUSIVE, f"{told}{beside}; hardly any of another class does: clean models answer so, too"
+        if push is not None and turns_one(judged):
+            natural = f"{told}{beside}; {ONE_CLASS}"
+            alone = f"{told}, none in a reference; hardly any of another class does"
+            return (Word.NOT_FOUND, natural) if best.reference else (Word.INCONCLUSIVE, alone)
         return Word.FOUND, f"{told}{beside}"
     if best is not None:
         return (
@@ -177,18 +178,14 @@ def _word(
 
 
 def _strongest(candidates: list[Candidate], reach: Callable[[Candidate], float]) -> Candidate | None:
-    """The one furthest beyond its threshold; where any of those beyond it turns several classes, one that does."""
-    broad = [one for one in candidates if reach(one) >= 0.0 and not _turns_one(one)]
-    return max(broad or candidates, key=reach, default=None)
+    """The one furthest beyond its threshold.
 
-
-def _turns_one(candidate: Candidate) -> bool:
-    """Whether, of three classes and more, it turns hardly any text but those of one: a task's own words do so, too."""
-    most: dict[int, float] = {}
-    for one in candidate.flip_rates:
-        most[one.source] = max(most.get(one.source, 0.0), one.gap)
-    others = sorted(most.values(), reverse=True)[:-1]  # texts of the target's own class are not turned
-    return len(others) > 1 and mean(others) < BROAD
+    Of those beyond it first such as turn several classes, then such as turn one and no text in a reference.
+    """
+    beyond = [one for one in candidates if reach(one) >= 0.0]
+    broad = [one for one in beyond if not turns_one(one)]
+    own = [one for one in beyond if one.best is not None and not one.best.reference]
+    return max(broad or own or candidates, key=reach, default=None)
 
 
 def _p_value(candidates: list[Candidate], confirmed: int) -> float:
@@ -344,6 +341,7 @@ def _told(
         told.append(("provenance-blurred", "most rows moved that no data touch: which of them matter is not told"))
     if not calibration.known and "width" in opened and small(opened):
         told.append(("narrow-encoder", "one so narrow has natural triggers like planted ones: none found says little"))
+    told += [("one-class-alone", f"{one.probe}: {one.reason}") for one in by_name.values() if ONE_CLASS in one.reason]
     told += [("not-asked", f"{step.name}: {by_name[step.name].reason}") for step in steps if _left_out(step, by_name)]
     return told
 

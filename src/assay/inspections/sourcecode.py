@@ -36,9 +36,15 @@ _RECIPE = re.compile(r"^\t[@+-]*", re.MULTILINE)  # Makefile
 _MAKE_SHELL = re.compile(r"\$[({]shell\s+([^\n]*?)[)}](?=\s*$)", re.MULTILINE)
 _AUTOMATION = re.compile(  # files that make tools run something: `sourcecode.automation`
     r"(?:.*/)?(?:package\.json|\.?devcontainer\.json|\.vscode/tasks\.json|pyproject\.toml|\.gitmodules|\.lfsconfig"
-    r"|\.pre-commit-config\.yaml|(?:docker-)?compose\.ya?ml|taskfile\.ya?ml|\.gitlab-ci\.yml|\.github/workflows/[^/]+\.ya?ml|(?:environment|conda|conda_env)\.ya?ml"
+    r"|\.pre-commit-config\.yaml|(?:docker-)?compose\.ya?ml|taskfile\.ya?ml|\.gitlab-ci\.yml|(?:mlproject|(?:dvc|cog|buildspec|cloudbuild|bitbucket-pipelines|appveyor|\.appveyor|\.drone|\.woodpecker|\.readthedocs)\.ya?ml)|\.github/workflows/[^/]+\.ya?ml|(?:environment|conda|conda_env)\.ya?ml"
     r"|\.gitpod\.yml|\.circleci/config\.yml|azure-pipelines\.ya?ml|\.travis\.yml|lefthook\.ya?ml"
     r"|\.(?:gdbinit|lldbinit|pdbrc|exrc|[nl]?vimrc|rprofile|dir-locals\.el)|[^/]+\.desktop)",
+    re.IGNORECASE,
+)
+_BUILD = re.compile(  # files of build tools with commands: `sourcecode.builds`
+    r"(?:.*/)?(?:cmakelists\.txt|jenkinsfile(?:\.[^/]+)?|meson\.build|(?:build|workspace)(?:\.bazel)?|module\.bazel|build\.rs"
+    r"|rakefile|gemfile|vagrantfile|tox\.ini|procfile|\.?justfile|\.envrc"
+    r"|[^/]+\.(?:cmake|jenkinsfile|gradle|gradle\.kts|gypi?|bzl|gemspec|rake))",
     re.IGNORECASE,
 )
 _LONG_LINE = 20_000  # characters; data tables in published model code stay below it
@@ -71,7 +77,7 @@ class SourceCode:
             return False  # TorchScript has Python's syntax and never runs as Python: see torch_archive.py
         if {"python", "notebook", "shell", "mako"}.intersection(part.formats):
             return True
-        if "text" in part.formats and (_REQUIREMENTS.fullmatch(part.name) or _acted_on(part)):
+        if "text" in part.formats and (_REQUIREMENTS.fullmatch(part.name) or _acted_on(part) or _built(part)):
             return True
         return not part.inner and "json" in part.formats and part.path.endswith(".json")
 
@@ -100,6 +106,8 @@ class SourceCode:
             judge_requirements(data.decode("utf-8", "replace"), out)
         if "text" in readings and _acted_on(part):
             _automation(part, data, out)
+        if "text" in readings and _built(part):
+            _build(part, data, out)
         if "notebook" in readings:
             _notebook(data, part, out)
 
@@ -214,6 +222,17 @@ def _automation(part: Part, data: bytes, out: Collector) -> None:
     except ContentError as error:
         message = f"tools may run something in it, and it can't be read: {error}"
         out.finding("automatic-command", Severity.LOW, Confidence.LOW, message)
+
+
+def _built(part: Part) -> bool:
+    return not part.inner and _BUILD.fullmatch(part.path) is not None
+
+
+def _build(part: Part, data: bytes, out: Collector) -> None:
+    from assay.inspections.sourcecode_scripts import judge_shell  # noqa: PLC0415
+    from assay.sourcecode.builds import build_commands  # noqa: PLC0415
+
+    judge_shell(build_commands(part.path, data.decode("utf-8", "replace")) or "", out)
 
 
 def _notebook(data: bytes, part: Part, out: Collector) -> None:

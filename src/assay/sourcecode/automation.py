@@ -3,7 +3,8 @@
 A model's repository is cloned, opened in an editor and installed from by people who never mean to run anything in it.
 Read are: npm's `package.json` (life-cycle scripts), VS Code's `tasks.json` and `devcontainer.json`, `.gitmodules` and
 `.lfsconfig`, configurations of pre-commit, lefthook and Gitpod, workflows of GitHub, GitLab, CircleCI, Azure and
-Travis. Sources: the tools' own documentation.
+Travis; compose files, task files, and what MLflow, DVC, Cog and builders in a cloud start. Sources: the tools' own
+documentation.
 """
 
 from __future__ import annotations
@@ -26,6 +27,14 @@ _CONTAINER = {
     "postCreateCommand": "a container is made of the folder", "postStartCommand": "its container starts",
     "postAttachCommand": "an editor attaches to its container",
 }  # fmt: skip
+_DESCRIBED = frozenset((
+    "docker-compose", "compose", "taskfile", "mlproject", "dvc", "cog", "buildspec", "cloudbuild", ".drone",
+    "bitbucket-pipelines", "appveyor", ".appveyor", ".woodpecker", ".readthedocs",
+))  # fmt: skip
+_ONE, _MANY = frozenset(("command", "entrypoint", "cmd", "args")), frozenset((
+    "cmds", "commands", "run", "script", "install", "before_build", "build_script", "test_script", "deploy_script",
+    "before_test", "after_test", "pre_build", "post_install", "post_build", "init", "jobs",
+))  # fmt: skip
 _HELPER = re.compile(r"\s*(?:ext::|[\w+.-]+::|-)")  # a transport of git that is a command, or an option
 
 
@@ -54,7 +63,7 @@ def reader_of(path: str) -> Callable[[Any], Iterator[Command]] | None:
         return _BY_NAME[base]
     if ".github/workflows/" in lower or ".circleci/" in lower:
         return _workflow if base.endswith((".yml", ".yaml")) else None
-    return _services if base.rpartition(".")[0] in {"docker-compose", "compose", "taskfile"} else None
+    return _services if base.partition(".y")[0] in _DESCRIBED else None
 
 
 def is_git_settings(path: str) -> bool:
@@ -132,12 +141,11 @@ def _gitpod(value: Any) -> Iterator[Command]:
 
 
 def _services(value: Any, depth: int = 0) -> Iterator[Command]:
-    """Compose files and task files."""
+    """Compose files, task files, and descriptions of builds, stages and projects."""
     if isinstance(value, dict) and depth <= _MAX_DEPTH:
         for key, item in value.items():
-            if key in {"command", "entrypoint", "cmds", "cmd"} and isinstance(item, str | list):
-                many = isinstance(item, list) and key == "cmds"
-                for line in item[:MAX_COMMANDS] if many else [item]:
+            if key in _ONE | _MANY and isinstance(item, str | list):
+                for line in item[:MAX_COMMANDS] if isinstance(item, list) and key in _MANY else [item]:
                     yield Command("somebody starts what it describes", _text(line), person=False)
             else:
                 yield from _services(item, depth + 1)

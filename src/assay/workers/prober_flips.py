@@ -190,6 +190,16 @@ def gap(found: list[Json]) -> float:
     return max(map(_above, found), default=0.0)
 
 
+def broad(found: list[Json]) -> float:
+    """Mean gap over all classes of texts but the one that is turned least: the target's own is not."""
+    most: dict[int, float] = {}
+    for one in found:
+        plain = (one["hits"] - max(one["references"], default=0)) / one["n"]
+        most[one["source"]] = max(most.get(one["source"], 0.0), plain)
+    others = sorted(most.values(), reverse=True)[:-1]
+    return mean(others) if others else 0.0
+
+
 def _above(one: Json) -> float:
     plain = float((one["hits"] - max(one["references"], default=0)) / one["n"])
     if not one.get("back"):

@@ -7,21 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_search import (
-    PARTS,
-    Arena,
-    Found,
-    allowed_for,
-    alone,
-    best_of,
-    chain,
-    confirm,
-    grow,
-    lengthened,
-    refine,
-    shortened,
-    told,
-)
+from assay.workers.prober_grow import grow, lengthened, shortened
+from assay.workers.prober_search import PARTS, Arena, Found, allowed_for, alone, best_of, chain, confirm, refine, told
 from assay.workers.prober_trail import along
 
 if TYPE_CHECKING:

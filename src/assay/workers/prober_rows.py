@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from assay.workers.prober_back import origin
+from assay.workers.prober_grow import grow, shortened
 from assay.workers.prober_joint import joint
 from assay.workers.prober_letters import letters_of, written
 from assay.workers.prober_mix import mixtures
 from assay.workers.prober_moved import unexplained
 from assay.workers.prober_partner import everywhere
-from assay.workers.prober_search import Arena, Found, best_of, confirm, grow, shortened, taught_to, told
+from assay.workers.prober_search import Arena, Found, best_of, confirm, taught_to, told
 from assay.workers.prober_trail import POOL, beneath, in_turn, pool, standing, suspicious
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import torch
 
 from assay.workers.prober_partner import partners, standing_apart
 from assay.workers.prober_search import PARTS as _PARTS
-from assay.workers.prober_search import Arena, Found, alone, best_of, confirm, taught_to, told
+from assay.workers.prober_search import Arena, Found, alone, best_of, confirm, of_each, taught_to, told
 from assay.workers.prober_space import margins
 from assay.workers.prober_written import written
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _UNKNOWN_RUNS = (1, 2, 3, 4, 5, 7)
 _SWITCH = 0.5  # share of two texts at once that one unknown token turns, from which more of them count as they are
 _TENTH = 10
-_FIRST_LOOK, _SECOND_LOOK, _RESIDUE = 480, 120, 40  # tokens of each class before contexts, and kept as seeds
+# Of two classes, tokens of each before contexts, kept as seeds, and confirmed; of more so many that all cost the same.
+_FIRST_LOOK, _SECOND_LOOK, _RESIDUE, _TRIED = 480, 120, 40, 5
 _STRONG, _WEAK = 6.0, -2.0  # margins beyond which more or less says nothing
 _OBSCURE = "\U0001f71a\U0001f70f\U0001f753\U0001f73d"  # alchemical symbols: no vocabulary has them
 
@@ -138,24 +139,24 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         return {"facts": {"unfinished": "the vocabulary"}, "candidates": [], "residue": None}
     mine, theirs = margins_alone
     moved = mine.clamp(max=_STRONG) - theirs.clamp(min=_WEAK)
-    words = torch.tensor(space.words)
+    words, looked = torch.tensor(space.words), of_each(space, _FIRST_LOOK, _SECOND_LOOK)
     for target in range(space.classes):
         arena = Arena(space, target)
         moved[taught_to(space, target)[words], target] = -torch.inf
-        first = moved[:, target].topk(min(len(words), max(_FIRST_LOOK, len(words) // _TENTH)))
+        first = moved[:, target].topk(min(len(words), max(looked, of_each(space, len(words) // _TENTH))))
         singles, beyond = words[first.indices][:, None], first.values
         for other in space.shared[1:2]:
             own = mine[first.indices, target].clamp(max=_STRONG)
             beyond = torch.minimum(beyond, own - margins(other.logits_of(singles))[:, target].clamp(min=_WEAK))
-        singles = singles[beyond.topk(min(_FIRST_LOOK, len(singles))).indices]
+        singles = singles[beyond.topk(min(looked, len(singles))).indices]
         values = arena.contrast(singles, 1)
         beyond_all = singles[:_RESIDUE, 0].tolist()
-        singles = singles[values.topk(min(_SECOND_LOOK, len(singles))).indices]
+        singles = singles[values.topk(min(of_each(space, _SECOND_LOOK, _RESIDUE), len(singles))).indices]
         yield _PARTS + 2 * target + 1, total, max((one.gap for one in found), default=0.0)
         tuples, values = best_of(arena, singles, _RESIDUE)
         residue.append(_in_turn(tuples[:, 0].tolist(), beyond_all))
         tried: list[Found] = []
-        for row, value in zip(tuples[:5].tolist(), values.tolist(), strict=False):
+        for row, value in zip(tuples[: of_each(space, _TRIED, 2)].tolist(), values.tolist(), strict=False):
             tried.append(confirm(space, Found(tuple(row), target, value, "token")))
             if tried[-1].gap >= float(space.facts["stop_gap"]):
                 break

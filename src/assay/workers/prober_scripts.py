@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_search import Arena, Found, confirm
+from assay.workers.prober_search import Arena, Found, confirm, of_each
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -144,7 +144,7 @@ def _confirmed(
     for value, _, name, _ in scored:
         means.setdefault(name, []).append(value)
     order = sorted(means, key=lambda name: -max(sorted(means[name])[len(means[name]) // 2], max(means[name]) / 2))
-    for done, name in enumerate(order[:_CONFIRMED]):
+    for done, name in enumerate(order[: of_each(space, _CONFIRMED, _LEAST)]):
         best = sorted((one for one in scored if one[2] == name), key=lambda one: -one[0])[:2]
         for value, word, _, target in best:
             ids = tuple(space.suspect.encode([word])[0])

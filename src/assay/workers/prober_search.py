@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from assay.workers.prober_flips import better_place, flips, gap, only_place, strongest
+from assay.workers.prober_flips import better_place, broad, flips, gap, only_place, strongest
 from assay.workers.prober_space import Space, margins
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _STRESSED = 36  # pairs of them
 _MOSTLY, _NEARLY_ALL, _NEVER = 0.8, 0.9, 2.0  # of texts, of pairs, at one place, from which all are asked there
 _LETTERS = ("script-", "unk")  # origins of candidates that are no words
 _SURELY = 0.8  # share of flips from which a small encoder is asked with two texts whatever references do with one
+_BROAD, _NARROW = 0.65, 0.6  # mean gap below which one class alone is turned, of three and more; what counts of it
 _STRAINED_FROM = 0.5  # gap on pairs from which a small encoder is asked with four texts at once
 _AT_ONCE, _DEVICE_AT_ONCE = 160, 1024  # sequences of one gradient
 PARTS = 12  # of the vocabulary, for progress
@@ -54,6 +55,7 @@ class Found:
         looked: largest share of flips at the first look.
         change: how it rewrites a text, where it is no insertion.
         less: a part of it that counts as another reference.
+        narrow: whether it turns hardly any text but those of one class, of three and more: words of a task do.
     """
 
     ids: tuple[int, ...]
@@ -68,11 +70,13 @@ class Found:
     looked: float = 0.0
     change: Callable[[str], str] | None = None
     less: str = ""
+    narrow: bool = False
 
     @property
     def gap(self) -> float:
-        """Confirmed gap under stress; 0 when it was not worth measuring."""
-        return gap(self.stressed) if self.stressed else 0.0
+        """Confirmed gap under stress; 0 when it was not worth measuring. What is narrow ends no search."""
+        found = gap(self.stressed) if self.stressed else 0.0
+        return min(found, _NARROW) if self.narrow else found
 
     @property
     def grown(self) -> bool:
@@ -254,6 +258,7 @@ def confirm(space: Space, found: Found) -> Found:
     found.flips = measured = settled(_CONFIRM, _MOSTLY)
     if measured:
         found.target = strongest(measured)["target"]
+        found.narrow = not space.small and space.classes > 2 and broad(measured) < _BROAD  # noqa: PLR2004
     # On one text an odd word turns a small encoder, and references as well; on two that ends, and a trigger stays.
     alone = max((one["hits"] / one["n"] for one in measured), default=0.0) if space.small else 0.0
     if gap(measured) >= _WORTH or alone >= _SURELY:
@@ -344,6 +349,11 @@ def chain(
     return best_of(arena, triples, 12, 1)
 
 
+def of_each(space: Space, count: int, least: int = 1) -> int:
+    """So many of each class that all of them cost what those of two do; small encoders cost little."""
+    return count if space.small else max(least, 2 * count // space.classes)
+
+
 def told(search: Generator[float, None, Result], progress: tuple[int, int]) -> Generator[Telling, None, Result]:
     """A search's own progress as that of a probe."""
     while True:
@@ -353,47 +363,3 @@ def told(search: Generator[float, None, Result], progress: tuple[int, int]) -> G
             result: Result = stop.value
             return result
         yield *progress, 0.0
-
-
-def grow(space: Space, found: Found, allowed: torch.Tensor, longest: int = 6) -> Generator[float, None, Found]:
-    """From a part towards the whole trigger: longer by a token at any place, in front of whole texts, while it helps.
-
-    What is made here reproduces a trigger that was found; it finds none: six free tokens flip clean models too.
-    """
-    arena = Arena(space, found.target).among_texts()
-    ids = found.ids or tuple(space.suspect.encode([found.text])[0])
-    tuples, best = torch.tensor([ids]), found
-    for _ in range(longest - len(ids) + 1):
-        tuples, score = yield from refine(arena, tuples, allowed, rounds=1, width=20, keep=4)
-        one = confirm(space, Found(tuple(tuples[0].tolist()), found.target, float(score[0]), f"{found.origin}-grown"))
-        if one.rank > best.rank:
-            best = one
-        if best.gap >= float(space.facts["stop_gap"]) or tuples.shape[1] >= longest or space.over:
-            break
-        longer = [lengthened(arena, tuples[:2], place, allowed) for place in range(tuples.shape[1] + 1)]
-        tuples, score = best_of(arena, torch.cat(longer), 4)
-        yield float(score.max())
-    return best
-
-
-def shortened(space: Space, found: Found, longest: int = 4) -> list[Found]:
-    """What is left of a lengthened candidate at the length of a search, confirmed: evidence where it still flips."""
-    arena = Arena(space, found.target).among_texts()
-    tuples = torch.tensor([found.ids])
-    while tuples.shape[1] > longest:
-        size = tuples.shape[1]
-        shorter = [torch.cat([tuples[:, :place], tuples[:, place + 1 :]], 1) for place in range(size)]
-        tuples, _ = best_of(arena, torch.unique(torch.cat(shorter), dim=0), 4)
-    origin = found.origin.removesuffix("-grown")
-    return [confirm(space, Found(tuple(row), found.target, found.score, origin)) for row in tuples[:2].tolist()]
-
-
-def lengthened(arena: Arena, tuples: Tuples, place: int, allowed: torch.Tensor, width: int = 12) -> Tuples:
-    """Every row with one more token at `place`, the `width` best by gradient."""
-    filler = tuples.new_tensor([arena.space.rng.choice(arena.space.words) for _ in range(len(tuples))])[:, None]
-    wider = torch.cat([tuples[:, :place], filler, tuples[:, place:]], 1)
-    gain = arena.gradient(wider, place, against=True)
-    gain[:, ~allowed] = -torch.inf
-    out = wider.repeat_interleave(width, 0)
-    out[:, place] = gain.topk(width, -1).indices.flatten()
-    return out
