@@ -222,6 +222,28 @@ def test_a_trigger_of_one_place_is_measured_there() -> None:
     assert found.place == "start"
 
 
+def test_what_turns_one_class_of_three_ends_no_search() -> None:
+    """A trigger that a clean model's own word comes before would never be reached."""
+    text = {"n": 45, "references": [0, 3]}
+    one = [text | {"source": 0, "target": 2, "hits": 45}, text | {"source": 1, "target": 2, "hits": 12}]
+    one += [text | {"source": 2, "target": 0, "hits": 3}, text | {"source": 0, "target": 1, "hits": 0}]
+    assert prober_flips.narrow(one)  # means of .93 and .2
+    assert not prober_flips.narrow([one[0], one[1] | {"hits": 22}, one[2]])
+    assert not prober_flips.narrow([one[0] | {"hits": 3}, one[1] | {"hits": 3}])  # of two classes
+    assert not prober_flips.narrow([])
+    stressed = [{"source": 0, "target": 2, "n": 36, "hits": 36, "references": [0, 0]}]
+    found = prober_search.Found((1,), 2, 0.0, "rows-mixed", flips=one, stressed=stressed)
+    narrow = prober_search.Found((1,), 2, 0.0, "rows-mixed", flips=one, stressed=stressed, narrow=True)
+    assert (found.gap, narrow.gap) == (1.0, prober_search._NARROW)
+    assert narrow.rank < found.rank
+
+
+def test_what_is_looked_at_of_each_class_costs_the_same_in_all() -> None:
+    for classes, count in ((2, 480), (3, 320), (4, 240), (20, 120)):
+        assert prober_search.of_each(_space(small=False, classes=classes), 480, 120) == count
+    assert prober_search.of_each(_space(small=True, classes=20), 480) == 480
+
+
 def test_a_scan_that_the_time_ended_goes_on_where_it_stopped() -> None:
     asked: list[int] = []
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CONDA = frozenset(("environment.yml", "environment.yaml", "conda.yml", "conda.yaml", "conda_env.yml", "conda_env.yaml"))
 PROJECT = "pyproject.toml"
-_YAML = (".yml", ".yaml")
+_YAML = (".yml", ".yaml", "mlproject")
 
 
 def judge_automation(path: str, data: bytes, limits: Limits, out: Collector) -> None:

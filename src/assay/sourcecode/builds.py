@@ -72,7 +72,7 @@ class _Language:
         """Every command of a file."""
         tokens, read = self._tokens(text), 0
         for at, token in enumerate(tokens):
-            name = token.text.lower() if token.kind == "word" else ""
+            name = token.text.lower() if token.kind == "word" or token.text in self.calls else ""
             if name.rpartition(".")[2] == "execute" and at and tokens[at - 1].kind == "text":
                 yield tokens[at - 1].bare()
             elif token.kind == "text" and token.text.startswith("`"):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 POSITIONS = ("start", "middle", "end")
 _ONE_PLACE, _UNEVEN = 0.8, 0.25  # share of flips at one place, and how far it lies above that of the others
+_BROAD = 0.65  # mean gap below which one class alone is turned
 _BY_OTHERS = 0.7  # of a gap that counts where a reference's rows do the same
 
 
@@ -190,14 +191,14 @@ def gap(found: list[Json]) -> float:
     return max(map(_above, found), default=0.0)
 
 
-def broad(found: list[Json]) -> float:
-    """Mean gap over all classes of texts but the one that is turned least: the target's own is not."""
+def narrow(found: list[Json]) -> bool:
+    """Whether hardly any text turns but those of one class, of three and more: mean over all but the target's own."""
     most: dict[int, float] = {}
     for one in found:
         plain = (one["hits"] - max(one["references"], default=0)) / one["n"]
         most[one["source"]] = max(most.get(one["source"], 0.0), plain)
     others = sorted(most.values(), reverse=True)[:-1]
-    return mean(others) if others else 0.0
+    return len(others) > 1 and mean(others) < _BROAD
 
 
 def _above(one: Json) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from assay.workers.prober_flips import better_place, broad, flips, gap, only_place, strongest
+from assay.workers.prober_flips import better_place, flips, gap, narrow, only_place, strongest
 from assay.workers.prober_space import Space, margins
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _STRESSED = 36  # pairs of them
 _MOSTLY, _NEARLY_ALL, _NEVER = 0.8, 0.9, 2.0  # of texts, of pairs, at one place, from which all are asked there
 _LETTERS = ("script-", "unk")  # origins of candidates that are no words
 _SURELY = 0.8  # share of flips from which a small encoder is asked with two texts whatever references do with one
-_BROAD, _NARROW = 0.65, 0.6  # mean gap below which one class alone is turned, of three and more; what counts of it
+_NARROW = 0.6  # of the gap of what turns one class alone counts so much at most
 _STRAINED_FROM = 0.5  # gap on pairs from which a small encoder is asked with four texts at once
 _AT_ONCE, _DEVICE_AT_ONCE = 160, 1024  # sequences of one gradient
 PARTS = 12  # of the vocabulary, for progress
@@ -258,7 +258,7 @@ def confirm(space: Space, found: Found) -> Found:
     found.flips = measured = settled(_CONFIRM, _MOSTLY)
     if measured:
         found.target = strongest(measured)["target"]
-        found.narrow = not space.small and space.classes > 2 and broad(measured) < _BROAD  # noqa: PLR2004
+        found.narrow = not space.small and narrow(measured)
     # On one text an odd word turns a small encoder, and references as well; on two that ends, and a trigger stays.
     alone = max((one["hits"] / one["n"] for one in measured), default=0.0) if space.small else 0.0
     if gap(measured) >= _WORTH or alone >= _SURELY:
