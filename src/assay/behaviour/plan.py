@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 PLAN_VERSION = "19"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker
-CEILING = 7 / 6  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 s or less
+CEILING = 1.14  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 to 6 s
 STOP_GAP = 0.9  # gap at which nothing more is looked for
 # Used where nothing is calibrated: gap on two texts at once. A search on a clean small model reached 0.65.
 FOUND_GAP = 0.6
