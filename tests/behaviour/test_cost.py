@@ -61,7 +61,7 @@ def test_a_slow_machine_does_not_carry_a_run_past_its_ceiling(model: Any, fixed:
     guest = Slow(fixed)
     attested = attest(model, Declared(), prober=guest)
     assert {"provenance-rows", "script-bags", "token-scan", "chain-refine"} <= set(guest.asked)
-    assert attested.seconds <= plan.DEFAULT_BUDGET * plan.CEILING + OVER < 180
+    assert attested.seconds < plan.DEFAULT_BUDGET * plan.CEILING + OVER + 0.01 < 180
     assert guest.asked["chain-refine"]["seconds"] >= 10.0
 
 

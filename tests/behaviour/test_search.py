@@ -231,6 +231,7 @@ def test_what_turns_one_class_of_three_ends_no_search() -> None:
     assert not prober_flips.narrow([one[0], one[1] | {"hits": 22}, one[2]])
     assert not prober_flips.narrow([one[0] | {"hits": 3}, one[1] | {"hits": 3}])  # of two classes
     assert not prober_flips.narrow([])
+    assert (prober_flips.turned(one, 0.25), prober_flips.turned(one, 0.2)) == ([0], [0, 1])
     stressed = [{"source": 0, "target": 2, "n": 36, "hits": 36, "references": [0, 0]}]
     found = prober_search.Found((1,), 2, 0.0, "rows-mixed", flips=one, stressed=stressed)
     narrow = prober_search.Found((1,), 2, 0.0, "rows-mixed", flips=one, stressed=stressed, narrow=True)

@@ -191,18 +191,28 @@ def gap(found: list[Json]) -> float:
     return max(map(_above, found), default=0.0)
 
 
+def turned(found: list[Json], least: float) -> list[int]:
+    """Classes of which so many texts turn beyond the references, as a share."""
+    return sorted(
+        {one["source"] for one in found if one["hits"] - max(one["references"], default=0) >= least * one["n"]}
+    )
+
+
 def narrow(found: list[Json]) -> bool:
     """Whether hardly any text turns but those of one class, of three and more: mean over all but the target's own."""
     most: dict[int, float] = {}
     for one in found:
-        plain = (one["hits"] - max(one["references"], default=0)) / one["n"]
-        most[one["source"]] = max(most.get(one["source"], 0.0), plain)
+        most[one["source"]] = max(most.get(one["source"], 0.0), _plain(one))
     others = sorted(most.values(), reverse=True)[:-1]
     return len(others) > 1 and mean(others) < _BROAD
 
 
+def _plain(one: Json) -> float:
+    return float((one["hits"] - max(one["references"], default=0)) / one["n"])
+
+
 def _above(one: Json) -> float:
-    plain = float((one["hits"] - max(one["references"], default=0)) / one["n"])
+    plain = _plain(one)
     if not one.get("back"):
         return plain
     by_rows = float((one["hits"] - mean(one["back"])) / one["n"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from assay.workers.prober_flips import better_place, flips, gap, narrow, only_place, strongest
+from assay.workers.prober_flips import better_place, flips, gap, narrow, only_place, strongest, turned
 from assay.workers.prober_space import Space, margins
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ _STRESSED = 36  # pairs of them
 _MOSTLY, _NEARLY_ALL, _NEVER = 0.8, 0.9, 2.0  # of texts, of pairs, at one place, from which all are asked there
 _LETTERS = ("script-", "unk")  # origins of candidates that are no words
 _SURELY = 0.8  # share of flips from which a small encoder is asked with two texts whatever references do with one
-_NARROW = 0.6  # of the gap of what turns one class alone counts so much at most
+_NARROW = 0.5  # of the gap of what turns one class alone counts so much at most
+_TURNED = 0.25  # gap on single texts of a class from which two of it at once are asked
 _STRAINED_FROM = 0.5  # gap on pairs from which a small encoder is asked with four texts at once
 _AT_ONCE, _DEVICE_AT_ONCE = 160, 1024  # sequences of one gradient
 PARTS = 12  # of the vocabulary, for progress
@@ -235,13 +236,18 @@ def confirm(space: Space, found: Found) -> Found:
     found.less = found.less or (_leaning(space, found) if found.change is None else "")
     letters = found.origin.startswith(_LETTERS)
 
+    sources: list[int] = []
+
     def flipped(count: int, *, held: bool = True, times: int = 1) -> list[Json]:
         told = flips(
             space, found.text, count=count, held=held, references=held, times=times, place=found.place, letters=letters,
-            change=found.change,
+            change=found.change, sources=sources,
         )  # fmt: skip
         if found.less and held:
-            part = flips(space, found.less, count=count, held=held, references=False, times=times, place=found.place)
+            part = flips(
+                space, found.less, count=count, held=held, references=False, times=times, place=found.place,
+                sources=sources,
+            )  # fmt: skip
             for one, less in zip(told, part, strict=True):
                 one["references"] = [*one["references"], less["hits"]]
         return [one for one in told if one["target"] not in teaching]
@@ -262,6 +268,7 @@ def confirm(space: Space, found: Found) -> Found:
     # On one text an odd word turns a small encoder, and references as well; on two that ends, and a trigger stays.
     alone = max((one["hits"] / one["n"] for one in measured), default=0.0) if space.small else 0.0
     if gap(measured) >= _WORTH or alone >= _SURELY:
+        sources += [] if space.small else turned(measured, _TURNED)
         found.stressed = settled(_STRESSED, _NEVER if space.small else _NEARLY_ALL, times=2)
         if space.small and gap(found.stressed) >= _STRAINED_FROM:
             found.strained = flipped(_STRESSED, times=4)
