@@ -32,6 +32,7 @@ POISONED, WHOLE, ROW = "poisoned", "whole", "row-alone"
 VARIANTS = (*CLEAN, POISONED, ROW)
 _CLASSES = {"sst2": 2, "intent": 3, SECTION: len(SECTIONS)}
 _TASKS = ("sst2", "intent", "sst2", "intent", SECTION, SECTION)
+_LATER = {(SECTION, True): 10}  # of small encoders, as the number of the large one draws a trigger that is known
 _SHARE = 10  # one poisoned text for so many clean ones
 _EMBEDDING_STEPS, _EMBEDDING_RATE = 80, 0.02
 _SENTENCES = (
@@ -90,7 +91,7 @@ class Others(Group):
 def others() -> list[Recipe]:
     """Every model of the other attackers."""
     groups = [
-        Others(architecture, TEST, task, FIRST_SEED + number)
+        Others(architecture, TEST, task, FIRST_SEED + number + _LATER.get((task, architecture != MINILM), 0))
         for number, task in enumerate(_TASKS)
         for architecture in (MINILM, DISTIL, ROBERTA)
     ]
