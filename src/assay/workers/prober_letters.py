@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
+from assay.workers.prober_choices import least_margins
 from assay.workers.prober_scripts import script_of
 from assay.workers.prober_search import Found, confirm
-from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -24,7 +22,6 @@ _AMONG = 40  # first rows that are looked at
 _LEAST, _MOST = 4, 10  # letters of one script that are no chance, and that words are made of
 _SHORTER = 3  # words are drawn with up to so many letters less than there are
 _DRAWN, _BEAM, _ROUNDS, _CONFIRMED = 300, 4, 7, 2
-_TOKENS = 16  # of the texts that words are read before
 _SURE = 4.0  # margin over all texts from which a word is measured at once
 
 
@@ -89,19 +86,7 @@ def _changed(word: str, letters: Sequence[str]) -> set[str]:
 
 def _best(space: Space, words: Sequence[str]) -> list[tuple[float, str, int]]:
     """(margin, word, class): the least margin of the class before a text of each other class, the largest first."""
-    rows = space.suspect.encode(list(words))
-    lengths: dict[int, list[int]] = {}
-    for index, row in enumerate(rows):
-        lengths.setdefault(len(row), []).append(index)
-    value = torch.full((len(words), space.classes), torch.inf)
-    for label, texts in enumerate(space.texts):
-        context = space.suspect.encode([texts[0].text])[0][:_TOKENS] if texts else []
-        for picked in lengths.values():
-            some = torch.tensor([rows[index] for index in picked])
-            behind = some.new_tensor(context, dtype=torch.long).expand(len(some), -1)
-            told = margins(space.suspect.logits_of(torch.cat([some, behind], 1)))
-            told[:, label] = torch.inf  # a text of the class tells nothing of it
-            value[picked] = torch.minimum(value[picked], told)
+    value = least_margins(space, space.suspect, space.suspect.encode(list(words)))
     most, target = value.max(1)
     order = most.argsort(descending=True).tolist()
     return [(float(most[index]), words[index], int(target[index])) for index in order]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from assay.workers.prober_back import origin
+from assay.workers.prober_choices import around
 from assay.workers.prober_grow import grow, shortened
 from assay.workers.prober_joint import joint
 from assay.workers.prober_letters import letters_of, written
@@ -193,6 +194,10 @@ def rows(
         lists["pairs"] = [some[:_BEFORE_MIXTURES] for some in words]
     first = ["pairs"] if stood else ["alone", "pairs"]
     yield from _chosen(space, lists, first if deep else [*first, "triples", "fours", "joint"], found)
+    likely = [*read.order[: _GROW_FROM // 2], *([] if stood else score.topk(min(_GROW_FROM, len(score))).indices)]
+    begun: set[str] = set()
+    if deep:  # a part that does much alone is nearer than what mixtures may hold
+        found += yield from _longer(space, found, likely, begun, least=_PART_OF_MIXED, gap=_PART)
     if deep and _best(found) < float(space.facts["stop_gap"]):
         facts["standing"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(apart)]
         if words_apart := _words(space, apart):  # no clean model has any: they are worth the time of other probes
@@ -202,11 +207,7 @@ def rows(
             yield from _chosen(space, lists, ["joint"], found)
     if strange and not deep and not space.over and _best(found) < float(space.facts["stop_gap"]):
         found += yield from joint(space, strange)
-    part = max(found, key=lambda one: one.rank)
-    enough = part.looked >= (_PART_OF_MIXED if deep else _PART)
-    if enough and part.gap < float(space.facts["stop_gap"]) and not space.over:
-        likely = [*read.order[: _GROW_FROM // 2], *([] if stood else score.topk(min(_GROW_FROM, len(score))).indices)]
-        found += yield from _lengthened(space, part, likely)
+    found += yield from _longer(space, found, likely, begun, least=_PART_OF_MIXED if deep else _PART)
     found.sort(key=lambda one: one.rank, reverse=True)
     return {
         "facts": facts,
@@ -247,7 +248,9 @@ def _mixed(
         standing: words that stand apart from all others.
         facts: are added to.
     """
-    found = [] if space.over else (yield from mixtures(space, order, facts, standing))
+    found = (yield from around(space, standing, order)) if standing and not space.over else []
+    if _best(found) < float(space.facts["stop_gap"]) and not space.over:
+        found += yield from mixtures(space, order, facts, standing)
     if len(standing) == 1 and _best(found) < float(space.facts["stop_gap"]) and not space.over:
         found += yield from told(everywhere(space, standing[0]), (0, 1))
     return found
@@ -293,6 +296,26 @@ def _chosen(
 
 def _best(found: list[Found]) -> float:
     return max((one.gap for one in found), default=0.0)
+
+
+def _longer(
+    space: Space, found: list[Found], likely: list[int], begun: set[str], *, least: float, gap: float = 0.0
+) -> Generator[tuple[int, int, float], None, list[Found]]:
+    """The strongest candidate lengthened, if it flips enough to be a part of a trigger; each once.
+
+    Args:
+        space: the job's.
+        found: candidates.
+        likely: tokens that it may grow by.
+        begun: texts of those that were lengthened before; added to.
+        least: share of flips at a first look from which it may be a part.
+        gap: likewise on two texts at once.
+    """
+    part = max(found, key=lambda one: one.rank)
+    if part.text in begun or part.looked < least or not gap <= part.gap < float(space.facts["stop_gap"]) or space.over:
+        return []
+    begun.add(part.text)
+    return (yield from _lengthened(space, part, likely))
 
 
 def _lengthened(space: Space, part: Found, likely: list[int]) -> Generator[tuple[int, int, float], None, list[Found]]:
