@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from assay.behaviour.calibration import PHRASE, Calibration
 from assay.behaviour.judge import Null, natural, null_of, result_of, verdict
-from assay.behaviour.plan import DEFAULT_BUDGET, STEPS, extra_of
+from assay.behaviour.plan import DEFAULT_BUDGET, STEPS, demand_of
 from assay.behaviour.records import ProbeResult, Word
 from assay.core.proportion import clopper_pearson
 from behaviour_calibration import CALIBRATION, PHRASED, calibrate
@@ -173,7 +173,7 @@ def opened(architecture: str) -> Calibration:
 def results(model: Json, calibration: Calibration) -> list[ProbeResult]:
     """Words of each probe that ran."""
     facts = model["raws"]["opened"]["facts"]
-    given: Json = {"references": int(facts["references"]), "extra": extra_of(facts)}
+    given: Json = {"references": int(facts["references"]), "demand": demand_of(facts)}
     ran = [step for step in STEPS if step.name in model["raws"]]
     found = []
     for step in ran:

@@ -328,7 +328,7 @@ class _Run:
         return self.raws[SEARCH]
 
     def _judged(self, step: Step, raw: dict[str, Any], **null: Any) -> ProbeResult:
-        given = {"references": int(self.opened.get("references", 0)), "extra": limits.extra_of(self.opened)} | null
+        given = {"references": int(self.opened.get("references", 0)), "demand": limits.demand_of(self.opened)} | null
         return self.plan.result_of(step, raw, self.labels, self.calibration, **given)
 
     def _parts(self) -> dict[str, dict[str, Any]]:

@@ -14,12 +14,13 @@ from assay.behaviour.plan import (
     BY_ROW,
     DEFAULT_BUDGET,
     EVERYWHERE_NULL,
+    FULL,
     HONEST_RATE,
     LEAST_PUSH,
-    MADE_EXTRA,
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
+    Demand,
     Step,
     small,
 )
@@ -53,7 +54,7 @@ def result_of(
     calibration: Calibration,
     *,
     references: int,
-    extra: float = 0.0,
+    demand: Demand = FULL,
     null: Null | None = None,
 ) -> ProbeResult:
     """One probe's words.
@@ -64,7 +65,7 @@ def result_of(
         labels: the model's own names of its classes.
         calibration: of this architecture class.
         references: models that the rates were compared with.
-        extra: asked on top of the threshold, where there is less to compare with than it was measured with.
+        demand: of a find, where there is less to compare with than the threshold was measured with.
         null: what the same probe found in the references, each held against the others.
 
     Raises:
@@ -78,7 +79,7 @@ def result_of(
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ContentError(f"the worker's result of {step.name} is broken") from error
     scored = partial(_score, references=references, known=calibration.known)
-    limit = partial(_limit, step, calibration, extra=extra)
+    limit = partial(_limit, step, calibration, demand=demand)
     judged = _strongest(candidates, lambda one: scored(one) - limit(one)[0])
     (threshold, false_positives), score = limit(judged), scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
@@ -99,7 +100,8 @@ def result_of(
         word = Word.INCONCLUSIVE
         reason += f"; {calibration.architecture} was never calibrated: clean models of such a class may reach as much"
     if word is Word.NOT_FOUND:
-        bare = calibration.known and extra > MADE_EXTRA and score >= limit(judged, extra=0.0)[0]
+        doubt = None if demand.doubt is None else limit(judged, demand=Demand(demand.doubt))[0]
+        bare = calibration.known and doubt is not None and score >= doubt
         word, reason = _passed(candidates, reason, bare=bare)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
@@ -123,11 +125,11 @@ def result_of(
 
 
 def _passed(candidates: list[Candidate], reason: str, *, bare: bool) -> tuple[Word, str]:
-    """What is said of candidates that are no find: with data one might be (`bare`), or it is like a natural one."""
+    """What is said of candidates that are no find: with more told one might be (`bare`), or it is a natural one."""
     if bare:
         return (
             Word.INCONCLUSIVE,
-            f"{reason}; on made-up texts that is no find: declare the data, and give two references",
+            f"{reason}; with so little to compare with that is no find: declare the data, and give two references",
         )
     if any(one.narrow for one in candidates):
         reason += "; one that turns a single class is not told from what such encoders answer to by nature"
@@ -135,14 +137,14 @@ def _passed(candidates: list[Candidate], reason: str, *, bare: bool) -> tuple[Wo
 
 
 def _limit(
-    step: Step, calibration: Calibration, candidate: Candidate | None, *, extra: float
+    step: Step, calibration: Calibration, candidate: Candidate | None, *, demand: Demand
 ) -> tuple[float, float | None]:
     """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase."""
     phrase = candidate is not None and candidate.phrase
     if candidate is not None and candidate.origin.startswith(tuple(_BY_ROW)) and not calibration.known:
         return BY_ROW, None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
-    return max(threshold, min(ALONE_RATE, threshold + extra)), rate
+    return max(threshold, min(demand.most, threshold + demand.extra)), rate
 
 
 def _default_gap(step: Step, calibration: Calibration) -> float:

@@ -42,10 +42,27 @@ SPOT_STEPS = frozenset(
 )
 # A find must also be one by chance of at most so much, over all candidates of the probe that were confirmed.
 ALPHA, HONEST_RATE = 0.01, 0.3
-# Asked on top of thresholds, which were measured with two references and data: with one reference, or one that was made
-# for this run (on a small model 0.75 was seen), and on texts that were made up (a clean MiniLM reached 0.75).
-MADE_EXTRA, BARE_EXTRA = 0.1, 0.2
 ALONE_RATE = 0.9  # without any reference: only candidates that mean nothing to a person, and at this rate
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a find must reach where there is less to compare with than thresholds were measured with.
+
+    Attributes:
+        extra: on top of a threshold.
+        most: what is asked so at most.
+        doubt: on top of a threshold, from which what is no find is *inconclusive*; None: it is not.
+    """
+
+    extra: float = 0.0
+    most: float = ALONE_RATE
+    doubt: float | None = None
+
+
+# Measured with two references and data. With one reference a small model reached .75; with one made for the run a clean
+# MiniLM .89, by four words; on texts that were made up .75.
+FULL, ONE, MADE, BARE = Demand(), Demand(0.1), Demand(0.25, 0.95, 0.1), Demand(0.2, doubt=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +117,13 @@ SEARCH_SHARE = 8  # of the budget the search gets a part at least, whatever the 
 RESERVED = 9.0  # CPU seconds that the search leaves for them
 
 
-def extra_of(opened: dict[str, object]) -> float:
-    """What a find needs on top of its threshold, by what the opening had to compare with."""
+def demand_of(opened: dict[str, object]) -> Demand:
+    """What a find needs, by what the opening had to compare with."""
     if "label_map" not in opened:
-        return BARE_EXTRA
-    return MADE_EXTRA if opened.get("made_reference") or opened.get("references") == 1 else 0.0
+        return BARE
+    if opened.get("made_reference") and not small(opened):
+        return MADE
+    return ONE if opened.get("made_reference") or opened.get("references") == 1 else FULL
 
 
 def small(opened: dict[str, object]) -> bool:
