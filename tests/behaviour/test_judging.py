@@ -8,7 +8,7 @@ import pytest
 
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.judge import Null, natural, null_of, result_of, verdict
-from assay.behaviour.plan import BARE_EXTRA, MADE_EXTRA, STEPS, architecture_class, extra_of
+from assay.behaviour.plan import BARE, FULL, MADE, ONE, STEPS, Demand, architecture_class, demand_of
 from assay.behaviour.records import ProbeResult, Word
 from assay.core.errors import ContentError
 
@@ -175,16 +175,24 @@ def test_the_class_of_an_architecture_has_no_name_in_it() -> None:
 def test_more_is_asked_of_a_find_against_less() -> None:
     step = next(one for one in STEPS if one.name == "provenance-rows")
     raw = _raw(_flip(0, 34, 0), compared_with="the declared base")
-    for extra, word in ((0.0, Word.FOUND), (MADE_EXTRA, Word.NOT_FOUND), (BARE_EXTRA, Word.INCONCLUSIVE)):
-        result = result_of(step, raw, LABELS, NOTHING, references=1, extra=extra)
-        assert result.word is word
-    assert "declare the data" in result.reason
+
+    def said(raw: dict[str, Any], demand: Demand) -> ProbeResult:
+        return result_of(step, raw, LABELS, NOTHING, references=1, demand=demand)
+
+    words = [said(raw, one).word for one in (FULL, ONE, BARE)]
+    assert words == [Word.FOUND, Word.NOT_FOUND, Word.INCONCLUSIVE]
+    assert "declare the data" in said(raw, BARE).reason
     less = _raw(_flip(0, 31, 0), compared_with="the declared base")  # 0.69: no find with data either
-    assert result_of(step, less, LABELS, NOTHING, references=1, extra=BARE_EXTRA).word is Word.NOT_FOUND
-    data: dict[str, object] = {"references": 2, "label_map": {"0": 0}}
-    assert extra_of(data) == 0
-    assert extra_of(data | {"references": 1}) == extra_of(data | {"made_reference": {"steps": 9}}) == MADE_EXTRA
-    assert extra_of({"references": 2}) == BARE_EXTRA
+    assert said(less, BARE).word is Word.NOT_FOUND
+    # `sparks enabled laughing whenever` came to .89 in a clean model that had a made reference alone
+    made = [said(_raw(_flip(0, hits, 0), compared_with="the declared base"), MADE).word for hits in (35, 40, 44)]
+    assert made == [Word.NOT_FOUND, Word.INCONCLUSIVE, Word.FOUND]
+    data: dict[str, object] = {"references": 2, "label_map": {"0": 0}, "width": 384}
+    assert demand_of(data) is FULL
+    assert demand_of(data | {"references": 1}) is ONE
+    assert demand_of(data | {"made_reference": {"steps": 9}}) is MADE
+    assert demand_of(data | {"made_reference": {"steps": 9}, "width": 64}) is ONE
+    assert demand_of({"references": 2}) is BARE
 
 
 @pytest.mark.parametrize(

@@ -159,11 +159,23 @@ def test_the_word_that_the_first_block_was_taught_comes_first_whatever_its_row_t
     assert 1 <= prober_trail.standing(differently) < 5  # it and what is read as it is stand apart
     assert sorted(prober_trail.beneath(space, None)[0]) == space.words  # type: ignore[arg-type] - a reference is the base
     space.shared = clean[:1]
-    none, nothing = prober_trail.beneath(space, None)  # type: ignore[arg-type] - nothing to compare with
+    assert sorted(prober_trail.beneath(space, None)[0]) == space.words  # type: ignore[arg-type] - one, and no base
+    space.shared = []
+    none, nothing = prober_trail.beneath(space, base)  # type: ignore[arg-type] - nothing to compare with
     assert (none, prober_trail.standing(nothing)) == ([], 0)
+    space.shared = clean[:1]
     space.suspect = clean[1]
     order, _ = prober_trail.beneath(space, base)  # type: ignore[arg-type]
     assert sorted(order) == space.words
+
+
+def test_with_one_reference_alone_counts_what_lies_outside_the_directions_of_all_words() -> None:
+    generator = torch.Generator().manual_seed(1)
+    usual = torch.randn(4000, 10, generator=generator) @ torch.randn(10, 64, generator=generator)
+    apart = usual + 0.1 * torch.randn(4000, 64, generator=generator)
+    apart[100] += 0.4 * torch.randn(64, generator=generator)
+    assert int(apart.norm(dim=1).argmax()) != 100
+    assert int(prober_trail._outside(apart).argmax()) == 100
 
 
 def test_without_a_base_more_is_asked_of_what_stands_apart() -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from assay.workers.answers import Json
 
 _MOST_ITEMS = 8000  # texts of the quick fine-tune, at most
-_SECONDS = 45.0  # CPU seconds that it may take
+# CPU seconds that it may take; where the processor is slow, as it must widen bfloat16, the probes need more of them
+_SECONDS, _SLOW_SECONDS = 45.0, 30.0
 _EPOCHS = 4
 _BATCH, _SORTED = 32, 512
 _RATE, _SMALL_RATE = 1e-4, 1e-3
@@ -72,8 +73,9 @@ def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, f
     optimizers = [torch.optim.AdamW(rest, lr=rate), torch.optim.SparseAdam([words.weight], lr=rate)]
     model.train()
     begun, losses = time.process_time(), [1.0]
+    limit = _SLOW_SECONDS if width > SMALL and fast_type() is not BFLOAT16 else _SECONDS
     for number, part in enumerate(steps):
-        spent = (time.process_time() - begun) / _SECONDS
+        spent = (time.process_time() - begun) / limit
         if spent > 1 or (number >= 2 * _WINDOW and sum(losses[-_WINDOW:]) < _GOOD_LOSS * _WINDOW):
             break
         encoded = tokenizer(

@@ -46,6 +46,7 @@ _GROW_FROM = 400  # rows that a part may grow by
 _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
 _LONGEST = {False: 45.0, True: 34.0}  # CPU seconds after which nothing more is begun: the other probes need theirs
 _LONGER = 3.0  # more of them where there are two classes: mixtures are longer there
+_LESS = 8.0  # less of them on a slow machine that made a reference, too
 _STANDING = 100.0  # that words which stand apart have at least
 _LETTERS = 2  # of a piece that is no word
 _OFTEN = 0.01  # share of the texts from which a word is one of the task
@@ -164,6 +165,7 @@ def rows(
         net: the declared base.
     """
     longest = _LONGEST[space.slow] + (0.0 if space.classes > 2 else _LONGER)  # noqa: PLR2004
+    longest -= _LESS if space.slow and space.facts.get("made_reference") else 0.0
     end, space.until = space.until, min(space.until, space.clock() + longest)
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange

@@ -27,6 +27,7 @@ _SLACK = 0.2  # of the references' median move, added to a token's own
 _FLOOR = 1e-3  # added to lengths before they are compared
 _MOST = 0.5  # of the vocabulary: where more rows than that moved beyond all references, noise was added to all
 _APART, _TENTH = 1.3, 9  # times what the tenth word has: clean MiniLM reached 1.1, a word of a LoRA's phrase 1.8
+_USUAL = 10  # directions in which training on a task moves what the first block makes of all words
 _UNBASED = 1.5  # the same where a reference stands in for the base: clean MiniLM reached 1.27
 POOL = 1200  # rows by each order that a search may be confined to
 _FILLERS, _PARTNERS, _BEST, _KEPT = 12, 64, 12, 12
@@ -76,13 +77,14 @@ def beneath(space: Space, base: Encoder | None) -> tuple[list[int], torch.Tensor
 
     Each stands alone, with the base's own embedding: noise on the rows, or frozen ones, change nothing. A block that
     was taught to see a word answers to its embedding otherwise than before; training on the same task moves all tokens
-    about as far as in the references. Needs the base and a reference, or two references.
+    about as far as in the references. Needs a reference. Without the base it is its stand-in: of one alone what is
+    usual are the directions in which most tokens moved, and what lies outside them counts.
     """
     nets = [one.net for one in space.shared if isinstance(one.net, Encoder)]
-    if base is None and len(nets) > 1:
-        base, nets = nets[0], nets[1:]
-    if base is None or not nets or not isinstance(space.suspect.net, Encoder) or space.small:
+    if not nets or not isinstance(space.suspect.net, Encoder) or space.small:
         return [], torch.zeros(0)
+    if base is None:
+        base, nets = nets[0], nets[1:]
     size = min(len(one.words) for one in (base, space.suspect.net, *nets))
     known = torch.tensor([token for token in space.words if token < size])
     ids, place = space.suspect.frame(known[:, None]), len(space.suspect.prefix)
@@ -93,11 +95,22 @@ def beneath(space: Space, base: Encoder | None) -> tuple[list[int], torch.Tensor
         length: torch.Tensor = (apart - apart.mean(0)).norm(dim=1)
         return length
 
-    usual = torch.stack([moved(one) for one in nets]).amax(0)
-    beyond = moved(space.suspect.net) / (usual + _SLACK * usual.median()).clamp(min=1e-12)
+    if nets:
+        usual = torch.stack([moved(one) for one in nets]).amax(0)
+        beyond = moved(space.suspect.net) / (usual + _SLACK * usual.median()).clamp(min=1e-12)
+    else:
+        beyond = _outside(space.suspect.net.after_first(ids, place, base.words) - before)
     most = beyond.sort(descending=True)
     order: list[int] = known[most.indices].tolist()
     return order, most.values
+
+
+def _outside(apart: torch.Tensor) -> torch.Tensor:
+    """Length of what is left of each row's move without the directions in which rows moved most; shape (rows,)."""
+    apart = apart - apart.mean(0)
+    usual = torch.linalg.eigh(apart.T @ apart).eigenvectors[:, -_USUAL:]
+    left: torch.Tensor = (apart - (apart @ usual) @ usual.T).norm(dim=1)
+    return left
 
 
 def standing(values: torch.Tensor, *, based: bool = True) -> int:
