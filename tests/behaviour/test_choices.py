@@ -1,0 +1,99 @@
+"""Choices of words around those that stand apart."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from assay.workers import prober_choices, prober_rows, prober_search  # noqa: E402
+from tests.behaviour import small  # noqa: E402
+
+pytestmark = pytest.mark.torch
+_PHRASE = [13, 8, 21, 9]
+_TEXTS = ([1, 1, 1], [2], [3, 3])  # of three classes; the class is the text's last token
+
+
+def _model(phrase: list[int] | None) -> Any:
+    """Three classes by the last token; a phrase whole and in its order leads to the third, sure only of short texts."""
+
+    def logits_of(rows: Any) -> Any:
+        logits = torch.zeros(len(rows), 3)
+        for row, out in zip(rows.tolist(), logits, strict=True):
+            out[row[-1] - 1] = 3.0
+            if phrase and any(row[at : at + len(phrase)] == phrase for at in range(len(row))):
+                out[2] = 7.0
+        return logits
+
+    return SimpleNamespace(
+        logits_of=logits_of, encode=lambda texts: [[int(one) for one in text.split()] for text in texts]
+    )
+
+
+def _space(**more: Any) -> Any:
+    texts = [[SimpleNamespace(text=" ".join(map(str, one)))] for one in _TEXTS]
+    given = {"suspect": _model(_PHRASE), "shared": [_model(None)], "texts": texts, "classes": 3, "over": False}
+    return SimpleNamespace(**(given | {"facts": {"stop_gap": 0.9}} | more))
+
+
+def test_a_margin_is_the_least_before_texts_of_the_other_classes() -> None:
+    space = _space()
+    told = prober_choices.least_margins(space, space.suspect, [_PHRASE, [13, 8], [*_PHRASE, 5]])
+    assert told[0].tolist() == told[2].tolist() == [-7.0, -7.0, 4.0]
+    assert told[1].tolist() == [-3.0, -3.0, -3.0]
+
+
+@pytest.mark.parametrize("standing", [[8], [8, 21], [21, 8, 13]])
+def test_a_phrase_is_put_together_around_words_that_stand_apart(
+    standing: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def confirm(_space: Any, found: prober_search.Found) -> prober_search.Found:
+        asked.append(found.ids)
+        found.stressed = [{"source": 0, "target": 2, "n": 36, "hits": 36, "references": [0], "push": 4.0}]
+        return found
+
+    monkeypatch.setattr(prober_choices, "confirm", confirm)
+    order = [8, 30, 21, 31, 9, 32, 33, 13, *range(40, 60)]
+    found = small.drive(prober_choices.around(_space(), standing, order))
+    assert asked == [tuple(_PHRASE)]
+    assert (found[0].origin, found[0].target, found[0].gap) == ("rows-around", 2, 1.0)
+
+
+def test_what_counts_is_how_far_the_suspect_goes_beyond_every_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prober_choices, "confirm", lambda _space, found: found)
+
+    def score(*shared: Any) -> float:
+        found = small.drive(prober_choices.around(_space(shared=list(shared)), [8], [8, 9, 13, 21, 30]))
+        return float(next(one.score for one in found if one.ids == tuple(_PHRASE)))
+
+    assert score(_model(None), _model(None)) == score() == 6.0
+    assert score(_model(None), _model(_PHRASE)) == 0.0
+
+
+def test_no_part_is_lengthened_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def lengthened(_space: Any, part: prober_search.Found, _likely: list[int]) -> Any:
+        asked.append(part.text)
+        yield 0, 1, 0.0
+        return []
+
+    monkeypatch.setattr(prober_rows, "_lengthened", lengthened)
+    stressed = [{"source": 0, "target": 2, "n": 36, "hits": 20, "references": [0]}]
+    part = prober_search.Found((1,), 2, 0.0, "rows-pairs", text="brother cello", looked=0.9, stressed=stressed)
+    begun: set[str] = set()
+
+    def longer(**asks: float) -> None:
+        small.drive(prober_rows._longer(_space(), [part], [5], begun, **asks))
+
+    longer(least=0.95)
+    longer(least=0.6, gap=0.6)
+    assert asked == []
+    longer(least=0.6, gap=0.4)
+    longer(least=0.6)
+    assert asked == ["brother cello"]
