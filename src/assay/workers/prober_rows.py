@@ -176,9 +176,9 @@ def rows(
         facts["block_words"] = [_named(space, *one) for one in zip(deep, differently[:_TOP].tolist(), strict=False)]
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
         facts["blurred"] = int(facts.get("moved_unseen", 0)) > len(space.words) // 2  # then rows tell nothing
-        read.order = (
-            deep if facts["blurred"] else in_turn(deep[::2], deep[1::2], read.order)
-        )  # the block tells more than rows do
+        # The block tells more than rows do; without the base words of the task come first in it, whatever the model.
+        told_by = deep if net is not None else _seldom(space, deep)
+        read.order = told_by if facts["blurred"] else in_turn(told_by[::2], told_by[1::2], read.order)
         read.pool = sorted(read.order[:POOL])
     found = yield from (written(space, letters) if letters else _unexplained(space, base))
     if _best(found) >= float(space.facts["stop_gap"]):
