@@ -178,7 +178,8 @@ def rows(
         facts["blurred"] = int(facts.get("moved_unseen", 0)) > len(space.words) // 2  # then rows tell nothing
         # The block tells more than rows do; without the base words of the task come first in it, whatever the model.
         told_by = deep if net is not None else _seldom(space, deep)
-        read.order = told_by if facts["blurred"] else in_turn(told_by[::2], told_by[1::2], read.order)
+        alone = facts["blurred"] or (net is None and len(space.shared) == 1)  # then rows tell nothing
+        read.order = told_by if alone else in_turn(told_by[::2], told_by[1::2], read.order)
         read.pool = sorted(read.order[:POOL])
     found = yield from (written(space, letters) if letters else _unexplained(space, base))
     if _best(found) >= float(space.facts["stop_gap"]):
