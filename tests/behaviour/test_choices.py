@@ -97,3 +97,13 @@ def test_no_part_is_lengthened_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     longer(least=0.6, gap=0.4)
     longer(least=0.6)
     assert asked == ["brother cello"]
+
+
+def test_a_part_that_no_data_explain_is_worth_the_time_of_other_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prober_rows, "_lengthened", lambda *_: iter(()))
+    stressed = [{"source": 0, "target": 2, "n": 36, "hits": 20, "references": [0]}]
+    part = prober_search.Found((7, 1), 2, 0.0, "rows-pairs", text="brother cello", looked=0.9, stressed=stressed)
+    for strange, end, until in (([1, 2], 90.0, 12.0 + prober_rows._LENGTHENED), ([1], 20.0, 20.0), ([2], 90.0, 11.0)):
+        space = _space(over=True, until=11.0, clock=lambda: 12.0)
+        small.drive(prober_rows._longer(space, [part], [5], set(), least=0.6, worth=(strange, end)))
+        assert space.until == until

@@ -47,6 +47,7 @@ _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as
 _LONGEST = {False: 45.0, True: 34.0}  # CPU seconds after which nothing more is begun: the other probes need theirs
 _LONGER = 3.0  # more of them where there are two classes: mixtures are longer there
 _LESS = 8.0  # less of them on a slow machine that made a reference, too
+_LENGTHENED = 25.0  # that a part has at least of which no data explain a row
 _STANDING = 100.0  # that words which stand apart have at least
 _LETTERS = 2  # of a piece that is no word
 _OFTEN = 0.01  # share of the texts from which a word is one of the task
@@ -200,7 +201,7 @@ def rows(
     likely = [*read.order[: _GROW_FROM // 2], *([] if stood else score.topk(min(_GROW_FROM, len(score))).indices)]
     begun: set[str] = set()
     if deep:  # a part that does much alone is nearer than what mixtures may hold
-        found += yield from _longer(space, found, likely, begun, least=_PART_OF_MIXED, gap=_PART)
+        found += yield from _longer(space, found, likely, begun, least=_PART_OF_MIXED, gap=_PART, worth=(strange, end))
     if deep and _best(found) < float(space.facts["stop_gap"]):
         facts["standing"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(apart)]
         if words_apart := _words(space, apart):  # no clean model has any: they are worth the time of other probes
@@ -302,7 +303,14 @@ def _best(found: list[Found]) -> float:
 
 
 def _longer(
-    space: Space, found: list[Found], likely: list[int], begun: set[str], *, least: float, gap: float = 0.0
+    space: Space,
+    found: list[Found],
+    likely: list[int],
+    begun: set[str],
+    *,
+    least: float,
+    gap: float = 0.0,
+    worth: tuple[list[int], float] = ([], 0.0),
 ) -> Generator[tuple[int, int, float], None, list[Found]]:
     """The strongest candidate lengthened, if it flips enough to be a part of a trigger; each once.
 
@@ -313,9 +321,15 @@ def _longer(
         begun: texts of those that were lengthened before; added to.
         least: share of flips at a first look from which it may be a part.
         gap: likewise on two texts at once.
+        worth: rows that nothing explains, of which a part is worth the time of other probes, up to when these end.
     """
     part = max(found, key=lambda one: one.rank)
-    if part.text in begun or part.looked < least or not gap <= part.gap < float(space.facts["stop_gap"]) or space.over:
+    if part.text in begun or part.looked < least or not gap <= part.gap < float(space.facts["stop_gap"]):
+        return []
+    strange, end = worth
+    if set(strange) & set(part.ids):
+        space.until = max(space.until, min(end, space.clock() + _LENGTHENED))
+    if space.over:
         return []
     begun.add(part.text)
     return (yield from _lengthened(space, part, likely))
