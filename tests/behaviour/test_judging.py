@@ -80,6 +80,8 @@ def test_what_turns_one_class_of_three_is_not_told(other: int, back: int, refere
     result = _judged(_raw(*flips))
     assert result.word is word
     assert ("hardly any" in result.reason) == (word is not Word.FOUND)
+    weak = [one | {"push": 0.8} for one in flips]  # however far it drives: what the task's words do is no doubt
+    assert _judged(_raw(*weak)).word is (Word.NOT_FOUND if reference and word is Word.NOT_FOUND else Word.INCONCLUSIVE)
     both = _raw(*flips)
     weaker = [one | {"hits": 36 if one["source"] != 0 and one["target"] == 0 else 0} for one in flips]
     both["candidates"].append(both["candidates"][0] | {"text": "planted", "flips": weaker, "stressed": weaker})

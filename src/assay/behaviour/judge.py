@@ -162,12 +162,12 @@ def _word(
         if other:
             why = "many words do by nature, or there are several triggers"
             return Word.INCONCLUSIVE, f"{told}{beside}; {other}, which has no token of it, does as much: {why}"
-        if push is not None and judged.push < push:
-            return Word.INCONCLUSIVE, f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
         if push is not None and turns_one(judged):
             natural = f"{told}{beside}; {ONE_CLASS}"
             alone = f"{told}, none in a reference; hardly any of another class does"
             return (Word.NOT_FOUND, natural) if best.reference else (Word.INCONCLUSIVE, alone)
+        if push is not None and judged.push < push:
+            return Word.INCONCLUSIVE, f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
         return Word.FOUND, f"{told}{beside}"
     if best is not None:
         return (
