@@ -1,9 +1,9 @@
 """What code beside the model does, read from its syntax.
 
 What it reads: Python files, notebooks, scripts and requirement files, at every depth of containers; files that make
-tools run something by themselves (npm, editors, git, hooks, workflows); and which Python files a loader would import:
-those that configuration files name, those with the names and base classes that loaders look for, and whatever these
-import in turn.
+tools run something by themselves (npm, editors, git, hooks, workflows), and the commands in files of build tools and
+pipelines (CMake, Gradle, Meson, Bazel, Jenkins and others); and which Python files a loader would import: those that
+configuration files name, those with the names and base classes that loaders look for, and what these import in turn.
 What it reports: programs started, text executed, network access, unpickling, native libraries, files written, secrets
 read, names put together to slip past a search, hidden characters; and when each of these runs.
 Why it matters: with `trust_remote_code`, in an endpoint or in a loading script this code runs with the rights of
