@@ -93,7 +93,10 @@ def test_no_part_is_lengthened_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
     longer(least=0.95)
     longer(least=0.6, gap=0.6)
+    part.narrow = True
+    longer(least=0.6, gap=0.4)
     assert asked == []
+    part.narrow = False
     longer(least=0.6, gap=0.4)
     longer(least=0.6)
     assert asked == ["brother cello"]

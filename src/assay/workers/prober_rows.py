@@ -326,6 +326,8 @@ def _longer(
     part = max(found, key=lambda one: one.rank)
     if part.text in begun or part.looked < least or not gap <= part.gap < float(space.facts["stop_gap"]):
         return []
+    if gap and part.narrow:  # what turns one class alone is no part: mixtures need the time
+        return []
     strange, end = worth
     if set(strange) & set(part.ids):
         space.until = max(space.until, min(end, space.clock() + _LENGTHENED))
