@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.plan import Step
+from assay.behaviour.plan import FULL, Demand, Step
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
 from assay.core.errors import ContentError
 
@@ -32,7 +32,7 @@ def result_of(
     calibration: Calibration,
     *,
     references: int,
-    extra: float = 0.0,
+    demand: Demand = FULL,
 ) -> ProbeResult:
     """One probe's words.
 
@@ -42,12 +42,12 @@ def result_of(
         labels: the model's own names of its classes.
         calibration: of this architecture class.
         references: models that the sizes were compared with.
-        extra: nothing: no reference is made for images.
+        demand: nothing: no reference is made for images.
 
     Raises:
         ContentError: the worker sent nonsense.
     """
-    del extra
+    del demand
     try:
         candidates = [_candidate(one, labels) for one in raw["candidates"]]
         outliers = [float(one["outlier"]) for one in raw["candidates"]]

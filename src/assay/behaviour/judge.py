@@ -83,25 +83,24 @@ def result_of(
     judged = _strongest(candidates, lambda one: scored(one) - limit(one)[0])
     (threshold, false_positives), score = limit(judged), scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
-    asked = LEAST_PUSH if calibration.known and step.name not in _UNPUSHED else None
-    word, reason = _word(judged, score, threshold, references=references, other=other, push=asked)
+    push = LEAST_PUSH if calibration.known and step.name not in _UNPUSHED else None
+    word, reason = _word(judged, score, threshold, references=references, other=other, push=push)
     facts |= {"unlike": other} if other and word is Word.INCONCLUSIVE else {}
     if word is Word.FOUND:
         facts["p_value"] = _p_value(candidates, confirmed)
         if facts["p_value"] > ALPHA:
-            word = Word.NOT_FOUND
-            reason = f"too few texts for {confirmed} candidates (p = {facts['p_value']:.2g}, Holm): {reason}"
+            too_few = f"too few texts for {confirmed} candidates (p = {facts['p_value']:.2g}, Holm)"
+            word, reason = Word.NOT_FOUND, f"{too_few}: {reason}"
     if null is not None and word is Word.FOUND:
-        threshold = max(threshold, SPOT_FOUND)
+        threshold, facts["null"] = max(threshold, SPOT_FOUND), null.to_json()
         word, reason = _on_the_spot(step, candidates, score, null, reason)
-        facts["null"] = null.to_json()
     guessed = null is None and not calibration.known and step.name not in _SURE_ANYWHERE
     if word is Word.FOUND and guessed:
         word = Word.INCONCLUSIVE
         reason += f"; {calibration.architecture} was never calibrated: clean models of such a class may reach as much"
     if word is Word.NOT_FOUND:
-        doubt = None if demand.doubt is None else limit(judged, demand=Demand(demand.doubt))[0]
-        bare = calibration.known and doubt is not None and score >= doubt
+        doubt = demand.doubt if calibration.known else None
+        bare = doubt is not None and score >= limit(judged, demand=Demand(doubt))[0]
         word, reason = _passed(candidates, reason, bare=bare)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.plan import Step
+from assay.behaviour.plan import FULL, Demand, Step
 from assay.behaviour.records import Candidate, FlipRate, ProbeResult, Word
 from assay.behaviour.statistics import difference
 from assay.core.errors import ContentError
@@ -48,7 +48,7 @@ def result_of(
     calibration: Calibration,
     *,
     references: int,
-    extra: float = 0.0,
+    demand: Demand = FULL,
     refuses: Refuses | None = None,
 ) -> ProbeResult:
     """One probe's words.
@@ -59,13 +59,13 @@ def result_of(
         labels: unused: a language model has no classes.
         calibration: of this architecture class.
         references: models whose answers are beside.
-        extra: nothing: no reference is made for language models.
+        demand: nothing: no reference is made for language models.
         refuses: whether an answer is a refusal; None: dropped refusals are not looked for.
 
     Raises:
         ContentError: the worker sent nonsense.
     """
-    del labels, extra
+    del labels, demand
     try:
         prompts = [str(one) for one in raw.get("prompts", [])][:_MOST]
         plain = _answers(raw.get("plain", []), len(prompts), references)
