@@ -82,16 +82,23 @@ def test_a_file_of_any_other_name_is_none() -> None:
     assert builds.build_commands("Rakefile", "") == ""
 
 
-def test_no_token_is_read_for_two_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", ["sh 'true'\n" * 3_000, f"sh '{'x' * 9_000}'\n", "sh('a', " + "'b', " * 2_000])
+def test_nothing_before_a_command_hides_it(before: str) -> None:
+    evidence = scan(SourceCode, {"Jenkinsfile": f"{before}sh '{FETCH}'\n".encode()})
+    assert "download-and-run" in {one.facts.get("kind") for one in evidence.findings}
+
+
+@pytest.mark.parametrize("piece", ["execute_process(", "execute_process(" + "\n" * 50, "execute_process"])
+def test_no_token_is_read_for_two_commands(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of nothing but the names of calls, none of which ends, is read once."""
     read: list[int] = []
     call = builds._Language._call
 
-    def counted(self: builds._Language, tokens: list[builds._Token], at: int) -> list[builds._Token]:
-        part = call(self, tokens, at)
-        read.append(len(part))
-        return part
+    def counted(self: builds._Language, tokens: list[builds._Token], at: int) -> tuple[list[builds._Token], int]:
+        part, end = call(self, tokens, at)
+        read.append(end - at)
+        return part, end
 
     monkeypatch.setattr(builds._Language, "_call", counted)
-    assert builds.build_commands("CMakeLists.txt", "execute_process(" * 5_000) is not None
-    assert 0 < sum(read) <= 10_000 + builds._MAX_TOKENS
+    assert builds.build_commands("CMakeLists.txt", piece * 1_000) is not None
+    assert sum(read) <= 60_000

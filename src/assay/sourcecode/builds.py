@@ -10,15 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_COMMANDS: Final = 500
-_MAX_COMMAND: Final = 4000  # characters
-_MAX_TOKENS: Final = 400  # of one call
 # What does not end ends with its line, or with the file: no text is read twice.
 _TEXTS = (
     r'"""(?:[^"\\]|\\[\s\S]|"(?!""))*(?:"""|\Z)', r"'''(?:[^'\\]|\\[\s\S]|'(?!''))*(?:'''|\Z)",
@@ -78,8 +74,7 @@ class _Language:
             elif token.kind == "text" and token.text.startswith("`"):
                 yield token.bare()
             elif at >= read and (name in self.calls or name.rpartition(".")[2] in self.calls):
-                part = self._call(tokens, at + 1)
-                read = at + len(part)
+                part, read = self._call(tokens, at + 1)
                 yield from self._said(part)
 
     def _tokens(self, text: str) -> list[_Token]:
@@ -87,10 +82,11 @@ class _Language:
         found = (_Token(str(match.lastgroup), match[0]) for match in pattern.finditer(text))
         return [one for one in found if one.kind != "comment"]
 
-    def _call(self, tokens: list[_Token], at: int) -> list[_Token]:
-        """What belongs to the call whose name stands before `at`."""
-        depth, part = 0, list[_Token]()
-        for token in islice(tokens, at, at + _MAX_TOKENS):
+    def _call(self, tokens: list[_Token], at: int) -> tuple[list[_Token], int]:
+        """What belongs to the call named before `at`, and where it ends: with the file, if nothing closes it."""
+        depth, part, end = 0, list[_Token](), at
+        for end in range(at, len(tokens)):
+            token = tokens[end]
             if token.kind == "mark":
                 depth += (token.text in _OPEN) - (token.text in _CLOSE)
             open_end = bool(part) and part[-1].text in _GOES_ON
@@ -102,7 +98,7 @@ class _Language:
                 part.append(token)
             if not depth and token.text in _CLOSE and not self.end:
                 break
-        return part
+        return part, end
 
     def _said(self, part: list[_Token]) -> Iterator[str]:
         texts = [one for one in part if one.kind == "text"]
@@ -127,7 +123,7 @@ def build_commands(path: str, text: str) -> str | None:
     read = next((read for pattern, read in _READERS if pattern.fullmatch(base)), None)
     if read is None:
         return None
-    return "\n".join(one[:_MAX_COMMAND] for one in islice(filter(None, read(text)), MAX_COMMANDS))
+    return "\n".join(filter(None, read(text)))
 
 
 def _gyp(text: str) -> Iterator[str]:
