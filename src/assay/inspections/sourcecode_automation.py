@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from assay.core.errors import ContentError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 CONDA = frozenset(("environment.yml", "environment.yaml", "conda.yml", "conda.yaml", "conda_env.yml", "conda_env.yaml"))
 PROJECT = "pyproject.toml"
+_TOLD = 500  # commands of a file that are reported; all are read, and of the rest those told that are worse
 _YAML = (".yml", ".yaml", "mlproject")
 
 
@@ -40,12 +42,12 @@ def judge_automation(path: str, data: bytes, limits: Limits, out: Collector) -> 
     text = data.decode("utf-8", "replace")
     base = path.rpartition("/")[2].lower()
     if is_git_settings(path):
-        for command in read_git_settings(text):
+        for command in islice(read_git_settings(text), _TOLD):
             message = f"a command runs when {command.when}: {command.text[:300]}"
             out.finding("automatic-command", Severity.HIGH, Confidence.HIGH, message, command=command.text[:500])
         return
     if (lines := startup_commands(path, text)) is not None:
-        for command in lines:
+        for command in islice(lines, _TOLD):
             message = f"a line runs when {command.when}: {command.text[:300]}"
             out.finding("automatic-command", Severity.MEDIUM, Confidence.HIGH, message, command=command.text[:500])
         return
@@ -53,8 +55,9 @@ def judge_automation(path: str, data: bytes, limits: Limits, out: Collector) -> 
     if base in CONDA or base == PROJECT:
         judge_requirements(conda_requirements(value) if base in CONDA else project_requirements(value), out)
     elif read := reader_of(path):
-        for command in read(value):
-            _judge(command, out)
+        worst = Severity.NOTE
+        for number, command in enumerate(read(value)):
+            worst = max(worst, _judge(command, out, least=worst if number >= _TOLD else None))
 
 
 def _parsed(base: str, text: str, limits: Limits) -> Any:
@@ -68,13 +71,17 @@ def _parsed(base: str, text: str, limits: Limits) -> Any:
     return read_json(without_comments(text).encode(), depth=limits.json_depth).value
 
 
-def _judge(command: Command, out: Collector) -> None:
+def _judge(command: Command, out: Collector, *, least: Severity | None) -> Severity:
+    """Report a command, where `least` is given only if it is worse; gives how bad it is."""
     acts = read_shell(command.text)
     worst = max((ACTS[act.kind] for act in acts), default=Severity.NOTE)
     if command.person:
         worst = max(worst, Severity.LOW)
     elif worst < Severity.HIGH:
         worst = min(worst, Severity.LOW)  # it runs on a server that somebody set up for this
+    if least is not None and worst <= least:
+        return worst
     what = f" ({', '.join(sorted({act.kind for act in acts}))})" if acts else ""
     message = f"a command runs when {command.when}{what}: {command.text[:300]}"
     out.finding("automatic-command", worst, Confidence.HIGH, message, command=command.text[:500])
+    return worst

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_COMMANDS: Final = 500
 _MAX_DEPTH: Final = 12
 _LIFE_CYCLE = ("preinstall", "install", "postinstall", "prepare", "prepublish", "preprepare", "postprepare")
 _CONTAINER = {
@@ -84,7 +83,7 @@ def read_git_settings(text: str) -> Iterator[Command]:
         parser.read_string("\n".join(line.strip() for line in text.splitlines()))
     except configparser.Error:
         return
-    for section in parser.sections()[:MAX_COMMANDS]:
+    for section in parser.sections():
         for key, value in parser.items(section):
             if key == "url" and value and _HELPER.match(value):
                 yield Command("git fetches the submodule", value)
@@ -103,7 +102,7 @@ def _npm(value: Any) -> Iterator[Command]:
 
 def _tasks(value: Any) -> Iterator[Command]:
     tasks = value.get("tasks") if isinstance(value, dict) else None
-    for task in tasks[:MAX_COMMANDS] if isinstance(tasks, list) else ():
+    for task in tasks if isinstance(tasks, list) else ():
         options = task.get("runOptions") if isinstance(task, dict) else None
         if isinstance(options, dict) and options.get("runOn") == "folderOpen":
             words = [task.get("command"), *(task.get("args") if isinstance(task.get("args"), list) else ())]
@@ -119,10 +118,10 @@ def _container(value: Any) -> Iterator[Command]:
 
 def _hooks(value: Any) -> Iterator[Command]:
     repos = value.get("repos") if isinstance(value, dict) else None
-    for repo in repos[:MAX_COMMANDS] if isinstance(repos, list) else ():
+    for repo in repos if isinstance(repos, list) else ():
         if not isinstance(repo, dict) or repo.get("repo") != "local":
             continue
-        for hook in repo["hooks"][:MAX_COMMANDS] if isinstance(repo.get("hooks"), list) else ():
+        for hook in repo["hooks"] if isinstance(repo.get("hooks"), list) else ():
             if isinstance(hook, dict) and hook.get("entry"):
                 yield Command("somebody who installed its hooks commits", _text(hook["entry"]))
 
@@ -134,7 +133,7 @@ def _lefthook(value: Any) -> Iterator[Command]:
 
 def _gitpod(value: Any) -> Iterator[Command]:
     tasks = value.get("tasks") if isinstance(value, dict) else None
-    for task in tasks[:MAX_COMMANDS] if isinstance(tasks, list) else ():
+    for task in tasks if isinstance(tasks, list) else ():
         for key in ("before", "init", "command"):
             if isinstance(task, dict) and isinstance(task.get(key), str):
                 yield Command("the folder is opened in Gitpod", task[key])
@@ -145,12 +144,12 @@ def _services(value: Any, depth: int = 0) -> Iterator[Command]:
     if isinstance(value, dict) and depth <= _MAX_DEPTH:
         for key, item in value.items():
             if key in _ONE | _MANY and isinstance(item, str | list):
-                for line in item[:MAX_COMMANDS] if isinstance(item, list) and key in _MANY else [item]:
+                for line in item if isinstance(item, list) and key in _MANY else [item]:
                     yield Command("somebody starts what it describes", _text(line), person=False)
             else:
                 yield from _services(item, depth + 1)
     elif isinstance(value, list) and depth <= _MAX_DEPTH:
-        for item in value[:MAX_COMMANDS]:
+        for item in value:
             yield from _services(item, depth + 1)
 
 
@@ -160,19 +159,19 @@ def _workflow(value: Any, depth: int = 0) -> Iterator[Command]:
     if isinstance(value, dict):
         for key, item in value.items():
             if key in {"run", "script", "before_script", "after_script"} and isinstance(item, str | list):
-                for line in [item] if isinstance(item, str) else item[:MAX_COMMANDS]:
+                for line in [item] if isinstance(item, str) else item:
                     yield Command("its workflow runs", _text(line), person=False)
             else:
                 yield from _workflow(item, depth + 1)
     elif isinstance(value, list):
-        for item in value[:MAX_COMMANDS]:
+        for item in value:
             yield from _workflow(item, depth + 1)
 
 
 def _text(command: Any) -> str:
     if isinstance(command, list):
-        return " ".join(map(_text, command))[:4000]
-    return command[:4000] if isinstance(command, str) else json.dumps(command)[:4000] if command is not None else ""
+        return " ".join(map(_text, command))
+    return command if isinstance(command, str) else json.dumps(command) if command is not None else ""
 
 
 def conda_requirements(value: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from assay.sourcecode.automation import MAX_COMMANDS, Command
+from assay.sourcecode.automation import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,5 @@ def startup_commands(path: str, text: str) -> Iterator[Command] | None:
 
 
 def _commands(when: str, pattern: re.Pattern[str], text: str) -> Iterator[Command]:
-    for count, match in enumerate(pattern.finditer(text)):
-        if count < MAX_COMMANDS:
-            yield Command(when, match[0].strip()[:4000])
+    for match in pattern.finditer(text):
+        yield Command(when, match[0].strip())
