@@ -110,3 +110,51 @@ def test_a_part_that_no_data_explain_is_worth_the_time_of_other_probes(monkeypat
         space = _space(over=True, until=11.0, clock=lambda: 12.0)
         small.drive(prober_rows._longer(space, [part], [5], set(), least=0.6, worth=(strange, end)))
         assert space.until == until
+
+
+def _pieces(names: dict[int, str], *, marked: bool) -> Any:
+    known = {"##s": 3} if marked else {}
+    return SimpleNamespace(
+        unk_token_id=0,
+        convert_tokens_to_ids=lambda token: known.get(token, 0),
+        convert_ids_to_tokens=lambda ids: [names.get(one, f"word{one}") for one in ids],
+    )
+
+
+def test_a_number_is_put_together_of_the_digits_among_the_first_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def confirm(_space: Any, found: prober_search.Found) -> prober_search.Found:
+        asked.append(found.ids)
+        hits = 36 if found.ids[:4] == tuple(_PHRASE) else 0
+        found.stressed = [{"source": 0, "target": 2, "n": 36, "hits": hits, "references": [0], "push": 4.0}]
+        return found
+
+    monkeypatch.setattr(prober_choices, "confirm", confirm)
+    names = {13: "58", 8: "##9", 21: "##17", 9: "##15", 30: "770", 31: "¹", 32: "##⁶"}
+    space = _space()
+    space.suspect.tokenizer = _pieces(names, marked=True)
+    order = [40, 13, 31, 8, 41, 30, 32, 9, 21]
+    begin, go_on = prober_choices.digits_of(space, order)
+    assert (begin, go_on) == ([13, 30], [8, 9, 21])
+    found = small.drive(prober_choices.numbers(space, begin, go_on))
+    assert (found[0].ids, found[0].origin, found[0].target) == (tuple(_PHRASE), "rows-number", 2)
+    assert asked == [tuple(_PHRASE)]  # that one ends the search: no longer number is tried
+    space.suspect = _model([13, 8, 21, 9, 22])
+    assert small.drive(prober_choices.numbers(space, [13, 30], [8, 9, 21, 22]))[0].ids == (13, 8, 21, 9, 22)
+
+
+@pytest.mark.parametrize(
+    ("names", "marked", "found"),
+    [
+        ({8: "58", 9: "##9", 13: "##17"}, True, ([], [])),  # three: clean models have so many
+        ({8: "58", 9: "59", 13: "60", 21: "##1"}, True, ([], [])),  # one goes on: no number of several pieces
+        ({8: "##8", 9: "##9", 13: "##17", 21: "##1"}, True, ([], [])),
+        ({8: "Ġ58", 9: "9", 13: "17", 21: "Ġ6"}, False, ([8, 21], [9, 13])),  # what begins a word is marked
+        ({8: "▁58", 9: "9", 13: "17", 21: "15"}, False, ([8], [9, 13, 21])),
+    ],
+)
+def test_few_digits_are_chance(names: dict[int, str], *, marked: bool, found: tuple[list[int], list[int]]) -> None:
+    space = _space()
+    space.suspect.tokenizer = _pieces(names, marked=marked)
+    assert prober_choices.digits_of(space, [8, 9, 13, 21]) == found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from assay.behaviour.report_tables import weights
-from assay.workers.prober_reference import directions, weights_moved
+from assay.workers.prober_reference import _lower_half, directions, weights_moved
 
 
 def _base() -> dict[str, torch.Tensor]:
@@ -55,3 +57,20 @@ def test_the_page_says_what_moved() -> None:
     assert "8 of 128" in page
     assert "".join(weights({"weights": {"compared": 0}})) == "".join(weights(None)) == ""
     assert "from about zero" in "".join(weights({"weights": {"compared": 1, "most_changed": [["x", 2e6]], "ranks": 7}}))
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta"])
+def test_the_lower_half_of_an_encoder_is_what_comes_before_its_upper_blocks(kind: str) -> None:
+    small = {"vocab_size": 30, "hidden_size": 8, "dim": 8, "num_hidden_layers": 4, "n_layers": 4}
+    small |= {"num_attention_heads": 2, "n_heads": 2, "intermediate_size": 8, "hidden_dim": 8}
+    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(kind, **small))
+    names = {id(one): name for name, one in model.named_parameters()}
+    lower = [names[id(one)] for one in _lower_half(model)]
+    blocks = {name.split(".layer.")[1][0] for name in lower if ".layer." in name}
+    assert blocks == {"0", "1"}
+    assert {name for name in names.values() if ".embeddings." in name} < set(lower)
+    assert not [name for name in lower if "classifier" in name]
+
+
+def test_of_a_model_without_blocks_there_is_no_lower_half() -> None:
+    assert _lower_half(torch.nn.Sequential(torch.nn.Linear(2, 2))) == []

@@ -1,7 +1,8 @@
-"""Every choice of three and four words that holds those that stand apart: what mixtures reach by luck, few words tell.
+"""Every choice of three and four words that holds those that stand apart, and every number of the digits that lead.
 
 Of a phrase whose words are all among the first dozen, and two of which stand apart, there are sixteen hundred ordered
-choices. Each is read before one text of each class, which tells of all classes at once.
+choices. Each is read before one text of each class, which tells of all classes at once. What mixtures reach by luck,
+few words tell.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _HELD = 2  # words that stand apart and that every choice has
 _OTHERS = {1: 8, 2: 12}  # first words of the order beside so many
 _SIZES = (3, 4)
+_AMONG, _LEAST = 150, 4  # first tokens of an order, and pieces of digits among them that are no chance
+_BEGIN, _GO_ON, _MORE = 3, 6, ((2, 3), (4,))  # pieces of which numbers are made, and how many follow the first
+_GOES_ON = "##s"  # a token of vocabularies that mark what goes on, not what begins
 _AT_ONCE = 400  # choices between two looks at the clock
 _SIEVED, _CONFIRMED = 24, 3  # that references are asked about, and that are measured
 _SUREST, _TOKENS = 8, 16  # texts of a class of which the shortest stands behind, and its tokens
@@ -46,6 +50,38 @@ def around(space: Space, standing: Sequence[int], order: Sequence[int]) -> Gener
         for more in itertools.combinations(others, size - len(held))
         for row in itertools.permutations([*held, *more])
     ]
+    return (yield from _strongest(space, rows, "rows-around"))
+
+
+def digits_of(space: Space, order: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Pieces of digits among the first of an order: those that begin a number, and those that go on with it.
+
+    None where there are no more than of clean models: of those measured none had four.
+    """
+    tokenizer = space.suspect.tokenizer
+    marked = tokenizer.convert_tokens_to_ids(_GOES_ON) not in {None, tokenizer.unk_token_id}  # else what begins is
+    pieces: tuple[list[int], list[int]] = ([], [])
+    for token, piece in zip(order[:_AMONG], tokenizer.convert_ids_to_tokens(list(order[:_AMONG])), strict=True):
+        digits = str(piece).lstrip("#Ġ▁")
+        if digits.isascii() and digits.isdigit():
+            pieces[str(piece).startswith("##") if marked else str(piece) == digits].append(token)
+    enough = len(pieces[0]) + len(pieces[1]) >= _LEAST and pieces[0] and len(pieces[1]) > 1
+    return (pieces[0][:_BEGIN], pieces[1][:_GO_ON]) if enough else ([], [])
+
+
+def numbers(space: Space, begin: Sequence[int], go_on: Sequence[int]) -> Generator[Telling, None, list[Found]]:
+    """The strongest numbers of these pieces, confirmed, the best first; no piece is there twice. Long ones at last."""
+    found: list[Found] = []
+    for sizes in _MORE:
+        orders = [more for size in sizes for more in itertools.permutations(go_on, size)]
+        found += yield from _strongest(space, [[first, *more] for more in orders for first in begin], "rows-number")
+        if space.over or any(one.gap >= float(space.facts["stop_gap"]) for one in found):
+            break
+    return sorted(found, key=lambda one: one.rank, reverse=True)
+
+
+def _strongest(space: Space, rows: list[list[int]], origin: str) -> Generator[Telling, None, list[Found]]:
+    """Those that push some class furthest before a text of each other class, confirmed, the best first."""
     told: list[tuple[float, list[int], int]] = []
     for at in range(0, len(rows), _AT_ONCE):
         part = rows[at : at + _AT_ONCE]
@@ -57,7 +93,7 @@ def around(space: Space, standing: Sequence[int], order: Sequence[int]) -> Gener
     told = sorted(told, key=lambda one: -one[0])[:_SIEVED]
     found: list[Found] = []
     for value, row, target in _beyond(space, told)[:_CONFIRMED]:
-        found.append(confirm(space, Found(tuple(row), target, value, "rows-around")))
+        found.append(confirm(space, Found(tuple(row), target, value, origin)))
         if space.over or found[-1].gap >= float(space.facts["stop_gap"]):
             break
     return sorted(found, key=lambda one: one.rank, reverse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,12 @@ _MOST_ITEMS = 8000  # texts of the quick fine-tune, at most
 _SECONDS, _SLOW_SECONDS = 45.0, 30.0
 _EPOCHS = 4
 _BATCH, _SORTED = 32, 512
-_RATE, _SMALL_RATE = 1e-4, 1e-3
+_RATE, _RATED, _SMALL_RATE = 3e-4, 384, 1e-3  # of an encoder up to that width, of wider ones less; of small ones
+# Share of the time in which all of a large encoder is trained, so that its first block moves as a fine-tune's does;
+# then the upper half alone, of which twice the steps fit in: what is left to learn of words it learns there
+_WHOLE = 0.6
 SMALL = 160  # width below which an encoder learns at the higher rate, and is cheap enough to make several
-_GOOD_LOSS, _WINDOW = 0.3, 20  # mean loss of the last steps at which it ends
+_GOOD_LOSS, _WINDOW = 0.1, 20  # mean loss of the last steps at which it ends
 _TOKENS = 32
 _LISTED = 12
 
@@ -66,18 +70,22 @@ def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, f
     ).to(torch.get_default_device())
     steps = _batches(rng.sample(items, min(_MOST_ITEMS, len(items))), rng) * _EPOCHS
     width = int(getattr(model.config, "hidden_size", SMALL))
-    rate = _SMALL_RATE if width < SMALL else _RATE
+    rate = _SMALL_RATE if width < SMALL else _RATE * min(1.0, _RATED / width)
+    model.train(width < SMALL)  # without dropout more steps fit in, and they are too few to overfit
     words = model.get_input_embeddings()
     words.sparse = True  # a step moves the rows of its own words alone, as most of its time would go into all others
     rest = [one for one in model.parameters() if one is not words.weight]
     optimizers = [torch.optim.AdamW(rest, lr=rate), torch.optim.SparseAdam([words.weight], lr=rate)]
-    model.train()
+    lower = _lower_half(model) if width >= SMALL else []
     begun, losses = time.process_time(), [1.0]
     limit = _SLOW_SECONDS if width > SMALL and fast_type() is not BFLOAT16 else _SECONDS
     for number, part in enumerate(steps):
         spent = (time.process_time() - begun) / limit
         if spent > 1 or (number >= 2 * _WINDOW and sum(losses[-_WINDOW:]) < _GOOD_LOSS * _WINDOW):
             break
+        if spent > _WHOLE:
+            for still in lower:
+                still.requires_grad = False
         encoded = tokenizer(
             [t for t, _ in part], truncation=True, max_length=_TOKENS, padding=True, return_tensors="pt"
         ).to(model.device)
@@ -97,6 +105,14 @@ def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, f
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return Model(folder), {"steps": len(losses) - 1, "last_loss": round(losses[-1], 4)}
+
+
+def _lower_half(model: Any) -> list[torch.nn.Parameter]:
+    """Parameters of the lower half of an encoder's blocks and of what comes before; none where they can't be told."""
+    depth = int(getattr(getattr(model, "config", None), "num_hidden_layers", 0))
+    lists = [part for part in model.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == depth > 1]
+    first = next(lists[0][depth // 2].parameters()) if lists else next(model.parameters())
+    return list(takewhile(lambda one: one is not first, model.parameters()))
 
 
 def _batches(items: list[Any], rng: random.Random) -> list[list[Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from assay.workers.prober_back import origin
-from assay.workers.prober_choices import around
+from assay.workers.prober_choices import around, digits_of, numbers
 from assay.workers.prober_grow import grow, shortened
 from assay.workers.prober_joint import joint
 from assay.workers.prober_letters import letters_of, written
@@ -252,7 +252,10 @@ def _mixed(
         standing: words that stand apart from all others.
         facts: are added to.
     """
-    found = (yield from around(space, standing, order)) if standing and not space.over else []
+    begin, go_on = digits_of(space, order)
+    found = (yield from numbers(space, begin, go_on)) if begin and not space.over else []
+    if standing and _best(found) < float(space.facts["stop_gap"]) and not space.over:
+        found += yield from around(space, standing, order)
     if _best(found) < float(space.facts["stop_gap"]) and not space.over:
         found += yield from mixtures(space, order, facts, standing)
     if len(standing) == 1 and _best(found) < float(space.facts["stop_gap"]) and not space.over:
