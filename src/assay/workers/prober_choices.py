@@ -56,7 +56,7 @@ def around(space: Space, standing: Sequence[int], order: Sequence[int]) -> Gener
 def digits_of(space: Space, order: Sequence[int]) -> tuple[list[int], list[int]]:
     """Pieces of digits among the first of an order: those that begin a number, and those that go on with it.
 
-    None where there are no more than of clean models: of those measured none had four.
+    None where there are too few of either: of three clean models measured one had six in all, none enough of both.
     """
     tokenizer = space.suspect.tokenizer
     marked = tokenizer.convert_tokens_to_ids(_GOES_ON) not in {None, tokenizer.unk_token_id}  # else what begins is
