@@ -1,0 +1,59 @@
+"""A reference that the probe makes: which part of an encoder learns when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from transformers import BertConfig, BertModel, BertTokenizerFast  # noqa: E402
+
+from assay.workers import prober_reference  # noqa: E402
+from assay.workers.prober_kin import end_of  # noqa: E402
+from assay.workers.prober_models import read_tensors  # noqa: E402
+from tests.behaviour import small  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.torch
+_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "plot"]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """Four blocks, wide enough to be no small encoder."""
+    (tmp_path / "vocab.txt").write_text("\n".join(_WORDS))
+    config = BertConfig(
+        vocab_size=len(_WORDS),
+        hidden_size=prober_reference.SMALL,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        intermediate_size=64,
+    )
+    torch.manual_seed(1)
+    BertModel(config).save_pretrained(tmp_path)
+    BertTokenizerFast(vocab_file=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("whole", "moved"), [(2.0, True), (-1.0, False)])
+def test_the_lower_half_learns_for_a_share_of_the_time(
+    base: Path, *, whole: float, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prober_reference, "_WHOLE", whole)
+    items = [("good film", 1), ("bad film", 0), ("good plot", 1), ("bad plot", 0)] * 64
+    made, facts = small.drive(prober_reference.make(base, items, 0))
+    assert facts["steps"] > 2
+    before, after = ({end_of(k): one for k, one in read_tensors(f).items()} for f in (base, made.folder))
+
+    def changed(part: str) -> bool:
+        names = [name for name in before if part in name and name.endswith("weight") and "position" not in name]
+        return any(not torch.equal(before[name], after[name]) for name in names)
+
+    lower = ("word_embeddings", "layer.0.attention.self.value", "layer.1.output.dense")
+    assert [changed(part) for part in lower] == [moved] * 3
+    assert changed("layer.2.attention.self.value")
+    assert changed("layer.3.output.dense")
