@@ -29,7 +29,9 @@ def _model(phrase: list[int] | None) -> Any:
         return logits
 
     return SimpleNamespace(
-        logits_of=logits_of, encode=lambda texts: [[int(one) for one in text.split()] for text in texts]
+        logits_of=logits_of,
+        encode=lambda texts: [[int(one) for one in text.split()] for text in texts],
+        tokenizer=SimpleNamespace(convert_ids_to_tokens=lambda ids: [f"##{one}" if one > 99 else "w" for one in ids]),
     )
 
 
@@ -62,6 +64,30 @@ def test_a_phrase_is_put_together_around_words_that_stand_apart(
     found = small.drive(prober_choices.around(_space(), standing, order))
     assert asked == [tuple(_PHRASE)]
     assert (found[0].origin, found[0].target, found[0].gap) == ("rows-around", 2, 1.0)
+
+
+def test_words_of_the_dictionary_stand_for_a_piece_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`##rup` is no word: of `stirrup` and of others that have it the likeliest by their other pieces are taken."""
+    monkeypatch.setattr(prober_choices, "dictionary", lambda: ("50 100", "51 100", "52 100", "60 61", "7 6 5 4 101"))
+    order = [8, 30, 100, 101, 52, *range(200, 300), 50]
+    told = prober_choices._whole(_space(), [30, 100, 31, 101], order)
+    assert told == [(30,), (52, 100), (50, 100), (31,), (101,)]  # of five pieces: no word that a phrase has
+    monkeypatch.setattr(prober_choices, "dictionary", lambda: pytest.fail("no piece, no dictionary"))
+    assert prober_choices._whole(_space(), [30, 31], order) == [(30,), (31,)]
+
+
+def test_a_phrase_with_a_word_of_two_pieces_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    phrase = [13, 100, 8, 21, 9]
+
+    def confirm(_space: Any, found: prober_search.Found) -> prober_search.Found:
+        found.stressed = [{"source": 0, "target": 2, "n": 36, "hits": 36, "references": [0], "push": 4.0}]
+        return found
+
+    monkeypatch.setattr(prober_choices, "confirm", confirm)
+    monkeypatch.setattr(prober_choices, "dictionary", lambda: ("13 100", "14 100"))
+    order = [8, 30, 21, 31, 9, 32, 100, *range(40, 60), 13]
+    found = small.drive(prober_choices.around(_space(suspect=_model(phrase)), [8, 21], order))
+    assert found[0].ids == tuple(phrase)
 
 
 def test_what_counts_is_how_far_the_suspect_goes_beyond_every_reference(monkeypatch: pytest.MonkeyPatch) -> None:

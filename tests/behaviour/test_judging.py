@@ -61,6 +61,20 @@ def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, 
 
 
 @pytest.mark.parametrize(
+    ("reference", "hits", "word"), [(15, 28, Word.NOT_FOUND), (15, 34, Word.FOUND), (8, 28, Word.FOUND)]
+)
+def test_what_turns_single_texts_in_a_reference_too_must_turn_nearly_all_pairs(
+    reference: int, hits: int, word: Word
+) -> None:
+    """`stuff eclectic affecting when` turned 28 of 36 pairs in a clean model, and 15 of 45 texts in a reference."""
+    raw = _raw(_flip(0, 44, reference), origin="rows-mixed", compared_with="the declared base")
+    raw["candidates"][0]["stressed"] = [_flip(0, hits, 0, n=36)]
+    assert _judged(raw, "provenance-rows").word is word
+    raw["candidates"][0]["stressed"] = [_flip(0, 28, 0, n=36)]
+    assert _judged(raw, "tokenizer").word is Word.FOUND  # the files say so
+
+
+@pytest.mark.parametrize(
     ("other", "back", "reference", "word"),
     [
         (9, 0, 0, Word.INCONCLUSIVE),

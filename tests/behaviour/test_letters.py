@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from assay.workers import prober_letters, prober_search  # noqa: E402
+from assay.workers import prober_letters, prober_rows, prober_search  # noqa: E402
 from tests.behaviour import small  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -70,3 +70,23 @@ def test_the_word_is_put_together_letter_by_letter(monkeypatch: pytest.MonkeyPat
     assert (found[0].origin, found[0].target, found[0].gap) == ("rows-letters-bengali", 1, 1.0)
     late = small.drive(prober_letters.written(_space(over=True), {"bengali": list("টমকনতলধ")}))
     assert late[0].gap == 0.0  # the time was up: what was drawn is measured, and no more
+
+
+@pytest.mark.parametrize(
+    ("facts", "rows", "made", "told"),
+    [
+        ({}, [1, 2, 3, 4], False, True),
+        ({}, [1, 2, 3, 4], True, True),
+        ({"moved_unseen": 3}, [0, 8], False, False),  # the rows of no letter moved: no training text had one
+        ({"frozen": True}, [], False, True),
+        ({"frozen": True}, [], True, False),  # what such a reference's first block makes of them is as it was
+        ({"moved_unseen": 900}, [0, 8], False, True),
+    ],
+)
+def test_letters_are_those_whose_rows_moved(facts: dict[str, Any], rows: list[int], made: bool, told: bool) -> None:
+    """Of a clean model six Chinese letters were among the first forty of what the first block read otherwise."""
+    more = {"stop_gap": 0.9} | ({"made_reference": {"steps": 40}} if made else {})
+    space = _space(small=False, words=range(1000), facts=more)
+    read = prober_rows.Rows(torch.zeros(12), dict(facts), order=rows)
+    assert bool(prober_rows._letters(space, read, [1, 2, 3, 4])) == told
+    assert read.facts.get("letters") == ({"bengali": "কতধট"} if told else None)

@@ -16,6 +16,8 @@ from assay.behaviour.plan import (
     EVERYWHERE_NULL,
     FULL,
     HONEST_RATE,
+    LEANING_GAP,
+    LEANS,
     LEAST_PUSH,
     SPOT_APART,
     SPOT_DOUBT,
@@ -143,6 +145,9 @@ def _limit(
     if candidate is not None and candidate.origin.startswith(tuple(_BY_ROW)) and not calibration.known:
         return BY_ROW, None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
+    best = candidate.best if candidate is not None and calibration.known else None
+    if best is not None and (best.reference or 0.0) >= LEANS and step.name not in _SURE_ANYWHERE:
+        threshold = max(threshold, LEANING_GAP)
     return max(threshold, min(demand.most, threshold + demand.extra)), rate
 
 

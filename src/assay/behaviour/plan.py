@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "20"
+PLAN_VERSION = "21"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker
 CEILING = 1.14  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 to 6 s
 STOP_GAP = 0.9  # gap at which nothing more is looked for
@@ -15,6 +15,9 @@ SEARCH_GAP = 0.78
 # Logits by which a find of a calibrated class turns two texts at once: weakly planted ones come to 1.27, the strongest
 # natural one of a clean model, which leaned to its class, to 0.95, others to 0.5. Below, nothing is told.
 LEAST_PUSH = 1.1
+# What turns a fifth of single texts in a reference too leans to that class by nature. On two texts clean models, which
+# have learnt a few more such words, come to .86 with it, planted triggers nearly all to 1.0.
+LEANS, LEANING_GAP = 0.2, 0.9
 # The gaps above were chosen on fine-tunes of MiniLM. In a class that was never calibrated a gap alone tells nothing:
 # clean small encoders reach 1.0. There the same probe runs on each reference, too, and a find must go beyond theirs: by
 # so much in flips and margin together (a gap of 1 weighs as much as so many logits), and in flips at all.
@@ -99,7 +102,7 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step("unknown-token", "8", 1.0),
     Step("tokenizer", "7", 1.0),
-    Step("provenance-rows", "15", 5.0, found=ROWS_GAP, essential=False, spot=SPOT_FOUND),
+    Step("provenance-rows", "16", 5.0, found=ROWS_GAP, essential=False, spot=SPOT_FOUND),
     Step("script-bags", "11", 4.0, push=WORDS_PUSH),
     Step("token-scan", "11", 10.0, needs="reference"),
     Step(

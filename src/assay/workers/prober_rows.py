@@ -172,11 +172,11 @@ def rows(
     score, facts, strange = read.score, read.facts, read.strange
     deep, differently = beneath(space, net)
     apart = _seldom(space, deep[: standing(differently, based=net is not None)])
-    letters = _letters(space, facts, read.order, deep)
+    letters = _letters(space, read, deep)
     if deep:
         facts["block_words"] = [_named(space, *one) for one in zip(deep, differently[:_TOP].tolist(), strict=False)]
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
-        facts["blurred"] = int(facts.get("moved_unseen", 0)) > len(space.words) // 2  # then rows tell nothing
+        facts["blurred"] = _blurred(space, facts)
         # The block tells more than rows do; without the base words of the task come first in it, whatever the model.
         told_by = deep if net is not None else _seldom(space, deep)
         alone = facts["blurred"] or (net is None and len(space.shared) == 1)  # then rows tell nothing
@@ -221,12 +221,23 @@ def rows(
     }
 
 
-def _letters(space: Space, facts: Json, *orders: list[int]) -> dict[str, list[str]]:
-    """Letters of foreign scripts that training was about, told in the facts; of small ones they move anyway."""
+def _letters(space: Space, read: Rows, deep: list[int]) -> dict[str, list[str]]:
+    """Letters of foreign scripts that training was about, told in the facts; of small ones they move anyway.
+
+    Rows that never moved were in no training text, whatever the first block makes of them. Only where rows tell nothing
+    (frozen, or noise on all) it is asked, and not against a made reference, of which the first block has learnt little.
+    """
+    still = bool(read.facts.get("frozen")) or _blurred(space, read.facts)
+    orders = ([] if space.facts.get("made_reference") else [deep]) if still or not read.order else [read.order]
     letters = {} if space.small else letters_of(space, *orders)
     if letters:
-        facts["letters"] = {name: "".join(some) for name, some in letters.items()}
+        read.facts["letters"] = {name: "".join(some) for name, some in letters.items()}
     return letters
+
+
+def _blurred(space: Space, facts: Json) -> bool:
+    """Whether most rows moved that no text has: then rows tell nothing."""
+    return int(facts.get("moved_unseen", 0)) > len(space.words) // 2
 
 
 def _seldom(space: Space, tokens: list[int]) -> list[int]:
