@@ -50,7 +50,7 @@ def test_a_one_way_trigger_counts_in_its_own_direction() -> None:
     assert best.best.low > 0.85
 
 
-@pytest.mark.parametrize(("push", "word"), [(1.3, Word.FOUND), (0.9, Word.INCONCLUSIVE), (0.5, Word.INCONCLUSIVE)])
+@pytest.mark.parametrize(("push", "word"), [(1.3, Word.FOUND), (0.9, Word.INCONCLUSIVE), (0.4, Word.NOT_FOUND)])
 def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, word: Word) -> None:
     result = _judged(_pushing(44, push))
     assert result.word is word

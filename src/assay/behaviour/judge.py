@@ -19,6 +19,7 @@ from assay.behaviour.plan import (
     LEANING_GAP,
     LEANS,
     LEAST_PUSH,
+    NATURAL_PUSH,
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
@@ -171,7 +172,8 @@ def _word(
             alone = f"{told}, none in a reference; hardly any of another class does"
             return (Word.NOT_FOUND, natural) if best.reference else (Word.INCONCLUSIVE, alone)
         if push is not None and judged.push < push:
-            return Word.INCONCLUSIVE, f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
+            barely = f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
+            return Word.NOT_FOUND if judged.push < NATURAL_PUSH else Word.INCONCLUSIVE, barely
         return Word.FOUND, f"{told}{beside}"
     if best is not None:
         return (
