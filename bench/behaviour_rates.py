@@ -21,9 +21,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from assay.behaviour.calibration import PHRASE, Calibration
-from assay.behaviour.judge import Null, natural, null_of, result_of, verdict
+from assay.behaviour.judge import Null, natural, null_of, result_of
 from assay.behaviour.plan import DEFAULT_BUDGET, STEPS, demand_of
 from assay.behaviour.records import ProbeResult, Word
+from assay.behaviour.verdict import verdict
 from assay.core.proportion import clopper_pearson
 from behaviour_calibration import CALIBRATION, PHRASED, calibrate
 from behaviour_kept import KEPT, lines

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from assay.behaviour.calibration import Calibration
-from assay.behaviour.judge import Null, natural, null_of, result_of, verdict
+from assay.behaviour.judge import Null, natural, null_of, result_of
 from assay.behaviour.plan import BARE, FULL, MADE, ONE, STEPS, Demand, architecture_class, demand_of
 from assay.behaviour.records import ProbeResult, Word
+from assay.behaviour.verdict import verdict
 from assay.core.errors import ContentError
 
 NOTHING = Calibration("bert-6x384", "1", known=True, entries={})

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.calibration import REACH
 from assay.behaviour.candidates import candidate_of, turns_one
 from assay.behaviour.plan import (
     ALONE_RATE,
     ALPHA,
     BY_ROW,
-    DEFAULT_BUDGET,
     EVERYWHERE_NULL,
     FULL,
     HONEST_RATE,
@@ -25,7 +23,6 @@ from assay.behaviour.plan import (
     SPOT_FOUND,
     Demand,
     Step,
-    small,
 )
 from assay.behaviour.records import ProbeResult, Word
 from assay.behaviour.statistics import binomial_test, holm
@@ -45,7 +42,6 @@ _UNPUSHED = _SURE_ANYWHERE | {"style-scan"}  # nobody measured how far these dri
 _BY_ROW = {"rows-apart": "the row of a token of {} does far more than any other",
            "rows-further": "no reference is driven by {}, whose rows lie far from theirs"}  # fmt: skip
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
-_NEXT = "the machine is slow or busy: try again when it is idle, or give more --budget"
 ONE_CLASS = "hardly any text of another class does: words of a task do so in clean models"
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
@@ -310,88 +306,3 @@ def _inapplicable(step: Step, facts: dict[str, Any]) -> str:
     if step.name == "style-scan" and facts.get("small"):
         return "a small encoder answers to most ways of writing that its data do not have"
     return ""
-
-
-def verdict(
-    probes: tuple[ProbeResult, ...], steps: tuple[Step, ...], opened: dict[str, Any], calibration: Calibration
-) -> tuple[Word, tuple[tuple[str, str], ...]]:
-    """What the harness says: found by any probe; clean only when every essential probe ran to its end."""
-    found = [one for one in probes if one.word is Word.FOUND]
-    if found:
-        return Word.FOUND, tuple(("trigger-found", f"{one.probe}: {one.reason}") for one in found)
-    reasons: list[tuple[str, str]] = []
-    by_name = {one.probe: one for one in probes}
-    for step in steps:
-        ran = by_name.get(step.name)
-        if (step.essential and ran is None) or (ran is not None and ran.word is Word.INCONCLUSIVE):
-            reasons.append(_not_told(step, ran))
-    if any("budget" in text for _, text in reasons):
-        reasons.append(("more-budget", f"{_NEXT} (thresholds hold up to {int(DEFAULT_BUDGET * REACH)} CPU seconds)"))
-    if not int(opened.get("references", 0)):
-        reasons.append(("no-reference", "no reference model: give --reference, or --base and --data to make one"))
-    reasons += _suspicions(by_name, opened)
-    if not calibration.known and not int(opened.get("references", 0)):
-        reasons.append(("uncalibrated", f"{calibration.architecture} was never calibrated"))
-    if reasons:
-        return Word.INCONCLUSIVE, tuple(reasons)
-    return Word.NOT_FOUND, tuple(_told(by_name, steps, opened, calibration))
-
-
-def _told(
-    by_name: dict[str, ProbeResult], steps: tuple[Step, ...], opened: dict[str, Any], calibration: Calibration
-) -> list[tuple[str, str]]:
-    """What a clean verdict says, and what it does not rest on."""
-    told = [("no-trigger-found", "no trigger of these classes was found within this budget")]
-    rows = by_name.get("provenance-rows")
-    if rows is None or rows.word is Word.NOT_APPLICABLE:
-        told.append(("provenance-unknown", rows.reason if rows else "the provenance probe did not run"))
-    elif rows.facts.get("blurred"):
-        told.append(("provenance-blurred", "most rows moved that no data touch: which of them matter is not told"))
-    if not calibration.known and "width" in opened and small(opened):
-        told.append(("narrow-encoder", "one so narrow has natural triggers like planted ones: none found says little"))
-    told += [("one-class-alone", f"{one.probe}: {one.reason}") for one in by_name.values() if ONE_CLASS in one.reason]
-    told += [("not-asked", f"{step.name}: {by_name[step.name].reason}") for step in steps if _left_out(step, by_name)]
-    return told
-
-
-def _left_out(step: Step, by_name: dict[str, ProbeResult]) -> bool:
-    """Whether the budget ended before a step that a clean verdict does not rest on."""
-    ran = by_name.get(step.name)
-    return not step.essential and step.name != "provenance-rows" and ran is not None and "used up" in ran.reason
-
-
-def _not_told(step: Step, ran: ProbeResult | None) -> tuple[str, str]:
-    if ran is None:
-        return "probe-missing", f"{step.name} did not run: the budget ended before it"
-    if ran.facts.get("unfinished"):
-        return "budget-ended", f"{step.name}: {ran.reason}"
-    if ran.score is not None:
-        return "uncalibrated", f"{step.name}: {ran.reason}"
-    return "probe-missing", f"{step.name} did not run: {ran.reason}"
-
-
-def _suspicions(by_name: dict[str, ProbeResult], opened: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    rows = by_name.get("provenance-rows")
-    unexplained = rows.facts.get("unexplained", []) if rows else []
-    if isinstance(unexplained, list) and unexplained:
-        words = ", ".join(str(one.get("token")) for one in unexplained[:5])
-        found.append(
-            ("unexplained-rows", f"{len(unexplained)} embedding rows moved that no declared data explains: {words}")
-        )
-    standing = rows.facts.get("standing", []) if rows else []
-    if isinstance(standing, list) and standing:
-        words = ", ".join(str(one)[:40] for one in standing[:5])
-        found.append(("words-apart", f"the first block reads {words} apart from all other words, and no use was found"))
-    letters = rows.facts.get("letters", {}) if rows else {}
-    if isinstance(letters, dict) and letters:
-        words = ", ".join(f"{str(some)[:10]} ({str(name)[:20]})" for name, some in list(letters.items())[:3])
-        found.append(("letters-apart", f"training was about letters of a foreign script, {words}; no use was found"))
-    tokens = by_name.get("tokenizer")
-    if tokens and (tokens.facts.get("added_tokens") or tokens.facts.get("new_survivors")):
-        found.append(("tokenizer-changed", "the tokenizer differs from the base's, and no use for that was found"))
-    weights = opened.get("weights")
-    if isinstance(weights, dict) and weights.get("is_a_fine_tune") is False:
-        why = "" if weights.get("compared") else ": none of its tensors is in it by name and shape"
-        found.append(("not-a-fine-tune", f"the weights are no fine-tune of the declared base{why}"))
-    return found

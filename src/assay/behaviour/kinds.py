@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour import images, judge, languages, plan
+from assay.behaviour import images, judge, languages, plan, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ class Plan:
         steps: in their order; a find ends them.
         closing: run at the end, they decide nothing.
         result_of: from what a worker measured to words, as `judge.result_of`.
-        verdict: of all of them, as `judge.verdict`.
+        verdict: of all of them, as `verdict.verdict`.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Plan:
 _TEXT_CLOSING = (*plan.CLOSING, plan.Step("injection", "1", 1.0, essential=False, informs=True))
 PARAPHRASE = plan.Step("paraphrase", "1", 5.0, essential=False, informs=True)  # where a model for it is given
 PLANS = {
-    TEXT: Plan(TEXT, plan.STEPS, _TEXT_CLOSING, judge.result_of, judge.verdict),
+    TEXT: Plan(TEXT, plan.STEPS, _TEXT_CLOSING, judge.result_of, verdict.verdict),
     LANGUAGE: Plan(LANGUAGE, languages.STEPS, languages.CLOSING, languages.result_of, languages.verdict),
     IMAGE: Plan(IMAGE, images.STEPS, (), images.result_of, images.verdict),
 }

@@ -16,7 +16,11 @@ _WORKERS = "assay.workers"
 _ENTRY = "prober"  # the program; what it imports for one kind of model is of no account to the others
 _PROGRAM = "probing"  # runs it
 _OWN = {"image": "prober_image", "language": "prober_lm"}  # where their probes begin; all the rest is for texts
-_JUDGING = {"text": ("plan", "judge"), "image": ("plan", "images"), "language": ("plan", "languages")}
+_JUDGING = {
+    "text": ("plan", "candidates", "judge", "verdict"),
+    "image": ("plan", "images"),
+    "language": ("plan", "languages"),
+}
 
 
 @cache
