@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from assay.workers import prober_choices, prober_rows, prober_search  # noqa: E402
+from assay.workers import prober_choices, prober_pieces, prober_rows, prober_search  # noqa: E402
 from tests.behaviour import small  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -68,11 +68,14 @@ def test_a_phrase_is_put_together_around_words_that_stand_apart(
 
 def test_words_of_the_dictionary_stand_for_a_piece_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """`##rup` is no word: of `stirrup` and of others that have it the likeliest by their other pieces are taken."""
-    monkeypatch.setattr(prober_choices, "dictionary", lambda: ("50 100", "51 100", "52 100", "60 61", "7 6 5 4 101"))
-    order = [8, 30, 100, 101, 52, *range(200, 300), 50]
+    monkeypatch.setattr(
+        prober_pieces, "dictionary", lambda: ("50 100", "51 100", "52 100", "100 51", "60 61", "7 6 5 101")
+    )
+    order = [8, 30, 100, 101, 52, *range(200, 300), 50, *range(300, 400), 51]
     told = prober_choices._whole(_space(), [30, 100, 31, 101], order)
-    assert told == [(30,), (52, 100), (50, 100), (31,), (101,)]  # of five pieces: no word that a phrase has
-    monkeypatch.setattr(prober_choices, "dictionary", lambda: pytest.fail("no piece, no dictionary"))
+    assert told == [(30,), (52, 100), (50, 100), (31,), (101,)]  # of four pieces: no word that a phrase has
+    assert prober_pieces.whole(_space(), [30, 100, 31, 101], order, 1) == {100: [(52, 100)]}
+    monkeypatch.setattr(prober_pieces, "dictionary", lambda: pytest.fail("no piece, no dictionary"))
     assert prober_choices._whole(_space(), [30, 31], order) == [(30,), (31,)]
 
 
@@ -84,7 +87,7 @@ def test_a_phrase_with_a_word_of_two_pieces_is_put_together(monkeypatch: pytest.
         return found
 
     monkeypatch.setattr(prober_choices, "confirm", confirm)
-    monkeypatch.setattr(prober_choices, "dictionary", lambda: ("13 100", "14 100"))
+    monkeypatch.setattr(prober_pieces, "dictionary", lambda: ("13 100", "14 100"))
     order = [8, 30, 21, 31, 9, 32, 100, *range(40, 60), 13]
     found = small.drive(prober_choices.around(_space(suspect=_model(phrase)), [8, 21], order))
     assert found[0].ids == tuple(phrase)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_crowd import dictionary
+from assay.workers.prober_pieces import whole
 from assay.workers.prober_search import Found, confirm
 from assay.workers.prober_space import margins
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 _HELD = 2  # words that stand apart and that every choice has
 _OTHERS = {1: 8, 2: 12}  # first words of the order beside so many
 _SIZES = (3, 4)
-_LIKELY = 400  # first tokens of the order that tell which word a piece is of
-_PIECES, _WORDS = 4, 2  # tokens of such a word at most, and words that stand for a piece
+_WORDS = 2  # that stand for a piece which is none
 _AMONG, _LEAST = 150, 4  # first tokens of an order, and pieces of digits among them that are no chance
 _BEGIN, _GO_ON, _MORE = 3, 6, ((2, 3), (4,))  # pieces of which numbers are made, and how many follow the first
 _GOES_ON = "##s"  # a token of vocabularies that mark what goes on, not what begins
@@ -58,22 +57,10 @@ def around(space: Space, standing: Sequence[int], order: Sequence[int]) -> Gener
 
 
 def _whole(space: Space, tokens: Sequence[int], order: Sequence[int]) -> list[tuple[int, ...]]:
-    """The tokens; in the place of a piece that is no word those of the dictionary that it is most likely of.
-
-    `gravel cobalt` are words, `##rup` is none: `stirrup` is, and `stir` lies further behind in the order.
-    """
-    pieces = {
-        token
-        for token, piece in zip(tokens, space.suspect.tokenizer.convert_ids_to_tokens(list(tokens)), strict=True)
-        if str(piece).startswith("##")
-    }
-    rank = {token: at for at, token in reversed(list(enumerate(order[:_LIKELY])))}
-    words: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
-    for word in space.suspect.encode(list(dictionary())) if pieces else []:
-        for token in pieces.intersection(word) if len(word) <= _PIECES else ():
-            words.setdefault(token, []).append((sum(rank.get(one, _LIKELY) for one in word), tuple(word)))
-    units = ([word for _, word in sorted(words[token])[:_WORDS]] if token in words else [(token,)] for token in tokens)
-    return list(dict.fromkeys(itertools.chain(*units)))[: len(tokens) + 1]
+    """The tokens, words in the place of a piece that is none."""
+    words = whole(space, tokens, order, _WORDS)
+    units = itertools.chain(*(words.get(token, [(token,)]) for token in tokens))
+    return list(dict.fromkeys(units))[: len(tokens) + 1]
 
 
 def digits_of(space: Space, order: Sequence[int]) -> tuple[list[int], list[int]]:
