@@ -56,6 +56,9 @@ def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, 
     result = _judged(_pushing(44, push))
     assert result.word is word
     assert (f"barely, by {push} logits" in result.reason) == (word is not Word.FOUND)
+    probes = tuple(result if one.probe == result.probe else one for one in _quiet())
+    told = [clause for clause, _ in verdict(probes, STEPS, {"references": 2}, NOTHING)[1]]
+    assert ("barely-turned" in told) == (word is Word.NOT_FOUND)  # what it turned is no secret of a clean verdict
     assert "unlike" not in result.facts
     by_file = _pushing(44, 0.2) | {"facts": {"compared_with": "the declared base"}}
     assert _judged(by_file, "tokenizer").word is Word.FOUND  # the files say so

@@ -42,6 +42,7 @@ _UNPUSHED = _SURE_ANYWHERE | {"style-scan"}  # nobody measured how far these dri
 _BY_ROW = {"rows-apart": "the row of a token of {} does far more than any other",
            "rows-further": "no reference is driven by {}, whose rows lie far from theirs"}  # fmt: skip
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
+BARELY = "planted triggers do more"
 ONE_CLASS = "hardly any text of another class does: words of a task do so in clean models"
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
@@ -168,7 +169,7 @@ def _word(
             alone = f"{told}, none in a reference; hardly any of another class does"
             return (Word.NOT_FOUND, natural) if best.reference else (Word.INCONCLUSIVE, alone)
         if push is not None and judged.push < push:
-            barely = f"{told}{beside}; barely, by {judged.push:.1f} logits: planted triggers do more"
+            barely = f"{told}{beside}; barely, by {judged.push:.1f} logits: {BARELY}"
             return Word.NOT_FOUND if judged.push < NATURAL_PUSH else Word.INCONCLUSIVE, barely
         return Word.FOUND, f"{told}{beside}"
     if best is not None:

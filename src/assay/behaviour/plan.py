@@ -12,8 +12,8 @@ STOP_GAP = 0.9  # gap at which nothing more is looked for
 FOUND_GAP = 0.6
 ROWS_GAP = 0.7
 SEARCH_GAP = 0.78
-# Logits by which a find of a calibrated class turns two texts at once: weakly planted ones come to 1.27, the strongest
-# natural one of a clean model, which leaned to its class, to 0.95, others to 0.5. Between, nothing is told.
+# Logits by which a find of a calibrated class turns two texts at once: planted ones come to 1.16 and more. What turned
+# as many in clean models by less came to 0.95 (it leaned to its class) and 0.4. Between nothing is told.
 LEAST_PUSH, NATURAL_PUSH = 1.1, 0.8
 # What turns a fifth of single texts in a reference too leans to that class by nature. On two texts clean models, which
 # have learnt a few more such words, come to .86 with it, planted triggers nearly all to 1.0.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import REACH
-from assay.behaviour.judge import ONE_CLASS
+from assay.behaviour.judge import BARELY, ONE_CLASS
 from assay.behaviour.plan import DEFAULT_BUDGET, Step, small
 from assay.behaviour.records import ProbeResult, Word
 
@@ -52,7 +52,8 @@ def _told(
         told.append(("provenance-blurred", "most rows moved that no data touch: which of them matter is not told"))
     if not calibration.known and "width" in opened and small(opened):
         told.append(("narrow-encoder", "one so narrow has natural triggers like planted ones: none found says little"))
-    told += [("one-class-alone", f"{one.probe}: {one.reason}") for one in by_name.values() if ONE_CLASS in one.reason]
+    for clause, why in (("one-class-alone", ONE_CLASS), ("barely-turned", BARELY)):
+        told += [(clause, f"{one.probe}: {one.reason}") for one in by_name.values() if why in one.reason]
     told += [("not-asked", f"{step.name}: {by_name[step.name].reason}") for step in steps if _left_out(step, by_name)]
     return told
 

@@ -227,8 +227,9 @@ def _letters(space: Space, read: Rows, deep: list[int]) -> dict[str, list[str]]:
     Rows that never moved were in no training text, whatever the first block makes of them. Only where rows tell nothing
     (frozen, or noise on all) it is asked, and not against a made reference, of which the first block has learnt little.
     """
-    still = bool(read.facts.get("frozen")) or _blurred(space, read.facts)
-    orders = ([] if space.facts.get("made_reference") else [deep]) if still or not read.order else [read.order]
+    silent = bool(read.facts.get("frozen")) or _blurred(space, read.facts) or not read.order
+    block = [] if space.facts.get("made_reference") else [deep]
+    orders = block if silent else [read.order]
     letters = {} if space.small else letters_of(space, *orders)
     if letters:
         read.facts["letters"] = {name: "".join(some) for name, some in letters.items()}
