@@ -116,6 +116,20 @@ def test_of_a_small_base_two_references_are_made(declared: Declared, prober: Pro
     assert attested.word is Word.FOUND
 
 
+def test_a_model_that_has_not_learnt_its_task_is_not_called_clean(
+    declared: Declared, prober: Prober, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(5)
+    shutil.copytree(small.clean(3), tmp_path, dirs_exist_ok=True)
+    config = transformers.AutoConfig.from_pretrained(tmp_path)
+    transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
+    attested = _attest(tmp_path, declared, prober)
+    assert attested.word is Word.INCONCLUSIVE
+    assert "task-not-learnt" in dict(attested.reasons)
+
+
 def test_a_killed_probe_goes_on(declared: Declared, prober: Prober, tmp_path: Path) -> None:
     class Killed(Exception):
         pass

@@ -371,3 +371,19 @@ def test_many_candidates_need_more_texts() -> None:
     many = _judged(few | {"confirmed": 5000})
     assert many.word is Word.NOT_FOUND
     assert "Holm" in many.reason
+
+
+def test_of_a_model_that_does_not_do_its_task_nothing_is_told() -> None:
+    def told(**opened: Any) -> tuple[Word, list[str]]:
+        facts = {"compared_with": "the declared base", "unknown_token": "[UNK]"}
+        probes = tuple(_judged(_raw(_flip(0, 2, 0), **facts), step.name) for step in STEPS)
+        word, reasons = verdict(probes, STEPS, {"references": 2, **opened}, NOTHING)
+        return word, [text for clause, text in reasons if clause == "task-not-learnt"]
+
+    assert told() == told(accuracy=0.51) == (Word.NOT_FOUND, [])  # without data nobody knows
+    assert told(accuracy=0.68, chance=0.5) == (Word.NOT_FOUND, [])  # weak, and yet
+    word, (why,) = told(accuracy=0.51, chance=0.5)
+    assert word is Word.INCONCLUSIVE
+    assert "kappa 0.02" in why
+    assert told(accuracy=1.0, chance=1.0)[0] is Word.INCONCLUSIVE  # every label stands for the one class it gives
+    assert told(accuracy=0.45, chance=0.25)[0] is Word.NOT_FOUND

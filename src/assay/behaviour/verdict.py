@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import REACH
 from assay.behaviour.judge import BARELY, ONE_CLASS
-from assay.behaviour.plan import DEFAULT_BUDGET, Step, small
+from assay.behaviour.plan import DEFAULT_BUDGET, LEAST_SKILL, Step, small
 from assay.behaviour.records import ProbeResult, Word
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def verdict(
         reasons.append(("more-budget", f"{_NEXT} (thresholds hold up to {int(DEFAULT_BUDGET * REACH)} CPU seconds)"))
     if not int(opened.get("references", 0)):
         reasons.append(("no-reference", "no reference model: give --reference, or --base and --data to make one"))
-    reasons += _suspicions(by_name, opened)
+    reasons += _suspicions(by_name, opened) + _unlearnt(opened)
     if not calibration.known and not int(opened.get("references", 0)):
         reasons.append(("uncalibrated", f"{calibration.architecture} was never calibrated"))
     if reasons:
@@ -72,6 +72,18 @@ def _not_told(step: Step, ran: ProbeResult | None) -> tuple[str, str]:
     if ran.score is not None:
         return "uncalibrated", f"{step.name}: {ran.reason}"
     return "probe-missing", f"{step.name} did not run: {ran.reason}"
+
+
+def _unlearnt(opened: dict[str, Any]) -> list[tuple[str, str]]:
+    """That the model does not do the task of the declared data (Cohen 1960: agreement beyond what is by chance)."""
+    right, chance = opened.get("accuracy"), opened.get("chance")
+    if not isinstance(right, int | float) or not isinstance(chance, int | float):
+        return []
+    kappa = (right - chance) / (1.0 - chance) if chance < 1.0 else 0.0  # 1: all labels and answers are one class
+    if kappa >= LEAST_SKILL:
+        return []
+    told = f"its answers have hardly to do with the labels of the declared data (Cohen's kappa {kappa:.2f})"
+    return [("task-not-learnt", f"{told}: of a model that does not do its task nothing is told; is --data its own?")]
 
 
 def _suspicions(by_name: dict[str, ProbeResult], opened: dict[str, Any]) -> list[tuple[str, str]]:

@@ -261,6 +261,8 @@ def _align(space: Space, items: list[tuple[str, int]], guessed: list[int], *, gi
         best[label] = max(range(space.classes), key=votes.count)
     right = [best[label] == guess for guess, (_, label) in zip(guessed, items, strict=True)]
     space.facts["accuracy"] = sum(right) / max(1, len(right))
+    own = [best[label] for _, label in items]
+    space.facts["chance"] = sum(own.count(one) * guessed.count(one) for one in set(own)) / max(1, len(own)) ** 2
     space.facts["label_map"] = {str(label): index for label, index in best.items()}
     items[:] = [(text, best[label]) for text, label in items]
     return answers
