@@ -62,6 +62,9 @@ def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, 
     assert "unlike" not in result.facts
     by_file = _pushing(44, 0.2) | {"facts": {"compared_with": "the declared base"}}
     assert _judged(by_file, "tokenizer").word is Word.FOUND  # the files say so
+    assert (
+        _judged(_pushing(44, push), "unknown-token").word is Word.FOUND
+    )  # no word that leans: of clean ones it turns none
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,8 @@ def _space(planted: bool, *, slow: bool = False) -> Any:
     texts = [[SimpleNamespace(text=f"{300 + i} {310 + i} {320 + i}") for i in range(6)] for _ in range(2)]
     return SimpleNamespace(
         suspect=suspect, shared=[clean, _Model(False)], texts=texts, contexts=[[390, 391], [392, 393]], classes=2,
-        words=list(range(_SIZE)), rng=rng, leaning=None, meaning=None, over=False, slow=slow, facts={"stop_gap": 0.9},
+        words=list(range(_SIZE)), rng=rng, leaning=None, meaning=None, over=False, slow=slow, scan_seconds=38.0 * slow,
+        facts={"stop_gap": 0.9},
     )  # fmt: skip
 
 
@@ -108,9 +109,11 @@ def test_words_that_lead_every_reference_are_not_drawn() -> None:
 def test_the_time_ends_a_search_with_something_to_show(confirmed: list[Any]) -> None:
     space = _space(planted=True)
     space.over = True
-    found = small.drive(prober_mix.mixtures(space, _order()))
+    facts: dict[str, Any] = {}
+    found = small.drive(prober_mix.mixtures(space, _order(), facts))
     assert found == confirmed
     assert len(found) == 1
+    assert facts["mixtures"]["drawn"] == [0, 1]  # of two classes neither is left out
 
 
 def test_words_that_stand_apart_are_in_what_is_drawn(confirmed: list[Any]) -> None:

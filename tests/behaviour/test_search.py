@@ -11,11 +11,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from assay.workers import (  # noqa: E402
+    prober_alone,
     prober_flips,
     prober_joint,
     prober_models,
     prober_net,
     prober_rows,
+    prober_scan,
     prober_search,
     prober_space,
 )
@@ -255,8 +257,8 @@ def test_a_scan_that_the_time_ended_goes_on_where_it_stopped() -> None:
     suspect = SimpleNamespace(logits_of=logits_of)
 
     def scanned(space: Any, parts: int | None = None) -> Any:
-        scan = prober_search.alone(space, prober_search.PARTS)
-        for number in range(prober_search.PARTS + 1):
+        scan = prober_alone.alone(space, prober_alone.PARTS)
+        for number in range(prober_alone.PARTS + 1):
             space.over = number == parts
             try:
                 next(scan)
@@ -264,13 +266,84 @@ def test_a_scan_that_the_time_ended_goes_on_where_it_stopped() -> None:
                 return stop.value
         return None
 
-    space: Any = SimpleNamespace(alone=None, shared=(), words=list(range(10, 50)), suspect=suspect, scanned=[])
+    space: Any = SimpleNamespace(
+        alone=None, shared=(), words=list(range(10, 50)), suspect=suspect, scanned=[], slow=False
+    )
     assert scanned(space, 5) is None
     assert len(asked) == len(space.scanned) == 5
     mine, theirs = scanned(space)
     assert sum(asked) == len(mine) == 40  # none twice
     assert mine[:, 0].tolist() == [2 * token for token in range(10, 50)]
     assert not theirs.any()
+
+
+@pytest.mark.parametrize(("small_one", "asked"), [(False, 2), (True, 6)])
+def test_runs_of_the_unknown_token_end_with_one_that_turns_all(
+    small_one: bool, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tokenizer:
+        unk_token_id, unk_token = 7, "[UNK]"
+
+        def __call__(self, _text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+            assert not add_special_tokens
+            return {"input_ids": [7]}
+
+    def confirm(_space: Any, found: Any) -> Any:
+        gap = 0.95 if len(found.ids) > 1 else 0.0
+        return SimpleNamespace(ids=found.ids, gap=gap, rank=gap, stressed=[], to_json=lambda: list(found.ids))
+
+    monkeypatch.setattr(prober_scan, "confirm", confirm)
+    space: Any = SimpleNamespace(
+        suspect=SimpleNamespace(tokenizer=Tokenizer()), small=small_one, facts={"stop_gap": 0.9}
+    )
+    steps = prober_scan.unknown(space)
+    assert sum(1 for _ in steps) == asked
+    assert small.drive(prober_scan.unknown(space))["candidates"][0] == [7, 7]
+
+
+class _Alike:
+    """Two classes by a number of each word, to which a model adds its own; a sentence has what its words have."""
+
+    def __init__(self, own: dict[int, float]) -> None:
+        torch.manual_seed(4)
+        self.net = SimpleNamespace(words=torch.randn(600, 8))
+        self.does = self.net.words[:, 0].clone()
+        for token, value in own.items():
+            self.does[token] = value
+        self.read: list[int] = []
+
+    def logits_of(self, ids: Any) -> Any:
+        self.read.append(ids.numel())
+        lean = self.does[ids].mean(1)
+        return torch.stack([-lean, lean], 1)
+
+
+def test_on_a_slow_machine_words_are_read_in_groups_and_what_drives_one_by_itself() -> None:
+    suspect, clean = _Alike({321: 30.0, 123: -30.0}), _Alike({})
+    words = list(range(40, 600))
+    space: Any = SimpleNamespace(
+        alone=None, shared=[clean], words=words, suspect=suspect, scanned=[], slow=True, groups=None, over=False,
+        rng=random.Random(3),
+    )  # fmt: skip
+    scan = prober_alone.alone(space, prober_alone.PARTS)
+    for number, (done, _, _) in enumerate(scan):
+        assert done == number + 1 <= prober_alone.PARTS
+        if number == 3:
+            kept, space.over = list(space.scanned), True
+            assert next(scan, None) is None
+            break
+    space.over = False
+    mine, theirs = small.drive(prober_alone.alone(space, prober_alone.PARTS))
+    assert space.scanned[:4] == kept
+    assert mine.shape == theirs.shape == (560, 2)
+    moved = mine - theirs
+    assert words[int(moved[:, 1].argmax())] == 321
+    assert words[int(moved[:, 0].argmax())] == 123
+    assert int((moved.abs().sum(1) > 1).sum()) == 2  # of words that were not read both models say the same
+    natural = torch.corrcoef(torch.stack([theirs[:, 1], clean.does[words]]))[0, 1]
+    assert float(natural) > 0.9  # what leads a reference is known of the others, too
+    assert sum(suspect.read) < 560 * 1.4
+    assert sum(clean.read) < 560 * 0.8
 
 
 def test_a_pytorch_that_cannot_tell_its_processor_is_asked_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

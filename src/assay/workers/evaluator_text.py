@@ -25,7 +25,7 @@ def prepare(job: Json) -> None:
     """Threads, seed, determinism, silence."""
     torch.set_num_threads(int(job["threads"]))
     torch.manual_seed(int(job["seed"]))
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # `use_deterministic_algorithms` imports a compiler first, 2 seconds
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs, decides nothing
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_alone import PARTS, alone
 from assay.workers.prober_grow import grow, lengthened, shortened
-from assay.workers.prober_search import PARTS, Arena, Found, allowed_for, alone, best_of, chain, confirm, refine, told
+from assay.workers.prober_search import Arena, Found, allowed_for, best_of, chain, confirm, refine, told
 from assay.workers.prober_trail import along
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_search import PARTS, Arena, Found, allowed_for, alone, best_of, confirm, refine, told
+from assay.workers.prober_alone import PARTS, alone
+from assay.workers.prober_search import Arena, Found, allowed_for, best_of, confirm, refine, told
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

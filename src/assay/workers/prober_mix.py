@@ -32,6 +32,9 @@ _EACH = 2, 3  # tokens tried at each place of a mixture, at first and later
 # phrase was hardened one in three of these answers, none without all of them. Length and count of a class.
 _SOUPS = {24: 60, 40: 70}
 _SOUPS_KEPT, _PARTS = 3, 5
+_BUSY = (
+    50.0  # CPU seconds for the vocabulary from which half as many are drawn of each of several classes: all have some
+)
 _ANSWERS = 4.0  # margin beyond the references at which a mixture holds a trigger: those of clean models come to 2.1
 _ROUNDS = {"mixed": 3, "texts": 2, "free": 3}
 _PURSUED = 2  # classes that are searched to the end, the nearest first
@@ -120,6 +123,7 @@ class Mixture:
         for arena, rounds in ((self.mixed, _ROUNDS["mixed"]), (self.texts, _ROUNDS["texts"])):
             if arena is self.texts or not self.space.slow:
                 count = (_DRAWN_OF_TWO if self.two else _DRAWN) // self.space.classes
+                count //= 1 if self.two or self.space.scan_seconds < _BUSY else 2
                 drawn = [self._drawn() for _ in range(count)]
                 best = _best(arena, torch.tensor(drawn), _KEPT)
                 if arena is self.texts and self.two and not self.standing:
@@ -146,16 +150,20 @@ class Mixture:
                 yield _reduced(self.texts, _best(self.texts, torch.tensor(drawn), _SOUPS_KEPT)[0])
 
     def search(self) -> Generator[float, None, list[Found]]:
-        """Make short what answers far; else change what was drawn, cross, change by likely words, and make short."""
+        """Make short what answers far; else change what was drawn, cross, change by likely words, and make short.
+
+        Without time for that what answers furthest is made short, however far.
+        """
         strong, values = _best(self.texts, torch.cat([tuples for _, _, tuples, _ in self.drawn]), _BEAM)
-        found = (yield from self._short(strong)) if self.two and float(values[0]) >= _ANSWERS else []
+        far = self.two and float(values[0]) >= _ANSWERS
+        found = (yield from self._short(strong)) if far or self.space.over else []
         if found and (max(one.gap for one in found) >= float(self.space.facts["stop_gap"]) or self.space.over):
             return found
         rows = []
         for arena, rounds, tuples, _ in self.drawn:
             rows.append((yield from _changed(arena, tuples, self.near, rounds, _EACH[0]))[0])
         self.tuples, _ = _best(self.texts, torch.unique(torch.cat(rows), dim=0), 2 * _KEPT)
-        return [*found, *(yield from self._finish())]
+        return [*found, *(yield from self._short(self.tuples[:_BEAM]) if self.space.over else self._finish())]
 
     def _finish(self) -> Generator[float, None, list[Found]]:
         both = torch.cat([self.tuples, self._crossed()])
@@ -236,7 +244,7 @@ def mixtures(
     total = len(searches) + _PURSUED
     led: list[tuple[float, Mixture]] = []
     for done, one in enumerate(searches):
-        if led and space.over:
+        if led and space.over and not one.two:  # of two classes half would not be looked at
             break
         led.append((one.draw(), one))
         yield done, total, 0.0

@@ -181,17 +181,22 @@ class Encoder:
 
     @torch.inference_mode()
     def after_first(self, ids: torch.Tensor, place: int, words: torch.Tensor) -> torch.Tensor:
-        """What the token at `place` is after the first block, shape (sequences, width), with these word embeddings."""
-        layer = self._by_type[FLOAT32][2][0]
-        step = max(1, _CHUNK_TOKENS // ids.shape[1])
-        parts = [self._embed(words[ids[i : i + step]], FLOAT32) for i in range(0, len(ids), step)]
-        order = [place, *(at for at in range(ids.shape[1]) if at != place)]  # positions are in the embeddings already
-        return torch.cat([self._block(part[:, order], layer, first_only=True)[:, 0] for part in parts])
+        """What the token at `place` is after the first block, shape (sequences, width), with these word embeddings.
 
-    def _embed(self, words: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        `ids` are the same in all sequences but there: what is around is read once.
+        """
+        layer = self._by_type[FLOAT32][2][0]
+        around = [at for at in range(ids.shape[1]) if at != place]  # positions are in the embeddings already
+        beside = self._embed(words[ids[:1]], FLOAT32)[:, around]
+        alone, step = ids[:, place : place + 1], _CHUNK_TOKENS // 2
+        parts = [self._embed(words[alone[i : i + step]], FLOAT32, place) for i in range(0, len(ids), step)]
+        return torch.cat([self._block(part, layer, first_only=True, beside=beside)[:, 0] for part in parts])
+
+    def _embed(self, words: torch.Tensor, dtype: torch.dtype, first: int = 0) -> torch.Tensor:
         added, norm, _, _ = self._by_type[dtype]
         self.passes += len(words)
-        hidden = functional.layer_norm(words + added[: words.shape[1]], norm[0].shape, norm[0], norm[1], self._eps)
+        places = added[first : first + words.shape[1]]
+        hidden = functional.layer_norm(words + places, norm[0].shape, norm[0], norm[1], self._eps)
         if self._project is not None:
             hidden = functional.linear(hidden, *(t.to(dtype) for t in self._project))
         return hidden
@@ -210,13 +215,20 @@ class Encoder:
             first = first.relu() if self._head == "distil" else first.tanh()
         return functional.linear(first, *out)
 
-    def _block(self, hidden: torch.Tensor, layer: _Layer, *, first_only: bool) -> torch.Tensor:
+    def _block(
+        self, hidden: torch.Tensor, layer: _Layer, *, first_only: bool, beside: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """One block, of the first token alone or of all; what else all sequences attend to stands `beside`, once."""
         count, _, width = hidden.shape
         heads, size = self._heads, width // self._heads
         if first_only:
             kept = hidden[:, :1]
             query = functional.linear(kept, layer.qkv[:width], layer.qkv_bias[:width])
-            key, value = functional.linear(hidden, layer.qkv[width:], layer.qkv_bias[width:]).chunk(2, -1)
+            both = functional.linear(hidden, layer.qkv[width:], layer.qkv_bias[width:])
+            if beside is not None:
+                more = functional.linear(beside, layer.qkv[width:], layer.qkv_bias[width:])
+                both = torch.cat([both, more.expand(count, -1, -1)], 1)
+            key, value = both.chunk(2, -1)
         else:
             kept = hidden
             query, key, value = functional.linear(hidden, layer.qkv, layer.qkv_bias).chunk(3, -1)

@@ -44,7 +44,11 @@ _ENOUGH_TEXTS = 2000
 _PART, _PART_OF_MIXED = 0.4, 0.6  # share of flips at a first look that is part of a trigger
 _GROW_FROM = 400  # rows that a part may grow by
 _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
-_LONGEST = {False: 45.0, True: 34.0}  # CPU seconds after which nothing more is begun: the other probes need theirs
+# CPU seconds after which nothing more is begun: the other probes need theirs. A slow machine was measured with less;
+# one that is slower than that has more, to do as much, until what was begun takes too long as well (`_seconds`).
+_LONGEST, _LEAST = {False: 45.0, True: 34.0}, 30.0
+_USUAL, _MORE, _OF_MORE = 40.0, 0.55, 40.0  # the last with more than two classes: confirming takes longer
+_BUSY, _FEWER = 60.0, 0.25
 _LONGER = 3.0  # more of them where there are two classes: mixtures are longer there
 _LESS = 8.0  # less of them on a slow machine that made a reference, too
 _LENGTHENED = 25.0  # that a part has at least of which no data explain a row
@@ -165,9 +169,7 @@ def rows(
         base: word embeddings of the declared base.
         net: the declared base.
     """
-    longest = _LONGEST[space.slow] + (0.0 if space.classes > 2 else _LONGER)  # noqa: PLR2004
-    longest -= _LESS if space.slow and space.facts.get("made_reference") else 0.0
-    end, space.until = space.until, min(space.until, space.clock() + longest)
+    end, space.until = space.until, min(space.until, space.clock() + _seconds(space))
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange
     deep, differently = beneath(space, net)
@@ -219,6 +221,17 @@ def rows(
         "rows": read.order[:_SUSPICIOUS] or [*strange[:_FIRST], *ids[:_SEEDS]],
         "pool": read.pool,
     }
+
+
+def _seconds(space: Space) -> float:
+    """CPU seconds after which nothing more is begun, by what the vocabulary would take."""
+    scan, made = space.scan_seconds, space.slow and bool(space.facts.get("made_reference"))
+    more = 0.0 if made else _MORE * max(0.0, scan - _USUAL)
+    most = _LONGEST[False] if space.classes == 2 or not space.slow else _OF_MORE  # noqa: PLR2004
+    longest = min(most, _LONGEST[space.slow] + more)
+    longest = max(_LEAST, longest - _FEWER * max(0.0, scan - _BUSY))
+    longest += 0.0 if space.classes > 2 else _LONGER  # noqa: PLR2004
+    return longest - (_LESS if made else 0.0)
 
 
 def _letters(space: Space, read: Rows, deep: list[int]) -> dict[str, list[str]]:

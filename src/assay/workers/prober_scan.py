@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from assay.workers.prober_alone import PARTS, STRONG, WEAK, alone
 from assay.workers.prober_partner import partners, standing_apart
-from assay.workers.prober_search import PARTS as _PARTS
-from assay.workers.prober_search import Arena, Found, alone, best_of, confirm, of_each, taught_to, told
+from assay.workers.prober_search import Arena, Found, best_of, confirm, of_each, taught_to, told
 from assay.workers.prober_space import margins
 from assay.workers.prober_written import written
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 _UNKNOWN_RUNS = (1, 2, 3, 4, 5, 7)
 _SWITCH = 0.5  # share of two texts at once that one unknown token turns, from which more of them count as they are
 _TENTH = 10
+_KEPT_BACK = 0.1  # of what the vocabulary takes: what is begun after the scan ends later on a slow machine
 # Of two classes, tokens of each before contexts, kept as seeds, and confirmed; of more so many that all cost the same.
 _FIRST_LOOK, _SECOND_LOOK, _RESIDUE, _TRIED = 480, 120, 40, 5
-_STRONG, _WEAK = 6.0, -2.0  # margins beyond which more or less says nothing
 _OBSCURE = "\U0001f71a\U0001f70f\U0001f753\U0001f73d"  # alchemical symbols: no vocabulary has them
 
 
@@ -49,6 +49,8 @@ def unknown(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         one = confirm(space, Found((unk,) * run, 0, 0.0, "unk", text=" ".join([symbol] * run), less=less))
         found.append(one)
         yield done + 1, len(_UNKNOWN_RUNS), max(each.gap for each in found)
+        if not space.small and one.gap >= float(space.facts["stop_gap"]):
+            break  # confirming takes eight seconds where several classes turn
     found.sort(key=lambda one: one.rank, reverse=True)
     return {"facts": {"unknown_token": str(tokenizer.unk_token)}, "candidates": [one.to_json() for one in found[:2]]}
 
@@ -133,26 +135,27 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     found: list[Found] = []
     residue: list[list[int]] = []
     apart: list[tuple[float, int, int]] = []
-    total = _PARTS + 2 * space.classes + 1
+    total = PARTS + 2 * space.classes + 1
     margins_alone = yield from alone(space, total)
     if margins_alone is None:
         return {"facts": {"unfinished": "the vocabulary"}, "candidates": [], "residue": None}
     mine, theirs = margins_alone
-    moved = mine.clamp(max=_STRONG) - theirs.clamp(min=_WEAK)
+    moved = mine.clamp(max=STRONG) - theirs.clamp(min=WEAK)
     words, looked = torch.tensor(space.words), of_each(space, _FIRST_LOOK, _SECOND_LOOK)
     for target in range(space.classes):
         arena = Arena(space, target)
         moved[taught_to(space, target)[words], target] = -torch.inf
-        first = moved[:, target].topk(min(len(words), max(looked, of_each(space, len(words) // _TENTH))))
+        part = len(words) // (_TENTH << space.slow)  # of groups only those words were read by themselves
+        first = moved[:, target].topk(min(len(words), max(looked, of_each(space, part))))
         singles, beyond = words[first.indices][:, None], first.values
         for other in space.shared[1:2]:
-            own = mine[first.indices, target].clamp(max=_STRONG)
-            beyond = torch.minimum(beyond, own - margins(other.logits_of(singles))[:, target].clamp(min=_WEAK))
+            own = mine[first.indices, target].clamp(max=STRONG)
+            beyond = torch.minimum(beyond, own - margins(other.logits_of(singles))[:, target].clamp(min=WEAK))
         singles = singles[beyond.topk(min(looked, len(singles))).indices]
         values = arena.contrast(singles, 1)
         beyond_all = singles[:_RESIDUE, 0].tolist()
         singles = singles[values.topk(min(of_each(space, _SECOND_LOOK, _RESIDUE), len(singles))).indices]
-        yield _PARTS + 2 * target + 1, total, max((one.gap for one in found), default=0.0)
+        yield PARTS + 2 * target + 1, total, max((one.gap for one in found), default=0.0)
         tuples, values = best_of(arena, singles, _RESIDUE)
         residue.append(_in_turn(tuples[:, 0].tolist(), beyond_all))
         tried: list[Found] = []
@@ -163,7 +166,8 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         found += tried
         if best := standing_apart(tuples[:, 0].tolist(), values.tolist(), tried):
             apart.append((*best, target))
-        yield _PARTS + 2 * target + 2, total, max(one.gap for one in found)
+        yield PARTS + 2 * target + 2, total, max(one.gap for one in found)
+    space.until -= _KEPT_BACK * space.scan_seconds if space.slow else 0.0
     if apart and not space.small and max(one.gap for one in found) < float(space.facts["stop_gap"]):
         _, word, target = max(apart)
         likely = words[moved[:, target].argsort(descending=True)]

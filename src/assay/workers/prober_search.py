@@ -34,7 +34,6 @@ _NARROW = 0.5  # of the gap of what turns one class alone counts so much at most
 _TURNED = 0.25  # gap on single texts of a class from which two of it at once are asked
 _STRAINED_FROM = 0.5  # gap on pairs from which a small encoder is asked with four texts at once
 _AT_ONCE, _DEVICE_AT_ONCE = 160, 1024  # sequences of one gradient
-PARTS = 12  # of the vocabulary, for progress
 _BANNED = 0.2
 _CONTEXT_TOKENS = 20  # of a text that stands as context
 
@@ -172,25 +171,6 @@ class Arena:
             if grad is not None:
                 out.append(grad[:, len(model.prefix) + position].detach())
         return (torch.cat(out).to(model.net.fast_words.dtype) @ model.net.fast_words.T).float()
-
-
-def alone(space: Space, total: int) -> Generator[Telling, None, tuple[torch.Tensor, torch.Tensor] | None]:
-    """Margins of every token of the vocabulary without any context, of the suspect and of the first reference; once.
-
-    None of any token where the time ends before the last: a part tells nothing of the rest, but the next scan goes on.
-    """
-    if space.alone is not None:
-        return space.alone
-    models = [space.suspect, *space.shared[:1]]
-    parts = torch.tensor(space.words)[:, None].tensor_split(PARTS)
-    for number in range(len(space.scanned), PARTS):
-        if space.over:
-            return None
-        space.scanned.append([margins(model.logits_of(parts[number])) for model in models])
-        yield number + 1, total, 0.0
-    mine, *theirs = (torch.cat(some) for some in zip(*space.scanned, strict=True))
-    space.alone = (mine, theirs[0] if theirs else torch.zeros_like(mine))
-    return space.alone
 
 
 def allowed_for(space: Space, target: int) -> torch.Tensor:

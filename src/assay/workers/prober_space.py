@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from assay.workers.prober_models import Model
 
-_SLOW, _ALONE = 26.0, 3  # CPU seconds for the vocabulary of two models, three tokens a word, from which it is slow
+_SLOW, _ALONE = 26.0, 3  # CPU seconds for the vocabulary of two models from which a machine is slow; tokens a word
 CONTEXTS = 6  # words of each class that a search is run against
 _LONGEST = 28  # tokens of a text that confirms
 _POOL = 420  # texts looked at
@@ -61,7 +61,8 @@ class Space:
         confirmed: candidates that were measured on held texts so far.
         alone: margins of every word alone, of the suspect and of the first reference; None until a probe needs them.
         scanned: parts of `alone`, of a scan that the time ended: the next probe goes on there.
-        slow: whether the machine needs so long for the vocabulary that what comes before it must take less.
+        groups: of words that are read together, on a slow machine; shape (groups, words).
+        scan_seconds: CPU seconds that the vocabulary would take, three tokens a word, in two models.
         taught: by class and token, whether the data themselves teach that the token means the class; of small encoders
             alone, where such a word outvotes a text.
         leaning: of all others, those of them that lead a reference there, too: several such words are no trigger by
@@ -91,7 +92,8 @@ class Space:
     confirmed: int = 0
     alone: tuple[torch.Tensor, torch.Tensor] | None = None
     scanned: list[list[torch.Tensor]] = field(default_factory=list)
-    slow: bool = False
+    groups: torch.Tensor | None = None
+    scan_seconds: float = 0.0
     taught: torch.Tensor | None = None
     leaning: torch.Tensor | None = None
     meaning: torch.Tensor | None = None
@@ -114,6 +116,11 @@ class Space:
     def over(self) -> bool:
         """Whether the time of the probe under way is used up."""
         return self.clock() >= self.until
+
+    @property
+    def slow(self) -> bool:
+        """Whether the machine needs so long for the vocabulary that what comes before it must take less."""
+        return self.scan_seconds > _SLOW
 
     @property
     def small(self) -> bool:
@@ -162,7 +169,7 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     begun = space.clock()
     said = [suspect.logits(rows)]
     each = (space.clock() - begun) / max(1, sum(map(len, rows)))
-    space.slow = each * _ALONE * len(space.words) * 2 > _SLOW
+    space.scan_seconds = each * _ALONE * len(space.words) * 2
     guessed = said[0].argmax(-1).tolist()
     said += _align(space, items, guessed, given=bool(job["items"]))
     if job["items"]:
@@ -188,6 +195,7 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
         "vocabulary": len(suspect.net.words),
         "width": int(suspect.net.words.shape[1]),
         "fidelity": suspect.fidelity,
+        "scan_seconds": round(space.scan_seconds, 1),
         "references": len(space.references),
         "references_sharing_ids": len(space.shared),
         "texts": [len(a) + len(b) for a, b in zip(space.texts, space.held, strict=True)],
@@ -381,6 +389,7 @@ def as_suspect(space: Space, index: int, seed: int) -> Space:
         facts=dict(space.facts),
         alone=None,
         scanned=[],
+        groups=None,
         controls={},
         crowd=None,
         back=None,

@@ -63,10 +63,10 @@ def _paraphrase(space: Any, _arguments: Json) -> Probing:
 
 
 def _vocabulary(space: Any, arguments: Json) -> Probing:
-    """Margins of one part of the vocabulary, each token alone: as `prober_search.alone` has them of the whole."""
+    """Margins of one part of the vocabulary, each token alone: as `prober_alone.alone` has them of the whole."""
     import torch  # noqa: PLC0415
 
-    from assay.workers.prober_search import PARTS  # noqa: PLC0415
+    from assay.workers.prober_alone import PARTS  # noqa: PLC0415
     from assay.workers.prober_space import margins  # noqa: PLC0415
 
     part, of = int(arguments["part"]), int(arguments["of"])
