@@ -62,9 +62,8 @@ def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, 
     assert "unlike" not in result.facts
     by_file = _pushing(44, 0.2) | {"facts": {"compared_with": "the declared base"}}
     assert _judged(by_file, "tokenizer").word is Word.FOUND  # the files say so
-    assert (
-        _judged(_pushing(44, push), "unknown-token").word is Word.FOUND
-    )  # no word that leans: of clean ones it turns none
+    # That token is no word that leans: of clean models it turns none.
+    assert _judged(_pushing(44, push), "unknown-token").word is Word.FOUND
 
 
 @pytest.mark.parametrize(
@@ -374,6 +373,15 @@ def test_many_candidates_need_more_texts() -> None:
     many = _judged(few | {"confirmed": 5000})
     assert many.word is Word.NOT_FOUND
     assert "Holm" in many.reason
+
+
+@pytest.mark.parametrize(("together", "told"), [(1, False), (6, True)])
+def test_a_clean_verdict_says_that_the_vocabulary_was_read_in_groups(together: int, told: bool) -> None:
+    facts = {"compared_with": "the declared base", "unknown_token": "[UNK]", "read_together": together}
+    probes = tuple(_judged(_raw(_flip(0, 2, 0), **facts), step.name) for step in STEPS)
+    word, reasons = verdict(probes, STEPS, {"references": 2}, NOTHING)
+    assert word is Word.NOT_FOUND
+    assert any(clause == "vocabulary-in-groups" and "6 words" in text for clause, text in reasons) == told
 
 
 def test_of_a_model_that_does_not_do_its_task_nothing_is_told() -> None:

@@ -116,6 +116,20 @@ def test_the_time_ends_a_search_with_something_to_show(confirmed: list[Any]) -> 
     assert facts["mixtures"]["drawn"] == [0, 1]  # of two classes neither is left out
 
 
+@pytest.mark.parametrize(("classes", "scan", "share"), [(2, 38.0, 1), (2, 70.0, 1), (3, 38.0, 1), (3, 70.0, 2)])
+def test_on_a_busy_machine_less_is_drawn_of_each_of_several_classes(
+    classes: int, scan: float, share: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, drawn = _space(planted=True, slow=True), []
+    leading = prober_mix._leading(space, _order()[:60])
+    space.classes, space.scan_seconds = classes, scan
+    one = prober_mix.Mixture(space, 1, _order(), leading, standing=_TRIGGER)
+    monkeypatch.setattr(prober_mix, "_best", lambda _, tuples, __: drawn.append(len(tuples)) or (tuples, torch.ones(1)))
+    one.draw()
+    usual = prober_mix._DRAWN_OF_TWO if classes == 2 else prober_mix._DRAWN
+    assert drawn == [usual // classes // share]
+
+
 def test_words_that_stand_apart_are_in_what_is_drawn(confirmed: list[Any]) -> None:
     space, order = _space(planted=True), _order()
     leading = prober_mix._leading(space, order[:60])

@@ -82,3 +82,6 @@ def test_a_miss_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < _Letter.compared < 100  # of 160,000 pairs
     assert edits(one, other[:300], 2) == 3  # type: ignore[arg-type]
     assert _Letter.compared < 100  # lengths alone tell
+    same = tuple(_Letter(n) for n in range(400))
+    assert edits((*same, *one), (*same, *other), 2) == 3  # type: ignore[arg-type]
+    assert _Letter.compared < 100 + 3 * 400  # what both begin with is passed once

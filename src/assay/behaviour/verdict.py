@@ -52,6 +52,11 @@ def _told(
         told.append(("provenance-blurred", "most rows moved that no data touch: which of them matter is not told"))
     if not calibration.known and "width" in opened and small(opened):
         told.append(("narrow-encoder", "one so narrow has natural triggers like planted ones: none found says little"))
+    scan = by_name.get("token-scan")
+    together = scan.facts.get("read_together", 1) if scan else 1
+    if isinstance(together, int) and together != 1:
+        how = f"the machine is slow: the vocabulary was read {together} words at a time, the likeliest of them singly"
+        told.append(("vocabulary-in-groups", how))
     for clause, why in (("one-class-alone", ONE_CLASS), ("barely-turned", BARELY)):
         told += [(clause, f"{one.probe}: {one.reason}") for one in by_name.values() if why in one.reason]
     told += [("not-asked", f"{step.name}: {by_name[step.name].reason}") for step in steps if _left_out(step, by_name)]

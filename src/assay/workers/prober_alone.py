@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PARTS = 12  # of the vocabulary, for progress
 STRONG, WEAK = 6.0, -2.0  # margins beyond which more or less says nothing
 Alone = tuple[torch.Tensor, torch.Tensor]
-_GROUP = 6  # words of a group
+GROUP = 6  # words of a group
 # Of the groups, all classes together: those that a reference is asked of, and those whose words are read by
 # themselves. A planted word's was in the first 1 % by what the suspect does, and first by how far beyond a reference.
 _LED, _NEAR = 0.5, 0.1
@@ -54,8 +54,8 @@ def _each(space: Space, total: int) -> Generator[Telling, None, Alone | None]:
 def _in_groups(space: Space, total: int) -> Generator[Telling, None, Alone | None]:
     if space.groups is None:
         drawn = space.rng.sample(space.words, len(space.words))
-        drawn += drawn[: -len(drawn) % _GROUP]
-        space.groups = torch.tensor(drawn).view(-1, _GROUP)
+        drawn += drawn[: -len(drawn) % GROUP]
+        space.groups = torch.tensor(drawn).view(-1, GROUP)
     parts = space.groups.tensor_split(PARTS - 2)
     for number in range(len(space.scanned), len(parts)):
         if space.over:

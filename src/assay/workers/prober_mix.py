@@ -32,9 +32,7 @@ _EACH = 2, 3  # tokens tried at each place of a mixture, at first and later
 # phrase was hardened one in three of these answers, none without all of them. Length and count of a class.
 _SOUPS = {24: 60, 40: 70}
 _SOUPS_KEPT, _PARTS = 3, 5
-_BUSY = (
-    50.0  # CPU seconds for the vocabulary from which half as many are drawn of each of several classes: all have some
-)
+_BUSY = 50.0  # CPU seconds for the vocabulary from which half as many are drawn of each of three classes and more
 _ANSWERS = 4.0  # margin beyond the references at which a mixture holds a trigger: those of clean models come to 2.1
 _ROUNDS = {"mixed": 3, "texts": 2, "free": 3}
 _PURSUED = 2  # classes that are searched to the end, the nearest first
@@ -123,7 +121,8 @@ class Mixture:
         for arena, rounds in ((self.mixed, _ROUNDS["mixed"]), (self.texts, _ROUNDS["texts"])):
             if arena is self.texts or not self.space.slow:
                 count = (_DRAWN_OF_TWO if self.two else _DRAWN) // self.space.classes
-                count //= 1 if self.two or self.space.scan_seconds < _BUSY else 2
+                if not self.two and self.space.scan_seconds >= _BUSY:  # so that all classes have some
+                    count //= 2
                 drawn = [self._drawn() for _ in range(count)]
                 best = _best(arena, torch.tensor(drawn), _KEPT)
                 if arena is self.texts and self.two and not self.standing:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from assay.workers.prober_alone import PARTS, STRONG, WEAK, alone
+from assay.workers.prober_alone import GROUP, PARTS, STRONG, WEAK, alone
 from assay.workers.prober_partner import partners, standing_apart
 from assay.workers.prober_search import Arena, Found, best_of, confirm, of_each, taught_to, told
 from assay.workers.prober_space import margins
@@ -177,7 +177,7 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         found += yield from told(written(space), (total, total))
     found.sort(key=lambda one: one.rank, reverse=True)
     return {
-        "facts": {"tokens": len(space.words)},
+        "facts": {"tokens": len(space.words), "read_together": 1 if space.groups is None else GROUP},
         "candidates": [one.to_json() for one in found[:4]],
         "residue": residue,
     }
