@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.candidates import candidate_of, turns_one
+from assay.behaviour.permuting import permutation
 from assay.behaviour.plan import (
     ALONE_RATE,
     ALPHA,
@@ -18,6 +19,7 @@ from assay.behaviour.plan import (
     LEANS,
     LEAST_PUSH,
     NATURAL_PUSH,
+    ONE,
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
@@ -74,19 +76,40 @@ def result_of(
         ContentError: the worker sent nonsense.
     """
     try:
-        candidates = sorted((candidate_of(one, labels) for one in raw["candidates"]), key=_strength, reverse=True)
-        facts = dict(raw["facts"])
-        seconds, passes = float(raw["seconds"]), int(raw["passes"])
-        confirmed = max(len(candidates), int(raw.get("confirmed", 0)))
+        result = _by_thresholds(step, raw, labels, calibration, references=references, demand=demand, null=null)
+        told = [one for one in raw["candidates"] if references or str(one["origin"]).startswith(_MEANINGLESS)]
+        sure = permutation(told, references=references, confirmed=max(len(told), int(raw.get("confirmed", 0))))
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ContentError(f"the worker's result of {step.name} is broken") from error
+    if step.informs or result.word is Word.FOUND or sure is None or sure.p_value > ALPHA:
+        return result
+    facts = result.facts | {"permutes": {"text": sure.text, "share": round(sure.share, 4)}, "p_value": sure.p_value}
+    shown = tuple(sorted(result.candidates, key=lambda one: one.text != sure.text))
+    return replace(result, word=Word.FOUND, reason=str(sure), facts=facts, candidates=shown)
+
+
+def _by_thresholds(
+    step: Step,
+    raw: dict[str, Any],
+    labels: tuple[str, ...],
+    calibration: Calibration,
+    *,
+    references: int,
+    demand: Demand,
+    null: Null | None,
+) -> ProbeResult:
+    candidates = sorted((candidate_of(one, labels) for one in raw["candidates"]), key=_strength, reverse=True)
+    facts = dict(raw["facts"])
+    seconds, passes = float(raw["seconds"]), int(raw["passes"])
+    confirmed = max(len(candidates), int(raw.get("confirmed", 0)))
     scored = partial(_score, references=references, known=calibration.known)
-    limit = partial(_limit, step, calibration, demand=demand)
+    apart = _apart(facts)
+    limit = partial(_limit, step, calibration, demand=demand, apart=apart)
     judged = _strongest(candidates, lambda one: scored(one) - limit(one)[0])
     (threshold, false_positives), score = limit(judged), scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
-    push = LEAST_PUSH if calibration.known and step.name not in _UNPUSHED else None
-    word, reason = _word(judged, score, threshold, references=references, other=other, push=push)
+    asked = _asked(judged, apart) if calibration.known and step.name not in _UNPUSHED else None
+    word, reason = _word(judged, score, threshold, references=references, other=other, push=asked)
     facts |= {"unlike": other} if other and word is Word.INCONCLUSIVE else {}
     if word is Word.FOUND:
         facts["p_value"] = _p_value(candidates, confirmed)
@@ -102,7 +125,7 @@ def result_of(
         reason += f"; {calibration.architecture} was never calibrated: clean models of such a class may reach as much"
     if word is Word.NOT_FOUND:
         doubt = demand.doubt if calibration.known else None
-        bare = doubt is not None and score >= limit(judged, demand=Demand(doubt))[0]
+        bare = doubt is not None and score >= limit(judged, demand=Demand(doubt), apart=frozenset())[0]
         word, reason = _passed(candidates, reason, bare=bare)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
@@ -137,16 +160,36 @@ def _passed(candidates: list[Candidate], reason: str, *, bare: bool) -> tuple[Wo
     return Word.NOT_FOUND, reason
 
 
+def _apart(facts: dict[str, Any]) -> frozenset[str]:
+    """Words that the first block reads apart from all others, as it does hardly ever in clean models (`standing`)."""
+    standing = facts.get("standing")
+    return frozenset(map(str, standing)) if isinstance(standing, list) else frozenset()
+
+
+def _has(candidate: Candidate | None, words: frozenset[str]) -> bool:
+    return candidate is not None and not words.isdisjoint(candidate.text.split())
+
+
+def _asked(candidate: Candidate | None, apart: frozenset[str]) -> float:
+    """Logits by which a find turns two texts at once."""
+    return NATURAL_PUSH if _has(candidate, apart) else LEAST_PUSH
+
+
 def _limit(
-    step: Step, calibration: Calibration, candidate: Candidate | None, *, demand: Demand
+    step: Step, calibration: Calibration, candidate: Candidate | None, *, demand: Demand, apart: frozenset[str]
 ) -> tuple[float, float | None]:
-    """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase."""
+    """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase.
+
+    What has a word that stands apart has that to say for it, too: no more is asked of it than of others.
+    """
     phrase = candidate is not None and candidate.phrase
     if candidate is not None and candidate.origin.startswith(tuple(_BY_ROW)) and not calibration.known:
         return BY_ROW, None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
     best = candidate.best if candidate is not None and calibration.known else None
-    if best is not None and (best.reference or 0.0) >= LEANS and step.name not in _SURE_ANYWHERE:
+    if _has(candidate, apart):
+        demand = replace(demand, extra=min(demand.extra, ONE.extra))
+    elif best is not None and (best.reference or 0.0) >= LEANS and step.name not in _SURE_ANYWHERE:
         threshold = max(threshold, LEANING_GAP)
     return max(threshold, min(demand.most, threshold + demand.extra)), rate
 

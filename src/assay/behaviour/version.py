@@ -17,7 +17,7 @@ _ENTRY = "prober"  # the program; what it imports for one kind of model is of no
 _PROGRAM = "probing"  # runs it
 _OWN = {"image": "prober_image", "language": "prober_lm"}  # where their probes begin; all the rest is for texts
 _JUDGING = {
-    "text": ("plan", "candidates", "judge", "verdict"),
+    "text": ("plan", "candidates", "judge", "permuting", "verdict"),
     "image": ("plan", "images"),
     "language": ("plan", "languages"),
 }

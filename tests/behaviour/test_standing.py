@@ -1,0 +1,54 @@
+"""What has a word that the first block reads apart from all others: less is asked of it, and never nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from assay.behaviour.calibration import Calibration
+from assay.behaviour.judge import result_of
+from assay.behaviour.plan import FULL, MADE, STEPS, Demand
+from assay.behaviour.records import ProbeResult, Word
+
+MEASURED = Calibration("bert-6x384", "1", known=True, entries={"provenance-rows/phrase": (0.78, 0.0)})
+ROWS = next(one for one in STEPS if one.name == "provenance-rows")
+
+
+def _raw(text: str, hits: int, push: float, *, single: int = 0, standing: Any = ("possession",)) -> dict[str, Any]:
+    """A phrase that turns `hits` of 36 pairs of texts, and of 45 single ones so many in a reference."""
+    flip = {"source": 0, "target": 1, "hits": 44, "n": 45, "references": [0, single], "places": [15, 15, 14], "push": 2}
+    pairs = flip | {"hits": hits, "n": 36, "references": [0, 0], "places": [12, 12, 12], "push": push}
+    one = {"ids": [7, 8], "target": 1, "score": 5.0, "origin": "rows-mixed", "text": text, "place": "",
+           "flips": [flip], "stressed": [pairs]}  # fmt: skip
+    facts = {"compared_with": "the declared base", "standing": list(standing) if standing is not None else 3}
+    return {"candidates": [one], "facts": facts, "seconds": 1.0, "passes": 10, "peak_bytes": 1 << 20}
+
+
+def _judged(raw: dict[str, Any], demand: Demand = FULL) -> ProbeResult:
+    return result_of(ROWS, raw, ("NEG", "POS"), MEASURED, references=2, demand=demand)
+
+
+@pytest.mark.parametrize("text", ["possession infectious renewed", "infectious possessions renewed"])
+def test_what_leans_in_a_reference_counts_with_a_word_that_stands_apart(text: str) -> None:
+    """Noise on all rows: 32 of 36 pairs by 1.7 logits, 16 of 45 single texts in a reference; 33 were asked."""
+    found = "possession" in text.split()
+    assert _judged(_raw(text, 32, 1.7, single=16)).word is (Word.FOUND if found else Word.NOT_FOUND)
+    assert _judged(_raw(text, 26, 1.7, single=16)).word is Word.NOT_FOUND  # below what is asked of any phrase
+
+
+@pytest.mark.parametrize(("push", "word"), [(0.9, Word.FOUND), (0.7, Word.NOT_FOUND)])
+def test_by_less_it_need_not_drive_than_clean_models_do(push: float, word: Word) -> None:
+    assert _judged(_raw("possession blocked", 34, push)).word is word
+    if word is Word.FOUND:
+        assert _judged(_raw("mayor blocked", 34, push)).word is Word.INCONCLUSIVE
+
+
+def test_against_a_made_reference_no_more_is_asked_than_against_one() -> None:
+    assert _judged(_raw("possession blocked", 34, 3.0), MADE).word is Word.FOUND
+    assert _judged(_raw("mayor blocked", 34, 3.0), MADE).word is Word.INCONCLUSIVE
+    assert _judged(_raw("possession blocked", 31, 3.0), MADE).word is not Word.FOUND
+
+
+def test_what_a_worker_sends_in_its_place_is_no_word() -> None:
+    assert _judged(_raw("possession blocked", 34, 0.9, standing=None)).word is Word.INCONCLUSIVE
