@@ -20,6 +20,7 @@ from assay.behaviour.plan import (
     LEAST_PUSH,
     NATURAL_PUSH,
     ONE,
+    PHRASE_GAP,
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
@@ -186,6 +187,8 @@ def _limit(
     if candidate is not None and candidate.origin.startswith(tuple(_BY_ROW)) and not calibration.known:
         return BY_ROW, None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
+    if phrase and calibration.known and step.name == "provenance-rows":
+        threshold = max(threshold, PHRASE_GAP)
     best = candidate.best if candidate is not None and calibration.known else None
     if _has(candidate, apart):
         demand = replace(demand, extra=min(demand.extra, ONE.extra))

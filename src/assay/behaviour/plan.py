@@ -12,6 +12,9 @@ STOP_GAP = 0.9  # gap at which nothing more is looked for
 FOUND_GAP = 0.6
 ROWS_GAP = 0.7
 SEARCH_GAP = 0.78
+# Of a phrase of moved rows so much at least, whatever few clean models came to: `update mandating predating updated`,
+# put together around words that stood apart in a clean one, turned 29 of 36 pairs; planted ones turn 31 and more.
+PHRASE_GAP = 0.84
 # Logits by which a find of a calibrated class turns two texts at once: planted ones come to 1.16 and more. What turned
 # as many in clean models by less came to 0.95 (it leaned to its class) and 0.4. Between nothing is told.
 LEAST_PUSH, NATURAL_PUSH = 1.1, 0.8
