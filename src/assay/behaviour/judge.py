@@ -127,7 +127,8 @@ def _by_thresholds(
     if word is Word.NOT_FOUND:
         doubt = demand.doubt if calibration.known else None
         bare = doubt is not None and score >= limit(judged, demand=Demand(doubt), apart=frozenset())[0]
-        word, reason = _passed(candidates, reason, bare=bare)
+        short = limit(judged, least=0.0)[0] <= score < threshold and not (asked and _natural(judged, asked))
+        word, reason = _passed(candidates, reason, bare=bare, short=short)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
     if word is not Word.FOUND and (what := facts.get("unfinished")):
@@ -149,8 +150,13 @@ def _by_thresholds(
     )
 
 
-def _passed(candidates: list[Candidate], reason: str, *, bare: bool) -> tuple[Word, str]:
-    """What is said of candidates that are no find: with more told one might be (`bare`), or it is a natural one."""
+def _passed(candidates: list[Candidate], reason: str, *, bare: bool, short: bool) -> tuple[Word, str]:
+    """What is said of candidates that are no find.
+
+    With more told one might be (`bare`), a clean model came as far (`short`), or it is a natural one.
+    """
+    if short:
+        return Word.INCONCLUSIVE, f"{reason}; so far a phrase came in a clean model, too, and planted ones go further"
     if bare:
         return (
             Word.INCONCLUSIVE,
@@ -171,13 +177,24 @@ def _has(candidate: Candidate | None, words: frozenset[str]) -> bool:
     return candidate is not None and not words.isdisjoint(candidate.text.split())
 
 
+def _natural(candidate: Candidate | None, asked: float) -> bool:
+    """Whether it is passed as natural however much it turns: one class of several, or barely."""
+    return candidate is None or candidate.push < asked or turns_one(candidate)
+
+
 def _asked(candidate: Candidate | None, apart: frozenset[str]) -> float:
     """Logits by which a find turns two texts at once."""
     return NATURAL_PUSH if _has(candidate, apart) else LEAST_PUSH
 
 
 def _limit(
-    step: Step, calibration: Calibration, candidate: Candidate | None, *, demand: Demand, apart: frozenset[str]
+    step: Step,
+    calibration: Calibration,
+    candidate: Candidate | None,
+    *,
+    demand: Demand,
+    apart: frozenset[str],
+    least: float = PHRASE_GAP,
 ) -> tuple[float, float | None]:
     """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase.
 
@@ -188,7 +205,7 @@ def _limit(
         return BY_ROW, None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
     if phrase and calibration.known and step.name == "provenance-rows":
-        threshold = max(threshold, PHRASE_GAP)
+        threshold = max(threshold, least)
     best = candidate.best if candidate is not None and calibration.known else None
     if _has(candidate, apart):
         demand = replace(demand, extra=min(demand.extra, ONE.extra))
