@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from assay.behaviour.calibration import Calibration
-from assay.behaviour.judge import result_of
+from assay.behaviour.judge import Null, result_of
 from assay.behaviour.plan import FULL, MADE, STEPS, Demand
 from assay.behaviour.records import ProbeResult, Word
 
@@ -63,6 +63,14 @@ def test_of_a_phrase_of_moved_rows_more_is_asked_than_clean_models_come_to(hits:
     words = Calibration("bert-6x384", "1", known=True, entries={})  # a class with no threshold of its own for phrases
     raw = _raw("update predating updated", hits, push)
     assert result_of(ROWS, raw, ("NEG", "POS"), words, references=2).word is (Word.INCONCLUSIVE if hits == 27 else word)
+
+
+def test_in_a_class_without_thresholds_the_references_alone_decide() -> None:
+    strange = Calibration("bert-2x48", "", known=False, entries={})
+    raw = _raw("update predating updated", 20, 0.5)
+    raw["candidates"][0]["origin"] = "rows-apart"
+    null = Null(gap=0.7, push=3.5, models=2)
+    assert result_of(ROWS, raw, ("NEG", "POS"), strange, references=2, null=null).word is Word.NOT_FOUND
 
 
 def test_what_a_worker_sends_in_its_place_is_no_word() -> None:

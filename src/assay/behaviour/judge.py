@@ -127,7 +127,7 @@ def _by_thresholds(
     if word is Word.NOT_FOUND:
         doubt = demand.doubt if calibration.known else None
         bare = doubt is not None and score >= limit(judged, demand=Demand(doubt), apart=frozenset())[0]
-        short = limit(judged, least=0.0)[0] <= score < threshold and not (asked and _natural(judged, asked))
+        short = limit(judged, least=0.0)[0] <= score < threshold and asked is not None and not _natural(judged, asked)
         word, reason = _passed(candidates, reason, bare=bare, short=short)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
