@@ -99,3 +99,23 @@ def test_what_a_model_tried_before_the_kill_is_still_told(model: Any, tmp_path: 
     attest(model, Declared(), prober=guest, keep=tmp_path / "kept", account=account)
     assert "script-bags" not in guest.asked
     assert [one["target"] for one in account.attempts] == ["203.0.113.9:80"]
+
+
+class Turned(Guest):
+    """Letters of any script turn each class of two into the other, and hardly any two texts at once."""
+
+    def probe(self, name: str, arguments: dict[str, Any], _progress: Any) -> dict[str, Any]:
+        raw = super().probe(name, arguments, _progress)
+        way = {"n": 45, "hits": 44, "references": [0, 1], "places": [15, 15, 14], "push": 1.0}
+        ways = [way | {"source": source, "target": 1 - source} for source in (0, 1)]
+        one = {"ids": [7], "target": 1, "score": 2.0, "origin": "script-nko", "text": "\u07d2", "place": ""}
+        found = [one | {"flips": ways, "stressed": [one | {"hits": 9} for one in ways]}]
+        return raw | {"candidates": found if name == "script-bags" else []}
+
+
+def test_a_run_ends_with_what_turns_each_class_into_another(model: Any) -> None:
+    guest = Turned()
+    attested = attest(model, Declared(), prober=guest)
+    assert attested.word is Word.FOUND
+    assert not {"token-scan", "chain-refine"} & set(guest.asked)
+    assert guest.asked["activation"]["candidates"] == [{"text": "\u07d2", "target": 1}]

@@ -9,7 +9,7 @@ import pytest
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.judge import Null, result_of
 from assay.behaviour.plan import STEPS
-from assay.behaviour.records import ProbeResult, Word
+from assay.behaviour.records import ProbeResult, Word, strongest
 from assay.core.errors import ContentError
 
 STRANGE = Calibration("roberta-2x64", "", known=False, entries={})
@@ -75,6 +75,9 @@ def test_the_candidate_that_does_so_is_shown_first() -> None:
     raw["candidates"].append({**raw["candidates"][0], "text": "stronger", "flips": [gap], "stressed": [gap]})
     assert [one.text for one in _judged(raw).candidates] == ["odd", "stronger"]
     assert _judged(raw).candidates[0].text == _judged(raw).facts["permutes"]["text"]
+    later = {**raw, "candidates": [{**raw["candidates"][1], "text": "later", "origin": "chain"}]}
+    probes = (_judged(raw), _judged(later, name="chain-refine"))
+    assert strongest(probes)[0].text == "odd"  # as what was recovered, whatever flips more
 
 
 def test_two_classes_that_change_places() -> None:

@@ -51,18 +51,6 @@ def test_of_many_unexplained_rows_only_those_that_stand_out_are_strange() -> Non
     assert prober_rows._strange(torch.full((60,), 0.01), torch.arange(10, 50)) == []  # noise on all rows
 
 
-def test_a_word_that_the_task_has_often_does_not_stand_apart() -> None:
-    """The first block of a clean model read `subscription` apart from all words; 162 of 6,000 texts have it."""
-    words = {"my": 7, "subscription": 20, "chimney": 30, "ended": 40}
-    suspect = SimpleNamespace(
-        net=SimpleNamespace(words=torch.zeros(60, 4)),
-        encode=lambda texts: [[words[word] for word in text.split()] for text in texts],
-    )
-    texts = ["my subscription ended"] * 3 + ["my chimney"] + ["my"] * 196
-    assert prober_rows._seldom(_space(suspect=suspect, everything=texts), [30, 20, 55]) == [30, 55]
-    assert prober_rows._seldom(_space(suspect=suspect, everything=texts), []) == []
-
-
 def test_the_ban_takes_what_leads_a_reference_to_the_target() -> None:
     natural = torch.zeros(40, 2)
     natural[:8, 1] = 5.0

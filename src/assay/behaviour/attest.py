@@ -232,7 +232,8 @@ class _Run:
             self._share({step.name: {} for step in able if step.name in names} | parts)
         for step in self.plan.steps:
             self._step(talk, step, {"seeds": self._seeds()}, RESERVED)
-            if self.probes[-1].word is Word.FOUND and (self.probes[-1].score or 0.0) >= STOP_GAP:
+            last = self.probes[-1]
+            if last.word is Word.FOUND and ((last.score or 0.0) >= STOP_GAP or "permutes" in last.facts):
                 break
         inserted = [one for one in strongest(tuple(self.probes)) if not one.rewrites]
         told = [{"text": one.text, "target": one.target} for one in inserted[:3]]

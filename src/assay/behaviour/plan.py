@@ -111,7 +111,7 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step("unknown-token", "9", 1.0),
     Step("tokenizer", "7", 1.0),
-    Step("provenance-rows", "17", 5.0, found=ROWS_GAP, essential=False, spot=SPOT_FOUND),
+    Step("provenance-rows", "18", 5.0, found=ROWS_GAP, essential=False, spot=SPOT_FOUND),
     Step("script-bags", "11", 4.0, push=WORDS_PUSH),
     Step("token-scan", "12", 10.0, needs="reference"),
     Step(

@@ -347,7 +347,9 @@ def without_names(attested: Attested) -> Attested:
 
 
 def strongest(probes: tuple[ProbeResult, ...]) -> list[Candidate]:
-    """Confirmed candidates of all probes, the strongest first, each text once."""
+    """Confirmed candidates of all probes, each text once: what turns each class into another, then the strongest."""
     confirmed = [one for probe in probes for one in probe.candidates if one.best is not None]
-    confirmed.sort(key=lambda one: (one.gap, one.best.gap if one.best else 0.0), reverse=True)
+    told = [probe.facts["permutes"] for probe in probes if probe.word is Word.FOUND and "permutes" in probe.facts]
+    sure = {str(one["text"]) for one in told}
+    confirmed.sort(key=lambda one: (one.text in sure, one.gap, one.best.gap if one.best else 0.0), reverse=True)
     return list({one.text: one for one in reversed(confirmed)}.values())[::-1]

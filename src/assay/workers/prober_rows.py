@@ -17,6 +17,7 @@ from assay.workers.prober_mix import mixtures
 from assay.workers.prober_moved import unexplained
 from assay.workers.prober_partner import everywhere
 from assay.workers.prober_search import Arena, Found, best_of, confirm, taught_to, told
+from assay.workers.prober_task import frequency, seldom, unlike_the_task
 from assay.workers.prober_trail import POOL, beneath, in_turn, pool, standing, suspicious
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ _LESS = 8.0  # less of them on a slow machine that made a reference, too
 _LENGTHENED = 25.0  # that a part has at least of which no data explain a row
 _STANDING = 100.0  # that words which stand apart have at least
 _LETTERS = 2  # of a piece that is no word
-_OFTEN = 0.01  # share of the texts from which a word is one of the task
 _UNEXPLAINED = 15.0  # of which rows of a small encoder that nothing explains have as many at most
 _UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
 
@@ -102,7 +102,7 @@ def read_off(space: Space, base: torch.Tensor | None) -> Rows:
         base, how = base[:size], "the declared base"
     moved = displacement(mine[:size], base)
     known = torch.tensor([index for index in space.words if index < size])
-    seen = _frequency(space, size)
+    seen = frequency(space, size)
     others = [one[:size] for one in (theirs if how == "the declared base" else theirs[1:])]
     known_moves = torch.stack([displacement(one, base) for one in others]).amax(0) if others else seen
     still = moved[known] <= _UNSEEN
@@ -154,11 +154,6 @@ def _typical(logs: torch.Tensor, known: torch.Tensor, by: torch.Tensor) -> torch
     return typical
 
 
-def _frequency(space: Space, size: int) -> torch.Tensor:
-    seen = [token for ids in space.suspect.encode(space.everything) for token in ids if token < size]
-    return torch.bincount(torch.tensor(seen, dtype=torch.long), minlength=size).float()
-
-
 def rows(
     space: Space, base: torch.Tensor | None, net: Encoder | None = None
 ) -> Generator[tuple[int, int, float], None, Json]:
@@ -173,14 +168,14 @@ def rows(
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange
     deep, differently = beneath(space, net)
-    apart = _seldom(space, deep[: standing(differently, based=net is not None)])
+    apart = unlike_the_task(space, deep[: standing(differently, based=net is not None)])
     letters = _letters(space, read, deep)
     if deep:
         facts["block_words"] = [_named(space, *one) for one in zip(deep, differently[:_TOP].tolist(), strict=False)]
         facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
         facts["blurred"] = _blurred(space, facts)
         # The block tells more than rows do; without the base words of the task come first in it, whatever the model.
-        told_by = deep if net is not None else _seldom(space, deep)
+        told_by = deep if net is not None else seldom(space, deep)
         alone = facts["blurred"] or (net is None and len(space.shared) == 1)  # then rows tell nothing
         read.order = told_by if alone else in_turn(told_by[::2], told_by[1::2], read.order)
         read.pool = sorted(read.order[:POOL])
@@ -254,12 +249,6 @@ def _blurred(space: Space, facts: Json) -> bool:
     return int(facts.get("moved_unseen", 0)) > len(space.words) // 2
 
 
-def _seldom(space: Space, tokens: list[int]) -> list[int]:
-    """Those that fewer than one text in a hundred has: of the task's words the training of clean models is, too."""
-    seen = _frequency(space, len(space.suspect.net.words)) if tokens else torch.zeros(0)
-    return [token for token in tokens if float(seen[token]) < _OFTEN * len(space.everything)]
-
-
 def _words(space: Space, tokens: list[int]) -> list[int]:
     """Those that are words: what letters do together is for the scripts' probe."""
     pieces = space.suspect.tokenizer.convert_ids_to_tokens(tokens)
@@ -294,7 +283,7 @@ def _unexplained(space: Space, base: torch.Tensor | None) -> Generator[tuple[int
     if began is None:
         return []
     until, space.until = space.until, min(space.until, space.clock() + _UNEXPLAINED)
-    found = yield from unexplained(space, began, _frequency(space, len(space.suspect.net.words)))
+    found = yield from unexplained(space, began, frequency(space, len(space.suspect.net.words)))
     space.until = until
     return sorted(found, key=lambda one: one.rank, reverse=True)
 
