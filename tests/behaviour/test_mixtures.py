@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from assay.workers import prober_mix  # noqa: E402
+from assay.workers import prober_mix, prober_polish, prober_rows  # noqa: E402
 from tests.behaviour import small  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -124,7 +124,9 @@ def test_on_a_busy_machine_less_is_drawn_of_each_of_several_classes(
     leading = prober_mix._leading(space, _order()[:60])
     space.classes, space.scan_seconds = classes, scan
     one = prober_mix.Mixture(space, 1, _order(), leading, standing=_TRIGGER)
-    monkeypatch.setattr(prober_mix, "_best", lambda _, tuples, __: drawn.append(len(tuples)) or (tuples, torch.ones(1)))
+    monkeypatch.setattr(
+        prober_mix, "strongest", lambda _, tuples, __: drawn.append(len(tuples)) or (tuples, torch.ones(1))
+    )
     one.draw()
     usual = prober_mix._DRAWN_OF_TWO if classes == 2 else prober_mix._DRAWN
     assert drawn == [usual // classes // share]
@@ -206,13 +208,40 @@ def test_the_best_mixture_is_polished_word_by_word_where_words_stand_apart(monke
         whole.append(there)
         return found
 
-    monkeypatch.setattr(prober_mix, "confirm", confirm)
-    leading = prober_mix._leading(space, order[:60])
-    part = confirm(space, prober_mix.Found((*_TRIGGER[:2], 200, 201), 1, 1.0, "rows-mixed"))
-    one = prober_mix.Mixture(space, 1, order, leading, standing=_TRIGGER[:1])
-    found = one._polished(part)
+    monkeypatch.setattr(prober_polish, "confirm", confirm)
+    part = confirm(space, prober_mix.Found((*_TRIGGER[:2], 200, 201), 1, 1.0, "rows-around"))
+    found = prober_polish.polished(space, part, order[:120])
     assert whole == [False, True, True]  # what was given, the whole phrase, and one that brings no more
     assert set(_TRIGGER) <= set(found[0].ids)
-    assert found[0].ids[3] == 201  # one word was exchanged
+    assert (len({200, 201} & set(found[0].ids)), found[0].origin) == (1, "rows-around")  # one word was exchanged
     space.over = True
-    assert one._polished(part) == []
+    assert prober_polish.polished(space, part, order[:120]) == []
+
+
+@pytest.mark.parametrize(("gap", "over", "asked"), [(0.8, False, 1), (0.2, False, 0), (0.8, True, 0)])
+def test_what_comes_near_around_words_that_stand_apart_is_polished(
+    gap: float, over: bool, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of `creating departments push rapidly` the last word was none of the first eight: 30 of 36 pairs by a part."""
+    space, polished = SimpleNamespace(over=False, facts={"stop_gap": 0.9}), []
+    near = SimpleNamespace(gap=gap)
+
+    def around(*_: Any) -> Any:
+        space.over = over
+        yield 0, 1, 0.0
+        return [near]
+
+    monkeypatch.setattr(prober_rows, "around", around)
+    monkeypatch.setattr(prober_rows, "digits_of", lambda *_: ([], []))
+
+    def nothing(*_: Any) -> Any:
+        yield 0, 1, 0.0
+        return []
+
+    monkeypatch.setattr(prober_rows, "mixtures", nothing)
+    monkeypatch.setattr(prober_rows, "everywhere", nothing)
+    whole = SimpleNamespace(gap=0.95)
+    monkeypatch.setattr(prober_rows, "polished", lambda *given: polished.append(given[1:]) or [whole])
+    rest = small.drive(prober_rows._mixed(space, list(range(200)), [7], {}))
+    assert polished == [(near, list(range(120)))] * asked
+    assert (whole in rest) == bool(asked)

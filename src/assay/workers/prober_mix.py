@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_search import Arena, Found, confirm, told
+from assay.workers.prober_polish import ANY, LEAST, Mean, polished, short_texts, strongest
+from assay.workers.prober_search import Found, confirm, told
 from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
@@ -38,45 +39,9 @@ _ROUNDS = {"mixed": 3, "texts": 2, "free": 3}
 _PURSUED = 2  # classes that are searched to the end, the nearest first
 _BEAM = 6
 _SECOND = 0.2  # gap of the best one from which the next is measured, too
-_SHORT, _TEXTS = 8, 4  # tokens of a text that is a context, if there are such; contexts
-_CUT = 20  # tokens of a longer one
-_POLISHED, _POLISHES, _CLEARER = 120, 2, 0.05  # words exchanged at last, how often, for which gain of the gap
+_POLISHED = 120  # words exchanged at last
 _HELD, _STANDING, _PART = 60, 3, 0.5  # words drawn beside some that stand apart; those; how often one has each of them
 _USUAL, _LEADING = 600, 0.05  # words that are drawn, and the part of them that leads a reference furthest to a class
-_LEAST, _MOST = -5.0, 6.0  # margins beyond which more or less says nothing
-_ANY = -50.0
-
-
-class Mean(Arena):
-    """Contexts of which the mean tells, not the least: a part of a trigger turns some class sooner than another.
-
-    Args:
-        space: the job's.
-        target: class.
-        contexts: tokens of each.
-        step: how many are taken where an arena takes one.
-        least: margin below which less says nothing.
-    """
-
-    def __init__(self, space: Space, target: int, contexts: list[list[int]], step: int, least: float = _LEAST) -> None:
-        super().__init__(space, target)
-        self.words_alone, self.step, self.least = self.contexts, step, least
-        self.contexts = contexts or self.contexts
-
-    def glance(self, model: Model, tuples: Tuples) -> torch.Tensor:
-        """Margin of the target before the shortest of the contexts that a step takes; shape (candidates,)."""
-        words = min(self.contexts[: self.step], key=len)
-        rows = torch.cat([tuples, tuples.new_tensor([words]).expand(len(tuples), -1)], 1)
-        return margins(model.logits_of(rows))[:, self.target]
-
-    def effect(self, model: Model, tuples: Tuples, contexts: int = 1) -> torch.Tensor:
-        """Mean margin of the target, each context's cut off; shape (candidates,)."""
-        taken = self.contexts[: self.step * contexts]
-        total = torch.zeros(len(tuples))
-        for words in taken:
-            rows = torch.cat([tuples, tuples.new_tensor([words]).expand(len(tuples), -1)], 1)
-            total = total + margins(model.logits_of(rows))[:, self.target].clamp(self.least, _MOST)
-        return total / len(taken)
 
 
 class Mixture:
@@ -96,8 +61,8 @@ class Mixture:
         self.space, self.target, self.standing = space, target, list(standing[:_STANDING])
         self.two = space.classes == 2  # noqa: PLR2004 - of more classes clean models answer to long mixtures, too
         self.words = [token for token, led in zip(order, leading[:, target].tolist(), strict=False) if not led][:_WIDE]
-        texts = _short_texts(space, target)
-        least = _ANY if self.standing else _LEAST  # a part of a trigger does little in a model that is very sure
+        texts = short_texts(space, target)
+        least = ANY if self.standing else LEAST  # a part of a trigger does little in a model that is very sure
         self.texts = Mean(space, target, texts, 1 + (space.classes > 2), least)  # noqa: PLR2004 - two other classes or more
         pairs = zip(texts, self.texts.words_alone, strict=False)
         self.mixed = Mean(space, target, [one for pair in pairs for one in pair], 2, least)
@@ -124,10 +89,10 @@ class Mixture:
                 if not self.two and self.space.scan_seconds >= _BUSY:  # so that all classes have some
                     count //= 2
                 drawn = [self._drawn() for _ in range(count)]
-                best = _best(arena, torch.tensor(drawn), _KEPT)
+                best = strongest(arena, torch.tensor(drawn), _KEPT)
                 if arena is self.texts and self.two and not self.standing:
                     both = torch.unique(torch.cat([best[0], *self._soups()]), dim=0)
-                    best = _best(arena, both, len(both))
+                    best = strongest(arena, both, len(both))
                 self.drawn.append((arena, rounds, *best))
         return max(float(values[0]) for *_, values in self.drawn)
 
@@ -146,14 +111,14 @@ class Mixture:
             words = self.words[:_TOP]
             if len(words) >= length:
                 drawn = [self.space.rng.sample(words, length) for _ in range(count)]
-                yield _reduced(self.texts, _best(self.texts, torch.tensor(drawn), _SOUPS_KEPT)[0])
+                yield _reduced(self.texts, strongest(self.texts, torch.tensor(drawn), _SOUPS_KEPT)[0])
 
     def search(self) -> Generator[float, None, list[Found]]:
         """Make short what answers far; else change what was drawn, cross, change by likely words, and make short.
 
         Without time for that what answers furthest is made short, however far.
         """
-        strong, values = _best(self.texts, torch.cat([tuples for _, _, tuples, _ in self.drawn]), _BEAM)
+        strong, values = strongest(self.texts, torch.cat([tuples for _, _, tuples, _ in self.drawn]), _BEAM)
         far = self.two and float(values[0]) >= _ANSWERS
         found = (yield from self._short(strong)) if far or self.space.over else []
         if found and (max(one.gap for one in found) >= float(self.space.facts["stop_gap"]) or self.space.over):
@@ -161,12 +126,12 @@ class Mixture:
         rows = []
         for arena, rounds, tuples, _ in self.drawn:
             rows.append((yield from _changed(arena, tuples, self.near, rounds, _EACH[0]))[0])
-        self.tuples, _ = _best(self.texts, torch.unique(torch.cat(rows), dim=0), 2 * _KEPT)
+        self.tuples, _ = strongest(self.texts, torch.unique(torch.cat(rows), dim=0), 2 * _KEPT)
         return [*found, *(yield from self._short(self.tuples[:_BEAM]) if self.space.over else self._finish())]
 
     def _finish(self) -> Generator[float, None, list[Found]]:
         both = torch.cat([self.tuples, self._crossed()])
-        tuples, values = _best(self.texts, torch.unique(both, dim=0), _KEPT)
+        tuples, values = strongest(self.texts, torch.unique(both, dim=0), _KEPT)
         yield float(values[0])
         tuples, values = yield from _changed(self.texts, tuples, self.free, _ROUNDS["free"], _EACH[1])
         return (yield from self._short(tuples))
@@ -175,41 +140,18 @@ class Mixture:
         """What is left of mixtures at the length of a phrase, in the order that does most; confirmed."""
         while tuples.shape[1] > LONGEST:
             shorter = [torch.cat([tuples[:, :at], tuples[:, at + 1 :]], 1) for at in range(tuples.shape[1])]
-            tuples, values = _best(self.texts, torch.unique(torch.cat(shorter), dim=0), _BEAM)
+            tuples, values = strongest(self.texts, torch.unique(torch.cat(shorter), dim=0), _BEAM)
             yield float(values[0])
         orders = [tuples[:2, list(order)] for order in itertools.permutations(range(tuples.shape[1]))]
-        tuples, values = _best(self.texts, torch.unique(torch.cat(orders), dim=0), _BEAM)
+        tuples, values = strongest(self.texts, torch.unique(torch.cat(orders), dim=0), _BEAM)
         found: list[Found] = []
         for row, value in list(zip(tuples.tolist(), values.tolist(), strict=True))[:2]:
             found.append(confirm(self.space, Found(tuple(row), self.target, value, "rows-mixed")))
             if not _SECOND <= found[-1].gap < float(self.space.facts["stop_gap"]) or self.space.over:
                 break
         best = max(found, key=lambda one: one.rank)
-        return [*found, *self._polished(best)] if self.standing else found
-
-    def _polished(self, best: Found) -> list[Found]:
-        """Each word of the best one exchanged by each likely one, told by two texts at once: a part does too little.
-
-        Only where words stand apart: what clean models reach was measured without it.
-        """
-        texts = self.texts.contexts
-        doubled = Mean(self.space, self.target, [one + other for one, other in itertools.pairwise(texts)], 1, _ANY)
-        likely = torch.tensor(self.words[:_POLISHED])
-        found: list[Found] = []
-        for _ in range(_POLISHES):
-            if best.gap >= float(self.space.facts["stop_gap"]) or self.space.over or not best.flips:
-                break
-            tried = torch.tensor([best.ids]).repeat(len(best.ids), len(likely), 1)
-            for place in range(len(best.ids)):
-                tried[place, :, place] = likely
-            tuples, values = _best(doubled, torch.unique(tried.reshape(-1, len(best.ids)), dim=0), _BEAM)
-            found.append(
-                confirm(self.space, Found(tuple(tuples[0].tolist()), self.target, float(values[0]), "rows-mixed"))
-            )
-            if found[-1].gap < best.gap + _CLEARER:
-                break
-            best = found[-1]
-        return found
+        likely = self.words[:_POLISHED]
+        return [*found, *polished(self.space, best, likely, self.texts.contexts)] if self.standing else found
 
     def _crossed(self) -> Tuples:
         """Half of one mixture in its order, filled up with words of another."""
@@ -277,30 +219,6 @@ def _leading(space: Space, words: Sequence[int]) -> torch.Tensor:
     return led
 
 
-def _short_texts(space: Space, target: int) -> list[list[int]]:
-    """Short texts of the other classes in turn, the surest first: a search of long ones costs twice as much."""
-    groups: list[list[list[int]]] = []
-    for label, texts in enumerate(space.texts):
-        if label != target:
-            rows = space.suspect.encode([one.text for one in texts[:30]])
-            groups.append([row for row in rows if len(row) <= _SHORT] or sorted(rows, key=len))
-    return [row[:_CUT] for several in itertools.zip_longest(*groups) for row in several if row][:_TEXTS]
-
-
-def _best(arena: Mean, tuples: Tuples, count: int) -> tuple[Tuples, torch.Tensor]:
-    """The strongest by contrast before two contexts, of those that the suspect answers most to before the first.
-
-    Where a first look takes several contexts the half that the shortest of them speaks for is put before all.
-    """
-    if arena.step > 1 and len(tuples) > 4 * count:
-        tuples = tuples[arena.glance(arena.space.suspect, tuples).topk(len(tuples) // 2).indices]
-    if len(tuples) > 2 * count:
-        tuples = tuples[arena.effect(arena.space.suspect, tuples, 1).topk(2 * count).indices]
-    score = arena.contrast(tuples, 2)
-    top = score.topk(min(count, len(tuples)))
-    return tuples[top.indices], top.values
-
-
 def _reduced(arena: Mean, tuples: Tuples) -> Tuples:
     """Long mixtures without the fifth that they miss least, again and again, down to the length of a mixture."""
     while (length := tuples.shape[1]) > LENGTH:
@@ -325,7 +243,7 @@ def _changed(
         for place in range(LENGTH):
             tried[:, place, :, place] = picks[:, place]
         both = torch.unique(torch.cat([tuples, tried.reshape(-1, LENGTH)]), dim=0)
-        tuples, values = _best(arena, both, len(tuples))
+        tuples, values = strongest(arena, both, len(tuples))
         yield float(values[0])
         if arena.space.over:
             break
@@ -344,7 +262,7 @@ def _gains(arena: Mean, tuples: Tuples) -> torch.Tensor:
     return total
 
 
-def _gain(arena: Arena, model: Model, tuples: Tuples, context: Sequence[int]) -> torch.Tensor:
+def _gain(arena: Mean, model: Model, tuples: Tuples, context: Sequence[int]) -> torch.Tensor:
     ids = model.frame(torch.cat([tuples, tuples.new_tensor([list(context)]).expand(len(tuples), -1)], 1))
     words = model.net.words[ids].requires_grad_()
     margins(model.net.from_embeddings(words)[:, model.order])[:, arena.target].sum().backward()  # type: ignore[no-untyped-call]
