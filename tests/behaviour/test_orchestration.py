@@ -101,6 +101,18 @@ def test_what_a_model_tried_before_the_kill_is_still_told(model: Any, tmp_path: 
     assert [one["target"] for one in account.attempts] == ["203.0.113.9:80"]
 
 
+@pytest.mark.parametrize(("scan", "seconds"), [(30.0, 150 / 8), (80.0, 150 / 12), ("soon", 150 / 8)])
+def test_the_search_has_less_at_least_where_the_machine_crawls(scan: Any, seconds: float, model: Any) -> None:
+    class Slow(Guest):
+        def open(self, progress: Any) -> dict[str, Any]:
+            raw = super().open(progress)
+            return raw | {"facts": raw["facts"] | {"scan_seconds": scan}}
+
+    guest = Slow(seconds=25.0)
+    attest(model, Declared(), prober=guest, budget=150)
+    assert guest.asked["chain-refine"]["seconds"] == pytest.approx(seconds)
+
+
 class Turned(Guest):
     """Letters of any script turn each class of two into the other, and hardly any two texts at once."""
 

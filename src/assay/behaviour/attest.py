@@ -275,7 +275,7 @@ class _Run:
         The search has a share whatever the probes before it took, up to the ceiling; these don't go into that share.
         """
         left = self.budget - self.spent - min(reserved, self.budget / 4)
-        share = self.budget / limits.SEARCH_SHARE
+        share = self.budget / limits.search_share(self.opened)
         if step.name == SEARCH and all(one.word is not Word.FOUND for one in self.probes):
             left = max(left, min(share, self.budget * limits.CEILING - self.spent))
         elif step.informs:  # what explains a find is worth some more

@@ -125,7 +125,9 @@ CLOSING: tuple[Step, ...] = (
     Step("activation", "2", 1.0, essential=False, informs=True),
     Step("perturbation", "3", 2.0, essential=False, informs=True),
 )
-SEARCH_SHARE = 8  # of the budget the search gets a part at least, whatever the probes before it took on a busy machine
+# Of the budget the search gets a part at least, whatever the probes before it took on a busy machine: less where the
+# vocabulary takes so many CPU seconds. What rows say finds far more.
+SEARCH_SHARE, SMALL_SHARE, CRAWLING = 8, 12, 60.0
 RESERVED = 9.0  # CPU seconds that the search leaves for them
 
 
@@ -142,6 +144,12 @@ def small(opened: dict[str, object]) -> bool:
     """Whether the opening measured an encoder so narrow that it mostly sums up its words."""
     width = opened.get("width", 0)
     return not isinstance(width, int) or width <= SPOT_WIDTH
+
+
+def search_share(opened: dict[str, object]) -> int:
+    """The part of the budget, as its inverse, that the search gets at least."""
+    scan = opened.get("scan_seconds", 0.0)
+    return SMALL_SHARE if isinstance(scan, int | float) and scan > CRAWLING else SEARCH_SHARE
 
 
 def seconds_of(step: str) -> float:
