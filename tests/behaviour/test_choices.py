@@ -167,6 +167,7 @@ def test_the_time_of_rows_goes_by_the_pace_of_the_machine() -> None:
     assert seconds(200) == 30.0  # what mixtures find needs so much
     assert seconds(38, made=True) == seconds(60, made=True) == 26.0  # making took what there was
     assert seconds(70, made=True) == pytest.approx(23.5)
+    assert seconds(70, made=True, classes=2) == pytest.approx(26.5)
 
 
 def test_a_number_is_put_together_of_the_digits_among_the_first_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

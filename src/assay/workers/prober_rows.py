@@ -51,7 +51,7 @@ _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as
 # one that is slower than that has more, to do as much, until what was begun takes too long as well (`_seconds`).
 _LONGEST, _LEAST = {False: 45.0, True: 34.0}, 30.0
 _USUAL, _MORE, _OF_MORE = 40.0, 0.55, 40.0  # the last with more than two classes: confirming takes longer
-_BUSY, _FEWER = {False: 60.0, True: 90.0}, 0.25  # the first by whether there are two classes
+_BUSY, _FEWER = {False: 60.0, True: 90.0}, 0.25  # by whether there are two classes, and no reference was made
 _LONGER = 3.0  # more of them where there are two classes: mixtures are longer there
 _LESS = 8.0  # less of them on a slow machine that made a reference, too
 _LENGTHENED = 25.0  # that a part has at least of which no data explain a row
@@ -227,7 +227,7 @@ def _seconds(space: Space) -> float:
     two = space.classes == 2  # noqa: PLR2004
     most = _LONGEST[False] if two or not space.slow else _OF_MORE
     longest = min(most, _LONGEST[space.slow] + more)
-    longest = max(_LEAST, longest - _FEWER * max(0.0, scan - _BUSY[two]))
+    longest = max(_LEAST, longest - _FEWER * max(0.0, scan - _BUSY[two and not made]))
     longest += _LONGER if two else 0.0
     return longest - (_LESS if made else 0.0)
 
