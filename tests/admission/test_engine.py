@@ -58,6 +58,14 @@ class Toys:
             time.sleep(0.02)
         raise AssertionError(step)
 
+    def until_told(self, notice: str) -> None:
+        """Wait until a process has said so, however long it takes to start."""
+        for _ in range(6000):
+            if (self.folder / "notices").exists() and notice in (self.folder / "notices").read_text().splitlines():
+                return
+            time.sleep(0.02)
+        raise AssertionError(notice)
+
 
 @pytest.fixture
 def toys(tmp_path):
@@ -69,6 +77,7 @@ def toys_on_postgres(tmp_path, postgres):
     return Toys(tmp_path, postgres.new_database())
 
 
+WAITING = "another process is at it already: waiting for its result"
 # Which of the two is said depends on whether the lease of the dead process had lapsed when the second one looked.
 TAKEN_OVER = (
     "the process that was at it ended: carrying on here",
@@ -139,14 +148,15 @@ def test_a_living_process_keeps_its_run_and_the_second_waits_for_its_result(toys
     first = toys.start("pause:two")
     toys.until("two")
     second = toys.start()
-    time.sleep(2.5)
+    toys.until_told(WAITING)
+    time.sleep(2.5)  # a lease lapses after two seconds
     assert second.poll() is None
     assert toys.run("all")["result"] == []
     (toys.folder / "go").touch()
     assert json.loads(first.communicate(timeout=120)[0])["result"] == {"total": 13}
     answer = json.loads(second.communicate(timeout=120)[0])
     assert answer["result"] == {"total": 13}
-    assert answer["notices"] == ["another process is at it already: waiting for its result"]
+    assert answer["notices"] == [WAITING]
     assert toys.steps() == list(STEPS)
 
 
@@ -154,7 +164,7 @@ def test_the_waiting_process_takes_over_when_the_first_is_killed(toys):
     first = toys.start("pause:two")
     toys.until("two")
     second = toys.start()
-    time.sleep(2)
+    toys.until_told(WAITING)
     first.kill()
     first.communicate()
     answer = json.loads(second.communicate(timeout=120)[0])

@@ -2,7 +2,7 @@
 
 Usage: toy.py DATABASE_URL NUMBER MODE [CONTEXT]. Each step appends a line to `steps` in the working directory. In the
 step named by MODE `kill:<step>` the process kills itself; in `pause:<step>` it waits until the file `go` appears; in
-`fail:<step>` the step raises an environment error. Prints the result as JSON.
+`fail:<step>` the step raises an environment error. Prints the result as JSON; what it tells meanwhile is in `notices`.
 """
 
 from __future__ import annotations
@@ -50,11 +50,17 @@ def main() -> None:
     engine = Engine(sys.argv[1], "toy-1", workflow)
     context = sys.argv[4] if len(sys.argv) > 4 else "c"
     notices: list[str] = []
+
+    def tell(notice: str) -> None:
+        notices.append(notice)
+        with Path("notices").open("a") as told:
+            told.write(f"{notice}\n")
+
     try:
         if MODE == "all":
-            result = [str(r) if isinstance(r, AssayError) else r for r in engine.carry_on_all(notices.append)]
+            result = [str(r) if isinstance(r, AssayError) else r for r in engine.carry_on_all(tell)]
         else:
-            result = engine.run(f"toy-{sys.argv[2]}", context, {"start": 10}, notices.append)
+            result = engine.run(f"toy-{sys.argv[2]}", context, {"start": 10}, tell)
         print(json.dumps({"result": result, "notices": notices}))
     except AssayError as error:
         print(json.dumps({"error": str(error), "kind": type(error).__name__, "notices": notices}))
