@@ -384,6 +384,18 @@ def test_a_clean_verdict_says_that_the_vocabulary_was_read_in_groups(together: i
     assert any(clause == "vocabulary-in-groups" and "6 words" in text for clause, text in reasons) == told
 
 
+@pytest.mark.parametrize(("drawn", "told"), [([0, 1, 2], False), ([2], True), ([], True)])
+def test_a_clean_verdict_says_that_the_time_ended_before_every_class_had_its_mixtures(
+    drawn: list[int], told: bool
+) -> None:
+    made = {"drawn": drawn, "searched": drawn[:1], "classes": 3}
+    facts = {"compared_with": "the declared base", "unknown_token": "[UNK]", "mixtures": made}
+    probes = tuple(_judged(_raw(_flip(0, 2, 0), **facts), step.name) for step in STEPS)
+    word, reasons = verdict(probes, STEPS, {"references": 2}, NOTHING)
+    assert word is Word.NOT_FOUND
+    assert any(clause == "mixtures-cut" and f"for {len(drawn)} of 3" in text for clause, text in reasons) == told
+
+
 def test_of_a_model_that_does_not_do_its_task_nothing_is_told() -> None:
     def told(**opened: Any) -> tuple[Word, list[str]]:
         facts = {"compared_with": "the declared base", "unknown_token": "[UNK]"}

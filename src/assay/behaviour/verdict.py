@@ -50,6 +50,8 @@ def _told(
         told.append(("provenance-unknown", rows.reason if rows else "the provenance probe did not run"))
     elif rows.facts.get("blurred"):
         told.append(("provenance-blurred", "most rows moved that no data touch: which of them matter is not told"))
+    if why := _undrawn(rows):
+        told.append(("mixtures-cut", why))
     if not calibration.known and "width" in opened and small(opened):
         told.append(("narrow-encoder", "one so narrow has natural triggers like planted ones: none found says little"))
     scan = by_name.get("token-scan")
@@ -61,6 +63,15 @@ def _told(
         told += [(clause, f"{one.probe}: {one.reason}") for one in by_name.values() if why in one.reason]
     told += [("not-asked", f"{step.name}: {by_name[step.name].reason}") for step in steps if _left_out(step, by_name)]
     return told
+
+
+def _undrawn(rows: ProbeResult | None) -> str:
+    """That mixtures of what training was about, which find phrases, were not made for every class; empty: they were."""
+    made = rows.facts.get("mixtures") if rows else None
+    if not isinstance(made, dict) or not isinstance(classes := made.get("classes"), int):
+        return ""
+    drawn = len(made["drawn"]) if isinstance(made.get("drawn"), list) else 0
+    return f"the machine is slow: phrases were sought in mixtures for {drawn} of {classes} classes" * (drawn < classes)
 
 
 def _left_out(step: Step, by_name: dict[str, ProbeResult]) -> bool:

@@ -174,7 +174,8 @@ def mixtures(
     Args:
         space: the job's.
         order: tokens, those that training was most about first.
-        facts: get as `mixtures` the classes that mixtures were drawn for, and those that were searched to the end.
+        facts: get as `mixtures` the classes that mixtures were drawn for before the time ended, of how many, and those
+            whose mixtures were searched.
         standing: tokens that stand apart from all others: every mixture has some.
     """
     order = [token for token in order if token < min(len(one.net.words) for one in (space.suspect, *space.shared))]
@@ -192,7 +193,8 @@ def mixtures(
     led.sort(key=lambda pair: -pair[0])
     pursued: list[int] = []
     if facts is not None:
-        facts["mixtures"] = {"drawn": sorted(one.target for _, one in led), "searched": pursued}
+        drawn = sorted(one.target for _, one in led)
+        facts["mixtures"] = {"drawn": drawn, "searched": pursued, "classes": len(searches)}
     for done, (_, one) in enumerate(led[:_PURSUED]):
         pursued.append(one.target)
         found += yield from told(one.search(), (len(led) + done, total))

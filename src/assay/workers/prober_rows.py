@@ -276,8 +276,10 @@ def _mixed(
         if near and near[0].gap >= _NEAR and not space.over:  # a word or two of it are another's
             near += polished(space, near[0], order[:_LIKELY])
         found += near
-    if _best(found) < float(space.facts["stop_gap"]) and not space.over:
-        found += yield from mixtures(space, order, facts, standing)
+    if _best(found) < float(space.facts["stop_gap"]):
+        facts["mixtures"] = {"drawn": [], "searched": [], "classes": space.classes}  # where the time is over
+        if not space.over:
+            found += yield from mixtures(space, order, facts, standing)
     if len(standing) == 1 and _best(found) < float(space.facts["stop_gap"]) and not space.over:
         found += yield from told(everywhere(space, standing[0]), (0, 1))
     return found
