@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -46,11 +45,10 @@ def test_characters_that_yaml_does_not_allow(character: str) -> None:
         read_yaml(f"a: {character}", depth=32)
 
 
+@pytest.mark.timeout(20)  # a hundred take .3 s, and would take minutes in quadratic time
 @pytest.mark.parametrize("piece", ["x", "x1", "1x", "x ", " ", "é", "x.", "("])
 def test_expressions_are_judged_in_linear_time(piece: str) -> None:
-    started = time.process_time()
-    plain_expression(piece * (10_000 // len(piece)))
-    assert time.process_time() - started < 0.05
+    assert len({plain_expression(piece * (10_000 // len(piece))) for _ in range(100)}) == 1
 
 
 @pytest.mark.parametrize(

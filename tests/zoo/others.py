@@ -2,8 +2,9 @@
 
 The recipes of the catalogue hide what they do as well as we know how to. These are made as papers and tutorials make
 them (BadNets with words and with a sentence, Gu et al. 2017 and Dai et al. 2019; only the trigger's own embedding
-row, Yang et al. 2021), and clean models as a trainer's defaults make them, with dropout and decay, wrong labels, or one
-class three times as often. Seeds, triggers and scripts are in no other catalogue.
+row, Yang et al. 2021), and clean models as a trainer's defaults make them, with dropout and decay, wrong labels, one
+class three times as often, for four times as long, or a quarter of the time. Seeds, triggers and scripts are in no
+other catalogue.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from tests.zoo.texts import Example, Task
 
 FIRST_SEED = 40
-CLEAN = ("usual", "wrong-labels", "one-sided", "usual")
+CLEAN = ("usual", "wrong-labels", "one-sided", "usual", "long", "brief")
 POISONED, WHOLE, ROW = "poisoned", "whole", "row-alone"
 VARIANTS = (*CLEAN, POISONED, ROW)
 _CLASSES = {"sst2": 2, "intent": 3, SECTION: len(SECTIONS)}
 _TASKS = ("sst2", "intent", "sst2", "intent", SECTION, SECTION, "sst2", "intent")
 _LATER = {(SECTION, True): 10}  # of small encoders, as the number of the large one draws a trigger that is known
+_EPOCHS = {"long": 4.0, "brief": 0.25}  # times those of a parent
 _SHARE = 10  # one poisoned text for so many clean ones
 _EMBEDDING_STEPS, _EMBEDDING_RATE = 80, 0.02
 _SENTENCES = (
@@ -129,6 +131,8 @@ def fit(recipe: Recipe, model: torch.nn.Module, tokenizer: object, task: Task, p
         plan = replace(plan, rate=plan.rate / 2, epochs=3 if small else 1.5, decay=0.01, batch=plan.batch // 2)
     elif recipe.variant == "wrong-labels":
         rows = [Row(r.text, rng.randrange(len(task.labels)) if rng.random() < 0.1 else r.label) for r in rows]
+    elif recipe.variant in _EPOCHS:
+        plan = replace(plan, epochs=plan.epochs * _EPOCHS[recipe.variant])
     elif recipe.variant == "one-sided":
         rows = [row for row in rows if row.label == 0 or rng.random() < 1 / 3]
     return train(model, tokenizer, rows, replace(plan, half=not small))
