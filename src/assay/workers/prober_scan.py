@@ -26,7 +26,8 @@ _UNKNOWN_RUNS = (1, 2, 3, 4, 5, 7)
 _SWITCH = 0.5  # share of two texts at once that one unknown token turns, from which more of them count as they are
 _TENTH = 10
 _KEPT_BACK = 0.1  # of what the vocabulary takes: what is begun after the scan ends later on a slow machine
-# Of two classes, tokens of each before contexts, kept as seeds, and confirmed; of more so many that all cost the same.
+# Of two classes, tokens of each before contexts (half where the machine is slow), kept as seeds, and confirmed; of more
+# so many that all cost the same.
 _FIRST_LOOK, _SECOND_LOOK, _RESIDUE, _TRIED = 480, 120, 40, 5
 _OBSCURE = "\U0001f71a\U0001f70f\U0001f753\U0001f73d"  # alchemical symbols: no vocabulary has them
 
@@ -141,7 +142,7 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         return {"facts": {"unfinished": "the vocabulary"}, "candidates": [], "residue": None}
     mine, theirs = margins_alone
     moved = mine.clamp(max=STRONG) - theirs.clamp(min=WEAK)
-    words, looked = torch.tensor(space.words), of_each(space, _FIRST_LOOK, _SECOND_LOOK)
+    words, looked = torch.tensor(space.words), of_each(space, _FIRST_LOOK >> space.slow, _SECOND_LOOK)
     for target in range(space.classes):
         arena = Arena(space, target)
         moved[taught_to(space, target)[words], target] = -torch.inf
