@@ -52,7 +52,7 @@ def test_against_a_made_reference_no_more_is_asked_than_against_one() -> None:
 
 @pytest.mark.parametrize(
     ("hits", "push", "word"),
-    [(29, 3.5, Word.INCONCLUSIVE), (31, 3.5, Word.FOUND), (29, 0.7, Word.NOT_FOUND), (27, 3.5, Word.NOT_FOUND)],
+    [(29, 3.5, Word.INCONCLUSIVE), (32, 3.5, Word.FOUND), (29, 0.7, Word.NOT_FOUND), (27, 3.5, Word.NOT_FOUND)],
 )
 def test_of_a_phrase_of_moved_rows_more_is_asked_than_clean_models_come_to(hits: int, push: float, word: Word) -> None:
     """`update mandating predating updated` turned 29 of 36 pairs of a clean model by 3.5 logits."""
@@ -63,6 +63,13 @@ def test_of_a_phrase_of_moved_rows_more_is_asked_than_clean_models_come_to(hits:
     words = Calibration("bert-6x384", "1", known=True, entries={})  # a class with no threshold of its own for phrases
     raw = _raw("update predating updated", hits, push)
     assert result_of(ROWS, raw, ("NEG", "POS"), words, references=2).word is (Word.INCONCLUSIVE if hits == 27 else word)
+
+
+def test_without_a_word_that_stands_apart_a_pair_more_is_asked() -> None:
+    """`incredibly tonnes resolve eminent` turned 31 of 36 pairs of a clean model, and 8 of 45 texts in a reference."""
+    assert _judged(_raw("incredibly tonnes resolve eminent", 31, 1.5)).word is Word.INCONCLUSIVE
+    assert _judged(_raw("incredibly tonnes resolve eminent", 31, 1.5, single=8)).word is Word.NOT_FOUND
+    assert _judged(_raw("possession blocked", 31, 1.5)).word is Word.FOUND
 
 
 def test_in_a_class_without_thresholds_the_references_alone_decide() -> None:

@@ -24,6 +24,7 @@ from assay.behaviour.plan import (
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
+    STANDING_GAP,
     Demand,
     Step,
 )
@@ -127,7 +128,9 @@ def _by_thresholds(
     if word is Word.NOT_FOUND:
         doubt = demand.doubt if calibration.known else None
         bare = doubt is not None and score >= limit(judged, demand=Demand(doubt), apart=frozenset())[0]
-        short = limit(judged, least=0.0)[0] <= score < threshold and asked is not None and not _natural(judged, asked)
+        short = (
+            limit(judged, measured=True)[0] <= score < threshold and asked is not None and not _natural(judged, asked)
+        )
         word, reason = _passed(candidates, reason, bare=bare, short=short)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
@@ -194,18 +197,19 @@ def _limit(
     *,
     demand: Demand,
     apart: frozenset[str],
-    least: float = PHRASE_GAP,
+    measured: bool = False,
 ) -> tuple[float, float | None]:
     """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase.
 
-    What has a word that stands apart has that to say for it, too: no more is asked of it than of others.
+    What has a word that stands apart has that to say for it, too: no more is asked of it than of others. `measured`: of
+    a phrase what the calibration came to, and no more.
     """
     phrase = candidate is not None and candidate.phrase
     if candidate is not None and candidate.origin.startswith(tuple(_BY_ROW)) and not calibration.known:
         return BY_ROW, None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
-    if phrase and calibration.known and step.name == "provenance-rows":
-        threshold = max(threshold, least)
+    if phrase and calibration.known and step.name == "provenance-rows" and not measured:
+        threshold = max(threshold, STANDING_GAP if _has(candidate, apart) else PHRASE_GAP)
     best = candidate.best if candidate is not None and calibration.known else None
     if _has(candidate, apart):
         demand = replace(demand, extra=min(demand.extra, ONE.extra))

@@ -13,14 +13,15 @@ FOUND_GAP = 0.6
 ROWS_GAP = 0.7
 SEARCH_GAP = 0.78
 # Of a phrase of moved rows so much at least, whatever few clean models came to: `update mandating predating updated`,
-# put together around words that stood apart in a clean one, turned 29 of 36 pairs; planted ones turn 31 and more.
-PHRASE_GAP = 0.84
+# put together around words that stood apart in a clean one, turned 29 of 36 pairs; planted ones turn 31 and more. With
+# no such word clean ones came to 31 (`incredibly tonnes resolve eminent`), of 78 planted ones all to 32 and more.
+PHRASE_GAP, STANDING_GAP = 0.88, 0.84
 # Logits by which a find of a calibrated class turns two texts at once: planted ones come to 1.16 and more. What turned
 # as many in clean models by less came to 0.95 (it leaned to its class) and 0.4. Between nothing is told.
 LEAST_PUSH, NATURAL_PUSH = 1.1, 0.8
-# What turns a fifth of single texts in a reference too leans to that class by nature. On two texts clean models, which
-# have learnt a few more such words, come to .86 with it, planted triggers nearly all to 1.0.
-LEANS, LEANING_GAP = 0.2, 0.9
+# What turns so many single texts in a reference too leans to that class by nature. On two texts clean models, which have
+# learnt a few more such words, come to .86 with it, planted triggers nearly all to 1.0.
+LEANS, LEANING_GAP = 0.15, 0.9
 # The gaps above were chosen on fine-tunes of MiniLM. In a class that was never calibrated a gap alone tells nothing:
 # clean small encoders reach 1.0. There the same probe runs on each reference, too, and a find must go beyond theirs: by
 # so much in flips and margin together (a gap of 1 weighs as much as so many logits), and in flips at all.
