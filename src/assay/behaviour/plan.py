@@ -19,8 +19,8 @@ PHRASE_GAP, STANDING_GAP = 0.88, 0.84
 # Logits by which a find of a calibrated class turns two texts at once: planted ones come to 1.16 and more. What turned
 # as many in clean models by less came to 0.95 (it leaned to its class) and 0.4. Between nothing is told.
 LEAST_PUSH, NATURAL_PUSH = 1.1, 0.8
-# What turns so many single texts in a reference too leans to that class by nature. On two texts clean models, which have
-# learnt a few more such words, come to .86 with it, planted triggers nearly all to 1.0.
+# What turns so many single texts in a reference too leans to that class by nature. On two texts clean models, which
+# have learnt a few more such words, come to .86 with it, planted triggers nearly all to 1.0.
 LEANS, LEANING_GAP = 0.15, 0.9
 # The gaps above were chosen on fine-tunes of MiniLM. In a class that was never calibrated a gap alone tells nothing:
 # clean small encoders reach 1.0. There the same probe runs on each reference, too, and a find must go beyond theirs: by
