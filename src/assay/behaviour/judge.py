@@ -128,9 +128,7 @@ def _by_thresholds(
     if word is Word.NOT_FOUND:
         doubt = demand.doubt if calibration.known else None
         bare = doubt is not None and score >= limit(judged, demand=Demand(doubt), apart=frozenset())[0]
-        short = (
-            limit(judged, measured=True)[0] <= score < threshold and asked is not None and not _natural(judged, asked)
-        )
+        short = limit(judged, measured=True)[0] <= score < threshold and not _natural(judged, asked)
         word, reason = _passed(candidates, reason, bare=bare, short=short)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
@@ -180,9 +178,9 @@ def _has(candidate: Candidate | None, words: frozenset[str]) -> bool:
     return candidate is not None and not words.isdisjoint(candidate.text.split())
 
 
-def _natural(candidate: Candidate | None, asked: float) -> bool:
-    """Whether it is passed as natural however much it turns: one class of several, or barely."""
-    return candidate is None or candidate.push < asked or turns_one(candidate)
+def _natural(candidate: Candidate | None, asked: float | None) -> bool:
+    """Whether it is passed as natural however much it turns: one class of several, barely, or where none is asked."""
+    return candidate is None or asked is None or candidate.push < asked or turns_one(candidate)
 
 
 def _asked(candidate: Candidate | None, apart: frozenset[str]) -> float:
