@@ -77,6 +77,6 @@ def test_clean_models_of_other_makers_learn_their_task(encoder, variant):
     folder, tokenizer, known = encoder
     model = load_classifier(folder, known.labels)
     recipe = replace(_recipe(variant, Attack("rare-word", "cf")), attack=None, kind="clean")
-    fit(recipe, model, tokenizer, known, known.train[: 1600 if variant == "usual" else 4000])
+    fit(recipe, model, tokenizer, known, known.train[: {"usual": 1600, "long": 1000}.get(variant, 4000)])
     said = logits(model, tokenizer, [text for text, _ in known.test[:300]]).argmax(1)
     assert float((said == torch.tensor([label for _, label in known.test[:300]])).float().mean()) > 0.5
