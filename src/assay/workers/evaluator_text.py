@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
+import transformers.models.bert.modeling_bert  # the first model of a session imports it else: seconds
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
 
 from assay.workers.answers import Answering, Json, Unfit

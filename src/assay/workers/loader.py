@@ -29,8 +29,8 @@ FRAMEWORKS = (
     "ai_edge_litert",
 )
 _PARTS = ("torch.nn", "torch._utils", "torch.jit", "safetensors.torch", "safetensors.numpy", "sklearn.base",
-          "sklearn.pipeline", "sklearn.linear_model", "transformers.models.auto", "transformers.modeling_utils",
-          "skops.io", "gguf.quants", "ai_edge_litert.interpreter",
+          "sklearn.pipeline", "sklearn.linear_model", "skops.io", "gguf.quants", "ai_edge_litert.interpreter",
+          "transformers.models.bert.modeling_bert", "transformers.models.auto",
           "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto")  # fmt: skip
 _NEEDS = {
     "torch": "torch",

@@ -8,6 +8,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import torch
+import transformers.models.bert.modeling_bert  # noqa: F401 - the first model of a session imports it else: seconds
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
