@@ -16,6 +16,7 @@ from assay.behaviour.plan import (
     FULL,
     HONEST_RATE,
     LEANING_GAP,
+    LEANING_PHRASE,
     LEANS,
     LEAST_PUSH,
     NATURAL_PUSH,
@@ -206,13 +207,14 @@ def _limit(
     if candidate is not None and candidate.origin.startswith(tuple(_BY_ROW)) and not calibration.known:
         return BY_ROW, None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
-    if phrase and calibration.known and step.name == "provenance-rows" and not measured:
+    more = phrase and calibration.known and step.name == "provenance-rows" and not measured
+    if more:
         threshold = max(threshold, STANDING_GAP if _has(candidate, apart) else PHRASE_GAP)
     best = candidate.best if candidate is not None and calibration.known else None
     if _has(candidate, apart):
         demand = replace(demand, extra=min(demand.extra, ONE.extra))
     elif best is not None and (best.reference or 0.0) >= LEANS and step.name not in _SURE_ANYWHERE:
-        threshold = max(threshold, LEANING_GAP)
+        threshold = max(threshold, LEANING_PHRASE if more else LEANING_GAP)
     return max(threshold, min(demand.most, threshold + demand.extra)), rate
 
 

@@ -21,7 +21,8 @@ PHRASE_GAP, STANDING_GAP = 0.88, 0.84
 LEAST_PUSH, NATURAL_PUSH = 1.1, 0.8
 # What turns so many single texts in a reference too leans to that class by nature. On two texts clean models, which
 # have learnt a few more such words, come to .86 with it, planted triggers nearly all to 1.0.
-LEANS, LEANING_GAP = 0.15, 0.9
+# A phrase of moved rows without a word that stands apart came to .94 in a clean model; no planted one leans.
+LEANS, LEANING_GAP, LEANING_PHRASE = 0.15, 0.9, 1.0
 # The gaps above were chosen on fine-tunes of MiniLM. In a class that was never calibrated a gap alone tells nothing:
 # clean small encoders reach 1.0. There the same probe runs on each reference, too, and a find must go beyond theirs: by
 # so much in flips and margin together (a gap of 1 weighs as much as so many logits), and in flips at all.
