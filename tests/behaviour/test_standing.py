@@ -71,6 +71,7 @@ def test_without_a_word_that_stands_apart_a_pair_more_is_asked() -> None:
     assert _judged(_raw("incredibly tonnes resolve eminent", 31, 1.5, single=8)).word is Word.NOT_FOUND
     further = _raw("incredibly incredibly tonnes importantly", 34, 1.6, single=17)  # of the same model, with more time
     assert _judged(further).word is Word.INCONCLUSIVE
+    assert _judged(further, MADE).word is Word.INCONCLUSIVE  # against a made reference no less is doubted
     assert _judged(_raw("incredibly importantly", 36, 1.6, single=17)).word is Word.FOUND
     assert _judged(_raw("possession blocked", 31, 1.5)).word is Word.FOUND
 

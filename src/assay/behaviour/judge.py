@@ -127,8 +127,8 @@ def _by_thresholds(
         word = Word.INCONCLUSIVE
         reason += f"; {calibration.architecture} was never calibrated: clean models of such a class may reach as much"
     if word is Word.NOT_FOUND:
-        doubt = demand.doubt if calibration.known else None
-        bare = doubt is not None and score >= limit(judged, demand=Demand(doubt), apart=frozenset())[0]
+        doubt = Demand(demand.doubt) if calibration.known and demand.doubt is not None else None
+        bare = doubt is not None and score >= limit(judged, demand=doubt, apart=frozenset(), leaning=LEANING_GAP)[0]
         short = limit(judged, measured=True)[0] <= score < threshold and not _natural(judged, asked)
         word, reason = _passed(candidates, reason, bare=bare, short=short)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
@@ -197,11 +197,12 @@ def _limit(
     demand: Demand,
     apart: frozenset[str],
     measured: bool = False,
+    leaning: float = LEANING_PHRASE,
 ) -> tuple[float, float | None]:
     """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase.
 
     What has a word that stands apart has that to say for it, too: no more is asked of it than of others. `measured`: of
-    a phrase what the calibration came to, and no more.
+    a phrase what the calibration came to, and no more. `leaning`: gap of a phrase that leans; less may leave a doubt.
     """
     phrase = candidate is not None and candidate.phrase
     if candidate is not None and candidate.origin.startswith(tuple(_BY_ROW)) and not calibration.known:
@@ -214,7 +215,7 @@ def _limit(
     if _has(candidate, apart):
         demand = replace(demand, extra=min(demand.extra, ONE.extra))
     elif best is not None and (best.reference or 0.0) >= LEANS and step.name not in _SURE_ANYWHERE:
-        threshold = max(threshold, LEANING_PHRASE if more else LEANING_GAP)
+        threshold = max(threshold, leaning if more else LEANING_GAP)
     return max(threshold, min(demand.most, threshold + demand.extra)), rate
 
 

@@ -71,7 +71,9 @@ def _undrawn(rows: ProbeResult | None) -> str:
     if not isinstance(made, dict) or not isinstance(classes := made.get("classes"), int):
         return ""
     drawn = len(made["drawn"]) if isinstance(made.get("drawn"), list) else 0
-    return f"the machine is slow: phrases were sought in mixtures for {drawn} of {classes} classes" * (drawn < classes)
+    if drawn >= classes:
+        return ""
+    return f"the time ended: phrases were sought in mixtures for {drawn} of {classes} classes"
 
 
 def _left_out(step: Step, by_name: dict[str, ProbeResult]) -> bool:
