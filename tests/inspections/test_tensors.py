@@ -11,6 +11,7 @@ import pytest
 
 from assay.core.digest import Digest
 from assay.core.evidence import Outcome
+from assay.core.finding import Confidence
 from assay.core.snapshot import Snapshot
 from assay.core.verdict import format_time
 from assay.formats.tensor_place import Place
@@ -149,6 +150,27 @@ def test_a_declared_base_is_proven_or_refuted(tmp_path: Path, inventory: Index) 
     unknown = card.replace("good/known", "some/where")
     _, open_ = look(model(tmp_path / "open", weights(4), unknown), "own/open", inventory)
     assert (open_.findings, open_.facts["bases"]) == ((), {"some/where": "unknown here"})
+
+
+def test_of_two_that_declare_one_base_neither_is_called_the_parent(tmp_path: Path, inventory: Index) -> None:
+    """That base was never here; a copy bit for bit is one, whatever it declares."""
+    card = "---\nbase_model: Some/Where\n---\n"
+    admit(model(tmp_path / "first", weights(1), card), "good/first", inventory)
+    _, second = look(model(tmp_path / "second", noisy(weights(1)), card.lower()), "own/second", inventory)
+    (finding,) = second.findings
+    assert (finding.rule, finding.confidence, finding.facts["siblings_of"]) == (
+        "parent-undeclared", Confidence.LOW, ["Some/Where"]
+    )  # fmt: skip
+    assert "siblings, or one was made of the other" in finding.message
+    for name, tensors, said in (
+        ("copy", weights(1), card + "# copy\n"),
+        ("other", noisy(weights(1)), card.replace("Where", "Body")),
+        ("silent", noisy(weights(1)), ""),
+    ):
+        _, evidence = look(model(tmp_path / name, tensors, said), f"own/{name}", inventory)
+        (finding,) = evidence.findings
+        assert (finding.rule, finding.confidence) == ("parent-undeclared", Confidence.HIGH), name
+        assert "siblings_of" not in finding.facts, name
 
 
 def test_an_adapter_shares_nothing_and_that_is_right(tmp_path: Path, inventory: Index) -> None:

@@ -38,6 +38,7 @@ class Relative:
         equal: fraction of the fingerprinted weights (of the smaller model) that are bit-equal.
         similar: fraction whose fingerprint is near; bit-equal ones included.
         comparable: tensors at hand for which it has one of the same shape.
+        bases: names of models that it is said to come from, and is not known not to.
     """
 
     snapshot: str
@@ -45,3 +46,4 @@ class Relative:
     equal: float
     similar: float
     comparable: int
+    bases: tuple[str, ...] = ()

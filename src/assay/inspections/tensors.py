@@ -140,7 +140,7 @@ class Tensors:
 
     @staticmethod
     def _undeclared(near: list[Relative], declared: Declared, claimed: str, out: Collector) -> None:
-        """The nearest model, unless it is declared or the same name."""
+        """The nearest model, unless it is declared or the same name; of one that declares the same base, that."""
         stated = {base.lower() for base in declared.bases}
         for one in near:
             names = {name.lower() for name in one.names}
@@ -154,7 +154,16 @@ class Tensors:
                 f"{one.similar:.0%} of its weights are {kind} {one.names[0][:200]!r} ({one.equal:.0%} bit for bit), "
                 "which it does not name as its base"
             )
-            out.finding("parent-undeclared", Severity.LOW, Confidence.HIGH, message, **_told(one))
+            shared = [base for base in one.bases if base.lower() in stated]
+            if not shared or one.equal >= _COPY:
+                out.finding("parent-undeclared", Severity.LOW, Confidence.HIGH, message, **_told(one))
+                return
+            message += (
+                f"; both are said to come from {shared[0][:200]!r}: they are siblings, or one was made of the other"
+            )
+            out.finding(
+                "parent-undeclared", Severity.LOW, Confidence.LOW, message, **_told(one), siblings_of=shared[:20]
+            )
 
 
 def _digest(stream: BinaryIO, place: Place) -> str:

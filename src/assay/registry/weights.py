@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select
 
 from assay.core.weights import Relative, TensorRow
 from assay.store.schema import decisions, revisions
-from assay.store.schema_lineage import sketch_bands, tensors, weights
+from assay.store.schema_lineage import lineage_edges, lineage_nodes, sketch_bands, tensors, weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -140,7 +140,12 @@ class Weights:
             similar += row.elements * near
         base = min(total, theirs) or 1
         return Relative(
-            head.snapshot_id, _names(tx, head.snapshot_id), min(1.0, equal / base), min(1.0, similar / base), comparable
+            head.snapshot_id,
+            _names(tx, head.snapshot_id),
+            min(1.0, equal / base),
+            min(1.0, similar / base),
+            comparable,
+            _bases(tx, head.snapshot_id),
         )
 
 
@@ -195,3 +200,17 @@ def _first_judged(tx: Connection, which: ColumnElement[bool]) -> int | None:
 def _names(tx: Connection, snapshot_id: str) -> tuple[str, ...]:
     query = select(decisions.c.name).where(decisions.c.snapshot_id == snapshot_id).order_by(decisions.c.seq)
     return tuple(dict.fromkeys(tx.execute(query).scalars()))
+
+
+def _bases(tx: Connection, snapshot_id: str) -> tuple[str, ...]:
+    """Models that its publisher says it comes from, those left out that its weights refute."""
+    own, base = lineage_nodes.alias(), lineage_nodes.alias()
+    query = (
+        select(base.c.key)
+        .join(lineage_edges, lineage_edges.c.parent == base.c.id)
+        .join(own, own.c.id == lineage_edges.c.child)
+        .where(own.c.kind == "snapshot", own.c.key == snapshot_id, base.c.kind == "model")
+        .where(lineage_edges.c.basis == "declared", lineage_edges.c.relation != "revision-of")
+        .order_by(base.c.key)
+    )
+    return tuple(tx.execute(query.distinct()).scalars())

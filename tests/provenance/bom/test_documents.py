@@ -261,6 +261,13 @@ def test_a_parent_that_the_weights_show_stands_though_nobody_declares_it() -> No
     check_cyclonedx(document)
 
 
+def test_a_sibling_is_no_parent() -> None:
+    facts = {"names": ["known/model"], "snapshot": "3" * 64, "similar": 1.0, "siblings_of": ["some/base"]}
+    finding = Finding("parent-undeclared", Severity.LOW, Confidence.LOW, "siblings", Where(""), facts)
+    document = cyclonedx(record_of(None, findings=(finding,)))
+    assert "known/model" not in [one["name"] for one in document["components"]]
+
+
 def test_a_configuration_that_the_weights_contradict_is_no_field() -> None:
     record = record_of(changed(config=json.dumps(CONFIG | {"hidden_size": 768, "vocab_size": 30522}).encode()))
     assert record.fields["architecture"].standing == UNKNOWN

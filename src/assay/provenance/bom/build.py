@@ -164,8 +164,9 @@ def _parents(
             parent = replace(parent, standing=VERIFIED, source="its weights share tensors with this base")
         stand.setdefault(parent.name, parent)
     for finding in mine["tensors"].findings if "tensors" in mine else ():
-        if finding.rule == _UNDECLARED and (names := finding.facts.get("names")):
-            found = Parent(names[0], "undeclared", VERIFIED, finding.message, "", str(finding.facts["snapshot"]))
+        seen = finding.facts
+        if finding.rule == _UNDECLARED and (names := seen.get("names")) and not seen.get("siblings_of"):
+            found = Parent(names[0], "undeclared", VERIFIED, finding.message, "", str(seen["snapshot"]))
             stand.setdefault(found.name, found)
     return tuple(stand.values()), tuple(refuted.values())
 
