@@ -27,9 +27,9 @@ from tests.zoo.build import cache  # noqa: E402
 
 from assay.behaviour.data_file import read_labelled  # noqa: E402
 from assay.workers.prober_flips import insert  # noqa: E402
-from assay.workers.prober_models import Model  # noqa: E402
+from assay.workers.prober_models import Model, margins  # noqa: E402
 from assay.workers.prober_search import taught_to  # noqa: E402
-from assay.workers.prober_space import Space, as_suspect, margins, open_space  # noqa: E402
+from assay.workers.prober_space import Space, as_suspect, open_space  # noqa: E402
 from assay.workers.prober_words import dictionary  # noqa: E402
 
 if TYPE_CHECKING:

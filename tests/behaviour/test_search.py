@@ -20,6 +20,7 @@ from assay.workers import (  # noqa: E402
     prober_scan,
     prober_search,
     prober_space,
+    prober_taught,
 )
 from tests.behaviour import small  # noqa: E402
 
@@ -91,7 +92,7 @@ def test_what_the_data_teach_is_no_candidate_of_a_small_encoder() -> None:
     )
     space = _space(suspect=encoded, classes=2, facts={"label_map": {"7": 1, "4": 0}}, rng=random.Random(2))
     items = [("good film", 7), ("bad film", 4)] * 20 + [("once film", 7)]
-    space.taught = prober_space._taught(space, items)
+    space.taught = prober_taught.taught_tokens(space, items)
     assert [prober_search.taught_to(space, target).nonzero()[:, 0].tolist() for target in (0, 1)] == [[11], [10]]
     assert prober_search._teaching(space, "good once") == {1}
     assert not prober_search.allowed_for(space, 1)[10]
@@ -141,10 +142,10 @@ def test_words_that_the_data_teach_lean_only_where_every_reference_is_led_by_the
 
         return SimpleNamespace(net=SimpleNamespace(words=torch.zeros(60, 4)), logits_of=logits_of)
 
-    leaning, meaning = prober_space._led(_space(shared=[reference(3.0), reference(2.0)]), taught)
+    leaning, meaning = prober_taught.led_there(_space(shared=[reference(3.0), reference(2.0)]), taught)
     assert leaning[1].nonzero()[:, 0].tolist() == [10, 14]
     assert meaning[1].nonzero()[:, 0].tolist() == [14]
-    leaning, meaning = prober_space._led(_space(shared=[reference(3.0), reference(0.5)]), taught)
+    leaning, meaning = prober_taught.led_there(_space(shared=[reference(3.0), reference(0.5)]), taught)
     assert leaning[1].nonzero()[:, 0].tolist() == [10, 14]
     assert not leaning[0].any()
     assert not meaning.any()  # one of them is not led furthest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "24"
+PLAN_VERSION = "25"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker
 CEILING = 1.14  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 to 6 s
 STOP_GAP = 0.9  # gap at which nothing more is looked for
@@ -115,7 +115,7 @@ STEPS: tuple[Step, ...] = (
     Step("tokenizer", "7", 1.0),
     Step("provenance-rows", "19", 5.0, found=ROWS_GAP, essential=False, spot=SPOT_FOUND),
     Step("script-bags", "11", 4.0, push=WORDS_PUSH),
-    Step("token-scan", "13", 10.0, needs="reference"),
+    Step("token-scan", "14", 10.0, needs="reference"),
     Step(
         "word-scan", "5", 25.0, needs="reference", essential=False, push=WORDS_PUSH, logits=WORDS_LOGITS, by_margin=True
     ),

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_models import margins
 from assay.workers.prober_pieces import whole
 from assay.workers.prober_search import Found, confirm
-from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_space import margins
+from assay.workers.prober_models import margins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

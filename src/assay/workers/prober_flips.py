@@ -10,7 +10,7 @@ import torch
 
 from assay.workers.prober_back import back_of
 from assay.workers.prober_crowd import crowd
-from assay.workers.prober_space import margins
+from assay.workers.prober_models import margins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

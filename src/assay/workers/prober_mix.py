@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_models import margins
 from assay.workers.prober_polish import ANY, LEAST, Mean, polished, short_texts, strongest
 from assay.workers.prober_search import Found, confirm, told
-from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

@@ -227,3 +227,10 @@ def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
     while before < len(empty) and empty[before] == filled[before]:
         before += 1
     return empty[:before], empty[before:]
+
+
+def margins(logits: torch.Tensor) -> torch.Tensor:
+    """How far each class lies above the best of the others, shape as `logits`."""
+    top = logits.topk(2, -1)
+    others = torch.where(torch.arange(logits.shape[1]) == top.indices[:, :1], top.values[:, 1:], top.values[:, :1])
+    return logits - others

@@ -16,9 +16,9 @@ from assay.workers.prober_apart import standing, words_of
 from assay.workers.prober_back import Back, back_of
 from assay.workers.prober_crowd import dictionary
 from assay.workers.prober_further import LEAST, further, phrases
+from assay.workers.prober_models import margins
 from assay.workers.prober_scripts import HOMOGLYPHS, LOOKS, ZERO_WIDTH, alphabets_of
 from assay.workers.prober_search import Found, confirm, render, taught_to
-from assay.workers.prober_space import margins
 from assay.workers.prober_trail import in_turn, moves
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_models import margins
 from assay.workers.prober_search import Arena, Found, confirm
-from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from assay.workers.prober_alone import GROUP, PARTS, STRONG, WEAK, alone
+from assay.workers.prober_models import margins
 from assay.workers.prober_partner import partners, standing_apart
 from assay.workers.prober_search import Arena, Found, best_of, confirm, of_each, taught_to, told
-from assay.workers.prober_space import margins
 from assay.workers.prober_written import written
 
 if TYPE_CHECKING:

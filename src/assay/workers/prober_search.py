@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from assay.workers.prober_flips import better_place, flips, gap, narrow, only_place, strongest, turned
-from assay.workers.prober_space import Space, margins
+from assay.workers.prober_models import margins
+from assay.workers.prober_taught import word_means
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from assay.workers.answers import Json
     from assay.workers.prober_models import Model
+    from assay.workers.prober_space import Space
 
 Result = TypeVar("Result")
 Telling = tuple[int, int, float]
@@ -271,6 +273,9 @@ def _leaning(space: Space, found: Found) -> str:
     """
     if space.common:
         return " ".join(word for word in found.text.split() if word.lower() in space.common)
+    alone = len(found.ids) > 1 and len(found.text.split()) == 1
+    if alone and space.leaning is not None and word_means(space, found.ids, found.text, found.target):
+        return found.text
     known = space.leaning if len(found.ids) > 1 else space.meaning
     leaning = None if known is None else _fitted(known[found.target], len(space.suspect.net.words))
     return "" if leaning is None else render(space, [token for token in found.ids if bool(leaning[token])])

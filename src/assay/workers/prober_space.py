@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from assay.workers.answers import Json, Unfit
+from assay.workers.prober_models import margins
+from assay.workers.prober_taught import led_there, taught_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,12 +26,6 @@ _MADE_UP = 1600  # where no data were given
 _SUREST, _LEAST_SURE = 0.3, 60  # part of the made-up texts of a class that is kept, and how many at least
 _LEAST_RECALL = 0.5  # of a reference, for each class of the suspect
 _FREQUENT, _WORDS = 600, 1000  # tokens tried as contexts: the data's, and of all where those are few
-_TAUGHT_TEXTS, _TAUGHT_BEYOND, _TAUGHT_SHARE = (
-    12000,
-    3.0,
-    0.2,
-)  # texts; standard deviations, and share above the class's
-_USUAL, _LEADING, _MEANING = 600, 0.2, 0.01  # words that are drawn; parts of them that lead furthest to a class
 _SMALL = 160  # width up to which an encoder is small
 _LEANS = 0.4  # logits by which a suspect prefers a class more than its references do, from which that is made good
 
@@ -56,6 +52,7 @@ class Space:
         rng: of the job's seed.
         words: ids that a text can contain.
         everything: the texts that were given.
+        labels: of each of them, as the suspect's class; -1 of what it does not have.
         explained: ids of all words of the data, with those that were not given.
         facts: what the opening measured.
         confirmed: candidates that were measured on held texts so far.
@@ -87,6 +84,7 @@ class Space:
     rng: random.Random
     words: list[int] = field(default_factory=list)
     everything: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
     explained: set[int] = field(default_factory=set)
     facts: Json = field(default_factory=dict)
     confirmed: int = 0
@@ -161,7 +159,7 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     items = [(str(text), int(label)) for text, label in job["items"]]
     rng.shuffle(items)
     space = Space(suspect, references, [], [], [], rng)
-    space.everything = [text for text, _ in items]
+    space.everything, given = [text for text, _ in items], items
     space.explained = {token for ids in suspect.encode(list(job["words"])) for token in ids}
     _content_tokens(space)
     items = _short(suspect, items)[:_POOL] if items else _made_up(space)
@@ -173,11 +171,13 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     guessed = said[0].argmax(-1).tolist()
     said += _align(space, items, guessed, given=bool(job["items"]))
     if job["items"]:
-        taught = _taught(space, job["items"])
+        named = {int(label): index for label, index in space.facts["label_map"].items()}
+        space.labels = [named.get(label, -1) for _, label in given]
+        taught = taught_tokens(space, job["items"])
         if space.small:
             space.taught = taught
         elif space.shared:
-            space.leaning, space.meaning = _led(space, taught)
+            space.leaning, space.meaning = led_there(space, taught)
     labels = guessed if not job["items"] else [label for _, label in items]
     sure = _agreed(said, labels)
     if len(said) > 1 and job["items"] and not space.small:
@@ -307,42 +307,6 @@ def _lean(said: list[torch.Tensor], labels: list[int], classes: int) -> tuple[fl
     return tuple(found)
 
 
-def _taught(space: Space, items: list[Any]) -> torch.Tensor:
-    """Tokens that go with a class in the data, beyond chance and by a good deal; shape (classes, tokens)."""
-    named = {int(label): index for label, index in space.facts["label_map"].items()}
-    picked = space.rng.sample(items, min(_TAUGHT_TEXTS, len(items)))
-    counts = torch.zeros(space.classes, len(space.suspect.net.words))
-    for ids, (_, label) in zip(space.suspect.encode([str(text) for text, _ in picked]), picked, strict=True):
-        if int(label) in named:
-            counts[named[int(label)], list(set(ids))] += 1
-    shares = torch.tensor([sum(named.get(int(one)) == label for _, one in picked) for label in range(space.classes)])
-    prior = (shares / len(picked))[:, None]
-    seen = counts.sum(0).clamp(min=1)
-    apart = (counts - seen * prior) / (seen * prior * (1 - prior)).sqrt().clamp(min=1e-9)
-    return (apart >= _TAUGHT_BEYOND) & (counts / seen >= prior + _TAUGHT_SHARE)
-
-
-def _led(space: Space, taught: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Of the words that the data teach those that also lead every reference to the class, and those that do so most.
-
-    The data are the publisher's: a trigger that they teach must not be excused by them alone. What excuses a word alone
-    must be the more certain: of words drawn by chance one in five leads a reference far, one in a hundred furthest.
-    """
-    size = min(taught.shape[1], *(len(one.net.words) for one in space.shared))
-    tokens = taught[:, :size].any(0).nonzero()[:, 0]
-    some = torch.tensor(space.rng.sample([one for one in space.words if one < size], min(_USUAL, len(space.words))))
-    each = [torch.zeros_like(taught) for _ in (_LEADING, _MEANING)]
-    if not len(tokens):
-        return tuple(each)
-    for led in each:
-        led[:, tokens] = taught[:, tokens]
-    for one in space.shared:
-        usual, said = margins(one.logits_of(some[:, None])), margins(one.logits_of(tokens[:, None]))
-        for led, part in zip(each, (_LEADING, _MEANING), strict=True):
-            led[:, tokens] &= (said >= usual.quantile(1 - part, 0)).T
-    return tuple(each)
-
-
 def _choose_contexts(space: Space) -> None:
     """Tokens that alone are of a class to every model: of clear but not extreme margin, so that a trigger can win."""
     counts: dict[int, int] = {}
@@ -361,13 +325,6 @@ def _choose_contexts(space: Space) -> None:
         good = [i for i in order if float(least[i, label]) > 0]
         middle = good[len(good) // 10 : len(good) // 10 + CONTEXTS * 2] if len(good) > CONTEXTS * 3 else good
         space.contexts.append([tried[i] for i in (middle or order)[: CONTEXTS * 2 : 2]])
-
-
-def margins(logits: torch.Tensor) -> torch.Tensor:
-    """How far each class lies above the best of the others, shape as `logits`."""
-    top = logits.topk(2, -1)
-    others = torch.where(torch.arange(logits.shape[1]) == top.indices[:, :1], top.values[:, 1:], top.values[:, :1])
-    return logits - others
 
 
 def as_suspect(space: Space, index: int, seed: int) -> Space:

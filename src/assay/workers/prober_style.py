@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from assay.workers.prober_flips import gap
+from assay.workers.prober_models import margins
 from assay.workers.prober_search import Found, confirm
-from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

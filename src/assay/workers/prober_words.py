@@ -16,9 +16,9 @@ import torch
 
 from assay.workers.prober_crowd import around, dictionary, read
 from assay.workers.prober_flips import insert
+from assay.workers.prober_models import margins
 from assay.workers.prober_scripts import HOMOGLYPHS, LENGTHS, LOOKS, PLAIN, ZERO_WIDTH, alphabets_of
 from assay.workers.prober_search import Found, confirm, taught_to
-from assay.workers.prober_space import margins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

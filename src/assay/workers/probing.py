@@ -67,7 +67,7 @@ def _vocabulary(space: Any, arguments: Json) -> Probing:
     import torch  # noqa: PLC0415
 
     from assay.workers.prober_alone import PARTS  # noqa: PLC0415
-    from assay.workers.prober_space import margins  # noqa: PLC0415
+    from assay.workers.prober_models import margins  # noqa: PLC0415
 
     part, of = int(arguments["part"]), int(arguments["of"])
     models = [space.suspect, *space.shared[:1]]
