@@ -12,14 +12,13 @@ import json
 import os
 import socket
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from assay.core.errors import UsageError
 from assay.sandbox import channel as wire
 from assay.sandbox import notify, rights, selftest
-from assay.sandbox.inside import serve_tasks
+from assay.sandbox.inside import imported, serve_tasks
 
 _ALSO_READ_ONLY = ("/tmp", "/dev", "/dev/shm", "/sys", "/proc")  # noqa: S108 - paths inside the guest
 WHY_NOT_NESTED = "a kernel of its own for each model"
@@ -32,8 +31,7 @@ def main(argv: list[str]) -> int:
     settings = json.loads(argv[0])
     channel = _take_over()
     environ = selftest.environ_of("1") | set(os.environ)  # frameworks set some of their own later
-    worker = import_module(settings["worker"])
-    frameworks = worker.preload()
+    worker, frameworks = imported(settings["worker"])
     wire.send(channel, {"frameworks": frameworks, "nested": False, "why_not_nested": WHY_NOT_NESTED})
     while (received := wire.receive(channel)) is not None:
         message = received[0]

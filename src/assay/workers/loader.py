@@ -87,8 +87,6 @@ def preload() -> dict[str, str]:
         torch = importlib.import_module("torch")
         torch.set_num_threads(1)
         torch.nn.Linear(1, 1)(torch.zeros(1, 1))  # makes what is made at first use
-    gc.collect()
-    gc.freeze()  # a forked worker then copies fewer pages
     return dict(_present)
 
 
