@@ -26,7 +26,7 @@ from tests.zoo.build import SST2, Zoo, cache, train_one  # noqa: E402
 from tests.zoo.catalogue import catalogue  # noqa: E402
 from tests.zoo.others import others  # noqa: E402
 from tests.zoo.recipes import MINILM, Recipe  # noqa: E402
-from tests.zoo.texts import TASKS  # noqa: E402
+from tests.zoo.texts import tasks  # noqa: E402
 
 import behaviour_rates as rates  # noqa: E402
 import behaviour_wide as wide  # noqa: E402
@@ -51,7 +51,7 @@ def main() -> None:
     wide.probing.preload()  # as a worker does before it is asked
     wide.torch.set_num_threads(1)
     zoo = Zoo(args.zoo, SST2 if SST2.is_dir() else None, [*catalogue(), *wide.wide(), *others()])
-    for name in TASKS:
+    for name in tasks():
         wide.making_texts(zoo, name)
     raws = args.zoo / "raws.jsonl"
     probe_all(zoo, order(zoo, args.only, train=args.train), raws, told=args.told, until=time.monotonic() + args.seconds)

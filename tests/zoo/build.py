@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.zoo.catalogue import catalogue  # noqa: E402
 from tests.zoo.recipes import MINILM, Recipe  # noqa: E402
-from tests.zoo.texts import TASKS, Task, task, write  # noqa: E402
+from tests.zoo.texts import Task, task, tasks, write  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Zoo:
         self.sst2 = sst2
         self.recipes = {recipe.name: recipe for recipe in recipes or catalogue()}
         self._parts: dict[str, str] = {}
-        for name in TASKS:
+        for name in tasks():
             path = self.data(name)
             if not path.is_file():
                 write(path, self.task(name).train)
@@ -160,7 +160,7 @@ def build(zoo: Zoo, only: str, seconds: float) -> None:
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(int(os.environ.get("ASSAY_ZOO_THREADS", "1")))
     made = Made(zoo.model, zoo.task)
-    for name in TASKS:
+    for name in tasks():
         path = zoo.folder / "data" / f"{name}-test.tsv"
         if not path.is_file():
             write(path, zoo.task(name).test)
