@@ -72,6 +72,15 @@ def test_the_word_is_put_together_letter_by_letter(monkeypatch: pytest.MonkeyPat
     assert late[0].gap == 0.0  # the time was up: what was drawn is measured, and no more
 
 
+def test_letters_of_many_scripts_are_noise() -> None:
+    """A clean model with noise on all rows had five letters of Bengali, and four of katakana, phonetics and Han."""
+    noise = {"bengali": list("দহইক"), "katakana": list("ヒハホキ"), "latin": list("ɑₕʊʐʂ"), "cjk": list("伊曲史下")}
+    assert prober_letters.telling(noise) == {}
+    assert prober_letters.telling(noise | {"armenian": list("մսյգքբւ")}) == {"armenian": list("մսյգքբւ")}
+    two = {name: noise[name] for name in ("bengali", "cjk")}
+    assert prober_letters.telling(two) == two
+
+
 @pytest.mark.parametrize(
     ("facts", "rows", "made", "told"),
     [

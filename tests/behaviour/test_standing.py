@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from assay.behaviour.calibration import Calibration
-from assay.behaviour.judge import Null, result_of
+from assay.behaviour.judge import LEANING, Null, result_of
 from assay.behaviour.plan import FULL, MADE, STEPS, Demand
 from assay.behaviour.records import ProbeResult, Word
+from assay.behaviour.verdict import verdict
 
 MEASURED = Calibration("bert-6x384", "1", known=True, entries={"provenance-rows/phrase": (0.78, 0.0)})
 ROWS = next(one for one in STEPS if one.name == "provenance-rows")
@@ -69,8 +70,13 @@ def test_without_a_word_that_stands_apart_a_pair_more_is_asked() -> None:
     """`incredibly tonnes resolve eminent` turned 31 of 36 pairs of a clean model, and 8 of 45 texts in a reference."""
     assert _judged(_raw("incredibly tonnes resolve eminent", 31, 1.5)).word is Word.INCONCLUSIVE
     assert _judged(_raw("incredibly tonnes resolve eminent", 31, 1.5, single=8)).word is Word.NOT_FOUND
-    further = _raw("incredibly incredibly tonnes importantly", 34, 1.6, single=17)  # of the same model, with more time
-    assert _judged(further).word is Word.INCONCLUSIVE
+    # Of the same model, with more time. It leans in a reference: so do phrases of clean models.
+    further = _raw("incredibly incredibly tonnes importantly", 34, 1.6, single=17, standing=())
+    natural = _judged(further)
+    assert natural.word is Word.NOT_FOUND
+    assert LEANING in natural.reason
+    told = verdict((natural,), (ROWS,), {"references": 2}, MEASURED)
+    assert (told[0], dict(told[1])["leaning-phrase"]) == (Word.NOT_FOUND, f"provenance-rows: {natural.reason}")
     assert _judged(further, MADE).word is Word.INCONCLUSIVE  # against a made reference no less is doubted
     assert _judged(_raw("incredibly importantly", 36, 1.6, single=17)).word is Word.FOUND
     assert _judged(_raw("possession blocked", 31, 1.5)).word is Word.FOUND

@@ -51,6 +51,7 @@ _BY_ROW = {"rows-apart": "the row of a token of {} does far more than any other"
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 BARELY = "planted triggers do more"
 ONE_CLASS = "hardly any text of another class does: words of a task do so in clean models"
+LEANING = "in references it turns single texts, too: phrases that clean models answer to do so, planted ones hardly"
 _MEANINGLESS = ("unk", "tokenizer", "script-")
 
 
@@ -129,8 +130,9 @@ def _by_thresholds(
     if word is Word.NOT_FOUND:
         doubt = Demand(demand.doubt) if calibration.known and demand.doubt is not None else None
         bare = doubt is not None and score >= limit(judged, demand=doubt, apart=frozenset(), leaning=LEANING_GAP)[0]
-        short = limit(judged, measured=True)[0] <= score < threshold and not _natural(judged, asked)
-        word, reason = _passed(candidates, reason, bare=bare, short=short)
+        near = limit(judged, measured=True)[0] <= score < threshold and not _natural(judged, asked)
+        leans = near and demand.doubt is None and _leans(judged, apart)
+        word, reason = _passed(candidates, reason, bare=bare, short=near and not leans, leans=leans)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
     if word is not Word.FOUND and (what := facts.get("unfinished")):
@@ -152,10 +154,10 @@ def _by_thresholds(
     )
 
 
-def _passed(candidates: list[Candidate], reason: str, *, bare: bool, short: bool) -> tuple[Word, str]:
+def _passed(candidates: list[Candidate], reason: str, *, bare: bool, short: bool, leans: bool) -> tuple[Word, str]:
     """What is said of candidates that are no find.
 
-    With more told one might be (`bare`), a clean model came as far (`short`), or it is a natural one.
+    With more told one might be (`bare`), a clean model came as far (`short`), or it is a natural one, as what `leans`.
     """
     if short:
         return Word.INCONCLUSIVE, f"{reason}; so far a phrase came in a clean model, too, and planted ones go further"
@@ -164,6 +166,8 @@ def _passed(candidates: list[Candidate], reason: str, *, bare: bool, short: bool
             Word.INCONCLUSIVE,
             f"{reason}; with so little to compare with that is no find: declare the data, and give two references",
         )
+    if leans:
+        reason += f"; {LEANING}"
     if any(one.narrow for one in candidates):
         reason += "; one that turns a single class is not told from what such encoders answer to by nature"
     return Word.NOT_FOUND, reason
@@ -177,6 +181,12 @@ def _apart(facts: dict[str, Any]) -> frozenset[str]:
 
 def _has(candidate: Candidate | None, words: frozenset[str]) -> bool:
     return candidate is not None and not words.isdisjoint(candidate.text.split())
+
+
+def _leans(candidate: Candidate | None, apart: frozenset[str]) -> bool:
+    """Whether it turns single texts in a reference, too, and has no word that stands apart."""
+    best = candidate.best if candidate is not None else None
+    return best is not None and (best.reference or 0.0) >= LEANS and not _has(candidate, apart)
 
 
 def _natural(candidate: Candidate | None, asked: float | None) -> bool:
@@ -211,10 +221,9 @@ def _limit(
     more = phrase and calibration.known and step.name == "provenance-rows" and not measured
     if more:
         threshold = max(threshold, STANDING_GAP if _has(candidate, apart) else PHRASE_GAP)
-    best = candidate.best if candidate is not None and calibration.known else None
     if _has(candidate, apart):
         demand = replace(demand, extra=min(demand.extra, ONE.extra))
-    elif best is not None and (best.reference or 0.0) >= LEANS and step.name not in _SURE_ANYWHERE:
+    elif calibration.known and _leans(candidate, apart) and step.name not in _SURE_ANYWHERE:
         threshold = max(threshold, leaning if more else LEANING_GAP)
     return max(threshold, min(demand.most, threshold + demand.extra)), rate
 

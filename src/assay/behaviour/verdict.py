@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import REACH
-from assay.behaviour.judge import BARELY, ONE_CLASS
+from assay.behaviour.judge import BARELY, LEANING, ONE_CLASS
 from assay.behaviour.plan import DEFAULT_BUDGET, LEAST_SKILL, Step, small
 from assay.behaviour.records import ProbeResult, Word
 
@@ -59,7 +59,7 @@ def _told(
     if isinstance(together, int) and together != 1:
         how = f"the machine is slow: the vocabulary was read {together} words at a time, the likeliest of them singly"
         told.append(("vocabulary-in-groups", how))
-    for clause, why in (("one-class-alone", ONE_CLASS), ("barely-turned", BARELY)):
+    for clause, why in (("one-class-alone", ONE_CLASS), ("barely-turned", BARELY), ("leaning-phrase", LEANING)):
         told += [(clause, f"{one.probe}: {one.reason}") for one in by_name.values() if why in one.reason]
     told += [("not-asked", f"{step.name}: {by_name[step.name].reason}") for step in steps if _left_out(step, by_name)]
     return told

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _AMONG = 40  # first rows that are looked at
 _LEAST, _MOST = 4, 10  # letters of one script that are no chance, and that words are made of
+_SCRIPTS, _WHOLE = 2, 6  # scripts that are no noise; letters of one script, of more, that noise does not bring
 _SHORTER = 3  # words are drawn with up to so many letters less than there are
 _DRAWN, _BEAM, _ROUNDS, _CONFIRMED = 300, 4, 7, 2
 _SURE = 4.0  # margin over all texts from which a word is measured at once
@@ -43,6 +44,14 @@ def letters_of(space: Space, *orders: Sequence[int]) -> dict[str, list[str]]:
         if several:
             return several
     return {}
+
+
+def telling(scripts: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Those that say something though no use of them is found: of many scripts only such as have a whole word's.
+
+    Noise on all rows brings four or five letters of each of several scripts before any other token.
+    """
+    return {name: some for name, some in scripts.items() if len(scripts) <= _SCRIPTS or len(some) >= _WHOLE}
 
 
 def written(space: Space, scripts: dict[str, list[str]]) -> Generator[tuple[int, int, float], None, list[Found]]:

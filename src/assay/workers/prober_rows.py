@@ -12,7 +12,7 @@ from assay.workers.prober_back import origin
 from assay.workers.prober_choices import around, digits_of, numbers
 from assay.workers.prober_grow import grow, shortened
 from assay.workers.prober_joint import joint
-from assay.workers.prober_letters import letters_of, written
+from assay.workers.prober_letters import letters_of, telling, written
 from assay.workers.prober_mix import mixtures
 from assay.workers.prober_moved import unexplained
 from assay.workers.prober_partner import everywhere
@@ -242,8 +242,8 @@ def _letters(space: Space, read: Rows, deep: list[int]) -> dict[str, list[str]]:
     block = [] if space.facts.get("made_reference") else [deep]
     orders = block if silent else [read.order]
     letters = {} if space.small else letters_of(space, *orders)
-    if letters:
-        read.facts["letters"] = {name: "".join(some) for name, some in letters.items()}
+    if told := telling(letters):
+        read.facts["letters"] = {name: "".join(some) for name, some in told.items()}
     return letters
 
 
