@@ -2,6 +2,7 @@
 
 `python -m tests.support.fuzz PARSER START COUNT` runs inputs START to START+COUNT-1 and prints a JSON `Result`. Input
 number n is the same bytes in every run, so a crash is named by its parser and number: `--show N` writes that input.
+Without a parser it prints the digest of the first inputs of each.
 """
 
 from __future__ import annotations
@@ -159,7 +160,10 @@ def shown(value: Any) -> str:
 
 
 def run(parser: Parser, start: int, count: int) -> Result:
-    """Run inputs `start` to `start + count - 1` under the limits of this module. Once in a process."""
+    """Run inputs `start` to `start + count - 1` under the limits of this module.
+
+    The first in a process tells how much memory its parser takes.
+    """
     seeds = list(parser.seeds())
     assert seeds, f"{parser.name} has no seed"
     assert max(map(len, seeds)) <= SEED_BYTES, f"a seed of {parser.name} is too long"
@@ -235,14 +239,24 @@ def parser_named(name: str) -> Parser:
     return next(parser for parser in PARSERS if parser.name == name)
 
 
+def first_digests() -> dict[str, str]:
+    """What comes of the first inputs of every parser, by its name."""
+    from tests.support.fuzz_parsers import PARSERS
+
+    return {parser.name: run(parser, 0, FIRST).first_digest for parser in PARSERS}
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one stretch of inputs, or show one input."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("parser")
+    options.add_argument("parser", nargs="?")
     options.add_argument("start", type=int, nargs="?", default=0)
     options.add_argument("count", type=int, nargs="?", default=1000)
     options.add_argument("--show", type=int, metavar="N", help="write input N to standard output")
     args: Any = options.parse_args(arguments)
+    if args.parser is None:
+        print(json.dumps(first_digests()))
+        return
     parser = parser_named(args.parser)
     if args.show is not None:
         sys.stdout.buffer.write(mutation(parser, list(parser.seeds()), args.show))
