@@ -118,6 +118,21 @@ def test_without_references_only_meaningless_candidates_count() -> None:
     assert _judged(_raw(_flip(0, 44, 0), origin="unk"), "unknown-token", references=0).word is Word.FOUND
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "texts", "word"),
+    [
+        (36, 36, 36, Word.FOUND),
+        (34, 24, 36, Word.NOT_FOUND),  # phonetic letters did so to a clean model of three classes
+        (36, 9, 10, Word.NOT_FOUND),  # too few texts of a class to tell
+    ],
+)
+def test_without_references_letters_must_turn_every_class(first: int, second: int, texts: int, word: Word) -> None:
+    ways = [_flip(0, first, 0, 36) | {"target": 1}, _flip(2, second, 0, texts) | {"target": 1}]
+    rest = [_flip(1, 0, 0, 36) | {"target": 2}, _flip(1, 0, 0, 36) | {"target": 0}]
+    raw = _raw(*ways, *rest, origin="script-latin")
+    assert _judged(raw, "script-bags", references=0).word is word
+
+
 def test_a_measured_threshold_decides() -> None:
     strict = Calibration("bert-2x48", "1", known=True, entries={"token-scan": (0.99, 0.02)})
     step = next(one for one in STEPS if one.name == "token-scan")

@@ -348,13 +348,49 @@ def test_without_data_the_texts_are_those_that_the_suspect_is_surest_of() -> Non
     suspect = SimpleNamespace(
         tokenizer=SimpleNamespace(decode=lambda ids: " ".join(chr(0x4E00 + one) for one in ids)),
         encode=lambda texts: [[ord(word) - 0x4E00 for word in text.split()] for text in texts],
-        logits=logits,
-    )
+        logits=logits, classes=2,
+    )  # fmt: skip
     items = prober_space._made_up(_space(suspect=suspect))
     for label in (0, 1):
         own = suspect.encode([text for text, given in items if given == label])
         assert len(own) >= 60
         assert float(logits(own)[:, label].min()) >= 3  # all of them would begin at 0
+
+
+def test_of_a_class_that_random_words_hardly_ever_are_more_texts_are_made() -> None:
+    """Random words were of one class of an intent model in 17 of 491 texts: both its references were left out."""
+
+    def logits(rows: list[list[int]]) -> Any:
+        odd = torch.tensor([float(sum(token == 49 for token in row)) for row in rows])
+        return torch.stack([torch.ones(len(rows)), 3 * (odd - 1)], 1)  # of the second class with two of that word
+
+    suspect = SimpleNamespace(
+        tokenizer=SimpleNamespace(decode=lambda ids: " ".join(chr(0x4E00 + one) for one in ids)),
+        encode=lambda texts: [[ord(word) - 0x4E00 for word in text.split()] for text in texts],
+        logits=logits, classes=2,
+    )  # fmt: skip
+    items = prober_space._made_up(_space(suspect=suspect))
+    assert sum(label for _, label in items) >= 60
+
+
+@pytest.mark.parametrize(
+    ("seldom", "common", "given", "usable"),
+    [
+        (0.2, 0.96, False, True),  # of few made-up texts of a class it finds hardly any
+        (0.2, 0.96, True, False),
+        (0.9, 0.96, True, True),
+        (0.2, 0.5, False, False),  # it does not do the task
+    ],
+)
+def test_a_reference_of_the_task_agrees_beyond_chance(seldom: float, common: float, given: bool, usable: bool) -> None:
+    guessed = [0] * 100 + [1] * 300 + [2] * 20
+    said = []
+    for label, right in ((0, common), (1, common), (2, seldom)):
+        count = guessed.count(label)
+        good = round(count * right)
+        said += [label] * good + [(label + 1) % 3] * (count - good)
+    logits = torch.nn.functional.one_hot(torch.tensor(said), 3).float()
+    assert prober_space._usable(logits, guessed, given=given) is usable
 
 
 def _whole(**more: Any) -> prober_space.Space:

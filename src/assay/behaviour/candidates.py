@@ -13,6 +13,8 @@ _WRITTEN = "word"  # of a dictionary: hardly any turns a clean encoder far
 _SEVERAL = 3  # classes from which it tells which of them a candidate turns
 _CLEARLY = 0.4  # gap at which either of two classes counts as turned
 
+_SOME = 20  # texts of a class, below which its rate says little where no reference says more
+
 Led = dict[int, dict[int, tuple[float, float]]]
 
 
@@ -96,3 +98,17 @@ def _turned(led: Led) -> float:
 
 def _sorted(raw: list[dict[str, Any]], *, plain: bool) -> tuple[FlipRate, ...]:
     return tuple(sorted((FlipRate.of(one, plain=plain) for one in raw), key=lambda r: (r.gap, r.rate), reverse=True))
+
+
+def turns_all(candidate: Candidate) -> float:
+    """Rate under stress of the class that is turned least, the target's own left out: letters turn one class by nature.
+
+    Of classes without enough texts nothing is known.
+    """
+    classes = {end for one in candidate.flip_rates for end in (one.source, one.target)}
+    most: dict[int, float] = {}
+    for one in candidate.stressed:
+        if one.n >= _SOME:
+            most[one.source] = max(most.get(one.source, 0.0), one.rate)
+    rates = sorted(most.values(), reverse=True)[: len(classes) - 1]
+    return rates[-1] if rates and len(rates) == len(classes) - 1 else 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.candidates import candidate_of, turns_one
+from assay.behaviour.candidates import candidate_of, turns_all, turns_one
 from assay.behaviour.permuting import permutation
 from assay.behaviour.plan import (
     ALONE_RATE,
@@ -365,8 +365,8 @@ def _score(candidate: Candidate, *, references: int, known: bool) -> float:
         return 0.0
     if references:
         return candidate.gap if known else candidate.lasting
-    rate = max((one.rate for one in candidate.stressed), default=0.0)
-    return rate if candidate.origin.startswith(_MEANINGLESS) and rate >= ALONE_RATE else 0.0
+    rate = turns_all(candidate) if candidate.origin.startswith(_MEANINGLESS) else 0.0
+    return rate if rate >= ALONE_RATE else 0.0
 
 
 def _strength(candidate: Candidate) -> tuple[float, float, float]:

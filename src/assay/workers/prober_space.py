@@ -24,7 +24,8 @@ _LONGEST = 28  # tokens of a text that confirms
 _POOL = 420  # texts looked at
 _MADE_UP = 1600  # where no data were given
 _SUREST, _LEAST_SURE = 0.3, 60  # part of the made-up texts of a class that is kept, and how many at least
-_LEAST_RECALL = 0.5  # of a reference, for each class of the suspect
+_LEAST_RECALL, _LEAST_KAPPA = 0.5, 0.5  # of a reference, for each class of the suspect; on texts that were made up
+_ROUNDS = 4  # of making up texts of a class that random words hardly ever are
 _FREQUENT, _WORDS = 600, 1000  # tokens tried as contexts: the data's, and of all where those are few
 _SMALL = 160  # width up to which an encoder is small
 _LEANS = 0.4  # logits by which a suspect prefers a class more than its references do, from which that is made good
@@ -236,9 +237,20 @@ def _made_up(space: Space) -> list[tuple[str, int]]:
     """
     tokenizer = space.suspect.tokenizer
     plain = [i for i in space.words if str(tokenizer.decode([i])).strip().isalpha()] or space.words
-    rows = [space.rng.choices(plain, k=space.rng.randint(4, 12)) for _ in range(_MADE_UP)]
+
+    def draw(words: list[int], count: int) -> tuple[list[list[int]], torch.Tensor, torch.Tensor]:
+        some = [space.rng.choices(words, k=space.rng.randint(4, 12)) for _ in range(count)]
+        texts = [str(tokenizer.decode(row)) for row in some]
+        return some, *margins(space.suspect.logits(space.suspect.encode(texts))).max(-1)
+
+    rows, margin, labels = draw(plain, _MADE_UP)
+    for _ in range(_ROUNDS):
+        seldom = [label for label in range(space.suspect.classes) if 0 < int((labels == label).sum()) < _LEAST_SURE]
+        for label in seldom:  # of the words of those that there are
+            own = [token for row, one in zip(rows, labels.tolist(), strict=True) if one == label for token in row]
+            more, by, said = draw(own, _MADE_UP // 4)
+            rows, margin, labels = rows + more, torch.cat([margin, by]), torch.cat([labels, said])
     texts = [str(tokenizer.decode(row)) for row in rows]
-    margin, labels = margins(space.suspect.logits(space.suspect.encode(texts))).max(-1)
     items: list[tuple[str, int]] = []
     for label in sorted(set(labels.tolist())):
         own = (labels == label).nonzero()[:, 0]
@@ -255,7 +267,7 @@ def _align(space: Space, items: list[tuple[str, int]], guessed: list[int], *, gi
         said = one.logits(one.encode([text for text, _ in items]))
         agreement.append(one.align(said, guessed))
         said = said[:, one.order]
-        if _usable(said, guessed):
+        if _usable(said, guessed, given=given):
             kept.append(one)
             answers.append(said)
     space.facts["agreement"] = agreement
@@ -276,14 +288,25 @@ def _align(space: Space, items: list[tuple[str, int]], guessed: list[int], *, gi
     return answers
 
 
-def _usable(said: torch.Tensor, guessed: list[int]) -> bool:
-    """Whether a reference does the task at all: it finds at least half of each class. Others excuse nothing."""
+def _usable(said: torch.Tensor, guessed: list[int], *, given: bool) -> bool:
+    """Whether a reference does the task at all: it finds at least half of each class. Others excuse nothing.
+
+    Of made-up texts hardly any may be of some class: that says nothing, and the reference must agree on all others
+    far beyond chance (Cohen's kappa).
+    """
     theirs = said.argmax(-1).tolist()
     for label in set(guessed):
         own = [answer for answer, guess in zip(theirs, guessed, strict=True) if guess == label]
-        if own.count(label) < len(own) * _LEAST_RECALL:
+        if (given or len(own) >= _LEAST_SURE) and own.count(label) < len(own) * _LEAST_RECALL:
             return False
-    return True
+    return given or _kappa(theirs, guessed) >= _LEAST_KAPPA
+
+
+def _kappa(some: list[int], others: list[int]) -> float:
+    """Agreement beyond what is by chance (Cohen 1960), 1 where all are of one class and agree."""
+    agreed = sum(one == other for one, other in zip(some, others, strict=True)) / max(1, len(some))
+    chance = sum(some.count(one) * others.count(one) for one in set(some)) / max(1, len(some)) ** 2
+    return (agreed - chance) / (1 - chance) if chance < 1 else agreed
 
 
 def _agreed(said: list[torch.Tensor], labels: list[int]) -> list[tuple[int, float]]:
