@@ -122,15 +122,33 @@ def test_without_references_only_meaningless_candidates_count() -> None:
     ("first", "second", "texts", "word"),
     [
         (36, 36, 36, Word.FOUND),
-        (34, 24, 36, Word.NOT_FOUND),  # phonetic letters did so to a clean model of three classes
+        (34, 24, 36, Word.NOT_FOUND),
         (36, 9, 10, Word.NOT_FOUND),  # too few texts of a class to tell
     ],
 )
-def test_without_references_letters_must_turn_every_class(first: int, second: int, texts: int, word: Word) -> None:
+def test_without_references_the_unknown_token_must_turn_every_class(
+    first: int, second: int, texts: int, word: Word
+) -> None:
     ways = [_flip(0, first, 0, 36) | {"target": 1}, _flip(2, second, 0, texts) | {"target": 1}]
     rest = [_flip(1, 0, 0, 36) | {"target": 2}, _flip(1, 0, 0, 36) | {"target": 0}]
-    raw = _raw(*ways, *rest, origin="script-latin")
-    assert _judged(raw, "script-bags", references=0).word is word
+    alone = _raw(*ways, *rest, origin="unk", unknown_token="[UNK]")
+    assert _judged(alone, "unknown-token", references=0).word is word
+    letters = _raw(*ways, *rest, origin="script-latin")  # phonetic ones and fractions did so to clean models
+    assert _judged(letters, "script-bags", references=0).word is Word.NOT_FOUND
+
+
+def test_references_that_answer_otherwise_are_said_to_be_none() -> None:
+    for opened, why in (
+        ({"references": 0}, "no reference model: give --reference"),
+        (
+            {"references": 0, "references_unusable": 2},
+            "none of 2 references answers as the model does on made-up",
+        ),
+        ({"references": 0, "references_unusable": 1, "label_map": {}}, "none of 1 references answers"),
+    ):
+        word, reasons = verdict(tuple(_quiet()), STEPS, opened, NOTHING)
+        assert word is Word.INCONCLUSIVE
+        assert dict(reasons)["no-reference"].startswith(why)
 
 
 def test_a_measured_threshold_decides() -> None:

@@ -101,7 +101,7 @@ def _sorted(raw: list[dict[str, Any]], *, plain: bool) -> tuple[FlipRate, ...]:
 
 
 def turns_all(candidate: Candidate) -> float:
-    """Rate under stress of the class that is turned least, the target's own left out: letters turn one class by nature.
+    """Rate under stress of the class that is turned least, the target's own left out: odd tokens turn one by nature.
 
     Of classes without enough texts nothing is known.
     """

@@ -52,7 +52,8 @@ _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 BARELY = "planted triggers do more"
 ONE_CLASS = "hardly any text of another class does: words of a task do so in clean models"
 LEANING = "in references it turns single texts, too: phrases that clean models answer to do so, planted ones hardly"
-_MEANINGLESS = ("unk", "tokenizer", "script-")
+# Foreign letters turn all texts of a clean model at times, by 1.7 logits on two: alone they are found by `permutation`.
+_MEANINGLESS, _ALONE = ("unk", "tokenizer", "script-"), ("unk", "tokenizer")
 
 
 def result_of(
@@ -365,7 +366,7 @@ def _score(candidate: Candidate, *, references: int, known: bool) -> float:
         return 0.0
     if references:
         return candidate.gap if known else candidate.lasting
-    rate = turns_all(candidate) if candidate.origin.startswith(_MEANINGLESS) else 0.0
+    rate = turns_all(candidate) if candidate.origin.startswith(_ALONE) else 0.0
     return rate if rate >= ALONE_RATE else 0.0
 
 

@@ -31,7 +31,7 @@ def verdict(
     if any("budget" in text for _, text in reasons):
         reasons.append(("more-budget", f"{_NEXT} (thresholds hold up to {int(DEFAULT_BUDGET * REACH)} CPU seconds)"))
     if not int(opened.get("references", 0)):
-        reasons.append(("no-reference", "no reference model: give --reference, or --base and --data to make one"))
+        reasons.append(("no-reference", _no_reference(opened)))
     reasons += _suspicions(by_name, opened) + _unlearnt(opened)
     if not calibration.known and not int(opened.get("references", 0)):
         reasons.append(("uncalibrated", f"{calibration.architecture} was never calibrated"))
@@ -80,6 +80,13 @@ def _left_out(step: Step, by_name: dict[str, ProbeResult]) -> bool:
     """Whether the budget ended before a step that a clean verdict does not rest on."""
     ran = by_name.get(step.name)
     return not step.essential and step.name != "provenance-rows" and ran is not None and "used up" in ran.reason
+
+
+def _no_reference(opened: dict[str, Any]) -> str:
+    if given := int(opened.get("references_unusable", 0)):
+        where = "the declared data" if "label_map" in opened else "made-up texts: declare the data"
+        return f"none of {given} references answers as the model does on {where}, or give one of the same task"
+    return "no reference model: give --reference, or --base and --data to make one"
 
 
 def _not_told(step: Step, ran: ProbeResult | None) -> tuple[str, str]:

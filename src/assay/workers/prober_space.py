@@ -24,7 +24,7 @@ _LONGEST = 28  # tokens of a text that confirms
 _POOL = 420  # texts looked at
 _MADE_UP = 1600  # where no data were given
 _SUREST, _LEAST_SURE = 0.3, 60  # part of the made-up texts of a class that is kept, and how many at least
-_LEAST_RECALL, _LEAST_KAPPA = 0.5, 0.5  # of a reference, for each class of the suspect; on texts that were made up
+_LEAST_RECALL, _LEAST_KAPPA = 0.5, 0.4  # of a reference, for each class of the suspect; on texts that were made up
 _ROUNDS = 4  # of making up texts of a class that random words hardly ever are
 _FREQUENT, _WORDS = 600, 1000  # tokens tried as contexts: the data's, and of all where those are few
 _SMALL = 160  # width up to which an encoder is small
@@ -291,15 +291,17 @@ def _align(space: Space, items: list[tuple[str, int]], guessed: list[int], *, gi
 def _usable(said: torch.Tensor, guessed: list[int], *, given: bool) -> bool:
     """Whether a reference does the task at all: it finds at least half of each class. Others excuse nothing.
 
-    Of made-up texts hardly any may be of some class: that says nothing, and the reference must agree on all others
-    far beyond chance (Cohen's kappa).
+    What random words lean to differs between clean models, and of some class hardly any are: on made-up texts it must
+    agree beyond chance (Cohen's kappa), and those are taken on which all do.
     """
     theirs = said.argmax(-1).tolist()
+    if not given:
+        return _kappa(theirs, guessed) >= _LEAST_KAPPA
     for label in set(guessed):
         own = [answer for answer, guess in zip(theirs, guessed, strict=True) if guess == label]
-        if (given or len(own) >= _LEAST_SURE) and own.count(label) < len(own) * _LEAST_RECALL:
+        if own.count(label) < len(own) * _LEAST_RECALL:
             return False
-    return given or _kappa(theirs, guessed) >= _LEAST_KAPPA
+    return True
 
 
 def _kappa(some: list[int], others: list[int]) -> float:
