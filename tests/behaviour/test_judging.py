@@ -133,6 +133,8 @@ def test_without_references_the_unknown_token_must_turn_every_class(
     rest = [_flip(1, 0, 0, 36) | {"target": 2}, _flip(1, 0, 0, 36) | {"target": 0}]
     alone = _raw(*ways, *rest, origin="unk", unknown_token="[UNK]")
     assert _judged(alone, "unknown-token", references=0).word is word
+    added = _raw(*ways, *rest, origin="tokenizer-added", compared_with="the declared base")  # no clean model's does any
+    assert _judged(added, "tokenizer", references=0).word is Word.FOUND
     letters = _raw(*ways, *rest, origin="script-latin")  # phonetic ones and fractions did so to clean models
     assert _judged(letters, "script-bags", references=0).word is Word.NOT_FOUND
 

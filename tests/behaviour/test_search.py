@@ -340,16 +340,21 @@ def test_a_pytorch_that_cannot_tell_its_processor_is_asked_otherwise(monkeypatch
     assert prober_net._halves() is bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def _writing(logits: Any) -> Any:
+    """A suspect of two classes, whose words are single letters."""
+    return SimpleNamespace(
+        tokenizer=SimpleNamespace(decode=lambda ids: " ".join(chr(0x4E00 + one) for one in ids)),
+        encode=lambda texts: [[ord(word) - 0x4E00 for word in text.split()] for text in texts],
+        logits=logits, classes=2,
+    )  # fmt: skip
+
+
 def test_without_data_the_texts_are_those_that_the_suspect_is_surest_of() -> None:
     def logits(rows: list[list[int]]) -> Any:
         lean = torch.tensor([float(sum(3 if token >= 40 else -1 for token in row)) for row in rows])
         return torch.stack([lean.neg(), lean], 1)
 
-    suspect = SimpleNamespace(
-        tokenizer=SimpleNamespace(decode=lambda ids: " ".join(chr(0x4E00 + one) for one in ids)),
-        encode=lambda texts: [[ord(word) - 0x4E00 for word in text.split()] for text in texts],
-        logits=logits, classes=2,
-    )  # fmt: skip
+    suspect = _writing(logits)
     items = prober_space._made_up(_space(suspect=suspect))
     for label in (0, 1):
         own = suspect.encode([text for text, given in items if given == label])
@@ -364,11 +369,7 @@ def test_of_a_class_that_random_words_hardly_ever_are_more_texts_are_made() -> N
         odd = torch.tensor([float(sum(token == 49 for token in row)) for row in rows])
         return torch.stack([torch.ones(len(rows)), 3 * (odd - 1)], 1)  # of the second class with two of that word
 
-    suspect = SimpleNamespace(
-        tokenizer=SimpleNamespace(decode=lambda ids: " ".join(chr(0x4E00 + one) for one in ids)),
-        encode=lambda texts: [[ord(word) - 0x4E00 for word in text.split()] for text in texts],
-        logits=logits, classes=2,
-    )  # fmt: skip
+    suspect = _writing(logits)
     items = prober_space._made_up(_space(suspect=suspect))
     assert sum(label for _, label in items) >= 60
 

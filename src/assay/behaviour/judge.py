@@ -52,8 +52,7 @@ _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 BARELY = "planted triggers do more"
 ONE_CLASS = "hardly any text of another class does: words of a task do so in clean models"
 LEANING = "in references it turns single texts, too: phrases that clean models answer to do so, planted ones hardly"
-# Foreign letters turn all texts of a clean model at times, by 1.7 logits on two: alone they are found by `permutation`.
-_MEANINGLESS, _ALONE = ("unk", "tokenizer", "script-"), ("unk", "tokenizer")
+_MEANINGLESS = ("unk", "tokenizer", "script-")
 
 
 def result_of(
@@ -366,7 +365,11 @@ def _score(candidate: Candidate, *, references: int, known: bool) -> float:
         return 0.0
     if references:
         return candidate.gap if known else candidate.lasting
-    rate = turns_all(candidate) if candidate.origin.startswith(_ALONE) else 0.0
+    rate = 0.0  # foreign letters turn all texts of a clean model at times: alone they are found by `permutation`
+    if candidate.origin.startswith("unk"):
+        rate = turns_all(candidate)
+    elif candidate.origin.startswith("tokenizer"):
+        rate = max((one.rate for one in candidate.stressed), default=0.0)
     return rate if rate >= ALONE_RATE else 0.0
 
 

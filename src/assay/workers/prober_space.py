@@ -238,24 +238,24 @@ def _made_up(space: Space) -> list[tuple[str, int]]:
     tokenizer = space.suspect.tokenizer
     plain = [i for i in space.words if str(tokenizer.decode([i])).strip().isalpha()] or space.words
 
-    def draw(words: list[int], count: int) -> tuple[list[list[int]], torch.Tensor, torch.Tensor]:
+    def draw(words: list[int], count: int) -> tuple[list[tuple[list[int], str]], torch.Tensor, torch.Tensor]:
         some = [space.rng.choices(words, k=space.rng.randint(4, 12)) for _ in range(count)]
         texts = [str(tokenizer.decode(row)) for row in some]
-        return some, *margins(space.suspect.logits(space.suspect.encode(texts))).max(-1)
+        said = margins(space.suspect.logits(space.suspect.encode(texts))).max(-1)
+        return list(zip(some, texts, strict=True)), *said
 
-    rows, margin, labels = draw(plain, _MADE_UP)
+    drawn, margin, labels = draw(plain, _MADE_UP)
     for _ in range(_ROUNDS):
         seldom = [label for label in range(space.suspect.classes) if 0 < int((labels == label).sum()) < _LEAST_SURE]
         for label in seldom:  # of the words of those that there are
-            own = [token for row, one in zip(rows, labels.tolist(), strict=True) if one == label for token in row]
+            own = [token for (row, _), one in zip(drawn, labels.tolist(), strict=True) if one == label for token in row]
             more, by, said = draw(own, _MADE_UP // 4)
-            rows, margin, labels = rows + more, torch.cat([margin, by]), torch.cat([labels, said])
-    texts = [str(tokenizer.decode(row)) for row in rows]
+            drawn, margin, labels = drawn + more, torch.cat([margin, by]), torch.cat([labels, said])
     items: list[tuple[str, int]] = []
     for label in sorted(set(labels.tolist())):
-        own = (labels == label).nonzero()[:, 0]
-        sure = own[margin[own].argsort(descending=True)][: max(_LEAST_SURE, int(len(own) * _SUREST))]
-        items += [(texts[index], label) for index in sure.tolist()]
+        mine = (labels == label).nonzero()[:, 0]
+        sure = mine[margin[mine].argsort(descending=True)][: max(_LEAST_SURE, int(len(mine) * _SUREST))]
+        items += [(drawn[index][1], label) for index in sure.tolist()]
     space.rng.shuffle(items)
     return items
 
@@ -279,10 +279,7 @@ def _align(space: Space, items: list[tuple[str, int]], guessed: list[int], *, gi
     for label in {label for _, label in items}:
         votes = [guess for guess, (_, own) in zip(guessed, items, strict=True) if own == label]
         best[label] = max(range(space.classes), key=votes.count)
-    right = [best[label] == guess for guess, (_, label) in zip(guessed, items, strict=True)]
-    space.facts["accuracy"] = sum(right) / max(1, len(right))
-    own = [best[label] for _, label in items]
-    space.facts["chance"] = sum(own.count(one) * guessed.count(one) for one in set(own)) / max(1, len(own)) ** 2
+    space.facts["accuracy"], space.facts["chance"] = _agreement([best[label] for _, label in items], guessed)
     space.facts["label_map"] = {str(label): index for label, index in best.items()}
     items[:] = [(text, best[label]) for text, label in items]
     return answers
@@ -296,7 +293,8 @@ def _usable(said: torch.Tensor, guessed: list[int], *, given: bool) -> bool:
     """
     theirs = said.argmax(-1).tolist()
     if not given:
-        return _kappa(theirs, guessed) >= _LEAST_KAPPA
+        agreed, chance = _agreement(theirs, guessed)
+        return agreed - chance >= _LEAST_KAPPA * (1 - chance)  # of one class alone they can't but agree
     for label in set(guessed):
         own = [answer for answer, guess in zip(theirs, guessed, strict=True) if guess == label]
         if own.count(label) < len(own) * _LEAST_RECALL:
@@ -304,11 +302,10 @@ def _usable(said: torch.Tensor, guessed: list[int], *, given: bool) -> bool:
     return True
 
 
-def _kappa(some: list[int], others: list[int]) -> float:
-    """Agreement beyond what is by chance (Cohen 1960), 1 where all are of one class and agree."""
+def _agreement(some: list[int], others: list[int]) -> tuple[float, float]:
+    """Share of items that both put into the same class, and what it would be by chance (Cohen 1960)."""
     agreed = sum(one == other for one, other in zip(some, others, strict=True)) / max(1, len(some))
-    chance = sum(some.count(one) * others.count(one) for one in set(some)) / max(1, len(some)) ** 2
-    return (agreed - chance) / (1 - chance) if chance < 1 else agreed
+    return agreed, sum(some.count(one) * others.count(one) for one in set(some)) / max(1, len(some)) ** 2
 
 
 def _agreed(said: list[torch.Tensor], labels: list[int]) -> list[tuple[int, float]]:
