@@ -11,6 +11,7 @@ import pytest
 
 from assay.core.limits import GIB, MIB
 from assay.sandbox.guest import Guest, GuestLimits
+from assay.sandbox.warm import keep
 
 gc.disable()  # until everything is collected: it would look at a million objects of imported modules again and again
 
@@ -37,6 +38,13 @@ def pytest_xdist_make_scheduler(config, log):
     from tests.support.spread import ByFile
 
     return ByFile(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates():
+    """Frameworks are imported once for the tests of a process, as in `assay worker`; `tests/sandbox` starts its own."""
+    with keep(most=2):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,9 @@ from tests.support import fuzz
 from tests.support.fuzz_parsers import PARSERS, AsOnDisk
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-INPUTS = 2000  # `make fuzz` runs a million
+INPUTS = 1000  # `make fuzz` runs a million
 GROWTH_BYTES = 128 << 20  # of the process, over all inputs: inputs are below 100 kB, members expand to 16 MiB at most
-SLOW = {"python": 1000, "template": 1000, "shell": 1500}  # a millisecond or more each
+SLOW = {"python": 500, "template": 500, "shell": 750}  # a millisecond or more each
 
 
 def child(*arguments: str, hash_seed: str) -> Any:

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from assay.cli.output import print_json  # noqa: PLC0415
     from assay.cli.vet import hub_access, open_admission  # noqa: PLC0415
     from assay.registry.traces import start  # noqa: PLC0415
+    from assay.sandbox.warm import keep  # noqa: PLC0415
     from assay.store.blobs import open_blobs  # noqa: PLC0415
     from assay.store.index import Index  # noqa: PLC0415
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     access = hub_access(settings)
-    with open_admission(settings, access) as admission:
+    with keep(), open_admission(settings, access) as admission:
         index = Index.open(settings.database_url)
         try:
             every, blobs = settings.revet_hours * 3600, open_blobs(settings.blobs_url)

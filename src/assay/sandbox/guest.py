@@ -29,7 +29,7 @@ from assay.sandbox.stage import Stage
 from assay.sandbox.start import INSTALL_HINT, LOST_WITHOUT, MODEL, arrange, find_bubblewrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 START_SECONDS = 180  # imports of frameworks from a cold disk
 _ANSWER_SECONDS = 60.0  # an idle template answers in microseconds; a machine may be busy
@@ -111,6 +111,7 @@ class Guest:
         self.nested = False
         self.why_not_nested = ""
         self.restarts: list[str] = []
+        self.keeper: Callable[[Guest], bool] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -138,7 +139,7 @@ class Guest:
             if self._answers():
                 return
             self.restarts.append(self._epitaph())
-            self.close()
+            self.end()
         self._check_runtime()
         limits = self._limits
         self._stage = Stage()
@@ -148,7 +149,7 @@ class Guest:
             self._launch(self._stage, theirs)
         except SandboxError:
             ours.close()
-            self.close()
+            self.end()
             raise
         finally:
             theirs.close()
@@ -156,7 +157,7 @@ class Guest:
         try:
             self._greet(ours)
         except SandboxError:
-            self.close()
+            self.end()
             raise
 
     def _check_runtime(self) -> None:
@@ -291,7 +292,7 @@ class Guest:
                 ended = session.end()
                 stage.clear()
                 if not self.nested or not ended:
-                    self.close()
+                    self.end()
 
     @contextmanager
     def _planting(self, planted: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -317,7 +318,17 @@ class Guest:
         except OSError as error:
             raise SandboxError(f"{self._epitaph()} ({error.strerror})", hint="try again") from error
 
+    @property
+    def reusable(self) -> bool:
+        """Whether a template is there that forks a worker for each model."""
+        return self.nested and self._process is not None and self._process.poll() is None and self._answers()
+
     def close(self) -> None:
+        """No more use for it: it is ended, or kept for the next model (`warm.py`)."""
+        if self.keeper is None or not self.keeper(self):
+            self.end()
+
+    def end(self) -> None:
         """End the template and everything in it."""
         if self._control is not None:
             self._control.close()

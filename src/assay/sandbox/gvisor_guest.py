@@ -63,9 +63,9 @@ class GvisorGuest(Guest):
         """What is lost against bubblewrap, in a sentence."""
         return LOST_IN_GVISOR
 
-    def close(self) -> None:
+    def end(self) -> None:
         """End the container and take its bundle away."""
-        super().close()
+        super().end()
         bundle, self._bundle = self._bundle, None
         if bundle is not None:
             bundle.remove()

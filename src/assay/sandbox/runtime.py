@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from assay.core.errors import UsageError
 from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
 from assay.sandbox.gvisor import RUNSC
 from assay.sandbox.gvisor_guest import GvisorGuest
+from assay.sandbox.warm import lend
 
 BUBBLEWRAP = "bubblewrap"
 RUNTIMES = (BUBBLEWRAP, RUNSC)
@@ -25,7 +28,7 @@ def layers_of(runtime: str) -> tuple[str, ...]:
 def make_guest(
     worker: str, limits: GuestLimits, *, layers: tuple[str, ...] = (), devices: tuple[str, ...] = ()
 ) -> Guest:
-    """A guest, not started yet.
+    """A guest: not started yet, or with the template of one that is done (`warm.py`).
 
     Args:
         worker: module of `assay.workers`.
@@ -38,7 +41,8 @@ def make_guest(
     """
     required = tuple(dict.fromkeys((*DEFAULT_REQUIRED, *layers)))
     if RUNSC not in required:
-        return Guest(worker, limits, required=required, devices=devices)
+        make = partial(Guest, worker, limits, required=required, devices=devices)
+        return lend((worker, limits, required, devices), make)
     if devices:
         raise UsageError("runsc lets no GPU in", hint="probe on the processor, or leave `runsc` out of the layers")
     return GvisorGuest(worker, limits, required=required)

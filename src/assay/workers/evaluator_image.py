@@ -34,7 +34,7 @@ def classify(job: Json) -> Answering:
 def _processor(job: Json) -> Any:
     from transformers import AutoImageProcessor  # noqa: PLC0415 - its import needs Pillow
 
-    return AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+    return AutoImageProcessor.from_pretrained(
         job["model"], local_files_only=True, trust_remote_code=False, backend="pil"
     )
 

@@ -28,8 +28,8 @@ def prepare(job: Json) -> None:
     torch.manual_seed(int(job["seed"]))
     torch.set_deterministic_debug_mode("warn")  # `use_deterministic_algorithms` imports a compiler first, 2 seconds
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs, decides nothing
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
 
 
 def load(job: Json, kind: Any) -> tuple[Any, Any]:

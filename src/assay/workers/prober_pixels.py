@@ -32,7 +32,7 @@ class Picturer:
         self._model = checked({"model": str(folder)}, AutoModelForImageClassification)
         for parameter in self._model.parameters():
             parameter.requires_grad_(requires_grad=False)
-        self.processor: Any = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+        self.processor: Any = AutoImageProcessor.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, backend="pil"
         )
         self.classes = int(self._model.config.num_labels)
