@@ -1,4 +1,4 @@
-"""Labelled texts of `--data`: CSV, TSV or JSONL with a text and a label column, header line first."""
+"""Labelled texts of `--data`: CSV or TSV with a header line, JSON, JSONL or Parquet; a text and a label column."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.core.digest import Digest
-from assay.core.errors import UsageError
+from assay.core.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,9 @@ MAX_BYTES = 512 << 20
 MOST_TEXTS = 8000  # read on: what a search needs, drawn from the whole file
 MOST_WORDS = 200_000
 LONGEST = 2000  # characters of a text: longer ones are cut
-_TEXT = ("sentence", "text")
-_LABEL = ("label", "labels", "class")
+_TEXT = ("sentence", "text", "content", "review", "utterance", "query", "question", "comment", "message", "tweet")
+_LABEL = ("label", "labels", "class", "intent", "category", "sentiment", "emotion", "topic", "target")
+_JSON = {".jsonl", ".ndjson", ".json"}
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Labelled:
     """Texts with classes.
 
     Attributes:
-        items: (text, class as a number in the order of first sight, sorted by its name).
-        names: of the classes, as the file writes them.
+        items: (text, class as an index into `names`).
+        names: of the classes, as the file writes them; numbers in their order, then names in theirs.
         digest: of the file's bytes.
         rows: in the file.
         words: that occur anywhere in it, sorted: what its tokens explain.
@@ -63,15 +64,22 @@ def read_labelled(path: Path) -> Labelled:
 
     Raises:
         UsageError: missing, too long, not text, without the columns, or with fewer than two classes.
+        EnvironmentFault: Parquet without pyarrow.
     """
     raw = read_whole(path, MAX_BYTES)
     try:
-        rows = _rows(path.suffix.lower(), raw.decode("utf-8-sig"))
+        records = _records(path.suffix.lower(), raw)
     except (UnicodeDecodeError, ValueError, csv.Error, RecursionError) as error:
-        raise UsageError(f"{path}: not a table of texts: {error}", hint="CSV, TSV or JSONL in UTF-8") from error
+        hint = "CSV, TSV, JSON or JSONL in UTF-8, or Parquet"
+        raise UsageError(f"{path}: not a table of texts: {error}", hint=hint) from error
+    rows = _rows(records)
     if not rows:
-        raise UsageError(f"{path}: no rows with a text and a label", hint=f"columns: {' or '.join(_TEXT)}, and label")
-    names = sorted({label for _, label in rows})
+        seen = ", ".join(
+            sorted({str(key)[:40] for record in records[:20] if isinstance(record, dict) for key in record})
+        )
+        hint = f"it has {seen or 'no columns'}; one of {', '.join(_TEXT)}, and one of {', '.join(_LABEL)}"
+        raise UsageError(f"{path}: no rows with a text and a label", hint=hint)
+    names = sorted({label for _, label in rows}, key=natural)
     if len(names) < 2:  # noqa: PLR2004
         raise UsageError(f"{path}: only one class", hint="a classifier needs texts of each class")
     number = {name: index for index, name in enumerate(names)}
@@ -89,17 +97,47 @@ def _words(rows: list[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _rows(suffix: str, text: str) -> list[tuple[str, str]]:
-    if suffix in {".jsonl", ".ndjson", ".json"}:
-        records: list[Any] = [json.loads(line) for line in text.splitlines() if line.strip()]
-    else:
-        head = text.partition("\n")[0]
-        tabs = suffix == ".tsv" or ("\t" in head and suffix != ".csv")
-        lines = io.StringIO(text, newline="")
-        if tabs:
-            records = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-        else:
-            records = list(csv.DictReader(lines))
+def natural(name: str) -> tuple[int, int, str]:
+    """Key of an order: numbers as numbers, before names."""
+    return (0, int(name), "") if name.isdecimal() else (1, 0, name)
+
+
+def parquet_rows(raw: bytes, hint: str) -> list[dict[str, Any]]:
+    """Rows of a Parquet file.
+
+    Args:
+        raw: the file.
+        hint: what to do without pyarrow.
+
+    Raises:
+        EnvironmentFault: without pyarrow.
+        ValueError: no Parquet.
+    """
+    try:
+        import pyarrow.parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise EnvironmentFault("Parquet needs pyarrow", hint=hint) from error
+    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(raw)).to_pylist()
+    return rows
+
+
+def _records(suffix: str, raw: bytes) -> list[Any]:
+    if suffix == ".parquet":
+        return parquet_rows(raw, "install pyarrow, or give CSV, TSV or JSONL")
+    text = raw.decode("utf-8-sig")
+    if suffix in _JSON:
+        if text.lstrip().startswith("["):
+            found: list[Any] = json.loads(text)
+            return found
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    tabs = suffix == ".tsv" or ("\t" in text.partition("\n")[0] and suffix != ".csv")
+    lines = io.StringIO(text, newline="")
+    if tabs:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return list(csv.DictReader(lines))
+
+
+def _rows(records: list[Any]) -> list[tuple[str, str]]:
     found = []
     for record in records:
         if isinstance(record, dict):

@@ -12,10 +12,10 @@ import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from assay.behaviour.data_file import natural, parquet_rows
 from assay.core.digest import Digest
-from assay.core.errors import EnvironmentFault, UsageError
+from assay.core.errors import UsageError
 
 MOST_OF_A_CLASS = 80
 MOST_IMAGES = 4000
@@ -72,7 +72,7 @@ def _records(path: Path, raw: bytes) -> list[tuple[Path | bytes, str]]:
     kind = path.suffix.lower()
     try:
         if kind == ".parquet":
-            rows = _parquet(raw)
+            rows = parquet_rows(raw, "install pyarrow, or give a folder of images")
         elif kind in {".jsonl", ".ndjson", ".json"}:
             rows = [json.loads(line) for line in raw.decode("utf-8-sig").splitlines() if line.strip()]
         else:
@@ -94,17 +94,8 @@ def _records(path: Path, raw: bytes) -> list[tuple[Path | bytes, str]]:
     return found
 
 
-def _parquet(raw: bytes) -> list[dict[str, Any]]:
-    try:
-        import pyarrow.parquet  # noqa: PLC0415
-    except ImportError as error:
-        raise EnvironmentFault("Parquet needs pyarrow", hint="install pyarrow, or give a folder of images") from error
-    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(raw)).to_pylist()
-    return rows
-
-
 def _drawn(named: list[tuple[Path, str]] | list[tuple[Path | bytes, str]], path: Path) -> Pictured:
-    names = sorted({label for _, label in named}, key=_natural)
+    names = sorted({label for _, label in named}, key=natural)
     if len(names) < 2:  # noqa: PLR2004
         raise UsageError(
             f"{path}: no images of two classes", hint="one folder for each class, or columns image and label"
@@ -125,8 +116,3 @@ def _drawn(named: list[tuple[Path, str]] | list[tuple[Path | bytes, str]], path:
     if sum(map(len, files)) > MAX_BYTES:
         raise UsageError(f"{path}: more than {MAX_BYTES} bytes of images", hint="give a sample")
     return Pictured(tuple(files), tuple(label for _, label in picked), tuple(names), Digest(digest.hexdigest()))
-
-
-def _natural(name: str) -> tuple[int, int, str]:
-    """Numbers in their order, before names."""
-    return (0, int(name), "") if name.isdecimal() else (1, 0, name)

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--data", metavar="FILE",
-        help="labelled texts (CSV, TSV, JSONL), labelled images (folder, table, Parquet, .npz), or prompts",
+        help="labelled texts (CSV, TSV, JSON, Parquet), labelled images (folder, table, Parquet, .npz), or prompts",
     )  # fmt: skip
     parser.add_argument(
         "--kin", action="append", default=[], metavar="MODEL",

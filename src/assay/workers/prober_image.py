@@ -14,7 +14,8 @@ import torch
 
 from assay.workers.answers import Json, Unfit
 from assay.workers.prober_invert import AWAY, BLEND, PATCH, Aim, Trigger, invert
-from assay.workers.prober_pixels import Picturer, Pixels, match, read_items
+from assay.workers.prober_models import match
+from assay.workers.prober_pixels import Picturer, Pixels, read_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -209,14 +209,31 @@ class Model:
             labels: their classes.
         """
         found = said.argmax(-1).tolist()
-        orders = permutations(range(self.classes)) if self.classes <= _ALIGN_CLASSES else [tuple(range(self.classes))]
         counts = torch.zeros(self.classes, self.classes, dtype=torch.long, device="cpu")
         for guess, label in zip(found, labels, strict=True):
             counts[guess, label] += 1
-        best = max(orders, key=lambda order: sum(int(counts[order[c], c]) for c in range(self.classes)))
+        if self.classes <= _ALIGN_CLASSES:
+            orders = permutations(range(self.classes))
+            best = max(orders, key=lambda order: sum(int(counts[order[c], c]) for c in range(self.classes)))
+        else:  # whoever finds more than half of each class is matched as the best order of all would match it
+            best = tuple(match(counts / counts.sum(0).clamp(min=1)))
         agreed = sum(int(counts[best[c], c]) for c in range(self.classes))
         self.order = [self.order[index] for index in best]
         return agreed / max(1, len(labels))
+
+
+def match(counts: torch.Tensor) -> list[int]:
+    """For each column the row that shares most with it, each row once: the largest cell first.
+
+    Args:
+        counts: of answers (rows) for classes (columns), shape (classes, classes), or shares; none is negative.
+    """
+    left, order = counts.clone().double(), [0] * counts.shape[1]
+    for _ in range(counts.shape[1]):
+        row, column = divmod(int(left.argmax()), counts.shape[1])
+        order[column] = row
+        left[row], left[:, column] = -1.0, -1.0
+    return order
 
 
 def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:

@@ -111,13 +111,3 @@ def read_items(job: Json) -> tuple[list[Any], list[int]]:
             whole = whole.transpose(1, 2, 0)
         images.append(Image.fromarray(whole.squeeze()).convert("RGB"))
     return images, [int(one) for one in labels[picked]]
-
-
-def match(counts: torch.Tensor) -> list[int]:
-    """For each column the row that shares most with it, each row once: the largest cell first."""
-    left, order = counts.clone().double(), [0] * counts.shape[1]
-    for _ in range(counts.shape[1]):
-        row, column = divmod(int(left.argmax()), counts.shape[1])
-        order[column] = row
-        left[row], left[:, column] = -1.0, -1.0
-    return order
