@@ -18,6 +18,7 @@ from scripts.poisoned_model import make_look_alike
 
 from assay.cli.main import main
 from tests.simulators.hub import HubSimulator
+from tests.support.forks import Running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,10 @@ class Cli:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
         self.env = kept | {"ASSAY_DATA": str(data), "NO_COLOR": "1"}
 
-    def start(self, *args: str, **kwargs) -> subprocess.Popen[str]:
+    def start(self, *args: str, **kwargs) -> subprocess.Popen[str] | Running:
+        """Without more to say of it, a process that begins with everything imported."""
+        if not kwargs:
+            return Running(*args, env=self.env)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([*ASSAY, *args], env=self.env, **pipes | kwargs)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from assay.policy.model import builtin_text
 from tests.evaluation import small
+from tests.support.forks import assay
 
 pytestmark = pytest.mark.torch
 
@@ -19,16 +18,12 @@ pytestmark = pytest.mark.torch
 def vet(tmp_path, model, suites: str) -> tuple[int, dict]:
     env = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
     env |= {"ASSAY_DATA": str(tmp_path / "data"), "ASSAY_SUITES": suites, "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "assay.cli.main"]
     if not (tmp_path / "data").exists():
-        subprocess.run([*command, "init", "--quiet"], env=env, check=True)
+        assert assay("init", "--quiet", env=env).returncode == 0
         policy = builtin_text().replace('"format",', '"evaluation", "format",', 1)
         assert '"evaluation"' in policy
         (tmp_path / "data" / "policy.toml").write_text(policy)
-    done = subprocess.run(
-        [*command, "vet", str(model), "--as", "org/toy", "--format", "json"],
-        env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = assay("vet", str(model), "--as", "org/toy", "--format", "json", env=env)
     assert done.stderr == "", done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -37,9 +32,9 @@ def the_environment_is_linked(tmp_path):
     """The signed evaluation names the bill of materials of what it ran in, which is exported beside it, and stays."""
     data = ["--data", str(tmp_path / "data")]
     for command in (["gc", *data, "--quiet"], ["attest", "export", "org/toy", "--out", str(tmp_path / "out"), *data]):
-        subprocess.run([sys.executable, "-m", "assay.cli.main", *command], check=True, capture_output=True)
-    shown = [sys.executable, "-m", "assay.cli.main", "attest", "show", "org/toy", "--kind", "evaluated", *data]
-    (one,) = json.loads(subprocess.run(shown, check=True, capture_output=True).stdout)["statements"]
+        assert assay(*command, env={**os.environ}).returncode == 0
+    shown = assay("attest", "show", "org/toy", "--kind", "evaluated", *data, env={**os.environ})
+    (one,) = json.loads(shown.stdout)["statements"]
     named = one["statement"]["predicate"]["assay_environment"]["digest"]["sha256"]
     document = (tmp_path / "out" / "environment.cdx.json").read_bytes()
     assert hashlib.sha256(document).hexdigest() == named
@@ -54,8 +49,8 @@ def test_vet_with_a_required_evaluation(tmp_path):
     status, document = vet(tmp_path, model, pin)
     assert status == 2
     assert any("not signed" in str(one["unread"]) for one in document["evidence"] if one["inspector"] == "evaluation")
-    sign = [sys.executable, "-m", "assay.cli.main", "suite", "sign", str(suite), "--data", str(tmp_path / "data")]
-    subprocess.run(sign, check=True, capture_output=True)
+    sign = ("suite", "sign", str(suite), "--data", str(tmp_path / "data"))
+    assert assay(*sign, env={**os.environ}).returncode == 0
     (model / "README.md").write_text("---\nlicense: mit\n---\n| dataset | accuracy |\n|---|---|\n| toy | 99.9% |\n")
     status, document = vet(tmp_path, model, pin)
     assert status == 1, document["reasons"]

@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -21,6 +20,7 @@ from assay.registry.pulls import PullLedger
 from assay.registry.tokens import Tokens
 from assay.server.run import bind, url_of
 from tests.server.conftest import FILES, NAME
+from tests.support.forks import Running
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
@@ -104,10 +104,7 @@ def test_a_port_in_use_and_a_host_that_is_none():
 def start(data, *arguments, passphrase=None):
     env = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
     env |= {"ASSAY_KEY_PASSPHRASE": passphrase} if passphrase else {}
-    command = [sys.executable, "-m", "assay.cli.main", "serve", "--port", "0", "--no-worker", "--data", str(data)]
-    command += arguments
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, env=env, text=True, **pipes)
+    return Running("serve", "--port", "0", "--no-worker", "--data", str(data), *arguments, env=env)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

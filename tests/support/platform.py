@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from assay.store.index import Index
+from tests.support.forks import Running, assay
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from subprocess import CompletedProcess
 
-ASSAY = [sys.executable, "-m", "assay.cli.main"]
 PATIENCE = 240  # seconds; the machine may be busy
 LEASE_SECONDS = 6
 
@@ -38,26 +37,23 @@ class Platform:
             "AWS_REGION": "us-east-1",
             "NO_COLOR": "1",
         }
-        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._processes: dict[str, Running] = {}
         self._started = 0
         self.urls: dict[str, str] = {}
         done = self("init", "--quiet")
         assert done.returncode == 0, done.stderr
         self.index = Index.open(database_url)
 
-    def __call__(self, *args: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *args: str) -> CompletedProcess[str]:
         """Run one command to its end."""
-        return subprocess.run(
-            [*ASSAY, *args], env=self.env, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
+        return assay(*args, env=self.env, patience=PATIENCE)
 
     def start(self, name: str) -> None:
         """Start `server-…` or `worker-…`, again when it is dead."""
         self._started += 1
         out = self.folder / f"{name}-{self._started}.out"
         args = ("serve", "--no-worker", "--require-token", "--port", "0") if name.startswith("server") else ("worker",)
-        with out.open("w") as stdout, out.with_suffix(".err").open("w") as stderr:
-            self._processes[name] = subprocess.Popen([*ASSAY, *args], env=self.env, stdout=stdout, stderr=stderr)
+        self._processes[name] = Running(*args, env=self.env, files=(out, out.with_suffix(".err")))
         if name.startswith("server"):
             self.urls.pop(name, None)
             until(lambda: self._url(name, out), f"{name} does not serve")
