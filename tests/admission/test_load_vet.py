@@ -92,7 +92,7 @@ def test_a_layer_that_the_policy_asks_for_and_is_missing_holds(world, guest, mon
 
 
 def test_a_poisoned_model_is_held_where_it_cannot_be_watched(world, tmp_path, monkeypatch):
-    monkeypatch.setattr("assay.sandbox.guest.find_bubblewrap", lambda: None)
+    monkeypatch.setattr("assay.sandbox.runtime.find_bubblewrap", lambda: None)
     folder = tmp_path / "model"
     folder.mkdir()
     torch.save({"w": torch.zeros(3)}, folder / "pytorch_model.bin")

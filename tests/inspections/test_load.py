@@ -283,7 +283,7 @@ def test_a_format_without_a_loader_is_unread(tmp_path):
 
 
 def test_without_bubblewrap_nothing_is_loaded_and_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("assay.sandbox.guest.find_bubblewrap", lambda: None)
+    monkeypatch.setattr("assay.sandbox.runtime.find_bubblewrap", lambda: None)
     (tmp_path / "a.pkl").write_bytes(poisoned("open('/tmp/owned', 'w')"))
     evidence = load(tmp_path, None)
     assert evidence.outcome is Outcome.INCONCLUSIVE

@@ -52,13 +52,7 @@ def _cold() -> Iterator[None]:
         yield
 
 
-def test_by_itself_a_guest_ends_with_its_use() -> None:
-    guest = closed()
-    assert process_of(guest) is None
-    assert process_of(closed()) is None
-
-
-def test_the_next_model_gets_the_template_of_the_last() -> None:
+def test_the_next_model_gets_the_template_of_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     with keep():
         first = closed()
         process, stage = process_of(first), first._stage
@@ -71,10 +65,12 @@ def test_the_next_model_gets_the_template_of_the_last() -> None:
             second.start()
             assert process_of(second) == process
             assert second.restarts == []
-        assert closed(1) is not first, "other limits are another guest"
+        assert make_guest(WORKER, limits(1)) is not first, "other limits are another guest"
+        with monkeypatch.context() as without:
+            without.setattr("assay.sandbox.runtime.find_bubblewrap", lambda: None)
+            assert make_guest(WORKER, limits()) is not first, "it was started otherwise"
     assert not runs(process)
     assert not stage.root.exists()
-    assert process_of(closed()) is None
 
 
 def test_a_template_that_died_meanwhile_is_not_lent() -> None:
@@ -85,23 +81,19 @@ def test_a_template_that_died_meanwhile_is_not_lent() -> None:
         os.kill(process, signal.SIGKILL)
         assert first._process is not None
         first._process.wait(10)
-        second = closed()
-        assert second is not first
-        assert second.restarts == []
+        assert make_guest(WORKER, limits()) is not first
         assert process_of(first) is None
 
 
 def test_no_more_wait_than_asked_for_and_no_longer() -> None:
-    with keep(most=2):
-        guests = [closed(number) for number in range(3)]
-        assert [runs(process_of(guest)) for guest in guests] == [False, True, True]
-    assert not any(runs(process_of(guest)) for guest in guests)
-    with keep(seconds=0.2):
-        guest = closed()
-        deadline = time.monotonic() + 20
-        while process_of(guest) is not None and time.monotonic() < deadline:
+    with keep(most=1, seconds=3):
+        first = closed()
+        second = closed(1)
+        assert [runs(process_of(guest)) for guest in (first, second)] == [False, True]
+        deadline = time.monotonic() + 30
+        while process_of(second) is not None and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert process_of(guest) is None
+        assert process_of(second) is None
 
 
 def test_what_is_lent_when_keeping_ends_is_ended_by_whoever_has_it() -> None:

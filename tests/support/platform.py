@@ -53,6 +53,7 @@ class Platform:
         self._started += 1
         out = self.folder / f"{name}-{self._started}.out"
         args = ("serve", "--no-worker", "--require-token", "--port", "0") if name.startswith("server") else ("worker",)
+        out.touch()
         self._processes[name] = Running(*args, env=self.env, files=(out, out.with_suffix(".err")))
         if name.startswith("server"):
             self.urls.pop(name, None)

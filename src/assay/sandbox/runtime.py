@@ -8,6 +8,7 @@ from assay.core.errors import UsageError
 from assay.sandbox.guest import DEFAULT_REQUIRED, Guest, GuestLimits
 from assay.sandbox.gvisor import RUNSC
 from assay.sandbox.gvisor_guest import GvisorGuest
+from assay.sandbox.start import find_bubblewrap
 from assay.sandbox.warm import lend
 
 BUBBLEWRAP = "bubblewrap"
@@ -41,8 +42,9 @@ def make_guest(
     """
     required = tuple(dict.fromkeys((*DEFAULT_REQUIRED, *layers)))
     if RUNSC not in required:
-        make = partial(Guest, worker, limits, required=required, devices=devices)
-        return lend((worker, limits, required, devices), make)
+        bubblewrap = find_bubblewrap()
+        make = partial(Guest, worker, limits, required=required, devices=devices, bubblewrap=bubblewrap)
+        return lend((worker, limits, required, devices, bubblewrap), make)
     if devices:
         raise UsageError("runsc lets no GPU in", hint="probe on the processor, or leave `runsc` out of the layers")
     return GvisorGuest(worker, limits, required=required)
