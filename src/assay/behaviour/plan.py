@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLAN_VERSION = "27"
+PLAN_VERSION = "28"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker
 CEILING = 1.14  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 to 6 s
 STOP_GAP = 0.9  # gap at which nothing more is looked for
