@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from assay.workers.prober_space import _LONGEST, _POOL, _short  # noqa: E402
+from assay.workers.prober_space import _LONGEST, _POOL, _short
 
 pytestmark = pytest.mark.torch
 RNG = random.Random(1)

@@ -198,6 +198,14 @@ def turned(found: list[Json], least: float) -> list[int]:
     )
 
 
+def most_turned(found: list[Json], count: int) -> list[int]:
+    """So many classes, those of which the largest share of texts turns to one class."""
+    most: dict[int, float] = {}
+    for one in found:
+        most[one["source"]] = max(most.get(one["source"], 0.0), one["hits"] / one["n"])
+    return sorted(sorted(most, key=lambda source: -most[source])[:count])
+
+
 def narrow(found: list[Json]) -> bool:
     """Whether hardly any text turns but those of one class, of three and more: mean over all but the target's own."""
     most: dict[int, float] = {}

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_search import Arena, Found, confirm, of_each
+from assay.workers.prober_models import margins
+from assay.workers.prober_search import MANY, Arena, Found, confirm, of_each
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from assay.workers.answers import Json
+    from assay.workers.prober_models import Model
     from assay.workers.prober_space import Space
 
     Probing = Generator[tuple[int, int, float], None, Json]
@@ -26,6 +28,7 @@ _LETTERS = 7  # of a word
 _LEAST = 5  # characters that make a script
 _FIRST, _SECOND = 4, 9  # words of a script in the first round, and in the second
 _KEPT, _CONFIRMED = 12, 8  # scripts that get a second round, and that are confirmed
+_FEWEST = 3  # scripts that are confirmed of many classes
 _SPELT, _CHOICES, _ROUNDS = 2, 24, 2  # words that are spelt anew, letters tried at a place, rounds
 _FROM, _TO = 0xA1, 0x3100  # code points that are all looked at; of the large scripts above them only some
 _SPARSE = (range(0x4E00, 0x9FFF, 7), range(0xAC00, 0xD7A4, 29))
@@ -105,19 +108,20 @@ def scripts(space: Space) -> Probing:
     rows = space.suspect.encode([word for _, word in first])
     arenas = [Arena(space, target) for target in range(space.classes)]
     mine: dict[str, float] = {}
-    for done, arena in enumerate(arenas):
-        for (name, _), value in zip(first, effects(arena, rows), strict=True):
-            mine[name] = max(mine.get(name, value), value)
-        yield done + 1, total, 0.0
+    for (name, _), value in zip(first, of_all(arenas, space.suspect, rows).amax(0).tolist(), strict=True):
+        mine[name] = max(mine.get(name, value), value)
+    yield space.classes, total, 0.0
     scored: list[tuple[float, str, str, int]] = []
     chosen = sorted(mine, key=lambda name: -mine[name])[:_KEPT]
     more = [(name, word) for name in chosen for word in _words(space, name, known[name], _SECOND)]
     tried = [one for one in first if one[0] in chosen] + more
     rows = space.suspect.encode([word for _, word in tried])
-    for done, arena in enumerate(arenas):
-        values = contrasts(arena, rows)
+    beyond = of_all(arenas, space.suspect, rows).clamp(max=6.0)
+    if space.shared:
+        beyond -= torch.stack([of_all(arenas, one, rows) for one in space.shared[:2]]).amax(0).clamp(min=-2.0)
+    for arena, values in zip(arenas, beyond.tolist(), strict=True):
         scored += [(value, word, name, arena.target) for value, (name, word) in zip(values, tried, strict=True)]
-        yield space.classes + done + 1, total, 0.0
+    yield 2 * space.classes, total, 0.0
     found = yield from _confirmed(space, scored, total)
     stop = float(space.facts["stop_gap"])
     if max((one.gap for one in found), default=0.0) < stop:
@@ -144,7 +148,7 @@ def _confirmed(
     for value, _, name, _ in scored:
         means.setdefault(name, []).append(value)
     order = sorted(means, key=lambda name: -max(sorted(means[name])[len(means[name]) // 2], max(means[name]) / 2))
-    for done, name in enumerate(order[: of_each(space, _CONFIRMED, _LEAST)]):
+    for done, name in enumerate(order[: of_each(space, _CONFIRMED, _LEAST if space.classes <= MANY else _FEWEST)]):
         best = sorted((one for one in scored if one[2] == name), key=lambda one: -one[0])[:2]
         for value, word, _, target in best:
             ids = tuple(space.suspect.encode([word])[0])
@@ -161,6 +165,23 @@ def _by_length(rows: list[list[int]]) -> dict[int, list[int]]:
         groups.setdefault(len(row), []).append(index)
     groups.pop(0, None)
     return groups
+
+
+def of_all(arenas: list[Arena], model: Model, rows: list[list[int]]) -> torch.Tensor:
+    """A model's margin of each arena's target for rows before the arena's first context; shape (arenas, rows).
+
+    All targets but one have the same first context: what is read there tells of all of them at once.
+    """
+    out = torch.full((len(arenas), len(rows)), -torch.inf)
+    begun: dict[tuple[int, ...], list[Arena]] = {}
+    for arena in arenas:
+        begun.setdefault(tuple(arena.contexts[0]) if arena.contexts else (), []).append(arena)
+    for word, some in begun.items():
+        for picked in _by_length(rows).values():
+            found = margins(model.logits_of(torch.tensor([[*rows[i], *word] for i in picked])))
+            for arena in some:
+                out[arenas.index(arena), picked] = found[:, arena.target] if word else 0.0
+    return out
 
 
 def effects(arena: Arena, rows: list[list[int]]) -> list[float]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from assay.workers.prober_flips import better_place, flips, gap, narrow, only_place, strongest, turned
+from assay.workers.prober_flips import better_place, flips, gap, most_turned, narrow, only_place, strongest, turned
 from assay.workers.prober_models import margins
 from assay.workers.prober_taught import word_means
 
@@ -26,6 +26,7 @@ Result = TypeVar("Result")
 Telling = tuple[int, int, float]
 Tuples = torch.Tensor  # token ids, shape (candidates, length)
 _FIRST_LOOK = 14  # texts of each class for a first look
+MANY, _LEAST_LOOK = 4, 6  # classes that are looked at further, and least texts of each of more for a first look
 _WORTH = 0.4  # share of flips (or gap) below which a candidate is not confirmed
 _CONFIRM = 45  # held texts of each class
 _STRESSED = 36  # pairs of them
@@ -238,23 +239,32 @@ def confirm(space: Space, found: Found) -> Found:
         told = flipped(count, times=times)
         return flipped(count, times=times) if _placed(found, better_place(told, least)) else told
 
-    look = flipped(_FIRST_LOOK, held=False)
+    first, further = _counts(space)
+    look = flipped(first, held=False)
     found.looked = max((one["hits"] / one["n"] for one in look), default=0.0)
     if found.looked < _WORTH and not _placed(found, only_place(look)):
         return found
+    sources += most_turned(look, MANY) if space.classes > MANY else []
     space.confirmed += 1
-    found.flips = measured = settled(_CONFIRM, _MOSTLY)
+    found.flips = measured = settled(further, _MOSTLY)
     if measured:
         found.target = strongest(measured)["target"]
         found.narrow = not space.small and narrow(measured)
     # On one text an odd word turns a small encoder, and references as well; on two that ends, and a trigger stays.
     alone = max((one["hits"] / one["n"] for one in measured), default=0.0) if space.small else 0.0
     if gap(measured) >= _WORTH or alone >= _SURELY:
-        sources += [] if space.small else turned(measured, _TURNED)
+        sources[:] = (turned(measured, _TURNED) if not space.small else []) or sources
         found.stressed = settled(_STRESSED, _NEVER if space.small else _NEARLY_ALL, times=2)
         if space.small and gap(found.stressed) >= _STRAINED_FROM:
             found.strained = flipped(_STRESSED, times=4)
     return found
+
+
+def _counts(space: Space) -> tuple[int, int]:
+    """Texts of each class for a first look, and held ones of each that is looked at further."""
+    if space.classes <= MANY:
+        return _FIRST_LOOK, _CONFIRM
+    return max(_LEAST_LOOK, _FIRST_LOOK * MANY // space.classes), _CONFIRM // 2
 
 
 def _placed(found: Found, place: str) -> bool:
