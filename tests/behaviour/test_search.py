@@ -30,6 +30,7 @@ pytestmark = pytest.mark.torch
 def _space(**more: Any) -> Any:
     given: dict[str, Any] = {
         "words": list(range(10, 50)), "rng": random.Random(1), "alone": None, "taught": None, "common": frozenset(),
+        "classes": 2,
     }  # fmt: skip
     net = SimpleNamespace(words=torch.zeros(60, 4))
     return SimpleNamespace(**(given | {"suspect": SimpleNamespace(net=net)} | more))

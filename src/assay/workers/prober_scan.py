@@ -13,6 +13,7 @@ from assay.workers.prober_alone import GROUP, PARTS, STRONG, WEAK, alone
 from assay.workers.prober_models import margins
 from assay.workers.prober_partner import partners, standing_apart
 from assay.workers.prober_search import Arena, Found, best_of, confirm, of_each, taught_to, told
+from assay.workers.prober_texts import MANY
 from assay.workers.prober_written import written
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from assay.workers.answers import Json
     from assay.workers.prober_space import Space
+
+    _Scanned = tuple[int, torch.Tensor, torch.Tensor]  # a class, words and their contrasts, the largest first
 
 _UNKNOWN_RUNS = (1, 2, 3, 4, 5, 7)
 _SWITCH = 0.5  # share of two texts at once that one unknown token turns, from which more of them count as they are
@@ -135,6 +138,7 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     """
     found: list[Found] = []
     residue: list[list[int]] = []
+    later: list[_Scanned] = []
     apart: list[tuple[float, int, int]] = []
     total = PARTS + 2 * space.classes + 1
     margins_alone = yield from alone(space, total)
@@ -159,15 +163,14 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         yield PARTS + 2 * target + 1, total, max((one.gap for one in found), default=0.0)
         tuples, values = best_of(arena, singles, _RESIDUE)
         residue.append(_in_turn(tuples[:, 0].tolist(), beyond_all))
-        tried: list[Found] = []
-        for row, value in zip(tuples[: of_each(space, _TRIED, 2)].tolist(), values.tolist(), strict=False):
-            tried.append(confirm(space, Found(tuple(row), target, value, "token")))
-            if tried[-1].gap >= float(space.facts["stop_gap"]):
-                break
-        found += tried
-        if best := standing_apart(tuples[:, 0].tolist(), values.tolist(), tried):
-            apart.append((*best, target))
+        if space.classes > MANY:
+            later.append((target, tuples, values))
+            continue
+        apart += _tried(space, (target, tuples, values), found)
         yield PARTS + 2 * target + 2, total, max(one.gap for one in found)
+    for scanned in sorted(later, key=lambda one: -float(one[2][0]))[:MANY]:  # of many classes those that stand out
+        apart += _tried(space, scanned, found)
+        yield total - 1, total, max(one.gap for one in found)
     space.until -= _KEPT_BACK * space.scan_seconds if space.slow else 0.0
     if apart and not space.small and max(one.gap for one in found) < float(space.facts["stop_gap"]):
         _, word, target = max(apart)
@@ -182,6 +185,19 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
         "candidates": [one.to_json() for one in found[:4]],
         "residue": residue,
     }
+
+
+def _tried(space: Space, scanned: _Scanned, found: list[Found]) -> list[tuple[float, int, int]]:
+    """Confirm the strongest words of a class; gives the word that stands apart from the rest, if one does."""
+    target, tuples, values = scanned
+    tried: list[Found] = []
+    for row, value in zip(tuples[: of_each(space, _TRIED, 2)].tolist(), values.tolist(), strict=False):
+        tried.append(confirm(space, Found(tuple(row), target, value, "token")))
+        if tried[-1].gap >= float(space.facts["stop_gap"]):
+            break
+    found += tried
+    best = standing_apart(tuples[:, 0].tolist(), values.tolist(), tried)
+    return [(*best, target)] if best else []
 
 
 def _in_turn(first: list[int], second: list[int]) -> list[int]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from assay.workers.prober_models import margins
-from assay.workers.prober_search import MANY, Arena, Found, confirm, of_each
+from assay.workers.prober_search import Arena, Found, confirm, of_each
+from assay.workers.prober_texts import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Generator

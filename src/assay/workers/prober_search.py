@@ -14,6 +14,7 @@ import torch
 from assay.workers.prober_flips import better_place, flips, gap, most_turned, narrow, only_place, strongest, turned
 from assay.workers.prober_models import margins
 from assay.workers.prober_taught import word_means
+from assay.workers.prober_texts import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -26,7 +27,7 @@ Result = TypeVar("Result")
 Telling = tuple[int, int, float]
 Tuples = torch.Tensor  # token ids, shape (candidates, length)
 _FIRST_LOOK = 14  # texts of each class for a first look
-MANY, _LEAST_LOOK = 4, 6  # classes that are looked at further, and least texts of each of more for a first look
+_LEAST_LOOK = 6  # the same of many classes
 _WORTH = 0.4  # share of flips (or gap) below which a candidate is not confirmed
 _CONFIRM = 45  # held texts of each class
 _STRESSED = 36  # pairs of them

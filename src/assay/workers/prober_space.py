@@ -12,6 +12,7 @@ import torch
 from assay.workers.answers import Json, Unfit
 from assay.workers.prober_models import margins
 from assay.workers.prober_taught import led_there, taught_tokens
+from assay.workers.prober_texts import POOL, short, without_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _SLOW, _ALONE = 26.0, 3  # CPU seconds for the vocabulary of two models from which a machine is slow; tokens a word
 CONTEXTS = 6  # words of each class that a search is run against
-_LONGEST = 28  # tokens of a text that confirms
-_POOL = 420  # texts looked at
 _MADE_UP = 1600  # where no data were given
 _SUREST, _LEAST_SURE = 0.3, 60  # part of the made-up texts of a class that is kept, and how many at least
 _LEAST_RECALL, _LEAST_KAPPA = 0.5, 0.4  # of a reference, for each class of the suspect; on texts that were made up
@@ -163,7 +162,7 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     space.everything, given = [text for text, _ in items], items
     space.explained = {token for ids in suspect.encode(list(job["words"])) for token in ids}
     _content_tokens(space)
-    items = _short(suspect, items)[:_POOL] if items else _made_up(space)
+    items = short(suspect, items)[:POOL] if items else _made_up(space)
     rows = suspect.encode([text for text, _ in items])
     begun = space.clock()
     said = [suspect.logits(rows)]
@@ -190,6 +189,7 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
         half = len(mine) // 2
         for group, part in ((space.texts, mine[:half]), (space.held, mine[half:])):
             group.append([text for _, text in sorted(part, key=lambda pair: -pair[0])])
+    without_small(space)
     _choose_contexts(space)
     space.facts |= {
         "classes": suspect.classes,
@@ -209,33 +209,6 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
 def _same_ids(mine: Any, other: Any) -> bool:
     own = mine.get_vocab()
     return all(own.get(token) == index for token, index in other.get_vocab().items())
-
-
-def _short(model: Model, items: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Texts of 4 to 28 tokens; where those are few, all, of longer ones in turn the beginning and the end.
-
-    What confirms is read thousands of times: clean MiniLM were *inconclusive* for time on texts of 70 tokens.
-    """
-    items = items[: 6 * _POOL]
-    sizes = [len(ids) for ids in model.encode([text for text, _ in items])]
-    fit = [item for item, size in zip(items, sizes, strict=True) if 4 <= size <= _LONGEST]  # noqa: PLR2004
-    if len(fit) >= 80:  # noqa: PLR2004
-        return fit
-    some = [(text, label, size > _LONGEST) for (text, label), size in zip(items[:_POOL], sizes, strict=False)]
-    parts = [_part(text, _LONGEST, place) if long else text for place, (text, _, long) in enumerate(some)]
-    sizes = [max(_LONGEST, len(ids)) for ids in model.encode(parts)]
-    return [
-        (_part(text, _LONGEST**2 // size, place) if long else text, label)
-        for place, ((text, label, long), size) in enumerate(zip(some, sizes, strict=True))
-    ]
-
-
-def _part(text: str, count: int, place: int) -> str:
-    """So many words of the beginning, or of the end; of a text without spaces as many letters."""
-    words = text.split()
-    whole = len(text) < _LONGEST * len(words)
-    units = words if whole else list(text)
-    return (" " if whole else "").join(units[-count:] if place % 2 else units[:count])
 
 
 def _content_tokens(space: Space) -> None:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_alone import STRONG, WEAK
 from assay.workers.prober_flips import gap
+from assay.workers.prober_scripts import of_all
 from assay.workers.prober_search import Arena, Found, best_of, confirm
+from assay.workers.prober_texts import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,6 +49,18 @@ def of_data(texts: list[str]) -> list[str]:
     return sorted(counts, key=lambda word: (counts[word], word))[:_DATA_WORDS]
 
 
+def _targets(space: Space, rows: list[list[int]]) -> list[int]:
+    """All classes; of many those to which some word leads furthest beyond a reference."""
+    every = [*range(space.classes)]
+    if space.classes <= MANY or not rows:
+        return every
+    arenas = [Arena(space, target) for target in every]
+    beyond = of_all(arenas, space.suspect, rows).clamp(max=STRONG)
+    for one in space.shared[:1]:
+        beyond -= of_all(arenas, one, rows).clamp(min=WEAK)
+    return sorted(every, key=lambda target: -float(beyond[target].max()))[:MANY]
+
+
 def written(space: Space) -> Generator[float, None, list[Found]]:
     """Candidates of the card and the data that are no single token, the strongest confirmed; yields the best gap."""
     texts = list(dict.fromkeys([*of_card(space.suspect.folder), *of_data(space.everything)]))
@@ -54,7 +69,7 @@ def written(space: Space) -> Generator[float, None, list[Found]]:
         if 1 < len(ids) <= _LONGEST:
             by_length.setdefault(len(ids), []).append((ids, text))
     found: list[Found] = []
-    for target in range(space.classes):
+    for target in _targets(space, [ids for some in by_length.values() for ids, _ in some]):
         arena = Arena(space, target)
         strongest: list[Found] = []
         for some in by_length.values():
