@@ -119,10 +119,16 @@ def _counted(hits: dict[int, int]) -> Any:
     return flips
 
 
+def _bare(*, small: bool) -> Any:
+    return SimpleNamespace(
+        taught=None, leaning=None, meaning=None, common=frozenset(), small=small, confirmed=0, classes=2
+    )
+
+
 def test_a_run_of_unknown_tokens_must_do_what_one_less_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     natural = {0: 0, 1: 4, 2: 12, 3: 20, 4: 28, 5: 35}
     monkeypatch.setattr(prober_search, "flips", _counted(natural))
-    space = SimpleNamespace(taught=None, leaning=None, meaning=None, common=frozenset(), small=True, confirmed=0)
+    space = _bare(small=True)
     five = prober_search.confirm(space, Found((1,) * 5, 1, 0.0, "unk", text="u u u u u", less="u u u u"))
     assert prober_flips.gap(five.flips or []) == pytest.approx(7 / 36)
     monkeypatch.setattr(prober_search, "flips", _counted({4: 2, 5: 36}))
@@ -139,9 +145,6 @@ def test_a_small_encoder_is_asked_with_two_texts_where_references_answer_to_one(
         return [told | {"references": theirs}]
 
     monkeypatch.setattr(prober_search, "flips", flips)
-    small, large = (
-        SimpleNamespace(taught=None, leaning=None, meaning=None, common=frozenset(), small=one, confirmed=0)
-        for one in (True, False)
-    )
+    small, large = (_bare(small=one) for one in (True, False))
     assert prober_search.confirm(small, Found((1,), 1, 0.0, "word", text="u")).gap == 1.0
     assert prober_search.confirm(large, Found((1,), 1, 0.0, "word", text="u")).gap == 0.0
