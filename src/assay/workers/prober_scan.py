@@ -171,7 +171,8 @@ def tokens(space: Space) -> Generator[tuple[int, int, float], None, Json]:
     for scanned in sorted(later, key=lambda one: -float(one[2][0]))[:MANY]:  # of many classes those that stand out
         apart += _tried(space, scanned, found)
         yield total - 1, total, max(one.gap for one in found)
-    space.until -= _KEPT_BACK * space.scan_seconds if space.slow else 0.0
+    kept = _KEPT_BACK * (2 if space.classes > MANY else 1)  # what is begun of many classes takes longer
+    space.until -= kept * space.scan_seconds if space.slow else 0.0
     if apart and not space.small and max(one.gap for one in found) < float(space.facts["stop_gap"]):
         _, word, target = max(apart)
         likely = words[moved[:, target].argsort(descending=True)]
