@@ -53,9 +53,12 @@ def test_classes_without_a_context_tell_nothing() -> None:
 
 def test_those_that_turn_most_are_looked_at_further() -> None:
     ways = ((0, 1, 2, 10), (0, 2, 9, 10), (1, 0, 4, 4), (2, 0, 0, 9), (3, 0, 3, 6))
-    told = [dict(zip(("source", "target", "hits", "n"), way, strict=True)) for way in ways]
+    told = [dict(zip(("source", "target", "hits", "n"), way, strict=True), references=[0, 0]) for way in ways]
     assert most_turned(told, 3) == [0, 1, 3]
     assert most_turned(told, 9) == [0, 1, 2, 3]
+    told[2]["references"] = [0, 4]  # a word that leads there in a reference, too
+    assert most_turned(told, 2) == [0, 3]
+    assert most_turned([one | {"hits": one["n"], "references": []} for one in told], 2) == [0, 2], "those of many texts"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_of_more_classes_four_are_confirmed(
     monkeypatch.setattr(prober_search, "_leaning", lambda _space, _found: "")
     space: Any = SimpleNamespace(classes=classes, small=False, confirmed=0)
     found = prober_search.confirm(space, prober_search.Found((12,), 1, 0.0, ""))
-    assert asked[:2] == [first, further]
+    assert [one for one in asked if one != first][0] == further if classes > 4 else asked[:2] == [first, further]  # noqa: RUF015
     assert {tuple(sources) for _, sources in asked[2:]} == {tuple(sorted({2, 3, 5, 7} & set(range(classes))))}
     assert found.gap == 1.0
 

@@ -199,11 +199,12 @@ def turned(found: list[Json], least: float) -> list[int]:
 
 
 def most_turned(found: list[Json], count: int) -> list[int]:
-    """So many classes, those of which the largest share of texts turns to one class."""
-    most: dict[int, float] = {}
+    """So many classes, those of which the largest share of texts turns beyond the references, and of which are many."""
+    most: dict[int, tuple[float, int]] = {}
     for one in found:
-        most[one["source"]] = max(most.get(one["source"], 0.0), one["hits"] / one["n"])
-    return sorted(sorted(most, key=lambda source: -most[source])[:count])
+        beyond = (one["hits"] - max(one["references"], default=0)) / one["n"]
+        most[one["source"]] = max(most.get(one["source"], (-1.0, 0)), (beyond, one["n"]))
+    return sorted(sorted(most, key=lambda source: most[source], reverse=True)[:count])
 
 
 def narrow(found: list[Json]) -> bool:

@@ -222,10 +222,10 @@ def confirm(space: Space, found: Found) -> Found:
 
     sources: list[int] = []
 
-    def flipped(count: int, *, held: bool = True, times: int = 1) -> list[Json]:
+    def flipped(count: int, *, held: bool = True, times: int = 1, beside: bool = False) -> list[Json]:
         told = flips(
-            space, found.text, count=count, held=held, references=held, times=times, place=found.place, letters=letters,
-            change=found.change, sources=sources,
+            space, found.text, count=count, held=held, references=held or beside, times=times, place=found.place,
+            letters=letters, change=found.change, sources=sources,
         )  # fmt: skip
         if found.less and held:
             part = flips(
@@ -245,7 +245,7 @@ def confirm(space: Space, found: Found) -> Found:
     found.looked = max((one["hits"] / one["n"] for one in look), default=0.0)
     if found.looked < _WORTH and not _placed(found, only_place(look)):
         return found
-    sources += most_turned(look, MANY) if space.classes > MANY else []
+    sources += _sources(space, first, flipped)
     space.confirmed += 1
     found.flips = measured = settled(further, _MOSTLY)
     if measured:
@@ -266,6 +266,11 @@ def _counts(space: Space) -> tuple[int, int]:
     if space.classes <= MANY:
         return _FIRST_LOOK, _CONFIRM
     return max(_LEAST_LOOK, _FIRST_LOOK * MANY // space.classes), _CONFIRM // 2
+
+
+def _sources(space: Space, count: int, flipped: Callable[..., list[Json]]) -> list[int]:
+    """Of many classes those that a candidate turns most, beyond references; of few none is chosen: all are looked at."""
+    return most_turned(flipped(count, held=False, beside=True), MANY) if space.classes > MANY else []
 
 
 def _placed(found: Found, place: str) -> bool:
