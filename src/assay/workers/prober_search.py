@@ -269,7 +269,7 @@ def _counts(space: Space) -> tuple[int, int]:
 
 
 def _sources(space: Space, count: int, flipped: Callable[..., list[Json]]) -> list[int]:
-    """Of many classes those that a candidate turns most, beyond references; of few none is chosen: all are looked at."""
+    """Of many classes those that a candidate turns most, beyond references; none of few: all are looked at."""
     return most_turned(flipped(count, held=False, beside=True), MANY) if space.classes > MANY else []
 
 
