@@ -212,9 +212,9 @@ def test_broken_source_is_a_fact(data: bytes) -> None:
     ],
 )
 def test_hostile_shapes_end_soon(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     read_python(text.encode(), LIMITS)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10  # of this process: others may have the cores
 
 
 def test_a_folded_call_refuses_arguments_of_the_wrong_kind_without_raising() -> None:
