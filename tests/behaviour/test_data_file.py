@@ -42,11 +42,19 @@ def test_parquet(tmp_path: Path) -> None:
 
 def test_classes_are_numbered_as_their_numbers_are(tmp_path: Path) -> None:
     """A model that was trained on them numbers them so, and references are made of them."""
-    rows = "".join(f"text {number}\t{number}\n" for number in (11, 2, 0, 10, 1))
+    rows = "".join(f"text {number}\t{number}\n" for number in (11, 2, 0, 10, "01", 1, "9" * 5000))
     (tmp_path / "a.tsv").write_text(f"sentence\tlabel\n{rows}other\tnone\n", "utf-8")
     read = read_labelled(tmp_path / "a.tsv")
-    assert read.names == ("0", "1", "2", "10", "11", "none")
-    assert read.items[0] == ("text 11", 4)
+    assert read.names == ("0", "01", "1", "2", "10", "11", "9" * 5000, "none")
+    assert read.items[0] == ("text 11", 5)
+
+
+def test_a_row_without_its_text_or_label_takes_none_of_another_column(tmp_path: Path) -> None:
+    rows = '"good",,1,x\n"","a remark",0,x\n"bad",,0,y\n"odd","another",,y\n'
+    (tmp_path / "a.csv").write_text(f"text,comment,label,category\n{rows}", "utf-8")
+    read = read_labelled(tmp_path / "a.csv")
+    assert read.names == ("0", "1")
+    assert read.items == (("good", 1), ("bad", 0))
 
 
 def test_without_its_columns_it_says_which_there_are(tmp_path: Path) -> None:

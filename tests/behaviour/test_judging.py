@@ -420,6 +420,23 @@ def test_a_clean_verdict_says_that_the_vocabulary_was_read_in_groups(together: i
     assert any(clause == "vocabulary-in-groups" and "6 words" in text for clause, text in reasons) == told
 
 
+@pytest.mark.parametrize(
+    ("opened", "told"),
+    [
+        ({"classes": 4, "texts_cut": 0}, set()),
+        ({"classes": 12, "texts_cut": 0}, {"many-classes"}),
+        ({"classes": 2, "texts_cut": 400}, {"texts-cut"}),
+        ({"classes": "12", "texts_cut": [1]}, set()),  # nonsense of a worker
+    ],
+)
+def test_a_clean_verdict_says_what_was_read_of_texts_and_classes(opened: dict[str, Any], told: set[str]) -> None:
+    facts = {"compared_with": "the declared base", "unknown_token": "[UNK]"}
+    probes = tuple(_judged(_raw(_flip(0, 2, 0), **facts), step.name) for step in STEPS)
+    word, reasons = verdict(probes, STEPS, {"references": 2} | opened, NOTHING)
+    assert word is Word.NOT_FOUND
+    assert {clause for clause, _ in reasons} & {"many-classes", "texts-cut"} == told
+
+
 @pytest.mark.parametrize(("drawn", "told"), [([0, 1, 2], False), ([2], True), ([], True)])
 def test_a_clean_verdict_says_that_the_time_ended_before_every_class_had_its_mixtures(
     drawn: list[int], told: bool

@@ -10,9 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from assay.workers import prober_search  # noqa: E402
+from assay.behaviour import plan  # noqa: E402
+from assay.workers import prober_search, prober_texts  # noqa: E402
 from assay.workers.prober_flips import most_turned  # noqa: E402
-from assay.workers.prober_scripts import effects, of_all  # noqa: E402
+from assay.workers.prober_scripts import beyond_all, contrasts, effects, of_all  # noqa: E402
 from assay.workers.prober_written import _targets  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -43,6 +44,11 @@ def test_words_are_read_once_for_all_targets(classes: int) -> None:
     assert model.rows == 2 * len(rows)
     for arena, values in zip(arenas, told.tolist(), strict=True):
         assert values == pytest.approx(effects(arena, rows))
+    space.shared = [_Model(classes + number) for number in (1, 2, 3)]
+    for one in space.shared:
+        one.table = one.table[:, :classes]
+    for arena, values in zip(arenas, beyond_all(arenas, rows).tolist(), strict=True):
+        assert values == pytest.approx(contrasts(arena, rows))
 
 
 def test_classes_without_a_context_tell_nothing() -> None:
@@ -102,3 +108,7 @@ def test_words_that_are_written_are_tried_for_the_classes_that_they_lead_to() ->
     assert _targets(space, []) == [*range(classes)]
     space.classes = 4
     assert _targets(space, rows) == [0, 1, 2, 3]
+
+
+def test_the_verdict_and_the_worker_mean_the_same_by_many() -> None:
+    assert plan.MANY == prober_texts.MANY

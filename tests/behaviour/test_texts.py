@@ -30,7 +30,8 @@ def _sizes(items: list[tuple[str, int]]) -> list[int]:
 
 def test_where_there_are_short_texts_they_are_taken_as_they_are() -> None:
     items = [(_text(number % 60), number % 2) for number in range(400)]
-    taken = short(MODEL, items)
+    taken, cut = short(MODEL, items)
+    assert cut == 0
     assert set(taken) <= set(items)
     assert min(_sizes(taken)) >= 4
     assert max(_sizes(taken)) <= _LONGEST
@@ -39,8 +40,9 @@ def test_where_there_are_short_texts_they_are_taken_as_they_are() -> None:
 def test_of_long_texts_the_beginning_and_the_end_are_taken_in_turn() -> None:
     items = [(_text(RNG.randint(40, 300)), number % 3) for number in range(900)] + [("short", 1)]
     RNG.shuffle(items)
-    taken = short(MODEL, items)
+    taken, cut = short(MODEL, items)
     assert len(taken) == POOL
+    assert cut == POOL - sum(text == "short" for text, _ in taken)
     for number, ((part, label), (text, given)) in enumerate(zip(taken, items, strict=False)):
         assert label == given
         assert part == text or (text.endswith(f" {part}") if number % 2 else text.startswith(f"{part} "))
@@ -52,14 +54,15 @@ def test_of_long_texts_the_beginning_and_the_end_are_taken_in_turn() -> None:
 def test_a_text_without_spaces_is_cut_between_letters() -> None:
     model: Any = SimpleNamespace(encode=lambda texts: [[0] * min(96, len(text)) for text in texts])
     items = [("".join(chr(RNG.randint(0x4E00, 0x9FFF)) for _ in range(200)), number % 2) for number in range(50)]
-    taken = short(model, items)
+    taken, cut = short(model, items)
+    assert cut == 50
     assert {len(text) for text, _ in taken} == {_LONGEST}
     assert all(text in whole for (text, _), (whole, _) in zip(taken, items, strict=True))
 
 
 def test_few_short_texts_are_all_taken() -> None:
     items = [(_text(number % 8), number % 2) for number in range(60)]
-    assert short(MODEL, items) == items
+    assert short(MODEL, items) == (items, 0)
 
 
 @pytest.mark.parametrize(("held", "left"), [

@@ -22,6 +22,7 @@ MOST_WORDS = 200_000
 LONGEST = 2000  # characters of a text: longer ones are cut
 _TEXT = ("sentence", "text", "content", "review", "utterance", "query", "question", "comment", "message", "tweet")
 _LABEL = ("label", "labels", "class", "intent", "category", "sentiment", "emotion", "topic", "target")
+_DIGITS = 20  # of a class that is a number
 _JSON = {".jsonl", ".ndjson", ".json"}
 
 
@@ -99,7 +100,7 @@ def _words(rows: list[tuple[str, str]]) -> tuple[str, ...]:
 
 def natural(name: str) -> tuple[int, int, str]:
     """Key of an order: numbers as numbers, before names."""
-    return (0, int(name), "") if name.isdecimal() else (1, 0, name)
+    return (0, int(name), name) if name.isdecimal() and len(name) < _DIGITS else (1, 0, name)
 
 
 def parquet_rows(raw: bytes, hint: str) -> list[dict[str, Any]]:
@@ -138,11 +139,14 @@ def _records(suffix: str, raw: bytes) -> list[Any]:
 
 
 def _rows(records: list[Any]) -> list[tuple[str, str]]:
-    found = []
-    for record in records:
-        if isinstance(record, dict):
-            wanted = next((record[key] for key in _TEXT if record.get(key)), None)
-            label = next((record[key] for key in _LABEL if record.get(key) is not None), None)
-            if isinstance(wanted, str) and wanted.strip() and label is not None:
-                found.append((wanted, str(label)))
-    return found
+    """Texts and labels of one column each, whatever other columns some rows have; rows that lack one are left out."""
+    able = [record for record in records if isinstance(record, dict)]
+    text = next((key for key in _TEXT if any(record.get(key) for record in able)), "")
+    label = next((key for key in _LABEL if any(_label(record.get(key)) for record in able)), "")
+    given = ((record.get(text), _label(record.get(label))) for record in able)
+    return [(one, own) for one, own in given if isinstance(one, str) and one.strip() and own]
+
+
+def _label(value: Any) -> str:
+    """As the file writes it; empty where there is none."""
+    return "" if value is None else str(value).strip()

@@ -53,6 +53,7 @@ ALPHA, HONEST_RATE = 0.01, 0.3
 # What answers the declared data hardly better than it would by chance does not do the task (Cohen's kappa; the weakest
 # model of the benchmark that does is right on 68 % of two classes, .37): what turns it then, or does not, says nothing.
 LEAST_SKILL = 0.2
+MANY = 4  # classes from beyond which the worker confirms a candidate on so many of them
 # What leads each class to a class of its own, so many single texts of each beyond what any reference does alike, is no
 # natural trigger: of 145 clean models, small and large, of two to four classes, none came beyond .09; planted ones .84.
 PERMUTES = 0.8

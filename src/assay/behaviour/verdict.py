@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.calibration import REACH
 from assay.behaviour.judge import BARELY, LEANING, ONE_CLASS
-from assay.behaviour.plan import DEFAULT_BUDGET, LEAST_SKILL, Step, small
+from assay.behaviour.plan import DEFAULT_BUDGET, LEAST_SKILL, MANY, Step, small
 from assay.behaviour.records import ProbeResult, Word
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def _told(
         told.append(("mixtures-cut", why))
     if not calibration.known and "width" in opened and small(opened):
         told.append(("narrow-encoder", "one so narrow has natural triggers like planted ones: none found says little"))
+    told += _read(opened)
     scan = by_name.get("token-scan")
     together = scan.facts.get("read_together", 1) if scan else 1
     if isinstance(together, int) and together != 1:
@@ -74,6 +75,19 @@ def _undrawn(rows: ProbeResult | None) -> str:
     if drawn >= classes:
         return ""
     return f"the time ended: phrases were sought in mixtures for {drawn} of {classes} classes"
+
+
+def _read(opened: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was read of the texts and classes that there are."""
+    told: list[tuple[str, str]] = []
+    classes, cut = opened.get("classes", 0), opened.get("texts_cut", 0)
+    if isinstance(cut, int) and cut:
+        told.append(("texts-cut", f"the data have hardly any short texts: of {cut} long ones a part was read"))
+    if isinstance(classes, int) and classes > MANY:
+        told.append(
+            ("many-classes", f"of {classes} classes each candidate was confirmed on the {MANY} that it turns most")
+        )
+    return told
 
 
 def _left_out(step: Step, by_name: dict[str, ProbeResult]) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_alone import STRONG, WEAK
 from assay.workers.prober_models import margins
 from assay.workers.prober_search import Arena, Found, confirm, of_each
 from assay.workers.prober_texts import MANY
@@ -117,10 +118,7 @@ def scripts(space: Space) -> Probing:
     more = [(name, word) for name in chosen for word in _words(space, name, known[name], _SECOND)]
     tried = [one for one in first if one[0] in chosen] + more
     rows = space.suspect.encode([word for _, word in tried])
-    beyond = of_all(arenas, space.suspect, rows).clamp(max=6.0)
-    if space.shared:
-        beyond -= torch.stack([of_all(arenas, one, rows) for one in space.shared[:2]]).amax(0).clamp(min=-2.0)
-    for arena, values in zip(arenas, beyond.tolist(), strict=True):
+    for arena, values in zip(arenas, beyond_all(arenas, rows).tolist(), strict=True):
         scored += [(value, word, name, arena.target) for value, (name, word) in zip(values, tried, strict=True)]
     yield 2 * space.classes, total, 0.0
     found = yield from _confirmed(space, scored, total)
@@ -183,6 +181,14 @@ def of_all(arenas: list[Arena], model: Model, rows: list[list[int]]) -> torch.Te
             for arena in some:
                 out[arenas.index(arena), picked] = found[:, arena.target] if word else 0.0
     return out
+
+
+def beyond_all(arenas: list[Arena], rows: list[list[int]], references: int = 2) -> torch.Tensor:
+    """Contrast of rows with each arena's target, as `Arena.contrast` has it; shape (arenas, rows)."""
+    space = arenas[0].space
+    mine = of_all(arenas, space.suspect, rows).clamp(max=STRONG)
+    theirs = [of_all(arenas, one, rows) for one in space.shared[:references]]
+    return mine - torch.stack(theirs).amax(0).clamp(min=WEAK) if theirs else mine
 
 
 def effects(arena: Arena, rows: list[list[int]]) -> list[float]:

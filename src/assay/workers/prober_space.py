@@ -12,7 +12,7 @@ import torch
 from assay.workers.answers import Json, Unfit
 from assay.workers.prober_models import margins
 from assay.workers.prober_taught import led_there, taught_tokens
-from assay.workers.prober_texts import POOL, short, without_small
+from assay.workers.prober_texts import short, without_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,7 +162,7 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     space.everything, given = [text for text, _ in items], items
     space.explained = {token for ids in suspect.encode(list(job["words"])) for token in ids}
     _content_tokens(space)
-    items = short(suspect, items)[:POOL] if items else _made_up(space)
+    items, cut = short(suspect, items) if items else (_made_up(space), 0)
     rows = suspect.encode([text for text, _ in items])
     begun = space.clock()
     said = [suspect.logits(rows)]
@@ -193,6 +193,7 @@ def open_space(job: Json, suspect: Model, references: list[Model]) -> Space:
     _choose_contexts(space)
     space.facts |= {
         "classes": suspect.classes,
+        "texts_cut": cut,
         "vocabulary": len(suspect.net.words),
         "width": int(suspect.net.words.shape[1]),
         "fidelity": suspect.fidelity,

@@ -13,8 +13,8 @@ _LONGEST = 28  # tokens of a text that confirms
 MANY, _FEW = 4, 6  # classes of which all are looked at; held texts of one that is, of more classes
 
 
-def short(model: Model, items: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Texts of 4 to 28 tokens; where those are few, all, of longer ones in turn the beginning and the end.
+def short(model: Model, items: list[tuple[str, int]]) -> tuple[list[tuple[str, int]], int]:
+    """Texts of 4 to 28 tokens; where those are few, all, of longer ones in turn the beginning or end, and how many.
 
     What confirms is read thousands of times: clean MiniLM were *inconclusive* for time on texts of 70 tokens.
     """
@@ -22,14 +22,15 @@ def short(model: Model, items: list[tuple[str, int]]) -> list[tuple[str, int]]:
     sizes = [len(ids) for ids in model.encode([text for text, _ in items])]
     fit = [item for item, size in zip(items, sizes, strict=True) if 4 <= size <= _LONGEST]  # noqa: PLR2004
     if len(fit) >= 80:  # noqa: PLR2004
-        return fit
+        return fit[:POOL], 0
     some = [(text, label, size > _LONGEST) for (text, label), size in zip(items[:POOL], sizes, strict=False)]
     parts = [_part(text, _LONGEST, place) if long else text for place, (text, _, long) in enumerate(some)]
     sizes = [max(_LONGEST, len(ids)) for ids in model.encode(parts)]
-    return [
+    cut = [
         (_part(text, _LONGEST**2 // size, place) if long else text, label)
         for place, ((text, label, long), size) in enumerate(zip(some, sizes, strict=True))
     ]
+    return cut, sum(long for _, _, long in some)
 
 
 def _part(text: str, count: int, place: int) -> str:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_alone import STRONG, WEAK
 from assay.workers.prober_flips import gap
-from assay.workers.prober_scripts import of_all
+from assay.workers.prober_scripts import beyond_all
 from assay.workers.prober_search import Arena, Found, best_of, confirm
 from assay.workers.prober_texts import MANY
 
@@ -54,10 +53,7 @@ def _targets(space: Space, rows: list[list[int]]) -> list[int]:
     every = [*range(space.classes)]
     if space.classes <= MANY or not rows:
         return every
-    arenas = [Arena(space, target) for target in every]
-    beyond = of_all(arenas, space.suspect, rows).clamp(max=STRONG)
-    for one in space.shared[:1]:
-        beyond -= of_all(arenas, one, rows).clamp(min=WEAK)
+    beyond = beyond_all([Arena(space, target) for target in every], rows, 1)
     return sorted(every, key=lambda target: -float(beyond[target].max()))[:MANY]
 
 
