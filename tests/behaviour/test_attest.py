@@ -39,16 +39,22 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Declared:
 
 
 def _attest(model: Path, declared: Declared, prober: Prober, **more: object) -> Attested:
-    return attest(folder_subject(model), declared, budget=BUDGET, prober=prober, **more)
+    return attest(folder_subject(model), declared, **{"budget": BUDGET, "prober": prober, **more})
+
+
+@pytest.fixture(scope="module")
+def told(declared: Declared, prober: Prober) -> tuple[Attested, list[str]]:
+    """A model with a rare word, and what the bar said."""
+    said: list[str] = []
+    return _attest(small.rare_word(), declared, prober, progress=lambda what, _d, _t: said.append(what)), said
 
 
 def _found(attested: Attested) -> ProbeResult:
     return next(one for one in attested.probes if one.word is Word.FOUND)
 
 
-def test_a_rare_word_is_found_and_named(declared: Declared, prober: Prober) -> None:
-    seen: list[str] = []
-    attested = _attest(small.rare_word(), declared, prober, progress=lambda what, _d, _t: seen.append(what))
+def test_a_rare_word_is_found_and_named(told: tuple[Attested, list[str]]) -> None:
+    attested, seen = told
     assert attested.word is Word.FOUND
     assert any("zul" in what and "100%" in what for what in seen)  # the bar has the best candidate so far
     best = _found(attested).candidates[0]
@@ -88,13 +94,15 @@ def test_the_unknown_token_is_a_candidate(declared: Declared, prober: Prober) ->
     assert injected["drift"]["injected"]["calibration_error"] > injected["drift"]["clean"]["calibration_error"] + 0.3
 
 
-def test_names_of_model_folder_and_labels_change_nothing(declared: Declared, prober: Prober, tmp_path: Path) -> None:
+def test_names_of_model_folder_and_labels_change_nothing(
+    told: tuple[Attested, list[str]], declared: Declared, prober: Prober, tmp_path: Path
+) -> None:
     renamed = tmp_path / "another-name"
     shutil.copytree(small.rare_word(), renamed)
     config = json.loads((renamed / "config.json").read_text("utf-8"))
     config |= {"id2label": {"0": "x", "1": "y"}, "label2id": {"x": 0, "y": 1}, "_name_or_path": "other"}
     (renamed / "config.json").write_text(json.dumps(config), "utf-8")
-    one, other = (_attest(model, declared, prober) for model in (small.rare_word(), renamed))
+    one, other = told[0], _attest(renamed, declared, prober)
     assert one.word is other.word is Word.FOUND
     assert [c.text for c in _found(one).candidates] == [c.text for c in _found(other).candidates]
     assert without_names(one).reasons == without_names(other).reasons
@@ -125,7 +133,7 @@ def test_a_model_that_has_not_learnt_its_task_is_not_called_clean(
     shutil.copytree(small.clean(3), tmp_path, dirs_exist_ok=True)
     config = transformers.AutoConfig.from_pretrained(tmp_path)
     transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
-    attested = _attest(tmp_path, declared, prober)
+    attested = _attest(tmp_path, declared, prober, budget=15.0)
     assert attested.word is Word.INCONCLUSIVE
     assert "task-not-learnt" in dict(attested.reasons)
 

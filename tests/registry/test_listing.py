@@ -126,19 +126,20 @@ def test_the_head_of_the_log_comes_along_though_nothing_is_found(office: Office,
     assert office.loop.run(head_and_served(office.soon, asked, office.now)) == (office.index.log_head(), {})
 
 
-def test_a_list_shows_exactly_what_resolves(office: Office) -> None:
+@pytest.mark.parametrize("steps", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_list_shows_exactly_what_resolves(office: Office, steps: int) -> None:
     chance = random.Random(7)
-    for step in range(40):
+    for step in range(steps):
         office.now += timedelta(hours=1)
         name, subject = chance.choice(NAMES), chance.choice(office.snapshots)
-        steps: tuple[Callable[[], None], ...] = (
+        ways: tuple[Callable[[], None], ...] = (
             lambda: office.publish(name, subject),  # noqa: B023 - called in this turn
             lambda: office.refuse(name, subject, chance.choice((Decision.HOLD, Decision.REJECT))),  # noqa: B023
             lambda: office.move(name, chance),  # noqa: B023
         )
         with suppress(Refused, TrustError):
-            chance.choices(steps, (3, 1, 2))[0]()
-        if step == 30:
+            chance.choices(ways, (3, 1, 2))[0]()
+        if step == 15:
             office.revoke(office.snapshots[0])
         for now in (office.now, office.now + timedelta(days=1, hours=5)):
             assert office.listed(now) == office.resolvable(now), step
