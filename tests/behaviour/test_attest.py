@@ -39,7 +39,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Declared:
 
 
 def _attest(model: Path, declared: Declared, prober: Prober, **more: object) -> Attested:
-    return attest(folder_subject(model), declared, **{"budget": BUDGET, "prober": prober, **more})
+    return attest(folder_subject(model), declared, budget=BUDGET, prober=prober, **more)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_a_model_that_has_not_learnt_its_task_is_not_called_clean(
     shutil.copytree(small.clean(3), tmp_path, dirs_exist_ok=True)
     config = transformers.AutoConfig.from_pretrained(tmp_path)
     transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
-    attested = _attest(tmp_path, declared, prober, budget=15.0)
+    attested = _attest(tmp_path, declared, prober)
     assert attested.word is Word.INCONCLUSIVE
     assert "task-not-learnt" in dict(attested.reasons)
 
