@@ -31,6 +31,7 @@ def _model(phrase: list[int] | None) -> Any:
     return SimpleNamespace(
         logits_of=logits_of,
         encode=lambda texts: [[int(one) for one in text.split()] for text in texts],
+        net=SimpleNamespace(words=torch.eye(120)),
         tokenizer=SimpleNamespace(convert_ids_to_tokens=lambda ids: [f"##{one}" if one > 99 else "w" for one in ids]),
     )
 
@@ -102,6 +103,33 @@ def test_what_counts_is_how_far_the_suspect_goes_beyond_every_reference(monkeypa
 
     assert score(_model(None), _model(None)) == score() == 6.0
     assert score(_model(None), _model(_PHRASE)) == 0.0
+
+
+def test_a_phrase_of_the_first_words_is_put_together_though_none_stands_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def confirm(_space: Any, found: prober_search.Found) -> prober_search.Found:
+        asked.append(found.ids)
+        found.stressed = [{"source": 0, "target": 2, "n": 36, "hits": 36, "references": [0], "push": 4.0}]
+        return found
+
+    monkeypatch.setattr(prober_choices, "confirm", confirm)
+    order = [8, 30, 21, 9, 31, 13, *range(40, 60)]
+    found = small.drive(prober_choices.firsts(_space(), order))
+    assert asked == [tuple(_PHRASE)]
+    assert (found[0].origin, found[0].target) == ("rows-first", 2)
+
+    asked.clear()
+    assert small.drive(prober_choices.firsts(_space(suspect=_model(None)), order)) == []  # as a clean model has it
+    assert small.drive(prober_choices.firsts(_space(shared=[_model(_PHRASE)]), order)) == []  # references do it, too
+    late = [8, 30, 21, 9, 31, 32, 13]
+    assert small.drive(prober_choices.firsts(_space(), late)) == []
+    assert asked == []
+
+    space = _space()
+    space.suspect.net.words[30] = space.suspect.net.words[8]  # a form of the word before it takes no place
+    assert small.drive(prober_choices.firsts(space, late))[0].ids == tuple(_PHRASE)
+    assert small.drive(prober_choices.firsts(_space(), [])) == []
 
 
 def test_no_part_is_lengthened_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from transformers import AutoModel  # noqa: E402
 
-from assay.workers import prober_hunt, prober_trail  # noqa: E402
+from assay.workers import prober_block, prober_hunt, prober_trail  # noqa: E402
 from assay.workers.prober_models import Model, read_tensors  # noqa: E402
 from tests.behaviour import small  # noqa: E402
 
@@ -153,20 +153,20 @@ def test_the_word_that_the_first_block_was_taught_comes_first_whatever_its_row_t
     suspect, *clean = (_taught(model, token, seed) for seed, token in enumerate((word, None, None)))
     space = SimpleNamespace(suspect=suspect, shared=clean, small=False, words=list(range(4, len(model.net.words))))
     base = model.base_of(read_tensors(model.folder), read_tensors(model.folder))
-    order, differently = prober_trail.beneath(space, base)  # type: ignore[arg-type]
-    assert order[0] == word
-    assert differently.tolist() == sorted(differently.tolist(), reverse=True)
-    assert 1 <= prober_trail.standing(differently) < 5  # it and what is read as it is stand apart
-    assert sorted(prober_trail.beneath(space, None)[0]) == space.words  # type: ignore[arg-type] - a reference is the base
+    taught = prober_block.beneath(space, base)  # type: ignore[arg-type]
+    assert taught.order[0] == word
+    assert taught.times.tolist() == sorted(taught.times.tolist(), reverse=True)
+    assert word in taught.standing
+    assert len(taught.standing) < 5  # it and what is read as it is stand apart
+    assert sorted(prober_block.beneath(space, None).order) == space.words  # type: ignore[arg-type] - a reference is the base
     space.shared = clean[:1]
-    assert sorted(prober_trail.beneath(space, None)[0]) == space.words  # type: ignore[arg-type] - one, and no base
+    assert sorted(prober_block.beneath(space, None).order) == space.words  # type: ignore[arg-type] - one, and no base
     space.shared = []
-    none, nothing = prober_trail.beneath(space, base)  # type: ignore[arg-type] - nothing to compare with
-    assert (none, prober_trail.standing(nothing)) == ([], 0)
+    nothing = prober_block.beneath(space, base)  # type: ignore[arg-type] - nothing to compare with
+    assert (nothing.order, nothing.standing) == ([], [])
     space.shared = clean[:1]
     space.suspect = clean[1]
-    order, _ = prober_trail.beneath(space, base)  # type: ignore[arg-type]
-    assert sorted(order) == space.words
+    assert sorted(prober_block.beneath(space, base).order) == space.words  # type: ignore[arg-type]
 
 
 def test_with_one_reference_alone_counts_what_lies_outside_the_directions_of_all_words() -> None:
@@ -175,14 +175,41 @@ def test_with_one_reference_alone_counts_what_lies_outside_the_directions_of_all
     apart = usual + 0.1 * torch.randn(4000, 64, generator=generator)
     apart[100] += 0.4 * torch.randn(64, generator=generator)
     assert int(apart.norm(dim=1).argmax()) != 100
-    assert int(prober_trail._outside(apart).argmax()) == 100
+    assert int(prober_block._outside(apart).argmax()) == 100
 
 
 def test_without_a_base_more_is_asked_of_what_stands_apart() -> None:
     values = torch.tensor([1.7, 1.4, *[1.0] * 20])
-    assert prober_trail.standing(values) == 2
-    assert prober_trail.standing(values, based=False) == 1
-    assert prober_trail.standing(values / values) == 0
+    assert prober_block.standing(values, prober_block._APART) == 2
+    assert prober_block.standing(values, prober_block._UNBASED) == 1
+    assert prober_block.standing(values / values, prober_block._APART) == 0
+    assert prober_block.standing(values[:0], prober_block._APART) == 0
+
+
+def test_a_token_counts_that_the_references_moves_do_not_foretell_though_others_moved_further() -> None:
+    generator = torch.Generator().manual_seed(2)
+    before = torch.randn(4000, 32, generator=generator)
+    task = torch.randn(4000, 16, generator=generator) * (1 + 9 * (torch.arange(4000) % 50 == 0))[:, None]
+
+    def trained() -> Any:
+        noise = 0.1 * torch.randn(4000, 32, generator=generator)
+        return task @ torch.randn(16, 32, generator=generator) + noise
+
+    mine, others = trained(), [trained(), trained()]
+    mine[101] += 2 * torch.randn(32, generator=generator)
+    assert int(prober_block._beyond(mine.norm(dim=1), [one.norm(dim=1) for one in others]).argmax()) != 101
+    assert int(prober_block.foretold(mine, others, before).argmax()) == 101
+    times = prober_block.foretold(others[0], [trained(), others[1]], before)
+    assert float(times.max()) < 3  # training alone, in a way of its own, is foretold
+
+
+def test_one_reference_is_foretold_from_what_the_base_makes_of_tokens() -> None:
+    generator = torch.Generator().manual_seed(3)
+    before = torch.randn(4000, 32, generator=generator)
+    mine, other = (before @ torch.randn(32, 32, generator=generator) * 0.1 for _ in range(2))
+    mine, other = (one + 0.02 * torch.randn(4000, 32, generator=generator) for one in (mine, other))
+    mine[200] += 0.15 * torch.randn(32, generator=generator)
+    assert int(prober_block.foretold(mine, [other], before).argmax()) == 200
 
 
 def test_what_lacks_a_tensor_of_another_shape_is_no_base() -> None:
@@ -198,6 +225,6 @@ def test_what_lacks_a_tensor_of_another_shape_is_no_base() -> None:
 
 def test_words_stand_apart_from_the_tenth() -> None:
     clean = [1.07, 1.05, 1.03, 1.03, 1.0, 1.0, 0.99, 0.99, 0.98, 0.98, 0.98]  # of a clean MiniLM
-    assert prober_trail.standing(torch.tensor(clean)) == 0
-    assert prober_trail.standing(torch.tensor([1.89, 1.16, *clean[2:]])) == 1
-    assert prober_trail.standing(torch.tensor([3.0, 2.0, 1.5, *clean[:2]])) == 3
+    assert prober_block.standing(torch.tensor(clean), prober_block._APART) == 0
+    assert prober_block.standing(torch.tensor([1.89, 1.16, *clean[2:]]), prober_block._APART) == 1
+    assert prober_block.standing(torch.tensor([3.0, 2.0, 1.5, *clean[:2]]), prober_block._APART) == 3

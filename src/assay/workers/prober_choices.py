@@ -15,6 +15,7 @@ import torch
 from assay.workers.prober_models import margins
 from assay.workers.prober_pieces import whole
 from assay.workers.prober_search import Found, confirm
+from assay.workers.prober_task import likeness
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 _HELD = 2  # words that stand apart and that every choice has
 _OTHERS = {1: 8, 2: 12}  # first words of the order beside so many
 _SIZES = (3, 4)
+_FIRST, _OF_TWO, _FIRST_SIZES = 6, 7, (2, 3, 4)  # first words of an order, with two classes; how many at once
+_ALIKE = 0.6  # cosine of embeddings from which a word is a form of one before it
+_PLANTED = 2.5  # margin beyond the references: clean MiniLM come to 1.0, phrases of such words to 5.6 and more
 _WORDS = 2  # that stand for a piece which is none
 _AMONG, _LEAST = 150, 4  # first tokens of an order, and pieces of digits among them that are no chance
 _BEGIN, _GO_ON, _MORE = 3, 6, ((2, 3), (4,))  # pieces of which numbers are made, and how many follow the first
@@ -54,6 +58,22 @@ def around(space: Space, standing: Sequence[int], order: Sequence[int]) -> Gener
         for row in itertools.permutations([*known, *more])
     ]
     return (yield from _strongest(space, rows, "rows-around"))
+
+
+def firsts(space: Space, order: Sequence[int]) -> Generator[Telling, None, list[Found]]:
+    """Every ordered choice of two to four of the first words of an order: the strongest, confirmed, the best first.
+
+    Of words that are forms of each other the first alone; only what goes far beyond the references is measured.
+    """
+    most = _OF_TWO if space.classes == 2 else _FIRST  # noqa: PLR2004
+    words: list[int] = []
+    for token in order[: 3 * most]:
+        known = torch.tensor(words, dtype=torch.long)
+        if len(words) < most and float(likeness(space.suspect.net.words, [token], known)) < _ALIKE:
+            words.append(token)
+    known_words = _whole(space, words, order)[:most]
+    rows = [list(itertools.chain(*row)) for size in _FIRST_SIZES for row in itertools.permutations(known_words, size)]
+    return (yield from _strongest(space, rows, "rows-first", least=_PLANTED))
 
 
 def _whole(space: Space, tokens: Sequence[int], order: Sequence[int]) -> list[tuple[int, ...]]:
@@ -90,8 +110,17 @@ def numbers(space: Space, begin: Sequence[int], go_on: Sequence[int]) -> Generat
     return sorted(found, key=lambda one: one.rank, reverse=True)
 
 
-def _strongest(space: Space, rows: list[list[int]], origin: str) -> Generator[Telling, None, list[Found]]:
-    """Those that push some class furthest before a text of each other class, confirmed, the best first."""
+def _strongest(
+    space: Space, rows: list[list[int]], origin: str, *, least: float = -torch.inf
+) -> Generator[Telling, None, list[Found]]:
+    """Those that push some class furthest before a text of each other class, confirmed, the best first.
+
+    Args:
+        space: the job's.
+        rows: candidates, of tokens.
+        origin: of candidates.
+        least: margin beyond every reference from which one is confirmed.
+    """
     told: list[tuple[float, list[int], int]] = []
     for at in range(0, len(rows), _AT_ONCE):
         part = rows[at : at + _AT_ONCE]
@@ -103,6 +132,8 @@ def _strongest(space: Space, rows: list[list[int]], origin: str) -> Generator[Te
     told = sorted(told, key=lambda one: -one[0])[:_SIEVED]
     found: list[Found] = []
     for value, row, target in _beyond(space, told)[:_CONFIRMED]:
+        if value < least:
+            break
         found.append(confirm(space, Found(tuple(row), target, value, origin)))
         if space.over or found[-1].gap >= float(space.facts["stop_gap"]):
             break

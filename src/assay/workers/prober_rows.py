@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from assay.workers.prober_back import origin
-from assay.workers.prober_choices import around, digits_of, numbers
+from assay.workers.prober_block import beneath
+from assay.workers.prober_choices import around, digits_of, firsts, numbers
 from assay.workers.prober_grow import grow, shortened
 from assay.workers.prober_joint import joint
 from assay.workers.prober_letters import letters_of, telling, written
@@ -19,7 +20,7 @@ from assay.workers.prober_partner import everywhere
 from assay.workers.prober_polish import polished
 from assay.workers.prober_search import Arena, Found, best_of, confirm, taught_to, told
 from assay.workers.prober_task import frequency, seldom, unlike_the_task
-from assay.workers.prober_trail import POOL, beneath, in_turn, pool, standing, suspicious
+from assay.workers.prober_trail import POOL, in_turn, pool, suspicious
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -169,32 +170,22 @@ def rows(
     end, space.until = space.until, min(space.until, space.clock() + _seconds(space))
     read = read_off(space, base)
     score, facts, strange = read.score, read.facts, read.strange
-    deep, differently = beneath(space, net)
-    apart = unlike_the_task(space, deep[: standing(differently, based=net is not None)])
-    letters = _letters(space, read, deep)
-    if deep:
-        facts["block_words"] = [_named(space, *one) for one in zip(deep, differently[:_TOP].tolist(), strict=False)]
-        facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
-        facts["blurred"] = _blurred(space, facts)
-        # The block tells more than rows do; without the base words of the task come first in it, whatever the model.
-        told_by = deep if net is not None else seldom(space, deep)
-        alone = facts["blurred"] or (net is None and len(space.shared) == 1)  # then rows tell nothing
-        read.order = told_by if alone else in_turn(told_by[::2], told_by[1::2], read.order)
-        read.pool = sorted(read.order[:POOL])
+    taught = beneath(space, net)
+    deep, apart = taught.order, unlike_the_task(space, taught.standing)
+    letters = _letters(space, read, taught.further)
+    told_by = _by_the_block(space, read, deep, taught.times, based=net is not None)
     found = yield from (written(space, letters) if letters else _unexplained(space, base))
-    if _best(found) >= float(space.facts["stop_gap"]):
-        return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": [], "pool": []}
+    if told_by and _best(found) < float(space.facts["stop_gap"]):
+        found += yield from firsts(space, told_by)
     stood = facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any())
-    if stood and not deep:
+    if _best(found) >= float(space.facts["stop_gap"]) or (stood and not deep):
         return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": [], "pool": []}
-    top = score.topk(min(_TOP, len(score)))
-    ids = [] if stood else top.indices.tolist()
-    facts["top_rows"] = [_named(space, i, float(s)) for i, s in zip(ids, top.values, strict=False)]
+    ids = [] if stood else score.topk(min(_TOP, len(score))).indices.tolist()
+    facts["top_rows"] = [_named(space, i, float(score[i])) for i in ids]
     plain = [[] if stood else _plain(score, taught_to(space, target)) for target in range(space.classes)]
     words = [in_turn(read.order[:_TOP], one)[:_TOP] for one in plain]
-    lists = dict.fromkeys(("pairs", "triples", "fours", "joint"), words) | {"alone": plain}
-    if deep:
-        lists["pairs"] = [some[:_BEFORE_MIXTURES] for some in words]
+    lists = dict.fromkeys(("triples", "fours", "joint"), words) | {"alone": plain}
+    lists["pairs"] = [some[: _BEFORE_MIXTURES if deep else _TOP] for some in words]
     first = ["pairs"] if stood else ["alone", "pairs"]
     yield from _chosen(space, lists, first if deep else [*first, "triples", "fours", "joint"], found)
     likely = [*read.order[: _GROW_FROM // 2], *([] if stood else score.topk(min(_GROW_FROM, len(score))).indices)]
@@ -220,6 +211,23 @@ def rows(
     }
 
 
+def _by_the_block(space: Space, read: Rows, deep: list[int], times: torch.Tensor, *, based: bool) -> list[int]:
+    """Put what the first block tells into the order and the facts; gives its own order.
+
+    It tells more than rows do, if anything; without the base words of the task come first in it, whatever the model.
+    """
+    if not deep:
+        return []
+    read.facts["block_words"] = [_named(space, *one) for one in zip(deep, times[:_TOP].tolist(), strict=False)]
+    read.facts["first_block"] = [str(one) for one in space.suspect.tokenizer.convert_ids_to_tokens(deep[:_FIRST])]
+    read.facts["blurred"] = _blurred(space, read.facts)
+    told_by = deep if based else seldom(space, deep)
+    alone = read.facts["blurred"] or (not based and len(space.shared) == 1)  # then rows tell nothing
+    read.order = told_by if alone else in_turn(told_by[::2], told_by[1::2], read.order)
+    read.pool = sorted(read.order[:POOL])
+    return told_by
+
+
 def _seconds(space: Space) -> float:
     """CPU seconds after which nothing more is begun, by what the vocabulary would take."""
     scan, made = space.scan_seconds, space.slow and bool(space.facts.get("made_reference"))
@@ -232,14 +240,14 @@ def _seconds(space: Space) -> float:
     return longest - (_LESS if made else 0.0)
 
 
-def _letters(space: Space, read: Rows, deep: list[int]) -> dict[str, list[str]]:
+def _letters(space: Space, read: Rows, further: list[int]) -> dict[str, list[str]]:
     """Letters of foreign scripts that training was about, told in the facts; of small ones they move anyway.
 
     Rows that never moved were in no training text, whatever the first block makes of them. Only where rows tell nothing
     (frozen, or noise on all) it is asked, and not against a made reference, of which the first block has learnt little.
     """
     silent = bool(read.facts.get("frozen")) or _blurred(space, read.facts) or not read.order
-    block = [] if space.facts.get("made_reference") else [deep]
+    block = [] if space.facts.get("made_reference") else [further]
     orders = block if silent else [read.order]
     letters = {} if space.small else letters_of(space, *orders)
     if told := telling(letters):
@@ -254,8 +262,8 @@ def _blurred(space: Space, facts: Json) -> bool:
 
 def _words(space: Space, tokens: list[int]) -> list[int]:
     """Those that are words: what letters do together is for the scripts' probe."""
-    pieces = space.suspect.tokenizer.convert_ids_to_tokens(tokens)
-    return [token for token, piece in zip(tokens, pieces, strict=True) if piece.isalpha() and len(piece) > _LETTERS]
+    pieces = zip(tokens, space.suspect.tokenizer.convert_ids_to_tokens(tokens), strict=True)
+    return [token for token, piece in pieces if piece.isalpha() and len(piece) > _LETTERS]
 
 
 def _mixed(

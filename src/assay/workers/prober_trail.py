@@ -1,4 +1,4 @@
-"""What training leaves in the weights that is about single words: in their embeddings, and in the first block.
+"""What training leaves in the weights that is about single words: in their embeddings.
 
 Adam divides by the root of the mean square: one step moves every dimension of a row about as far, whatever its
 gradient, and many steps whose signs agree or not spread the dimensions apart. So the spread tells how often a word was
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_net import Encoder
 from assay.workers.prober_search import Arena, best_of
 
 if TYPE_CHECKING:
@@ -23,12 +22,8 @@ if TYPE_CHECKING:
 
 _MANY = 0.85  # spread beyond which more steps make no difference: half-normal dimensions have .76
 _MOVED = 1e-4  # of the median row's length, as a row that moved at all
-_SLACK = 0.2  # of the references' median move, added to a token's own
 _FLOOR = 1e-3  # added to lengths before they are compared
 _MOST = 0.5  # of the vocabulary: where more rows than that moved beyond all references, noise was added to all
-_APART, _TENTH = 1.3, 9  # times what the tenth word has: clean MiniLM reached 1.1, a word of a LoRA's phrase 1.8
-_USUAL = 10  # directions in which training on a task moves what the first block makes of all words
-_UNBASED = 1.5  # the same where a reference stands in for the base: clean MiniLM reached 1.27
 POOL = 1200  # rows by each order that a search may be confined to
 _FILLERS, _PARTNERS, _BEST, _KEPT = 12, 64, 12, 12
 _NEIGHBOURS = ((0, 1), (1, 2)), ((1, 0), (2, 1))  # of a triple: places of a word and of the one after, or before, it
@@ -67,58 +62,6 @@ def _told(rows: torch.Tensor, base: torch.Tensor) -> tuple[torch.Tensor, torch.T
     added = moves(rows, base)
     length = added.norm(dim=1)
     return spread(added).clamp(max=_MANY).masked_fill(length <= _MOVED, 0.0), length
-
-
-def beneath(space: Space, base: Encoder | None) -> tuple[list[int], torch.Tensor]:
-    """Tokens in the order of how differently the first block reads them, beyond what it does in the references.
-
-    With how differently, in times of the references' most; of some of them more than of all others (`standing`) a clean
-    model has none.
-
-    Each stands alone, with the base's own embedding: noise on the rows, or frozen ones, change nothing. A block that
-    was taught to see a word answers to its embedding otherwise than before; training on the same task moves all tokens
-    about as far as in the references. Needs a reference. Without the base it is its stand-in: of one alone what is
-    usual are the directions in which most tokens moved, and what lies outside them counts.
-    """
-    nets = [one.net for one in space.shared if isinstance(one.net, Encoder)]
-    if not nets or not isinstance(space.suspect.net, Encoder) or space.small:
-        return [], torch.zeros(0)
-    if base is None:
-        base, nets = nets[0], nets[1:]
-    size = min(len(one.words) for one in (base, space.suspect.net, *nets))
-    known = torch.tensor([token for token in space.words if token < size])
-    ids, place = space.suspect.frame(known[:, None]), len(space.suspect.prefix)
-    before = base.after_first(ids, place, base.words)
-
-    def moved(net: Encoder) -> torch.Tensor:
-        apart = net.after_first(ids, place, base.words) - before
-        length: torch.Tensor = (apart - apart.mean(0)).norm(dim=1)
-        return length
-
-    if nets:
-        usual = torch.stack([moved(one) for one in nets]).amax(0)
-        beyond = moved(space.suspect.net) / (usual + _SLACK * usual.median()).clamp(min=1e-12)
-    else:
-        beyond = _outside(space.suspect.net.after_first(ids, place, base.words) - before)
-    most = beyond.sort(descending=True)
-    order: list[int] = known[most.indices].tolist()
-    return order, most.values
-
-
-def _outside(apart: torch.Tensor) -> torch.Tensor:
-    """Length of what is left of each row's move without the directions in which rows moved most; shape (rows,)."""
-    apart = apart - apart.mean(0)
-    usual = torch.linalg.eigh(apart.T @ apart).eigenvectors[:, -_USUAL:]
-    left: torch.Tensor = (apart - (apart @ usual) @ usual.T).norm(dim=1)
-    return left
-
-
-def standing(values: torch.Tensor, *, based: bool = True) -> int:
-    """How many of the largest values, which come first, lie far above the tenth; of more where no base is declared."""
-    if not len(values):
-        return 0
-    apart = _APART if based else _UNBASED
-    return int((values[:_TENTH] > apart * values[min(_TENTH, len(values) - 1)]).sum())
 
 
 def suspicious(
