@@ -14,6 +14,7 @@ import torch
 
 from assay.workers.prober_models import margins
 from assay.workers.prober_pieces import whole
+from assay.workers.prober_polish import polished
 from assay.workers.prober_search import Found, confirm
 from assay.workers.prober_task import likeness
 
@@ -29,6 +30,7 @@ _OTHERS = {1: 8, 2: 12}  # first words of the order beside so many
 _SIZES = (3, 4)
 _FIRST, _OF_TWO, _FIRST_SIZES = 6, 7, (2, 3, 4)  # first words of an order, with two classes; how many at once
 _ALIKE = 0.6  # cosine of embeddings from which a word is a form of one before it
+_NEAR, _LIKELY = 0.3, 120  # gap of a choice whose words are exchanged, and by how many
 _PLANTED = 2.5  # margin beyond the references: clean MiniLM come to 1.0, phrases of such words to 5.6 and more
 _WORDS = 2  # that stand for a piece which is none
 _AMONG, _LEAST = 150, 4  # first tokens of an order, and pieces of digits among them that are no chance
@@ -63,7 +65,8 @@ def around(space: Space, standing: Sequence[int], order: Sequence[int]) -> Gener
 def firsts(space: Space, order: Sequence[int]) -> Generator[Telling, None, list[Found]]:
     """Every ordered choice of two to four of the first words of an order: the strongest, confirmed, the best first.
 
-    Of words that are forms of each other the first alone; only what goes far beyond the references is measured.
+    Of words that are forms of each other the first alone; only what goes far beyond the references is measured, and of
+    what is near the words are exchanged.
     """
     most = _OF_TWO if space.classes == 2 else _FIRST  # noqa: PLR2004
     words: list[int] = []
@@ -73,7 +76,10 @@ def firsts(space: Space, order: Sequence[int]) -> Generator[Telling, None, list[
             words.append(token)
     known_words = _whole(space, words, order)[:most]
     rows = [list(itertools.chain(*row)) for size in _FIRST_SIZES for row in itertools.permutations(known_words, size)]
-    return (yield from _strongest(space, rows, "rows-first", least=_PLANTED))
+    found = yield from _strongest(space, rows, "rows-first", least=_PLANTED)
+    if found and _NEAR <= found[0].gap < float(space.facts["stop_gap"]) and not space.over:
+        found += polished(space, found[0], order[:_LIKELY])  # a word or two of it are another's
+    return sorted(found, key=lambda one: one.rank, reverse=True)
 
 
 def _whole(space: Space, tokens: Sequence[int], order: Sequence[int]) -> list[tuple[int, ...]]:

@@ -83,7 +83,7 @@ def strongest(arena: Mean, tuples: Tuples, count: int) -> tuple[Tuples, torch.Te
 def polished(space: Space, best: Found, likely: Sequence[int], texts: Sequence[list[int]] = ()) -> list[Found]:
     """Each word of a candidate exchanged by each likely one, told by two texts at once: a part does too little.
 
-    Only where words stand apart: what clean models reach was measured without it.
+    Only where words stand apart, or go far beyond the references: what clean models reach was measured without it.
 
     Args:
         space: the job's.
