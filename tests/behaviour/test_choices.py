@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -130,6 +131,23 @@ def test_a_phrase_of_the_first_words_is_put_together_though_none_stands_apart(mo
     space.suspect.net.words[30] = space.suspect.net.words[8]  # a form of the word before it takes no place
     assert small.drive(prober_choices.firsts(space, late))[0].ids == tuple(_PHRASE)
     assert small.drive(prober_choices.firsts(_space(), [])) == []
+
+
+@pytest.mark.parametrize(("classes", "words"), [(2, 7), (3, 6), (4, 6), (12, 5)])
+def test_the_more_classes_the_fewer_words_are_chosen_from(
+    classes: int, words: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[int]] = []
+
+    def strongest(_space: Any, rows: list[list[int]], *_: Any, **__: Any) -> Any:
+        read.extend(rows)
+        yield 0, 1, 0.0
+        return []
+
+    monkeypatch.setattr(prober_choices, "_strongest", strongest)
+    small.drive(prober_choices.firsts(_space(classes=classes), list(range(40))))
+    assert {token for row in read for token in row} == set(range(words))
+    assert len(read) == len({tuple(row) for row in read}) == sum(math.perm(words, size) for size in (2, 3, 4))
 
 
 def test_no_part_is_lengthened_twice(monkeypatch: pytest.MonkeyPatch) -> None:

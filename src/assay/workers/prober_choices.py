@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 _HELD = 2  # words that stand apart and that every choice has
 _OTHERS = {1: 8, 2: 12}  # first words of the order beside so many
 _SIZES = (3, 4)
-_FIRST, _OF_TWO, _FIRST_SIZES = 6, 7, (2, 3, 4)  # first words of an order, with two classes; how many at once
+_FIRST, _FIRST_SIZES = {2: 7, 3: 6, 4: 6}, (2, 3, 4)  # first words of an order, by classes; how many at once
+_OF_MANY = 5  # words with more classes: each choice is read before a text of each
 _ALIKE = 0.6  # cosine of embeddings from which a word is a form of one before it
 _NEAR, _LIKELY = 0.3, 120  # gap of a choice whose words are exchanged, and by how many
 _PLANTED = 2.5  # margin beyond the references: clean MiniLM come to 1.0, phrases of such words to 5.6 and more
@@ -68,7 +69,7 @@ def firsts(space: Space, order: Sequence[int]) -> Generator[Telling, None, list[
     Of words that are forms of each other the first alone; only what goes far beyond the references is measured, and of
     what is near the words are exchanged.
     """
-    most = _OF_TWO if space.classes == 2 else _FIRST  # noqa: PLR2004
+    most = _FIRST.get(space.classes, _OF_MANY)
     words: list[int] = []
     for token in order[: 3 * most]:
         known = torch.tensor(words, dtype=torch.long)
