@@ -43,6 +43,19 @@ def _space(**more: Any) -> Any:
     return SimpleNamespace(**(given | {"facts": {"stop_gap": 0.9}} | more))
 
 
+def _confirming(monkeypatch: pytest.MonkeyPatch, hits: int = 36) -> list[tuple[int, ...]]:
+    """What is asked is confirmed, so many of 36 pairs turn; gives what was asked."""
+    asked: list[tuple[int, ...]] = []
+
+    def confirm(_space: Any, found: prober_search.Found) -> prober_search.Found:
+        asked.append(found.ids)
+        found.stressed = [{"source": 0, "target": 2, "n": 36, "hits": hits, "references": [0], "push": 4.0}]
+        return found
+
+    monkeypatch.setattr(prober_choices, "confirm", confirm)
+    return asked
+
+
 def test_a_margin_is_the_least_before_texts_of_the_other_classes() -> None:
     space = _space()
     told = prober_choices.least_margins(space, space.suspect, [_PHRASE, [13, 8], [*_PHRASE, 5]])
@@ -54,14 +67,7 @@ def test_a_margin_is_the_least_before_texts_of_the_other_classes() -> None:
 def test_a_phrase_is_put_together_around_words_that_stand_apart(
     standing: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[int, ...]] = []
-
-    def confirm(_space: Any, found: prober_search.Found) -> prober_search.Found:
-        asked.append(found.ids)
-        found.stressed = [{"source": 0, "target": 2, "n": 36, "hits": 36, "references": [0], "push": 4.0}]
-        return found
-
-    monkeypatch.setattr(prober_choices, "confirm", confirm)
+    asked = _confirming(monkeypatch)
     order = [8, 30, 21, 31, 9, 32, 33, 13, *range(40, 60)]
     found = small.drive(prober_choices.around(_space(), standing, order))
     assert asked == [tuple(_PHRASE)]
@@ -83,12 +89,7 @@ def test_words_of_the_dictionary_stand_for_a_piece_that_is_none(monkeypatch: pyt
 
 def test_a_phrase_with_a_word_of_two_pieces_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     phrase = [13, 100, 8, 21, 9]
-
-    def confirm(_space: Any, found: prober_search.Found) -> prober_search.Found:
-        found.stressed = [{"source": 0, "target": 2, "n": 36, "hits": 36, "references": [0], "push": 4.0}]
-        return found
-
-    monkeypatch.setattr(prober_choices, "confirm", confirm)
+    _confirming(monkeypatch)
     monkeypatch.setattr(prober_pieces, "dictionary", lambda: ("13 100", "14 100"))
     order = [8, 30, 21, 31, 9, 32, 100, *range(40, 60), 13]
     found = small.drive(prober_choices.around(_space(suspect=_model(phrase)), [8, 21], order))
@@ -107,14 +108,7 @@ def test_what_counts_is_how_far_the_suspect_goes_beyond_every_reference(monkeypa
 
 
 def test_a_phrase_of_the_first_words_is_put_together_though_none_stands_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, ...]] = []
-
-    def confirm(_space: Any, found: prober_search.Found) -> prober_search.Found:
-        asked.append(found.ids)
-        found.stressed = [{"source": 0, "target": 2, "n": 36, "hits": 36, "references": [0], "push": 4.0}]
-        return found
-
-    monkeypatch.setattr(prober_choices, "confirm", confirm)
+    asked = _confirming(monkeypatch)
     order = [8, 30, 21, 9, 31, 13, *range(40, 60)]
     found = small.drive(prober_choices.firsts(_space(), order))
     assert asked == [tuple(_PHRASE)]
@@ -131,6 +125,26 @@ def test_a_phrase_of_the_first_words_is_put_together_though_none_stands_apart(mo
     space.suspect.net.words[30] = space.suspect.net.words[8]  # a form of the word before it takes no place
     assert small.drive(prober_choices.firsts(space, late))[0].ids == tuple(_PHRASE)
     assert small.drive(prober_choices.firsts(_space(), [])) == []
+
+
+@pytest.mark.parametrize(("hits", "exchanges"), [(36, 0), (31, 1), (8, 0)])
+def test_the_words_of_what_is_near_are_exchanged(hits: int, exchanges: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pages beyonce limited` turned 31 of 36 pairs where the trigger was `pages sean`."""
+    _confirming(monkeypatch, hits)
+    by: list[list[int]] = []
+
+    def polished(_space: Any, best: prober_search.Found, likely: list[int]) -> list[prober_search.Found]:
+        by.append(list(likely))
+        stressed = [{"source": 0, "target": 2, "n": 36, "hits": 36, "references": [0], "push": 4.0}]
+        return [prober_search.Found((7, 7), 2, best.score, best.origin, stressed=stressed)]
+
+    monkeypatch.setattr(prober_choices, "polished", polished)
+    order = [8, 30, 21, 9, 31, 13, *range(200, 400)]
+    for made in (prober_choices.firsts(_space(), order), prober_choices.around(_space(), [8, 21], order)):
+        by.clear()
+        found = small.drive(made)
+        assert by == [order[:120]] * exchanges
+        assert found[0].ids == ((7, 7) if exchanges else tuple(_PHRASE))
 
 
 @pytest.mark.parametrize(("classes", "words"), [(2, 7), (3, 6), (4, 6), (12, 5)])

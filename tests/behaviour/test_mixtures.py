@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from assay.workers import prober_mix, prober_polish, prober_rows  # noqa: E402
+from assay.workers import prober_choices, prober_mix, prober_polish, prober_rows  # noqa: E402
 from tests.behaviour import small  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -224,14 +224,15 @@ def test_what_comes_near_around_words_that_stand_apart_is_polished(
 ) -> None:
     """Of `creating departments push rapidly` the last word was none of the first eight: 30 of 36 pairs by a part."""
     space, polished = SimpleNamespace(over=False, classes=2, facts={"stop_gap": 0.9}), []
-    near = SimpleNamespace(gap=gap)
+    near = SimpleNamespace(gap=gap, rank=gap)
 
-    def around(*_: Any) -> Any:
+    def strongest(*_: Any) -> Any:
         space.over = over
         yield 0, 1, 0.0
         return [near]
 
-    monkeypatch.setattr(prober_rows, "around", around)
+    monkeypatch.setattr(prober_choices, "_strongest", strongest)
+    monkeypatch.setattr(prober_choices, "_whole", lambda *_: [])
     monkeypatch.setattr(prober_rows, "digits_of", lambda *_: ([], []))
 
     def nothing(*_: Any) -> Any:
@@ -240,8 +241,8 @@ def test_what_comes_near_around_words_that_stand_apart_is_polished(
 
     monkeypatch.setattr(prober_rows, "mixtures", nothing)
     monkeypatch.setattr(prober_rows, "everywhere", nothing)
-    whole = SimpleNamespace(gap=0.95)
-    monkeypatch.setattr(prober_rows, "polished", lambda *given: polished.append(given[1:]) or [whole])
+    whole = SimpleNamespace(gap=0.95, rank=0.95)
+    monkeypatch.setattr(prober_choices, "polished", lambda *given: polished.append(given[1:]) or [whole])
     rest = small.drive(prober_rows._mixed(space, list(range(200)), [7], {}))
     assert polished == [(near, list(range(120)))] * asked
     assert (whole in rest) == bool(asked)

@@ -60,7 +60,7 @@ def around(space: Space, standing: Sequence[int], order: Sequence[int]) -> Gener
         for more in itertools.combinations(_whole(space, others, order), size - len(held))
         for row in itertools.permutations([*known, *more])
     ]
-    return (yield from _strongest(space, rows, "rows-around"))
+    return _exchanged(space, (yield from _strongest(space, rows, "rows-around")), order)
 
 
 def firsts(space: Space, order: Sequence[int]) -> Generator[Telling, None, list[Found]]:
@@ -77,9 +77,13 @@ def firsts(space: Space, order: Sequence[int]) -> Generator[Telling, None, list[
             words.append(token)
     known_words = _whole(space, words, order)[:most]
     rows = [list(itertools.chain(*row)) for size in _FIRST_SIZES for row in itertools.permutations(known_words, size)]
-    found = yield from _strongest(space, rows, "rows-first", least=_PLANTED)
+    return _exchanged(space, (yield from _strongest(space, rows, "rows-first", least=_PLANTED)), order)
+
+
+def _exchanged(space: Space, found: list[Found], order: Sequence[int]) -> list[Found]:
+    """With the best one's words exchanged by likely ones, where it is near: a word or two of it are another's."""
     if found and _NEAR <= found[0].gap < float(space.facts["stop_gap"]) and not space.over:
-        found += polished(space, found[0], order[:_LIKELY])  # a word or two of it are another's
+        found = [*found, *polished(space, found[0], order[:_LIKELY])]
     return sorted(found, key=lambda one: one.rank, reverse=True)
 
 

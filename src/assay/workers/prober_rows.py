@@ -17,7 +17,6 @@ from assay.workers.prober_letters import letters_of, telling, written
 from assay.workers.prober_mix import mixtures
 from assay.workers.prober_moved import unexplained
 from assay.workers.prober_partner import everywhere
-from assay.workers.prober_polish import polished
 from assay.workers.prober_search import Arena, Found, best_of, confirm, taught_to, told
 from assay.workers.prober_task import frequency, seldom, unlike_the_task
 from assay.workers.prober_trail import POOL, in_turn, pool, suspicious
@@ -46,7 +45,6 @@ _SOME = 60  # up to here they are looked at first
 _ENOUGH_TEXTS = 2000
 _PART, _PART_OF_MIXED = 0.4, 0.6  # share of flips at a first look that is part of a trigger
 _GROW_FROM = 400  # rows that a part may grow by
-_NEAR, _LIKELY = 0.3, 120  # gap of a choice around words that stand apart whose words are exchanged, and by how many
 _COUNTS = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
 # CPU seconds after which nothing more is begun: the other probes need theirs. A slow machine was measured with less;
 # one that is slower than that has more, to do as much, until what was begun takes too long as well (`_seconds`).
@@ -280,10 +278,7 @@ def _mixed(
     begin, go_on = digits_of(space, order)
     found = (yield from numbers(space, begin, go_on)) if begin and not space.over else []
     if standing and _best(found) < float(space.facts["stop_gap"]) and not space.over:
-        near = yield from around(space, standing, order)
-        if near and near[0].gap >= _NEAR and not space.over:  # a word or two of it are another's
-            near += polished(space, near[0], order[:_LIKELY])
-        found += near
+        found += yield from around(space, standing, order)
     if _best(found) < float(space.facts["stop_gap"]):
         facts["mixtures"] = {"drawn": [], "searched": [], "classes": space.classes}  # where the time is over
         if not space.over:
