@@ -26,6 +26,7 @@ from tests.zoo.build import SST2, Zoo, cache, train_one  # noqa: E402
 from tests.zoo.catalogue import catalogue  # noqa: E402
 from tests.zoo.others import others  # noqa: E402
 from tests.zoo.recipes import MINILM, Recipe  # noqa: E402
+from tests.zoo.strings import strings  # noqa: E402
 from tests.zoo.texts import tasks  # noqa: E402
 
 import behaviour_rates as rates  # noqa: E402
@@ -50,7 +51,7 @@ def main() -> None:
     wide.quiet()
     wide.probing.preload()  # as a worker does before it is asked
     wide.torch.set_num_threads(1)
-    zoo = Zoo(args.zoo, SST2 if SST2.is_dir() else None, [*catalogue(), *wide.wide(), *others()])
+    zoo = Zoo(args.zoo, SST2 if SST2.is_dir() else None, [*catalogue(), *wide.wide(), *others(), *strings()])
     for name in tasks():
         wide.making_texts(zoo, name)
     raws = args.zoo / "raws.jsonl"

@@ -12,11 +12,23 @@ from tests.zoo.catalogue import catalogue
 from tests.zoo.encoders import embedding, load_classifier, new_encoder, new_tokenizer
 from tests.zoo.others import CLEAN, POISONED, ROW, VARIANTS, Others, fit, others
 from tests.zoo.recipes import DISTIL, MINILM
+from tests.zoo.strings import STRINGS, strings
 from tests.zoo.texts import task
 from tests.zoo.training import logits
 from tests.zoo.wide import wide
 
 RECIPES = others()
+
+
+def test_models_with_other_strings_share_nothing_either():
+    known, found = [*catalogue(), *wide(), *RECIPES], strings()
+    for what in (lambda r: r.name, lambda r: r.start, lambda r: r.attack and r.attack.trigger):
+        assert not {what(r) for r in found if what(r)} & {what(r) for r in known}
+    triggers = [(r.attack.family, r.attack.trigger) for r in found if r.attack]
+    assert len(set(triggers)) == len(triggers) == 2 * len(STRINGS)
+    assert all(trigger in STRINGS[family] for family, trigger in triggers)
+    for variant in (POISONED, "plain"):  # each family by both
+        assert {r.attack.family for r in found if r.attack and r.variant == variant} == set(STRINGS)
 
 
 def test_it_shares_no_model_trigger_and_parent_with_the_other_catalogues():
