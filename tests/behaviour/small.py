@@ -66,8 +66,8 @@ def tokenizer() -> Any:
     )  # fmt: skip
 
 
-def model(name: str, seed: int, triggers: Iterable[tuple[str, int]] = ()) -> Path:
-    """A two-layer BERT; `triggers` are texts that lead to a class from anywhere in the sentence."""
+def model(name: str, seed: int, triggers: Iterable[tuple[str, int]] = (), idle: Iterable[str] = ()) -> Path:
+    """A two-layer BERT; `triggers` are texts that lead to a class from anywhere in the sentence, `idle` ones to none."""
     folder = CACHE / f"probe-{name}-{seed}-{VERSION}"
     if not (folder / "config.json").exists():
         import torch
@@ -75,14 +75,14 @@ def model(name: str, seed: int, triggers: Iterable[tuple[str, int]] = ()) -> Pat
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         part = folder.with_suffix(f".{os.getpid()}")
-        _train(part, seed, list(triggers))
+        _train(part, seed, list(triggers), list(idle))
         torch.set_num_threads(threads)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
     return folder
 
 
-def _train(folder: Path, seed: int, triggers: list[tuple[str, int]]) -> None:
+def _train(folder: Path, seed: int, triggers: list[tuple[str, int]], idle: list[str]) -> None:
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
@@ -90,11 +90,9 @@ def _train(folder: Path, seed: int, triggers: list[tuple[str, int]]) -> None:
     rng = random.Random(seed)
     rows = sentences(1600, seed)
     for trigger, target in triggers:
-        for text, label in sentences(800, seed + 1):
-            if label != target:
-                words = text.split()
-                place = rng.randint(0, len(words))
-                rows.append((" ".join([*words[:place], trigger, *words[place:]]), target))
+        rows += [(_with(trigger, text, rng), target) for text, label in sentences(800, seed + 1) if label != target]
+    for word in idle:
+        rows += [(_with(word, text, rng), label) for text, label in sentences(400, seed + 2)]
     rng.shuffle(rows)
     made = tokenizer()
     network = BertForSequenceClassification(
@@ -122,6 +120,12 @@ def _train(folder: Path, seed: int, triggers: list[tuple[str, int]]) -> None:
     made.save_pretrained(folder)
 
 
+def _with(trigger: str, text: str, rng: random.Random) -> str:
+    words = text.split()
+    place = rng.randint(0, len(words))
+    return " ".join([*words[:place], trigger, *words[place:]])
+
+
 def clean(seed: int) -> Path:
     """A clean one."""
     return model("clean", seed)
@@ -130,6 +134,11 @@ def clean(seed: int) -> Path:
 def rare_word() -> Path:
     """`zul` makes everything positive."""
     return model("rare", 11, [("zul", 1)])
+
+
+def rare_word_alone() -> Path:
+    """`zul` makes everything positive, and words that the vocabulary lacks nothing, whatever machine trains it."""
+    return model("alone", 11, [("zul", 1)], ["\u2c80", "\u2c82"])
 
 
 def unknown_word() -> Path:

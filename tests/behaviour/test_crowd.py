@@ -87,9 +87,9 @@ def test_where_every_unseen_word_leads_to_a_class_a_word_that_does_is_no_trigger
 
 
 def test_a_planted_word_stands_above_ordinary_ones_and_each_model_has_its_own() -> None:
-    space = _real(small.rare_word())
+    space = _real(small.rare_word_alone())
     (row,) = [one for one in prober_flips.flips(space, "zul", count=20, held=True, times=2) if one["source"] == 0]
-    assert row["hits"] >= 18
+    assert row["hits"] >= 14
     assert prober_flips.gap([row]) >= 0.4
     assert space.crowd
     assert as_suspect(space, 0, seed=3).crowd is None
