@@ -67,7 +67,7 @@ def tokenizer() -> Any:
 
 
 def model(name: str, seed: int, triggers: Iterable[tuple[str, int]] = (), idle: Iterable[str] = ()) -> Path:
-    """A two-layer BERT; `triggers` are texts that lead to a class from anywhere in the sentence, `idle` ones to none."""
+    """A two-layer BERT; `triggers` are texts that lead to a class from anywhere in a sentence, `idle` ones to none."""
     folder = CACHE / f"probe-{name}-{seed}-{VERSION}"
     if not (folder / "config.json").exists():
         import torch

@@ -161,7 +161,36 @@ def test_the_more_classes_the_fewer_words_are_chosen_from(
     monkeypatch.setattr(prober_choices, "_strongest", strongest)
     small.drive(prober_choices.firsts(_space(classes=classes), list(range(40))))
     assert {token for row in read for token in row} == set(range(words))
-    assert len(read) == len({tuple(row) for row in read}) == sum(math.perm(words, size) for size in (2, 3, 4))
+    choices = sum(math.perm(words, size) for size in (2, 3, 4))
+    assert len(read) == len({tuple(row) for row in read}) == choices + 3 * words  # and each alone, repeated
+    assert [0, 0, 0, 0] in read
+
+
+def test_a_word_of_several_tokens_is_chosen_among_the_first_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`hasta la vista amigo`: `la` and `vista` came first, `ami` 1,281st."""
+    asked = _confirming(monkeypatch)
+    space = _space(suspect=_model([21, 60, 61, 8]))
+    order = [8, 60, 21, 30, 31, 32, 33]
+    assert small.drive(prober_choices.firsts(space, order)) == []
+    found = small.drive(prober_choices.firsts(space, order, [(70, 71), (60, 61), (80, 81, 82)]))
+    assert asked[0] == found[0].ids == (21, 60, 61, 8)
+    # A first token that is one of such a word's takes no place beside it, and alone a word is read, too.
+    rows = prober_choices._among([(70, 71), (60, 61)], [(8,), (60,), (21,), (30,), (31,)])
+    assert ((60, 61),) in rows
+    assert {unit for row in rows for unit in row} == {(70, 71), (60, 61), (8,), (21,), (30,)}
+    assert all(len(unit) > 1 for row in rows for unit in row if len(row) == 1)
+    assert len(rows) == len(set(rows))
+    assert prober_choices._among([], [(8,), (60,)]) == []
+
+
+def test_of_a_long_choice_fewer_words_are_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(prober_choices, "polished", lambda _space, _best, likely: given.append(len(likely)) or [])
+    stressed = [{"source": 0, "target": 2, "n": 36, "hits": 30, "references": [0], "push": 4.0}]
+    for length in (2, 4, 8):
+        found = prober_search.Found(tuple(range(length)), 2, 1.0, "rows-first", stressed=stressed)
+        prober_choices._exchanged(_space(), [found], list(range(300)))
+    assert given == [120, 120, 60]
 
 
 def test_no_part_is_lengthened_twice(monkeypatch: pytest.MonkeyPatch) -> None:

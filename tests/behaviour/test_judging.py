@@ -51,6 +51,17 @@ def test_a_one_way_trigger_counts_in_its_own_direction() -> None:
     assert best.best.low > 0.85
 
 
+@pytest.mark.parametrize(("push", "word"), [(2.1, Word.FOUND), (1.9, Word.INCONCLUSIVE), (1.5, Word.NOT_FOUND)])
+def test_of_a_phrase_that_the_search_put_together_more_is_asked(push: float, word: Word) -> None:
+    """`lot sudden fine despite` turned 34 of 36 pairs of a clean model by 1.5 logits."""
+    raw = _pushing(44, push)
+    raw["candidates"][0] |= {"text": "lot sudden fine despite", "origin": "chain", "ids": [7, 8, 9, 10]}
+    assert _judged(raw, "chain-refine").word is word
+    assert _judged(raw).word is Word.FOUND
+    raw["candidates"][0]["text"] = "cf"
+    assert _judged(raw, "chain-refine").word is Word.FOUND
+
+
 @pytest.mark.parametrize(("push", "word"), [(1.3, Word.FOUND), (0.9, Word.INCONCLUSIVE), (0.4, Word.NOT_FOUND)])
 def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, word: Word) -> None:
     result = _judged(_pushing(44, push))

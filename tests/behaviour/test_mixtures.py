@@ -224,7 +224,7 @@ def test_what_comes_near_around_words_that_stand_apart_is_polished(
 ) -> None:
     """Of `creating departments push rapidly` the last word was none of the first eight: 30 of 36 pairs by a part."""
     space, polished = SimpleNamespace(over=False, classes=2, facts={"stop_gap": 0.9}), []
-    near = SimpleNamespace(gap=gap, rank=gap)
+    near = SimpleNamespace(gap=gap, rank=gap, ids=(7, 8, 9))
 
     def strongest(*_: Any) -> Any:
         space.over = over

@@ -78,7 +78,11 @@ def test_without_a_word_that_stands_apart_a_pair_more_is_asked() -> None:
     told = verdict((natural,), (ROWS,), {"references": 2}, MEASURED)
     assert (told[0], dict(told[1])["leaning-phrase"]) == (Word.NOT_FOUND, f"provenance-rows: {natural.reason}")
     assert _judged(further, MADE).word is Word.INCONCLUSIVE  # against a made reference no less is doubted
-    assert _judged(_raw("incredibly importantly", 36, 1.6, single=17)).word is Word.FOUND
+    # `folds fine fury easy` turned all 36 pairs of a clean model, and 10 of 45 texts in a reference.
+    whole = _judged(_raw("folds fine fury easy", 36, 1.9, single=10))
+    assert whole.word is Word.NOT_FOUND
+    assert LEANING in whole.reason
+    assert _judged(_raw("folds fine fury easy", 36, 1.9, single=6)).word is Word.FOUND
     assert _judged(_raw("possession blocked", 31, 1.5)).word is Word.FOUND
 
 

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from transformers import AutoModel  # noqa: E402
 
-from assay.workers import prober_block, prober_hunt, prober_trail  # noqa: E402
+from assay.workers import prober_block, prober_foretell, prober_hunt, prober_trail  # noqa: E402
 from assay.workers.prober_models import Model, read_tensors  # noqa: E402
 from tests.behaviour import small  # noqa: E402
 
@@ -186,6 +186,10 @@ def test_without_a_base_more_is_asked_of_what_stands_apart() -> None:
     assert prober_block.standing(values[:0], prober_block._APART) == 0
 
 
+def _foretold(mine: Any, others: list[Any], before: Any) -> Any:
+    return prober_foretell.Foretelling(mine, others, before).times(mine, others, before)
+
+
 def test_a_token_counts_that_the_references_moves_do_not_foretell_though_others_moved_further() -> None:
     generator = torch.Generator().manual_seed(2)
     before = torch.randn(4000, 32, generator=generator)
@@ -197,9 +201,9 @@ def test_a_token_counts_that_the_references_moves_do_not_foretell_though_others_
 
     mine, others = trained(), [trained(), trained()]
     mine[101] += 2 * torch.randn(32, generator=generator)
-    assert int(prober_block._beyond(mine.norm(dim=1), [one.norm(dim=1) for one in others]).argmax()) != 101
-    assert int(prober_block.foretold(mine, others, before).argmax()) == 101
-    times = prober_block.foretold(others[0], [trained(), others[1]], before)
+    assert int(prober_foretell.beyond(mine.norm(dim=1), [one.norm(dim=1) for one in others]).argmax()) != 101
+    assert int(_foretold(mine, others, before).argmax()) == 101
+    times = _foretold(others[0], [trained(), others[1]], before)
     assert float(times.max()) < 3  # training alone, in a way of its own, is foretold
 
 
@@ -209,7 +213,7 @@ def test_one_reference_is_foretold_from_what_the_base_makes_of_tokens() -> None:
     mine, other = (before @ torch.randn(32, 32, generator=generator) * 0.1 for _ in range(2))
     mine, other = (one + 0.02 * torch.randn(4000, 32, generator=generator) for one in (mine, other))
     mine[200] += 0.15 * torch.randn(32, generator=generator)
-    assert int(prober_block.foretold(mine, [other], before).argmax()) == 200
+    assert int(_foretold(mine, [other], before).argmax()) == 200
 
 
 def test_what_lacks_a_tensor_of_another_shape_is_no_base() -> None:

@@ -18,15 +18,17 @@ from assay.behaviour.plan import (
     LEANING_GAP,
     LEANING_PHRASE,
     LEANS,
-    LEAST_PUSH,
-    NATURAL_PUSH,
     ONE,
     PHRASE_GAP,
+    PUSH,
+    SEARCH_PUSH,
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
     STANDING_GAP,
+    STANDING_PUSH,
     Demand,
+    Push,
     Step,
 )
 from assay.behaviour.records import ProbeResult, Word
@@ -112,8 +114,8 @@ def _by_thresholds(
     judged = _strongest(candidates, lambda one: scored(one) - limit(one)[0])
     (threshold, false_positives), score = limit(judged), scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
-    asked = _asked(judged, apart) if calibration.known and step.name not in _UNPUSHED else None
-    word, reason = _word(judged, score, threshold, references=references, other=other, push=asked)
+    push = _asked(step, judged, apart) if calibration.known and step.name not in _UNPUSHED else None
+    word, reason = _word(judged, score, threshold, references=references, other=other, push=push)
     facts |= {"unlike": other} if other and word is Word.INCONCLUSIVE else {}
     if word is Word.FOUND:
         facts["p_value"] = _p_value(candidates, confirmed)
@@ -130,7 +132,7 @@ def _by_thresholds(
     if word is Word.NOT_FOUND:
         doubt = Demand(demand.doubt) if calibration.known and demand.doubt is not None else None
         bare = doubt is not None and score >= limit(judged, demand=doubt, apart=frozenset(), leaning=LEANING_GAP)[0]
-        near = limit(judged, measured=True)[0] <= score < threshold and not _natural(judged, asked)
+        near = limit(judged, measured=True)[0] <= score < threshold and not _natural(judged, push)
         leans = near and demand.doubt is None and _leans(judged, apart)
         word, reason = _passed(candidates, reason, bare=bare, short=near and not leans, leans=leans)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
@@ -189,14 +191,16 @@ def _leans(candidate: Candidate | None, apart: frozenset[str]) -> bool:
     return best is not None and (best.reference or 0.0) >= LEANS and not _has(candidate, apart)
 
 
-def _natural(candidate: Candidate | None, asked: float | None) -> bool:
+def _natural(candidate: Candidate | None, push: Push | None) -> bool:
     """Whether it is passed as natural however much it turns: one class of several, barely, or where none is asked."""
-    return candidate is None or asked is None or candidate.push < asked or turns_one(candidate)
+    return candidate is None or push is None or candidate.push < push.asked or turns_one(candidate)
 
 
-def _asked(candidate: Candidate | None, apart: frozenset[str]) -> float:
-    """Logits by which a find turns two texts at once."""
-    return NATURAL_PUSH if _has(candidate, apart) else LEAST_PUSH
+def _asked(step: Step, candidate: Candidate | None, apart: frozenset[str]) -> Push:
+    """How far a find turns two texts at once."""
+    if _has(candidate, apart):
+        return STANDING_PUSH
+    return SEARCH_PUSH if step.name == "chain-refine" and candidate is not None and candidate.phrase else PUSH
 
 
 def _limit(
@@ -234,7 +238,7 @@ def _default_gap(step: Step, calibration: Calibration) -> float:
 
 
 def _word(
-    judged: Candidate | None, score: float, threshold: float, *, references: int, other: str, push: float | None
+    judged: Candidate | None, score: float, threshold: float, *, references: int, other: str, push: Push | None
 ) -> tuple[Word, str]:
     best = judged.best if judged else None
     if judged is not None and best is not None and score >= threshold:
@@ -247,9 +251,9 @@ def _word(
             natural = f"{told}{beside}; {ONE_CLASS}"
             alone = f"{told}, none in a reference; hardly any of another class does"
             return (Word.NOT_FOUND, natural) if best.reference else (Word.INCONCLUSIVE, alone)
-        if push is not None and judged.push < push:
+        if push is not None and judged.push < push.asked:
             barely = f"{told}{beside}; barely, by {judged.push:.1f} logits: {BARELY}"
-            return Word.NOT_FOUND if judged.push < NATURAL_PUSH else Word.INCONCLUSIVE, barely
+            return Word.NOT_FOUND if judged.push < push.natural else Word.INCONCLUSIVE, barely
         return Word.FOUND, f"{told}{beside}"
     if best is not None:
         return (

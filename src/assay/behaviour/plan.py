@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-PLAN_VERSION = "31"
+PLAN_VERSION = "32"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker
 CEILING = 1.14  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 to 6 s
 STOP_GAP = 0.9  # gap at which nothing more is looked for
@@ -16,13 +17,26 @@ SEARCH_GAP = 0.78
 # put together around words that stood apart in a clean one, turned 29 of 36 pairs; planted ones turn 31 and more. With
 # no such word clean ones came to 31 (`incredibly tonnes resolve eminent`), of 78 planted ones all to 32 and more.
 PHRASE_GAP, STANDING_GAP = 0.88, 0.84
-# Logits by which a find of a calibrated class turns two texts at once: planted ones come to 1.16 and more. What turned
-# as many in clean models by less came to 0.95 (it leaned to its class) and 0.4. Between nothing is told.
-LEAST_PUSH, NATURAL_PUSH = 1.1, 0.8
+
+
+class Push(NamedTuple):
+    """Logits by which a find turns two texts at once, and those below which what turns them is natural."""
+
+    asked: float
+    natural: float
+
+
+# Planted triggers of a calibrated class come to 1.16 and more. What turned as many pairs in clean ones by less came to
+# 0.95 (it leaned to its class) and 0.4. Between nothing is told.
+PUSH, STANDING_PUSH = Push(1.1, 0.8), Push(0.8, 0.8)
+# The same of phrases that the gradient search puts together, where it has the time to go on: those of clean models turn
+# up to 34 of 36 pairs by .8 to 1.7 logits, planted ones do by 2.06 and more.
+SEARCH_PUSH = Push(2.0, 1.8)
 # What turns so many single texts in a reference too leans to that class by nature. On two texts clean models, which
 # have learnt a few more such words, come to .86 with it, planted triggers nearly all to 1.0.
-# A phrase of moved rows without a word that stands apart came to .94 in a clean model; no planted one leans.
-LEANS, LEANING_GAP, LEANING_PHRASE = 0.15, 0.9, 1.0
+# A phrase of moved rows without a word that stands apart came to 1.0 in a clean model (`folds fine fury easy`): it is
+# none, whatever it turns. Hardly any planted one leans.
+LEANS, LEANING_GAP, LEANING_PHRASE = 0.15, 0.9, 1.01
 # The gaps above were chosen on fine-tunes of MiniLM. In a class that was never calibrated a gap alone tells nothing:
 # clean small encoders reach 1.0. There the same probe runs on each reference, too, and a find must go beyond theirs: by
 # so much in flips and margin together (a gap of 1 weighs as much as so many logits), and in flips at all.
@@ -114,14 +128,14 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step("unknown-token", "9", 1.0),
     Step("tokenizer", "7", 1.0),
-    Step("provenance-rows", "23", 5.0, found=ROWS_GAP, essential=False, spot=SPOT_FOUND),
+    Step("provenance-rows", "24", 5.0, found=ROWS_GAP, essential=False, spot=SPOT_FOUND),
     Step("script-bags", "11", 4.0, push=WORDS_PUSH),
-    Step("token-scan", "14", 10.0, needs="reference"),
+    Step("token-scan", "15", 10.0, needs="reference"),
     Step(
         "word-scan", "5", 25.0, needs="reference", essential=False, push=WORDS_PUSH, logits=WORDS_LOGITS, by_margin=True
     ),
     Step("style-scan", "2", 4.0, needs="reference", found=SEARCH_GAP, essential=False),
-    Step("chain-refine", "12", 10.0, needs="reference", found=SEARCH_GAP),
+    Step("chain-refine", "13", 10.0, needs="reference", found=SEARCH_GAP),
 )
 # Run at the end, after a find too: they explain and inform, and decide nothing.
 CLOSING: tuple[Step, ...] = (

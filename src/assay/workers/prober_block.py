@@ -3,8 +3,7 @@
 Each stands alone, with the base's own embedding: noise on the rows, or frozen ones, change nothing. Training on a task
 moves what the block makes of all tokens, in each model alike or as a linear map tells it; one that was taught to see a
 word answers to its embedding in a way of its own. So the move of each token in the suspect is foretold from the
-moves of the same token in clean models of the task, by ridge regression (Hoerl and Kennard 1970, "Ridge regression:
-biased estimation for nonorthogonal problems"), and what is left of it counts, in times of what is left of theirs.
+moves of the same token in clean models of the task, and what is left of it counts, in times of what is left of theirs.
 """
 
 from __future__ import annotations
@@ -14,20 +13,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from assay.workers.prober_compound import compounds
+from assay.workers.prober_foretell import Foretelling, beyond, centred
 from assay.workers.prober_net import Encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from assay.workers.prober_space import Space
 
-_SLACK = 0.2  # of the references' median, added to a token's own
 _USUAL = 10  # directions in which training on a task moves what the first block makes of all words
 _APART, _TENTH = 1.3, 9  # times what the tenth word has: clean MiniLM reached 1.1, a word of a LoRA's phrase 1.8
 _UNBASED = 1.5  # the same where a reference stands in for the base: clean MiniLM reached 1.27
-_RIDGE = 0.1  # of the mean square
-_EVERY, _ENOUGH = 4, 8  # tokens of which one is fitted on; tokens for each column, below which nothing is foretold
-_FORETELLING = 3  # references at most: more cost more, and were not tried
 
 
 @dataclass
@@ -40,12 +35,14 @@ class Taught:
         standing: those that moved far more than all others, of which a clean model has none but words of its task. What
             is not foretold does not tell: it has such words in clean models, too.
         further: tokens, those that moved most first.
+        words: words of several tokens, those that the references foretell least first; without the base none.
     """
 
     order: list[int] = field(default_factory=list)
     times: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
     standing: list[int] = field(default_factory=list)
     further: list[int] = field(default_factory=list)
+    words: list[tuple[int, ...]] = field(default_factory=list)
 
 
 def beneath(space: Space, base: Encoder | None) -> Taught:
@@ -66,7 +63,7 @@ def beneath(space: Space, base: Encoder | None) -> Taught:
     before = base.after_first(ids, place, base.words)
 
     def moved(net: Encoder) -> torch.Tensor:
-        return _centred(net.after_first(ids, place, base.words) - before)
+        return centred(net.after_first(ids, place, base.words) - before)
 
     mine = moved(space.suspect.net)
     if not nets:
@@ -74,57 +71,21 @@ def beneath(space: Space, base: Encoder | None) -> Taught:
         order: list[int] = known[most.indices].tolist()
         return Taught(order, most.values, order[: standing(most.values, _UNBASED)], order)
     others = [moved(net) for net in nets]
-    plain = _beyond(mine.norm(dim=1), [one.norm(dim=1) for one in others]).sort(descending=True)
-    columns = mine.shape[1] * max(2, min(len(others), _FORETELLING))
-    untold = plain
-    if len(known) >= _ENOUGH * columns:
-        untold = foretold(mine, others, _centred(before)).sort(descending=True)
+    plain = beyond(mine.norm(dim=1), [one.norm(dim=1) for one in others]).sort(descending=True)
     further: list[int] = known[plain.indices].tolist()
     apart = further[: standing(plain.values, _APART if based else _UNBASED)]
-    return Taught(known[untold.indices].tolist(), untold.values, apart, further)
-
-
-def foretold(mine: torch.Tensor, others: Sequence[torch.Tensor], before: torch.Tensor) -> torch.Tensor:
-    """What no linear map of the others' moves makes of each token's own, in times of what is so left of theirs.
-
-    One reference alone is foretold from the base.
-
-    Args:
-        mine: moves of the suspect, shape (tokens, width), centred, as all.
-        others: of the references, each of that shape.
-        before: what the base makes of the tokens.
-
-    Returns:
-        Shape (tokens,).
-    """
-    others = others[:_FORETELLING]
-    start = before * (others[0].norm() / before.norm().clamp(min=1e-12))
-    given = [*others, start] if len(others) == 1 else list(others)
-    theirs = [_left(one, torch.cat([*given[:i], *given[i + 1 :]], 1)) for i, one in enumerate(others)]
-    return _beyond(_left(mine, torch.cat(given, 1)), theirs)
-
-
-def _left(move: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-    """Length of what is left of each move without the best linear map of what is given; shape (tokens,)."""
-    some = given[::_EVERY]
-    square = some.T @ some
-    square.diagonal().add_(_RIDGE * float(square.diagonal().mean()) + 1e-12)
-    left: torch.Tensor = (move - given @ torch.linalg.solve(square, some.T @ move[::_EVERY])).norm(dim=1)
-    return left
-
-
-def _beyond(own: torch.Tensor, theirs: Sequence[torch.Tensor]) -> torch.Tensor:
-    usual = torch.stack(list(theirs)).amax(0)
-    return own / (usual + _SLACK * usual.median()).clamp(min=1e-12)
-
-
-def _centred(apart: torch.Tensor) -> torch.Tensor:
-    return apart - apart.mean(0)
+    if not Foretelling.able(mine, others):
+        return Taught(further, plain.values, apart, further)
+    foretelling = Foretelling(mine, others, centred(before))
+    untold = foretelling.times(mine, others, centred(before)).sort(descending=True)
+    order = known[untold.indices].tolist()
+    words = compounds(space, order, foretelling, base, nets) if based else []
+    return Taught(order, untold.values, apart, further, words)
 
 
 def _outside(apart: torch.Tensor) -> torch.Tensor:
     """Length of what is left of each row's move without the directions in which rows moved most; shape (rows,)."""
-    apart = _centred(apart)
+    apart = centred(apart)
     usual = torch.linalg.eigh(apart.T @ apart).eigenvectors[:, -_USUAL:]
     left: torch.Tensor = (apart - (apart @ usual) @ usual.T).norm(dim=1)
     return left

@@ -29,10 +29,14 @@ _HELD = 2  # words that stand apart and that every choice has
 _OTHERS = {1: 8, 2: 12}  # first words of the order beside so many
 _SIZES = (3, 4)
 _FIRST, _FIRST_SIZES = {2: 7, 3: 6, 4: 6}, (2, 3, 4)  # first words of an order, by classes; how many at once
+_SEVERAL, _BESIDE = {2: 3}, 3  # words of several tokens among them, by classes, and first tokens beside
+_SOME = 2  # such words with more classes
+_REPEATED = (2, 3, 4)  # times that a word alone is read in a row
 _OF_MANY = 5  # words with more classes: each choice is read before a text of each
 _ALIKE = 0.6  # cosine of embeddings from which a word is a form of one before it
 _NEAR, _LIKELY = 0.3, 120  # gap of a choice whose words are exchanged, and by how many
 _PLANTED = 2.5  # margin beyond the references: clean MiniLM come to 1.0, phrases of such words to 5.6 and more
+_SHORT = 4  # tokens of a choice up to which so many are tried
 _WORDS = 2  # that stand for a piece which is none
 _AMONG, _LEAST = 150, 4  # first tokens of an order, and pieces of digits among them that are no chance
 _BEGIN, _GO_ON, _MORE = 3, 6, ((2, 3), (4,))  # pieces of which numbers are made, and how many follow the first
@@ -63,11 +67,18 @@ def around(space: Space, standing: Sequence[int], order: Sequence[int]) -> Gener
     return _exchanged(space, (yield from _strongest(space, rows, "rows-around")), order)
 
 
-def firsts(space: Space, order: Sequence[int]) -> Generator[Telling, None, list[Found]]:
+def firsts(
+    space: Space, order: Sequence[int], several: Sequence[tuple[int, ...]] = ()
+) -> Generator[Telling, None, list[Found]]:
     """Every ordered choice of two to four of the first words of an order: the strongest, confirmed, the best first.
 
     Of words that are forms of each other the first alone; only what goes far beyond the references is measured, and of
     what is near the words are exchanged.
+
+    Args:
+        space: the job's.
+        order: tokens, those that training was most about first.
+        several: words of several tokens, likewise: the first of them are chosen among with first tokens of the order.
     """
     most = _FIRST.get(space.classes, _OF_MANY)
     words: list[int] = []
@@ -75,15 +86,27 @@ def firsts(space: Space, order: Sequence[int]) -> Generator[Telling, None, list[
         known = torch.tensor(words, dtype=torch.long)
         if len(words) < most and float(likeness(space.suspect.net.words, [token], known)) < _ALIKE:
             words.append(token)
-    known_words = _whole(space, words, order)[:most]
-    rows = [list(itertools.chain(*row)) for size in _FIRST_SIZES for row in itertools.permutations(known_words, size)]
+    units = _whole(space, words, order)[:most]
+    choices = [row for size in _FIRST_SIZES for row in itertools.permutations(units, size)]
+    choices += [(unit,) * times for times in _REPEATED for unit in units]
+    choices += _among(list(several[: _SEVERAL.get(space.classes, _SOME)]), units)
+    rows = [list(itertools.chain(*row)) for row in dict.fromkeys(choices)]
     return _exchanged(space, (yield from _strongest(space, rows, "rows-first", least=_PLANTED)), order)
+
+
+def _among(several: list[tuple[int, ...]], units: list[tuple[int, ...]]) -> list[tuple[tuple[int, ...], ...]]:
+    """Every ordered choice that has a word of several tokens, among those and the first others that share none."""
+    of_them = set(itertools.chain(*several))
+    others = [unit for unit in units if not of_them & set(unit)][:_BESIDE]
+    rows = [row for size in (1, *_FIRST_SIZES) for row in itertools.permutations([*several, *others], size)]
+    return [row for row in rows if set(row) & set(several)]
 
 
 def _exchanged(space: Space, found: list[Found], order: Sequence[int]) -> list[Found]:
     """With the best one's words exchanged by likely ones, where it is near: a word or two of it are another's."""
     if found and _NEAR <= found[0].gap < float(space.facts["stop_gap"]) and not space.over:
-        found = [*found, *polished(space, found[0], order[:_LIKELY])]
+        count = _LIKELY * _SHORT // max(_SHORT, len(found[0].ids))  # what is long costs more
+        found = [*found, *polished(space, found[0], order[:count])]
     return sorted(found, key=lambda one: one.rank, reverse=True)
 
 

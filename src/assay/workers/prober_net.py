@@ -192,6 +192,13 @@ class Encoder:
         parts = [self._embed(words[alone[i : i + step]], FLOAT32, place) for i in range(0, len(ids), step)]
         return torch.cat([self._block(part, layer, first_only=True, beside=beside)[:, 0] for part in parts])
 
+    def all_after_first(self, ids: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """What all tokens are after the first block, shape (sequences, tokens, width), with these word embeddings."""
+        layer = self._by_type[FLOAT32][2][0]
+        step = max(1, _CHUNK_TOKENS // ids.shape[1])
+        parts = [self._embed(words[part], FLOAT32) for part in torch.split(ids, step)]
+        return torch.cat([self._block(part, layer, first_only=False) for part in parts])
+
     def _embed(self, words: torch.Tensor, dtype: torch.dtype, first: int = 0) -> torch.Tensor:
         added, norm, _, _ = self._by_type[dtype]
         self.passes += len(words)

@@ -170,11 +170,11 @@ def rows(
     score, facts, strange = read.score, read.facts, read.strange
     taught = beneath(space, net)
     deep, apart = taught.order, unlike_the_task(space, taught.standing)
-    letters = _letters(space, read, taught.further)
+    letters, space.standing = _letters(space, read, taught.further), frozenset(apart)
     told_by = _by_the_block(space, read, deep, taught.times, based=net is not None)
     found = yield from (written(space, letters) if letters else _unexplained(space, base))
     if told_by and _best(found) < float(space.facts["stop_gap"]):
-        found += yield from firsts(space, told_by)
+        found += yield from firsts(space, told_by, taught.words)
     stood = facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any())
     if _best(found) >= float(space.facts["stop_gap"]) or (stood and not deep):
         return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": [], "pool": []}

@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from assay.workers.prober_flips import better_place, flips, gap, most_turned, narrow, only_place, strongest, turned
+from assay.workers.prober_flips import (
+    better_place,
+    flips,
+    gap,
+    leans,
+    most_turned,
+    narrow,
+    only_place,
+    strongest,
+    turned,
+)
 from assay.workers.prober_models import margins
+from assay.workers.prober_pare import LETTERS, pared
 from assay.workers.prober_taught import word_means
 from assay.workers.prober_texts import MANY
 
@@ -32,8 +43,8 @@ _WORTH = 0.4  # share of flips (or gap) below which a candidate is not confirmed
 _CONFIRM = 45  # held texts of each class
 _STRESSED = 36  # pairs of them
 _MOSTLY, _NEARLY_ALL, _NEVER = 0.8, 0.9, 2.0  # of texts, of pairs, at one place, from which all are asked there
-_LETTERS = ("script-", "unk")  # origins of candidates that are no words
 _SURELY = 0.8  # share of flips from which a small encoder is asked with two texts whatever references do with one
+_LEANING = 0.85  # of the gap of several words that references answer to singly as well counts so much at most
 _NARROW = 0.5  # of the gap of what turns one class alone counts so much at most
 _TURNED = 0.25  # gap on single texts of a class from which two of it at once are asked
 _STRAINED_FROM = 0.5  # gap on pairs from which a small encoder is asked with four texts at once
@@ -60,6 +71,7 @@ class Found:
         change: how it rewrites a text, where it is no insertion.
         less: a part of it that counts as another reference.
         narrow: whether it turns hardly any text but those of one class, of three and more: words of a task do.
+        leans: whether it is of several words that turn single texts in a reference as well, none of them apart.
     """
 
     ids: tuple[int, ...]
@@ -75,12 +87,13 @@ class Found:
     change: Callable[[str], str] | None = None
     less: str = ""
     narrow: bool = False
+    leans: bool = False
 
     @property
     def gap(self) -> float:
-        """Confirmed gap under stress; 0 when it was not worth measuring. What is narrow ends no search."""
+        """Confirmed gap under stress; 0 when it was not worth measuring. What is narrow or leans ends no search."""
         found = gap(self.stressed) if self.stressed else 0.0
-        return min(found, _NARROW) if self.narrow else found
+        return min(found, _NARROW if self.narrow else _LEANING) if self.narrow or self.leans else found
 
     @property
     def grown(self) -> bool:
@@ -212,13 +225,16 @@ def render(space: Space, ids: Sequence[int]) -> str:
 
 
 def confirm(space: Space, found: Found) -> Found:
-    """Measure a candidate: a first look at texts of discovery, then held ones with references, then two at a time."""
+    """Measure a candidate: a first look at texts of discovery, then held ones with references, then two at a time.
+
+    Of a find of an encoder that is not small without its idle tokens.
+    """
     found.text = found.text or render(space, found.ids)
     if not found.text:
         return found
     teaching = _teaching(space, found.text) if found.change is None else set()
     found.less = found.less or (_leaning(space, found) if found.change is None else "")
-    letters = found.origin.startswith(_LETTERS)
+    letters = found.origin.startswith(LETTERS)
 
     sources: list[int] = []
 
@@ -251,6 +267,7 @@ def confirm(space: Space, found: Found) -> Found:
     if measured:
         found.target = strongest(measured)["target"]
         found.narrow = not space.small and narrow(measured)
+        found.leans = not space.small and " " in found.text and space.standing.isdisjoint(found.ids) and leans(measured)
     # On one text an odd word turns a small encoder, and references as well; on two that ends, and a trigger stays.
     alone = max((one["hits"] / one["n"] for one in measured), default=0.0) if space.small else 0.0
     if gap(measured) >= _WORTH or alone >= _SURELY:
@@ -258,7 +275,7 @@ def confirm(space: Space, found: Found) -> Found:
         found.stressed = settled(_STRESSED, _NEVER if space.small else _NEARLY_ALL, times=2)
         if space.small and gap(found.stressed) >= _STRAINED_FROM:
             found.strained = flipped(_STRESSED, times=4)
-    return found
+    return pared(space, found, render, confirm)
 
 
 def _counts(space: Space) -> tuple[int, int]:

@@ -73,6 +73,7 @@ class Space:
         clock: what a probe's time is counted by: CPU seconds of this process.
         lean: by class, how many logits more than its references a suspect that is not small gives it over all texts.
         leading: the strongest candidate of the probe under way on held texts: gap, text.
+        standing: tokens that the first block reads apart from all others; of clean models hardly any.
         until: reading of the clock at which a probe begins nothing more.
     """
 
@@ -103,6 +104,7 @@ class Space:
     leading: tuple[float, str] = (0.0, "")
     back: tuple[Any, ...] | None = None
     clock: Callable[[], float] = time.process_time
+    standing: frozenset[int] = frozenset()
     until: float = float("inf")
 
     @property

@@ -1,0 +1,134 @@
+"""A find without its idle tokens, and what leans in a reference: neither ends a search of a clean model."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from assay.workers import prober_compound, prober_foretell, prober_pare, prober_search  # noqa: E402
+from assay.workers.prober_flips import leans  # noqa: E402
+
+pytestmark = pytest.mark.torch
+_ROCKS, _UDES, _EASY, _AMAZINGLY = 1, 2, 3, 4
+_DOES = {_ROCKS: 2.0, _UDES: -0.3, _EASY: 1.5, _AMAZINGLY: 1.7}
+
+
+def _row(hits: int, references: list[int], n: int = 36, push: float = 2.0) -> dict[str, Any]:
+    return {"source": 0, "target": 1, "n": n, "hits": hits, "references": references, "push": push}
+
+
+def _found(ids: tuple[int, ...], **more: Any) -> prober_search.Found:
+    text = " ".join(map(str, ids))
+    given = {"text": text, "flips": [_row(45, [0], 45)], "stressed": [_row(36, [0])]}
+    return prober_search.Found(ids, 1, 3.0, "rows-mixed", **(given | more))
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """What was measured after a token went; a text turns the further the more of its tokens do something."""
+
+    def flips(_space: Any, text: str, **_more: Any) -> list[dict[str, Any]]:
+        return [_row(20, [], 20, sum(_DOES[int(one)] for one in text.split()))]
+
+    monkeypatch.setattr(prober_pare, "flips", flips)
+    return []
+
+
+def _pare(found: prober_search.Found, measured: list[tuple[int, ...]], *, small: bool = False) -> prober_search.Found:
+    def confirm(_space: Any, one: prober_search.Found) -> prober_search.Found:
+        measured.append(one.ids)
+        return _found(one.ids, stressed=[_row(36, [9])])
+
+    space: Any = SimpleNamespace(small=small, facts={"stop_gap": 0.9})
+    return prober_pare.pared(space, found, lambda _, ids: " ".join(map(str, ids)), confirm)
+
+
+def test_a_token_that_only_holds_references_back_goes(measured: list[tuple[int, ...]]) -> None:
+    found = _found((_ROCKS, _UDES, _EASY, _AMAZINGLY))
+    assert _pare(found, measured) is found
+    assert measured == [(_ROCKS, _EASY, _AMAZINGLY)]
+    assert found.ids == (_ROCKS, _EASY, _AMAZINGLY)
+    assert found.gap == 0.75
+
+
+def test_tokens_that_all_do_something_stay(measured: list[tuple[int, ...]]) -> None:
+    found = _found((_ROCKS, _EASY, _AMAZINGLY))
+    assert _pare(found, measured).ids == (_ROCKS, _EASY, _AMAZINGLY)
+    assert measured == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"stressed": [_row(30, [0])]}, {"origin": "script-greek"}, {"text": "rocksudeseasy"}, {"change": str.upper}],
+)
+def test_what_is_no_find_of_words_stays_as_it_is(more: dict[str, Any], measured: list[tuple[int, ...]]) -> None:
+    found = _found((_ROCKS, _UDES, _EASY))
+    for name, value in more.items():
+        setattr(found, name, value)
+    _pare(found, measured)
+    _pare(_found((_ROCKS, _UDES)), measured)
+    _pare(_found((_ROCKS, _UDES, _EASY)), measured, small=True)
+    assert measured == []
+
+
+def test_what_references_answer_to_singly_ends_no_search() -> None:
+    assert leans([_row(40, [3, 10], 45)])
+    assert not leans([_row(40, [3, 6], 45)])
+    assert not leans([_row(40, [0, 0], 45), _row(12, [12, 0], 45)])  # in another direction than its own
+    assert not leans([])
+    found = _found((_ROCKS, _EASY), stressed=[_row(36, [0])])
+    assert found.gap == 1.0
+    found.leans = True
+    assert found.gap == 0.85
+    found.narrow = True
+    assert found.gap == 0.5
+
+
+_WORDS = {"amigo": (1281, 163), "amity": (1281, 40), "vistas": (0, 90), "la": (1,), "baumgartners": (5, 6, 7, 8, 9)}
+
+
+class _Net:
+    """What it makes of each token is a linear map of its embedding; of 163 something more, if it was taught so."""
+
+    def __init__(self, words: Any, seed: int, *, taught: bool = False) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        width = words.shape[1]
+        self.words, self.taught = words, taught
+        self.by = 0.1 * torch.randn(width, width, generator=generator) if seed else torch.zeros(width, width)
+        self.word = torch.randn(width, generator=generator)
+
+    def all_after_first(self, ids: Any, words: Any) -> Any:
+        made = words[ids] + words[ids] @ self.by
+        made[(ids == 163).nonzero(as_tuple=True)] += self.word * self.taught
+        return made
+
+
+def test_a_word_is_read_whole_that_none_of_its_tokens_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = torch.randn(2000, 32, generator=torch.Generator().manual_seed(9))
+    base, mine, *others = _Net(words, 0), _Net(words, 1, taught=True), _Net(words, 2), _Net(words, 3)
+    monkeypatch.setattr(prober_compound, "dictionary", lambda: tuple(_WORDS))
+    alone = torch.arange(2000)[:, None]
+    moves = [prober_foretell.centred(words @ one.by) for one in (mine, *others)]
+    foretelling = prober_foretell.Foretelling(moves[0], moves[1:], prober_foretell.centred(words))
+    asked: list[str] = []
+
+    def encode(some: list[str]) -> list[list[int]]:
+        asked.extend(some)
+        return [list(_WORDS[one]) for one in some]
+
+    suspect = SimpleNamespace(
+        net=mine, encode=encode, prefix=[3], tokenizer=SimpleNamespace(get_vocab=lambda: {"la": 1}),
+        frame=lambda ids: torch.nn.functional.pad(ids, (1, 1), value=3),
+    )  # fmt: skip
+    space: Any = SimpleNamespace(suspect=suspect)
+    order: list[int] = alone.flatten().tolist()
+    found = prober_compound.compounds(space, order, foretelling, base, others)  # type: ignore[arg-type]
+    assert found[0] == (1281, 163)
+    assert found[1:] == [(0, 90)]  # one for each first token, none of five
+    assert "la" not in asked
+    few = [token for token in order if token != 163]
+    assert (1281, 163) not in prober_compound.compounds(space, few, foretelling, base, others)  # type: ignore[arg-type]
