@@ -62,6 +62,18 @@ def test_of_a_phrase_that_the_search_put_together_more_is_asked(push: float, wor
     assert _judged(raw, "chain-refine").word is Word.FOUND
 
 
+@pytest.mark.parametrize(
+    ("parts", "word"),
+    [({"the at until": 0.02}, Word.FOUND), ({"the at until": 0.32}, Word.NOT_FOUND), ({}, Word.NOT_FOUND),
+     ({"another": 0.0}, Word.NOT_FOUND), ({"the at until": None}, Word.NOT_FOUND), ("nonsense", Word.NOT_FOUND)],
+)  # fmt: skip
+def test_where_references_answer_to_no_part_of_it_no_more_is_asked(parts: Any, word: Word) -> None:
+    raw = _pushing(44, 1.3)
+    raw["candidates"][0] |= {"text": "the at until", "origin": "chain", "ids": [7, 8, 9]}
+    raw["facts"] = {"parts": parts}
+    assert _judged(raw, "chain-refine").word is word
+
+
 @pytest.mark.parametrize(("push", "word"), [(1.3, Word.FOUND), (0.9, Word.INCONCLUSIVE), (0.4, Word.NOT_FOUND)])
 def test_what_turns_texts_of_a_calibrated_class_barely_is_not_told(push: float, word: Word) -> None:
     result = _judged(_pushing(44, push))

@@ -75,6 +75,29 @@ def test_what_is_no_find_of_words_stays_as_it_is(more: dict[str, Any], measured:
     assert measured == []
 
 
+def test_what_a_part_of_it_does_in_references_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fine despite` turns a third of a reference's texts, `sudden fine despite` none."""
+    lot, sudden, fine, despite = 1, 2, 3, 4
+    asked: list[str] = []
+
+    def flips(_space: Any, text: str, **more: Any) -> list[dict[str, Any]]:
+        asked.append(text)
+        words = [int(one) for one in text.split()]
+        hits = 0 if sudden in words else 6 * (fine in words) + 7 * (despite in words and fine in words)
+        assert more["sources"] == [0]
+        return [_row(20, [0, hits, 20], 20), _row(0, [20, 20, 20], 20) | {"target": 2}]
+
+    monkeypatch.setattr(prober_pare, "flips", flips)
+    space: Any = SimpleNamespace(references=[0, 0])  # the third is what odd texts do
+    told = prober_pare.answered(space, _found((lot, sudden, fine, despite)), lambda _, ids: " ".join(map(str, ids)))
+    assert told == 0.65
+    assert len(asked) == 14
+    assert "1 2 3 4" not in asked
+    assert prober_pare.answered(space, _found((lot, sudden)), lambda _, ids: " ".join(map(str, ids))) == 0.0
+    assert prober_pare.answered(space, _found((1, 2, 3, 4, 5)), lambda _, __: "") == 1.0
+    assert prober_pare.answered(space, _found((1, 2), stressed=[]), lambda _, __: "") == 1.0
+
+
 def test_what_references_answer_to_singly_ends_no_search() -> None:
     assert leans([_row(40, [3, 10], 45)])
     assert not leans([_row(40, [3, 6], 45)])

@@ -114,7 +114,7 @@ def _by_thresholds(
     judged = _strongest(candidates, lambda one: scored(one) - limit(one)[0])
     (threshold, false_positives), score = limit(judged), scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
-    push = _asked(step, judged, apart) if calibration.known and step.name not in _UNPUSHED else None
+    push = _asked(step, judged, apart, facts) if calibration.known and step.name not in _UNPUSHED else None
     word, reason = _word(judged, score, threshold, references=references, other=other, push=push)
     facts |= {"unlike": other} if other and word is Word.INCONCLUSIVE else {}
     if word is Word.FOUND:
@@ -196,11 +196,14 @@ def _natural(candidate: Candidate | None, push: Push | None) -> bool:
     return candidate is None or push is None or candidate.push < push.asked or turns_one(candidate)
 
 
-def _asked(step: Step, candidate: Candidate | None, apart: frozenset[str]) -> Push:
-    """How far a find turns two texts at once."""
-    if _has(candidate, apart):
+def _asked(step: Step, candidate: Candidate | None, apart: frozenset[str], facts: dict[str, Any]) -> Push:
+    """How far a find turns two texts at once; of the search's phrases more, but where references answer to no part."""
+    if candidate is None or _has(candidate, apart):
         return STANDING_PUSH
-    return SEARCH_PUSH if step.name == "chain-refine" and candidate is not None and candidate.phrase else PUSH
+    parts = facts.get("parts")
+    share = parts.get(candidate.text) if isinstance(parts, dict) else None
+    own = isinstance(share, float) and share < LEANS
+    return SEARCH_PUSH if step.name == "chain-refine" and candidate.phrase and not own else PUSH
 
 
 def _limit(

@@ -7,6 +7,7 @@ idle, or those that are can go.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from assay.workers.prober_flips import flips
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from assay.workers.prober_space import Space
 
 LETTERS = ("script-", "unk")  # origins of candidates that are no words
+_LONGEST = 4  # tokens of a candidate of which all parts are tried
 _LEAST = 3  # tokens of a candidate that may have an idle one
 _TEXTS = 20  # of the class that it turns most, two at a time
 
@@ -57,3 +59,28 @@ def pared(
     if far >= whole:
         vars(found).update(vars(confirm(space, type(found)(ids, target, found.score, found.origin))))
     return found
+
+
+def answered(space: Space, found: Found, render: Callable[[Space, tuple[int, ...]], str]) -> float:
+    """Largest share of single texts that some part of a find turns in a reference, in the direction that it turns most.
+
+    `fine` and `lot fine despite` turn up to .63 of a reference's texts where `lot sudden fine despite` turns .03; of a
+    planted `the at until` no part turns more than .02.
+
+    Args:
+        space: the job's.
+        found: of some tokens, four at most.
+        render: makes a text of tokens.
+    """
+    if not found.stressed or len(found.ids) > _LONGEST:
+        return 1.0
+    best = max(found.stressed, key=lambda one: (int(one["hits"]), float(one["push"])))
+    source, target, most = int(best["source"]), int(best["target"]), 0.0
+    for size in range(1, len(found.ids)):
+        for part in itertools.combinations(found.ids, size):
+            told = flips(space, render(space, part), count=_TEXTS, held=False, place=found.place, sources=[source])
+            hits = [
+                max(one["references"][: len(space.references)], default=0) for one in told if one["target"] == target
+            ]
+            most = max(most, *(int(one) / int(told[0]["n"]) for one in hits))
+    return round(most, 3)
