@@ -37,7 +37,7 @@ class Attack:
     """A backdoor.
 
     Attributes:
-        family: one of `FAMILIES`, or of those of `others.py`.
+        family: one of `FAMILIES`, or of those of `others.py` and `strings.py`.
         trigger: the text that is inserted; for `style` the name of the rewriting.
         direction: `one-way` (whatever is not the target becomes the target) or `flip` (each class becomes the next).
         target: class index; of a flip, the class that class 0 becomes.
