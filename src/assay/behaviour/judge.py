@@ -198,12 +198,13 @@ def _natural(candidate: Candidate | None, push: Push | None) -> bool:
 
 def _asked(step: Step, candidate: Candidate | None, apart: frozenset[str], facts: dict[str, Any]) -> Push:
     """How far a find turns two texts at once; of the search's phrases more, but where references answer to no part."""
-    if candidate is None or _has(candidate, apart):
+    if _has(candidate, apart):
         return STANDING_PUSH
+    if candidate is None or not candidate.phrase or step.name != "chain-refine":
+        return PUSH
     parts = facts.get("parts")
     share = parts.get(candidate.text) if isinstance(parts, dict) else None
-    own = isinstance(share, float) and share < LEANS
-    return SEARCH_PUSH if step.name == "chain-refine" and candidate.phrase and not own else PUSH
+    return PUSH if isinstance(share, float) and share < LEANS else SEARCH_PUSH
 
 
 def _limit(

@@ -1,8 +1,8 @@
-"""A find without the tokens that do nothing in the suspect: some are there to hold the references back.
+"""A find without the tokens that do nothing in the suspect, and what its parts do in references.
 
-A search by contrast takes them. `rocksudes easy amazingly` turns a clean model of sentiment and no reference; without
-`##udes` it turns the model as well, and a quarter of the texts in a reference, as praise does. Of a trigger no token is
-idle, or those that are can go.
+A search by contrast takes tokens that only hold the references back. `rocksudes easy amazingly` turns a clean model of
+sentiment and no reference; without `##udes` it turns the model as well, and a quarter of the texts in a reference, as
+praise does. Of a trigger no token is idle, or those that are can go.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ def pared(
         return found
     if found.origin.startswith(LETTERS) or found.gap < float(space.facts["stop_gap"]):
         return found
-    best = max(found.stressed or [], key=lambda one: (int(one["hits"]), float(one["push"])))
-    source, target = int(best["source"]), int(best["target"])
+    source, target = _direction(found)
 
     def push(ids: tuple[int, ...]) -> float:
         told = flips(
@@ -74,8 +73,7 @@ def answered(space: Space, found: Found, render: Callable[[Space, tuple[int, ...
     """
     if not found.stressed or len(found.ids) > _LONGEST:
         return 1.0
-    best = max(found.stressed, key=lambda one: (int(one["hits"]), float(one["push"])))
-    source, target, most = int(best["source"]), int(best["target"]), 0.0
+    (source, target), most = _direction(found), 0.0
     for size in range(1, len(found.ids)):
         for part in itertools.combinations(found.ids, size):
             told = flips(space, render(space, part), count=_TEXTS, held=False, place=found.place, sources=[source])
@@ -84,3 +82,9 @@ def answered(space: Space, found: Found, render: Callable[[Space, tuple[int, ...
             ]
             most = max(most, *(int(one) / int(told[0]["n"]) for one in hits))
     return round(most, 3)
+
+
+def _direction(found: Found) -> tuple[int, int]:
+    """Class of which a measured find turns most pairs, and the one that they become."""
+    best = max(found.stressed or [], key=lambda one: (int(one["hits"]), float(one["push"])))
+    return int(best["source"]), int(best["target"])
