@@ -58,6 +58,7 @@ def candidate_of(raw: dict[str, Any], labels: tuple[str, ...], *, everywhere: fl
         narrow=everywhere == EVERYWHERE
         and bool(len(turns) >= _SEVERAL and raw.get("strained"))
         and _everywhere(turns)[0] < NARROW,
+        parts=None if raw.get("parts") is None else float(raw["parts"]),
     )
 
 

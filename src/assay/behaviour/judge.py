@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from assay.behaviour.asked import ROW_ORIGINS, SURE_ANYWHERE, apart_in, in_parts, leans_whole, limit_of, push_asked
 from assay.behaviour.candidates import candidate_of, turns_all, turns_one
 from assay.behaviour.permuting import permutation
 from assay.behaviour.plan import (
@@ -16,17 +17,9 @@ from assay.behaviour.plan import (
     FULL,
     HONEST_RATE,
     LEANING_GAP,
-    LEANING_PHRASE,
-    LEANS,
-    ONE,
-    PHRASE_GAP,
-    PUSH,
-    SEARCH_PUSH,
     SPOT_APART,
     SPOT_DOUBT,
     SPOT_FOUND,
-    STANDING_GAP,
-    STANDING_PUSH,
     Demand,
     Push,
     Step,
@@ -42,14 +35,9 @@ if TYPE_CHECKING:
     from assay.behaviour.calibration import Calibration
     from assay.behaviour.records import Candidate
 
-# Candidates that mean nothing to a reader: alone they may count without a reference.
-_SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
 # Nobody measured how far the first drives. The unknown token is no word that leans to a class: in 132 runs on clean
 # MiniLM it turned nothing worth measuring, and planted ones drive by as little as .7 logits.
-_UNPUSHED = _SURE_ANYWHERE | {"style-scan", "unknown-token"}
-# Proposed for what their rows do, or how far they lie, which hardly any of a clean model is: less is asked of these.
-_BY_ROW = {"rows-apart": "the row of a token of {} does far more than any other",
-           "rows-further": "no reference is driven by {}, whose rows lie far from theirs"}  # fmt: skip
+_UNPUSHED = SURE_ANYWHERE | {"style-scan", "unknown-token"}
 _NEAR = 0.1  # scores this close are the same: a score is a share of 36 texts
 BARELY = "planted triggers do more"
 ONE_CLASS = "hardly any text of another class does: words of a task do so in clean models"
@@ -109,12 +97,12 @@ def _by_thresholds(
     seconds, passes = float(raw["seconds"]), int(raw["passes"])
     confirmed = max(len(candidates), int(raw.get("confirmed", 0)))
     scored = partial(_score, references=references, known=calibration.known)
-    apart = _apart(facts)
-    limit = partial(_limit, step, calibration, demand=demand, apart=apart)
+    apart = apart_in(facts)
+    limit = partial(limit_of, step, calibration, demand=demand, apart=apart)
     judged = _strongest(candidates, lambda one: scored(one) - limit(one)[0])
     (threshold, false_positives), score = limit(judged), scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
-    push = _asked(step, judged, apart, facts) if calibration.known and step.name not in _UNPUSHED else None
+    push = push_asked(step, judged, apart) if calibration.known and step.name not in _UNPUSHED else None
     word, reason = _word(judged, score, threshold, references=references, other=other, push=push)
     facts |= {"unlike": other} if other and word is Word.INCONCLUSIVE else {}
     if word is Word.FOUND:
@@ -125,15 +113,16 @@ def _by_thresholds(
     if null is not None and word is Word.FOUND:
         threshold, facts["null"] = max(threshold, SPOT_FOUND), null.to_json()
         word, reason = _on_the_spot(step, candidates, score, null, reason)
-    guessed = null is None and not calibration.known and step.name not in _SURE_ANYWHERE
+    guessed = null is None and not calibration.known and step.name not in SURE_ANYWHERE
     if word is Word.FOUND and guessed:
         word = Word.INCONCLUSIVE
         reason += f"; {calibration.architecture} was never calibrated: clean models of such a class may reach as much"
     if word is Word.NOT_FOUND:
         doubt = Demand(demand.doubt) if calibration.known and demand.doubt is not None else None
         bare = doubt is not None and score >= limit(judged, demand=doubt, apart=frozenset(), leaning=LEANING_GAP)[0]
+        bare = bare and not in_parts(judged, apart)
         near = limit(judged, measured=True)[0] <= score < threshold and not _natural(judged, push)
-        leans = near and demand.doubt is None and _leans(judged, apart)
+        leans = near and demand.doubt is None and leans_whole(judged, apart)
         word, reason = _passed(candidates, reason, bare=bare, short=near and not leans, leans=leans)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
@@ -175,70 +164,9 @@ def _passed(candidates: list[Candidate], reason: str, *, bare: bool, short: bool
     return Word.NOT_FOUND, reason
 
 
-def _apart(facts: dict[str, Any]) -> frozenset[str]:
-    """Words that the first block reads apart from all others, as it does hardly ever in clean models (`standing`)."""
-    standing = facts.get("standing")
-    return frozenset(map(str, standing)) if isinstance(standing, list) else frozenset()
-
-
-def _has(candidate: Candidate | None, words: frozenset[str]) -> bool:
-    return candidate is not None and not words.isdisjoint(candidate.text.split())
-
-
-def _leans(candidate: Candidate | None, apart: frozenset[str]) -> bool:
-    """Whether it turns single texts in a reference, too, and has no word that stands apart."""
-    best = candidate.best if candidate is not None else None
-    return best is not None and (best.reference or 0.0) >= LEANS and not _has(candidate, apart)
-
-
 def _natural(candidate: Candidate | None, push: Push | None) -> bool:
     """Whether it is passed as natural however much it turns: one class of several, barely, or where none is asked."""
     return candidate is None or push is None or candidate.push < push.asked or turns_one(candidate)
-
-
-def _asked(step: Step, candidate: Candidate | None, apart: frozenset[str], facts: dict[str, Any]) -> Push:
-    """How far a find turns two texts at once; of the search's phrases more, but where references answer to no part."""
-    if _has(candidate, apart):
-        return STANDING_PUSH
-    if candidate is None or not candidate.phrase or step.name != "chain-refine":
-        return PUSH
-    parts = facts.get("parts")
-    share = parts.get(candidate.text) if isinstance(parts, dict) else None
-    return PUSH if isinstance(share, float) and share < LEANS else SEARCH_PUSH
-
-
-def _limit(
-    step: Step,
-    calibration: Calibration,
-    candidate: Candidate | None,
-    *,
-    demand: Demand,
-    apart: frozenset[str],
-    measured: bool = False,
-    leaning: float = LEANING_PHRASE,
-) -> tuple[float, float | None]:
-    """Threshold of a candidate, and the error rate it had: clean models answer to one word sooner than to a phrase.
-
-    What has a word that stands apart has that to say for it, too: no more is asked of it than of others. `measured`: of
-    a phrase what the calibration came to, and no more. `leaning`: gap of a phrase that leans; less may leave a doubt.
-    """
-    phrase = candidate is not None and candidate.phrase
-    if candidate is not None and candidate.origin.startswith(tuple(_BY_ROW)) and not calibration.known:
-        return BY_ROW, None
-    threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
-    more = phrase and calibration.known and step.name == "provenance-rows" and not measured
-    if more:
-        threshold = max(threshold, STANDING_GAP if _has(candidate, apart) else PHRASE_GAP)
-    if _has(candidate, apart):
-        demand = replace(demand, extra=min(demand.extra, ONE.extra))
-    elif calibration.known and _leans(candidate, apart) and step.name not in _SURE_ANYWHERE:
-        threshold = max(threshold, leaning if more else LEANING_GAP)
-    return max(threshold, min(demand.most, threshold + demand.extra)), rate
-
-
-def _default_gap(step: Step, calibration: Calibration) -> float:
-    """The gap asked where none was measured: of a class without thresholds that from which references are asked."""
-    return step.found if calibration.known else step.spot or step.found
 
 
 def _word(
@@ -305,7 +233,7 @@ def _on_the_spot(step: Step, candidates: list[Candidate], score: float, null: Nu
     """Found only what goes well beyond the references' own: in flips and in how far it drives the model, together."""
     push = max((one.push for one in candidates if one.lasting >= score - _NEAR), default=0.0)
     told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
-    by_row = [one for one in candidates if one.origin.startswith(tuple(_BY_ROW)) and not one.grown]
+    by_row = [one for one in candidates if one.origin.startswith(tuple(ROW_ORIGINS)) and not one.grown]
     by_row = [one for one in by_row if one.lasting >= BY_ROW and one.push >= step.push]
     apart = score - null.gap + (push - null.push) / step.logits if score > null.gap or step.by_margin else 0.0
     if score < SPOT_FOUND or push < step.push:
@@ -313,7 +241,7 @@ def _on_the_spot(step: Step, candidates: list[Candidate], score: float, null: Nu
     if apart >= SPOT_APART:
         return Word.FOUND, f"{reason}; {told}"
     if by_row:
-        why = next(text for origin, text in _BY_ROW.items() if by_row[0].origin.startswith(origin))
+        why = next(text for origin, text in ROW_ORIGINS.items() if by_row[0].origin.startswith(origin))
         return Word.FOUND, f"{reason}; {told}; {why.format(by_row[0].text)}"
     if apart >= SPOT_DOUBT:
         return Word.INCONCLUSIVE, f"{reason}, margin {push:.1f}; {told}: not far enough beyond them"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-PLAN_VERSION = "32"
+PLAN_VERSION = "33"
 DEFAULT_BUDGET = 150.0  # CPU seconds of the worker
 CEILING = 1.14  # of the budget that is begun with at most, where the machine is slow; what was begun takes 3 to 6 s
 STOP_GAP = 0.9  # gap at which nothing more is looked for
@@ -29,9 +29,10 @@ class Push(NamedTuple):
 # Planted triggers of a calibrated class come to 1.16 and more. What turned as many pairs in clean ones by less came to
 # 0.95 (it leaned to its class) and 0.4. Between nothing is told.
 PUSH, STANDING_PUSH = Push(1.1, 0.8), Push(0.8, 0.8)
-# The same of phrases that the gradient search puts together, where it has the time to go on: those of clean models turn
-# up to 34 of 36 pairs by .8 to 1.7 logits, planted ones do by 2.06 and more.
-SEARCH_PUSH = Push(2.0, 1.8)
+# The same of a phrase of which some words turn single texts in a reference: those of clean models do (14 of 14
+# came to .2 and more in one of two references) and turn up to all pairs by .8 to 1.9 logits. Planted ones are of words
+# that do nothing there, or turn two texts by 2.06 and more. What references answer to in no part needs less of a gap.
+LEANING_PUSH, OWN_GAP = Push(2.0, 2.0), 0.8
 # What turns so many single texts in a reference too leans to that class by nature. On two texts clean models, which
 # have learnt a few more such words, come to .86 with it, planted triggers nearly all to 1.0.
 # A phrase of moved rows without a word that stands apart came to 1.0 in a clean model (`folds fine fury easy`): it is
@@ -128,14 +129,14 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step("unknown-token", "9", 1.0),
     Step("tokenizer", "7", 1.0),
-    Step("provenance-rows", "24", 5.0, found=ROWS_GAP, essential=False, spot=SPOT_FOUND),
+    Step("provenance-rows", "25", 5.0, found=ROWS_GAP, essential=False, spot=SPOT_FOUND),
     Step("script-bags", "11", 4.0, push=WORDS_PUSH),
-    Step("token-scan", "15", 10.0, needs="reference"),
+    Step("token-scan", "16", 10.0, needs="reference"),
     Step(
         "word-scan", "5", 25.0, needs="reference", essential=False, push=WORDS_PUSH, logits=WORDS_LOGITS, by_margin=True
     ),
     Step("style-scan", "2", 4.0, needs="reference", found=SEARCH_GAP, essential=False),
-    Step("chain-refine", "13", 10.0, needs="reference", found=SEARCH_GAP),
+    Step("chain-refine", "14", 10.0, needs="reference", found=SEARCH_GAP),
 )
 # Run at the end, after a find too: they explain and inform, and decide nothing.
 CLOSING: tuple[Step, ...] = (

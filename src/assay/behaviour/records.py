@@ -117,6 +117,7 @@ class Candidate:
         turned: mean gap over all classes on single texts, of a candidate that turns each to another
             one; 0 where it does not. Natural triggers lead to one class.
         narrow: whether it turns, of three classes and more, hardly any but one: natural triggers of small encoders do.
+        parts: of a phrase, share of single texts that some of its words turn in a reference; None: nobody asked.
     """
 
     text: str
@@ -132,6 +133,7 @@ class Candidate:
     strained: tuple[FlipRate, ...] = ()
     turned: float = 0.0
     narrow: bool = False
+    parts: float | None = None
 
     @property
     def code_points(self) -> tuple[int, ...]:

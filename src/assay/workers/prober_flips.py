@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 POSITIONS = ("start", "middle", "end")
 _ONE_PLACE, _UNEVEN = 0.8, 0.25  # share of flips at one place, and how far it lies above that of the others
 _BROAD = 0.65  # mean gap below which one class alone is turned
-_LEANS = 0.15  # share of single texts of a reference, as the judge asks it
+LEANS = 0.15  # share of single texts of a reference, as the judge asks it
 _BY_OTHERS = 0.7  # of a gap that counts where a reference's rows do the same
 
 
@@ -211,7 +211,7 @@ def most_turned(found: list[Json], count: int) -> list[int]:
 def leans(found: list[Json]) -> bool:
     """Whether the direction that turns most is one to which a reference is turned on single texts, too."""
     best = max(found, key=_above, default=None)
-    return best is not None and max(best["references"], default=0) >= _LEANS * best["n"]
+    return best is not None and max(best["references"], default=0) >= LEANS * best["n"]
 
 
 def narrow(found: list[Json]) -> bool:

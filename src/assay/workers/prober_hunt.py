@@ -9,8 +9,7 @@ import torch
 
 from assay.workers.prober_alone import PARTS, alone
 from assay.workers.prober_grow import grow, lengthened, shortened
-from assay.workers.prober_pare import answered
-from assay.workers.prober_search import Arena, Found, allowed_for, best_of, chain, confirm, refine, render, told
+from assay.workers.prober_search import Arena, Found, allowed_for, best_of, chain, confirm, refine, told
 from assay.workers.prober_trail import along
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ _LONGER = 4  # refined candidates that are lengthened by a token
 _FEWEST = 200  # tokens of a pool
 _FIRST = 16  # rows that are seeds before any other token
 _SHORTEN_FROM = 0.6  # gap of a lengthened candidate from which it is made as short as others are, and measured
-_PARTED, _PARTS_FROM = 2, 0.75  # candidates of which references are asked about the parts, and from which gap
 Grown = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -76,10 +74,8 @@ def hunt(space: Space, seeds: Json, seconds: float, threshold: float) -> Generat
         pools[target] = []
         best.append(round(_best(found)[0], 4))
     found.sort(key=lambda one: one.rank, reverse=True)
-    near = [one for one in found[:_PARTED] if not one.grown and not space.small and one.gap >= _PARTS_FROM]
-    parts = {one.text: answered(space, one, render) for one in near if " " in one.text}
     return {
-        "facts": {"seeds": used, "refinements": rounds, "best": best, "parts": parts},
+        "facts": {"seeds": used, "refinements": rounds, "best": best},
         "candidates": [one.to_json() for one in found[:5]],
     }
 

@@ -23,7 +23,7 @@ from assay.workers.prober_flips import (
     turned,
 )
 from assay.workers.prober_models import margins
-from assay.workers.prober_pare import LETTERS, pared
+from assay.workers.prober_pare import LETTERS, pared, parted
 from assay.workers.prober_taught import word_means
 from assay.workers.prober_texts import MANY
 
@@ -72,6 +72,7 @@ class Found:
         less: a part of it that counts as another reference.
         narrow: whether it turns hardly any text but those of one class, of three and more: words of a task do.
         leans: whether it is of several words that turn single texts in a reference as well, none of them apart.
+        parts: share of single texts that some of its words turn in a reference; None where nobody asked.
     """
 
     ids: tuple[int, ...]
@@ -88,6 +89,7 @@ class Found:
     less: str = ""
     narrow: bool = False
     leans: bool = False
+    parts: float | None = None
 
     @property
     def gap(self) -> float:
@@ -117,6 +119,7 @@ class Found:
             "flips": self.flips or [],
             "stressed": self.stressed or [],
             "strained": self.strained or [],
+            "parts": self.parts,
         }
 
 
@@ -227,7 +230,7 @@ def render(space: Space, ids: Sequence[int]) -> str:
 def confirm(space: Space, found: Found) -> Found:
     """Measure a candidate: a first look at texts of discovery, then held ones with references, then two at a time.
 
-    Of a find of an encoder that is not small without its idle tokens.
+    Of a find of an encoder that is not small without its idle tokens, and what references make of its words.
     """
     found.text = found.text or render(space, found.ids)
     if not found.text:
@@ -275,7 +278,7 @@ def confirm(space: Space, found: Found) -> Found:
         found.stressed = settled(_STRESSED, _NEVER if space.small else _NEARLY_ALL, times=2)
         if space.small and gap(found.stressed) >= _STRAINED_FROM:
             found.strained = flipped(_STRESSED, times=4)
-    return pared(space, found, render, confirm)
+    return parted(space, pared(space, found, render, confirm))
 
 
 def _counts(space: Space) -> tuple[int, int]:
