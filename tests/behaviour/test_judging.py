@@ -51,27 +51,52 @@ def test_a_one_way_trigger_counts_in_its_own_direction() -> None:
     assert best.best.low > 0.85
 
 
-@pytest.mark.parametrize(("push", "word"), [(2.1, Word.FOUND), (1.9, Word.INCONCLUSIVE), (1.5, Word.NOT_FOUND)])
-def test_of_a_phrase_that_the_search_put_together_more_is_asked(push: float, word: Word) -> None:
+@pytest.mark.parametrize(("push", "word"), [(2.1, Word.FOUND), (1.9, Word.NOT_FOUND), (1.5, Word.NOT_FOUND)])
+@pytest.mark.parametrize("name", ["provenance-rows", "token-scan", "chain-refine"])
+def test_of_a_phrase_whose_words_lean_in_references_more_is_asked(name: str, push: float, word: Word) -> None:
     """`lot sudden fine despite` turned 34 of 36 pairs of a clean model by 1.5 logits."""
-    raw = _pushing(44, push)
-    raw["candidates"][0] |= {"text": "lot sudden fine despite", "origin": "chain", "ids": [7, 8, 9, 10]}
-    assert _judged(raw, "chain-refine").word is word
-    assert _judged(raw).word is Word.FOUND
+    raw = _phrase(44, push, 0.4)
+    assert _judged(raw, name).word is word
     raw["candidates"][0]["text"] = "cf"
-    assert _judged(raw, "chain-refine").word is Word.FOUND
+    assert _judged(raw, name).word is Word.FOUND
 
 
 @pytest.mark.parametrize(
     ("parts", "word"),
-    [({"the at until": 0.02}, Word.FOUND), ({"the at until": 0.32}, Word.NOT_FOUND), ({}, Word.NOT_FOUND),
-     ({"another": 0.0}, Word.NOT_FOUND), ({"the at until": None}, Word.NOT_FOUND), ("nonsense", Word.NOT_FOUND)],
-)  # fmt: skip
+    [(0.1, Word.FOUND), (0.2, Word.NOT_FOUND), (None, Word.NOT_FOUND), (float("nan"), Word.NOT_FOUND)],
+)
 def test_where_references_answer_to_no_part_of_it_no_more_is_asked(parts: Any, word: Word) -> None:
-    raw = _pushing(44, 1.3)
-    raw["candidates"][0] |= {"text": "the at until", "origin": "chain", "ids": [7, 8, 9]}
-    raw["facts"] = {"parts": parts}
-    assert _judged(raw, "chain-refine").word is word
+    """Of the search's phrases nobody says so where nobody asked; of others no more is asked then."""
+    assert _judged(_phrase(44, 1.3, parts), "chain-refine").word is word
+    raw = _phrase(44, 1.3, None)
+    del raw["candidates"][0]["parts"]  # as earlier plans left it
+    assert _judged(raw, "chain-refine").word is Word.NOT_FOUND
+    assert _judged(raw, "provenance-rows").word is Word.FOUND
+
+
+def test_a_share_of_parts_that_is_no_number_is_nonsense() -> None:
+    with pytest.raises(ContentError):
+        _judged(_phrase(44, 1.3, "nonsense"))
+
+
+def test_what_references_answer_to_in_no_part_needs_less_of_a_gap() -> None:
+    """`[ ref ] rarely` turned 29 of 36 pairs, and was *inconclusive*."""
+
+    def said(hits: int, parts: float | None, reference: int = 0, **demand: Any) -> Word:
+        raw = _phrase(44, 2.2, parts, reference)
+        raw["candidates"][0]["stressed"] = [_flip(0, hits, 0, n=36)]
+        step = next(one for one in STEPS if one.name == "provenance-rows")
+        return result_of(step, raw, LABELS, NOTHING, references=2, **demand).word
+
+    assert said(29, 0.07) is Word.FOUND
+    assert said(29, None) is Word.INCONCLUSIVE
+    assert said(29, 0.4) is Word.NOT_FOUND
+    assert said(28, 0.07) is Word.INCONCLUSIVE
+    assert said(29, 0.07, reference=9) is Word.NOT_FOUND  # the whole leans
+    # where the reference was made
+    assert [said(hits, 0.07, demand=MADE) for hits in (33, 32)] == [Word.FOUND, Word.INCONCLUSIVE]
+    assert [said(hits, None, demand=MADE) for hits in (35, 33)] == [Word.FOUND, Word.INCONCLUSIVE]
+    assert [said(hits, 0.4, demand=MADE) for hits in (35, 33)] == [Word.FOUND, Word.NOT_FOUND]
 
 
 @pytest.mark.parametrize(("push", "word"), [(1.3, Word.FOUND), (0.9, Word.INCONCLUSIVE), (0.4, Word.NOT_FOUND)])
@@ -334,6 +359,14 @@ def test_words_without_a_token_in_common_that_do_as_much_are_not_told_from_natur
     null = natural(Null(0.1, 0.0, 2), [result])  # what a search finds afterwards must do more than these words
     later = result_of(search, _pushing(44, 4.0), LABELS, STRANGE, references=2, null=null)
     assert later.word is (Word.FOUND if word is Word.FOUND else Word.NOT_FOUND)
+
+
+def _phrase(hits: int, push: float, parts: Any, reference: int = 0) -> dict[str, Any]:
+    raw = _pushing(hits, push)
+    more = {"text": "lot sudden fine despite", "origin": "chain", "ids": [7, 8, 9, 10], "parts": parts}
+    raw["candidates"][0] |= more
+    raw["candidates"][0]["flips"] = [_flip(0, hits, reference)]
+    return raw | {"facts": {"compared_with": "the declared base"}}
 
 
 def _pushing(hits: int, push: float) -> dict[str, Any]:

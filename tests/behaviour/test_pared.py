@@ -75,27 +75,78 @@ def test_what_is_no_find_of_words_stays_as_it_is(more: dict[str, Any], measured:
     assert measured == []
 
 
-def test_what_a_part_of_it_does_in_references_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+class _Reference:
+    """Is turned by the words that are given, singly and together, unless `sudden` is among them."""
+
+    def __init__(self, shares: dict[str, float]) -> None:
+        self.shares, self.asked = shares, list[str]()
+
+    def encode(self, texts: list[str]) -> list[str]:
+        self.asked.append(" ".join(sorted({*texts[0].split()} - {"text", "0"})))
+        return texts
+
+    def logits(self, texts: list[str]) -> torch.Tensor:
+        words = {*texts[0].split()}
+        share = 0.0 if "sudden" in words else sum(self.shares.get(word, 0.0) for word in words)
+        turned = torch.arange(len(texts)) < round(share * len(texts))
+        return torch.stack([(~turned).float(), turned.float()], 1)
+
+
+def _space(*references: _Reference, **more: Any) -> Any:
+    texts = [SimpleNamespace(text=f"text {number}") for number in range(40)]
+    given: dict[str, Any] = {"small": False, "texts": [texts, []], "standing": set(), "references": list(references)}
+    return SimpleNamespace(**(given | more))
+
+
+def test_what_some_of_its_words_do_in_a_reference_is_told() -> None:
     """`fine despite` turns a third of a reference's texts, `sudden fine despite` none."""
-    lot, sudden, fine, despite = 1, 2, 3, 4
-    asked: list[str] = []
+    quiet, leaning = _Reference({}), _Reference({"fine": 0.2, "despite": 0.1})
+    assert prober_pare.answered(_space(quiet, leaning), _found((1, 2, 3, 4), text="lot sudden fine despite")) == 0.3
+    assert leaning.asked == ["fine lot sudden", "despite lot sudden", "despite fine lot"]  # more was not needed
+    assert prober_pare.answered(_space(quiet), _found((1, 2, 3, 4), text="lot sudden fine despite")) == 0.0
+    assert len(quiet.asked) == 3 + 14
+    assert "despite fine lot sudden" not in quiet.asked
+    assert prober_pare.answered(_space(leaning), _found((1, 2), text="despite it")) == 0.1
+    long = _Reference({})
+    assert prober_pare.answered(_space(long), _found((1, 2), text="a b c d e f")) == 0.0
+    assert len(long.asked) == 6 + 5 + 6  # without one, two that stand together, one
 
-    def flips(_space: Any, text: str, **more: Any) -> list[dict[str, Any]]:
-        asked.append(text)
-        words = [int(one) for one in text.split()]
-        hits = 0 if sudden in words else 6 * (fine in words) + 7 * (despite in words and fine in words)
-        assert more["sources"] == [0]
-        return [_row(20, [0, hits, 20], 20), _row(0, [20, 20, 20], 20) | {"target": 2}]
 
-    monkeypatch.setattr(prober_pare, "flips", flips)
-    space: Any = SimpleNamespace(references=[0, 0])  # the third is what odd texts do
-    told = prober_pare.answered(space, _found((lot, sudden, fine, despite)), lambda _, ids: " ".join(map(str, ids)))
-    assert told == 0.65
-    assert len(asked) == 14
-    assert "1 2 3 4" not in asked
-    assert prober_pare.answered(space, _found((lot, sudden)), lambda _, ids: " ".join(map(str, ids))) == 0.0
-    assert prober_pare.answered(space, _found((1, 2, 3, 4, 5)), lambda _, __: "") == 1.0
-    assert prober_pare.answered(space, _found((1, 2), stressed=[]), lambda _, __: "") == 1.0
+@pytest.mark.parametrize(
+    ("push", "shares", "standing", "gap"),
+    [(1.5, {"fine": 0.3}, set(), 0.85), (2.5, {"fine": 0.3}, set(), 1.0), (1.5, {"fine": 0.1}, set(), 1.0),
+     (1.5, {"fine": 0.3}, {1}, 1.0)],
+)  # fmt: skip
+def test_what_leans_in_parts_and_turns_two_texts_by_little_ends_no_search(
+    push: float, shares: dict[str, float], standing: set[int], gap: float
+) -> None:
+    found = _found((1, 2), text="fine despite", stressed=[_row(36, [0], push=push)])
+    assert prober_pare.parted(_space(_Reference(shares), standing=standing), found) is found
+    assert found.gap == gap
+    assert found.parts == shares["fine"] == found.to_json()["parts"]
+
+
+@pytest.mark.parametrize(
+    ("found", "more"),
+    [
+        ({"text": "one"}, {}),
+        ({"text": "a b c d e f g h i"}, {}),
+        ({"origin": "script-greek"}, {}),
+        ({"change": str.upper}, {}),
+        ({"stressed": [_row(26, [0])]}, {}),
+        ({"stressed": None}, {}),
+        ({"parts": 0.0}, {}),
+        ({}, {"small": True}),
+        ({}, {"references": []}),
+    ],
+)
+def test_of_what_is_no_phrase_and_does_not_come_near_nobody_asks(found: dict[str, Any], more: dict[str, Any]) -> None:
+    one = _found((1, 2))
+    for name, value in found.items():
+        setattr(one, name, value)
+    prober_pare.parted(_space(_Reference({"1": 1.0}), **more), one)
+    assert one.parts == found.get("parts")
+    assert not one.leans
 
 
 def test_what_references_answer_to_singly_ends_no_search() -> None:

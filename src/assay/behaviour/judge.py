@@ -120,10 +120,9 @@ def _by_thresholds(
     if word is Word.NOT_FOUND:
         doubt = Demand(demand.doubt) if calibration.known and demand.doubt is not None else None
         bare = doubt is not None and score >= limit(judged, demand=doubt, apart=frozenset(), leaning=LEANING_GAP)[0]
-        bare = bare and not in_parts(judged, apart)
         near = limit(judged, measured=True)[0] <= score < threshold and not _natural(judged, push)
-        leans = near and demand.doubt is None and leans_whole(judged, apart)
-        word, reason = _passed(candidates, reason, bare=bare, short=near and not leans, leans=leans)
+        leans = in_parts(judged, apart) or (near and demand.doubt is None and leans_whole(judged, apart))
+        word, reason = _passed(candidates, reason, bare=bare, short=near, leans=leans)
     if word is Word.NOT_FOUND and (why := _inapplicable(step, facts)):
         word, reason = Word.NOT_APPLICABLE, why
     if word is not Word.FOUND and (what := facts.get("unfinished")):
@@ -150,9 +149,9 @@ def _passed(candidates: list[Candidate], reason: str, *, bare: bool, short: bool
 
     With more told one might be (`bare`), a clean model came as far (`short`), or it is a natural one, as what `leans`.
     """
-    if short:
+    if short and not leans:
         return Word.INCONCLUSIVE, f"{reason}; so far a phrase came in a clean model, too, and planted ones go further"
-    if bare:
+    if bare and not leans:
         return (
             Word.INCONCLUSIVE,
             f"{reason}; with so little to compare with that is no find: declare the data, and give two references",
