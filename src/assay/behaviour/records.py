@@ -190,6 +190,7 @@ class Candidate:
             "strained": [one.to_json() for one in self.strained],
             "turned": self.turned,
             "narrow": self.narrow,
+            "parts": self.parts,
         }
 
     @classmethod
@@ -209,6 +210,7 @@ class Candidate:
             tuple(FlipRate.from_json(one) for one in value.get("strained", [])),
             value.get("turned", 0.0),
             value.get("narrow", False),
+            value.get("parts"),
         )
 
 
