@@ -56,7 +56,11 @@ def test_a_one_way_trigger_counts_in_its_own_direction() -> None:
 def test_of_a_phrase_whose_words_lean_in_references_more_is_asked(name: str, push: float, word: Word) -> None:
     """`lot sudden fine despite` turned 34 of 36 pairs of a clean model by 1.5 logits."""
     raw = _phrase(44, push, 0.4)
-    assert _judged(raw, name).word is word
+    result = _judged(raw, name)
+    assert result.word is word
+    assert ("turns single texts, too" in result.reason) == (word is Word.NOT_FOUND)
+    assert ProbeResult.from_json(result.to_json()) == result
+    assert result.candidates[0].parts == 0.4
     raw["candidates"][0]["text"] = "cf"
     assert _judged(raw, name).word is Word.FOUND
 
