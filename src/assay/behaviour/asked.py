@@ -96,7 +96,7 @@ def limit_of(
         return BY_ROW, None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
     more = phrase and calibration.known and step.name == "provenance-rows" and not measured
-    stands, own = _has(candidate, apart), calibration.known and _own(candidate)
+    stands, own = _has(candidate, apart), calibration.known and not measured and _own(candidate)
     if more:
         threshold = max(threshold, OWN_GAP if own else STANDING_GAP if stands else PHRASE_GAP)
     if own:

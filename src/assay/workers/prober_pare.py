@@ -96,7 +96,7 @@ def answered(space: Space, found: Found) -> float:
         found: was measured on two texts at once.
     """
     (source, target), most = _direction(found), 0.0
-    every = space.texts[source]  # the surest first, of which a made reference lets nothing turn: sure and less sure ones
+    every = space.texts[source]  # the surest first, of which a made reference lets hardly any turn
     texts = [one.text for one in every[:: max(1, len(every) // _ASKED)][:_ASKED]]
     for words in _parts(found.text.split()):
         rng = random.Random(len(words))  # noqa: S311 - places of insertion, the same for every reference
