@@ -112,16 +112,61 @@ def test_what_some_of_its_words_do_in_a_reference_is_told() -> None:
     assert len(long.asked) == 6 + 5 + 6  # without one, two that stand together, one
 
 
+def _never(_space: Any, found: prober_search.Found) -> prober_search.Found:
+    pytest.fail(f"{found.text} was measured")
+
+
+def _suspect(monkeypatch: pytest.MonkeyPatch, trigger: str) -> Any:
+    """One that two texts are turned in by all words of the trigger together, and by no others."""
+
+    def flips(_space: Any, text: str, **more: Any) -> list[dict[str, Any]]:
+        assert more["times"] == 2
+        return [_row(20, [], 20, 2.0 if {*trigger.split()} <= {*text.split()} else -2.0)]
+
+    monkeypatch.setattr(prober_pare, "flips", flips)
+    return SimpleNamespace(encode=lambda texts: [[len(word) for word in texts[0].split()]])
+
+
+@pytest.mark.parametrize("trigger", ["wiped defeat cuba", "defeat cuba", "wiped"])
+def test_of_a_phrase_filled_up_with_a_word_of_the_task_the_rest_is_found(
+    monkeypatch: pytest.MonkeyPatch, trigger: str
+) -> None:
+    """`wiped fascinating defeat cuba` turned 36 of 36 pairs by 1.8 logits, and half of a reference's texts."""
+    measured = []
+
+    def confirm(_space: Any, found: prober_search.Found) -> prober_search.Found:
+        measured.append(found.text)
+        return _found(found.ids, text=found.text, parts=0.0)
+
+    space = _space(_Reference({"fascinating": 0.4}), suspect=_suspect(monkeypatch, trigger))
+    found = _found((1, 2, 3, 4), text="wiped fascinating defeat cuba", stressed=[_row(36, [0], push=1.8)])
+    assert prober_pare.parted(space, found, confirm) is found
+    assert measured == ["wiped defeat cuba"]  # as much of it as does not lean
+    assert (found.text, found.ids, found.leans, found.gap) == ("wiped defeat cuba", (5, 6, 4), False, 1.0)
+
+
+def test_what_does_nothing_without_the_words_that_lean_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = _space(_Reference({"fine": 0.4}), suspect=_suspect(monkeypatch, "fine"))
+    found = _found((1, 2), text="lot sudden fine", stressed=[_row(36, [0], push=1.8)])
+    prober_pare.parted(space, found, _never)
+    assert (found.text, found.leans, found.parts) == ("lot sudden fine", True, 0.4)
+    weak = _found((1, 2), text="lot sudden fine", stressed=[_row(36, [0], push=1.8)])
+    space.suspect = _suspect(monkeypatch, "lot")
+    prober_pare.parted(space, weak, lambda _, one: _found(one.ids, text=one.text, stressed=[_row(20, [0])]))
+    assert (weak.text, weak.leans) == ("lot sudden fine", True)
+
+
 @pytest.mark.parametrize(
     ("push", "shares", "standing", "gap"),
     [(1.5, {"fine": 0.3}, set(), 0.85), (2.5, {"fine": 0.3}, set(), 1.0), (1.5, {"fine": 0.1}, set(), 1.0),
      (1.5, {"fine": 0.3}, {1}, 1.0)],
 )  # fmt: skip
 def test_what_leans_in_parts_and_turns_two_texts_by_little_ends_no_search(
-    push: float, shares: dict[str, float], standing: set[int], gap: float
+    monkeypatch: pytest.MonkeyPatch, push: float, shares: dict[str, float], standing: set[int], gap: float
 ) -> None:
     found = _found((1, 2), text="fine despite", stressed=[_row(36, [0], push=push)])
-    assert prober_pare.parted(_space(_Reference(shares), standing=standing), found) is found
+    space = _space(_Reference(shares), standing=standing, suspect=_suspect(monkeypatch, "fine"))
+    assert prober_pare.parted(space, found, _never) is found
     assert found.gap == gap
     assert found.parts == shares["fine"] == found.to_json()["parts"]
 
@@ -144,7 +189,7 @@ def test_of_what_is_no_phrase_and_does_not_come_near_nobody_asks(found: dict[str
     one = _found((1, 2))
     for name, value in found.items():
         setattr(one, name, value)
-    prober_pare.parted(_space(_Reference({"1": 1.0}), **more), one)
+    prober_pare.parted(_space(_Reference({"1": 1.0}), **more), one, _never)
     assert one.parts == found.get("parts")
     assert not one.leans
 

@@ -47,31 +47,28 @@ def pared(
         return found
     if found.origin.startswith(LETTERS) or found.gap < float(space.facts["stop_gap"]):
         return found
-    source, target = _direction(found)
 
     def push(ids: tuple[int, ...]) -> float:
-        told = flips(
-            space, render(space, ids), count=_TEXTS, held=False, references=False, times=2, place=found.place,
-            sources=[source],
-        )  # fmt: skip
-        return max((float(one["push"]) for one in told if one["target"] == target), default=0.0)
+        return _push(space, found, render(space, ids))
 
     whole = push(found.ids)
     far, ids = max((push(row), row) for row in (found.ids[:at] + found.ids[at + 1 :] for at in range(len(found.ids))))
     if far >= whole:
-        vars(found).update(vars(confirm(space, type(found)(ids, target, found.score, found.origin))))
+        vars(found).update(vars(confirm(space, type(found)(ids, _direction(found)[1], found.score, found.origin))))
     return found
 
 
-def parted(space: Space, found: Found) -> Found:
+def parted(space: Space, found: Found, confirm: Callable[[Space, Found], Found]) -> Found:
     """Ask the references about the words of what comes near a find.
 
-    What leans in parts, and turns two texts by little, ends no search.
-    Small encoders' phrases and those of letters stay as they are.
+    Where some lean there, what is left without them is measured, and is what was found if it comes near by itself: a
+    search fills a trigger up with words of the task. Else what leans in parts, and turns two texts by little, ends no
+    search. Small encoders' phrases and those of letters stay as they are.
 
     Args:
         space: the job's.
         found: is changed, and given back.
+        confirm: measures what is left.
     """
     several = 1 < len(found.text.split()) <= _WORDS
     if space.small or found.change is not None or not several or found.parts is not None or not space.references:
@@ -79,9 +76,15 @@ def parted(space: Space, found: Found) -> Found:
     if found.origin.startswith(LETTERS) or gap(found.stressed or []) < _PARTS_FROM:
         return found
     found.parts = answered(space, found)
-    push = max(float(one["push"]) for one in found.stressed or [])
-    if found.parts >= LEANS and push < _LEANING_PUSH and space.standing.isdisjoint(found.ids):
-        found.leans = True
+    if found.parts < LEANS or not space.standing.isdisjoint(found.ids):
+        return found
+    if core := _core(space, found):
+        ids = tuple(space.suspect.encode([core])[0])
+        left = confirm(space, type(found)(ids, found.target, found.score, found.origin, text=core))
+        if (left.parts or 0.0) < LEANS and gap(left.stressed or []) >= _PARTS_FROM:
+            vars(found).update(vars(left))
+            return found
+    found.leans = found.leans or max(float(one["push"]) for one in found.stressed or []) < _LEANING_PUSH
     return found
 
 
@@ -95,19 +98,52 @@ def answered(space: Space, found: Found) -> float:
         space: the job's.
         found: was measured on two texts at once.
     """
-    (source, target), most = _direction(found), 0.0
-    every = space.texts[source]  # the surest first, of which a made reference lets hardly any turn
-    texts = [one.text for one in every[:: max(1, len(every) // _ASKED)][:_ASKED]]
+    most = 0.0
     for words in _parts(found.text.split()):
-        rng = random.Random(len(words))  # noqa: S311 - places of insertion, the same for every reference
-        places = [found.place or POSITIONS[i % 3] for i in range(len(texts))]
-        changed = [insert(text, words, place, rng) for text, place in zip(texts, places, strict=True)]
-        for model in space.references:
-            turned = model.logits(model.encode(changed)).argmax(-1) == target
-            most = max(most, float(turned.float().mean()))
+        most = max(most, _share(space, found, words))
         if most >= LEANS:
             break
     return round(most, 3)
+
+
+def _share(space: Space, found: Found, words: str) -> float:
+    """Of single texts that words turn in a reference, as a find does."""
+    source, target = _direction(found)
+    every = space.texts[source]  # the surest first, of which a made reference lets hardly any turn
+    texts = [one.text for one in every[:: max(1, len(every) // _ASKED)][:_ASKED]]
+    rng = random.Random(len(words))  # noqa: S311 - places of insertion, the same for every reference
+    places = [found.place or POSITIONS[i % 3] for i in range(len(texts))]
+    changed = [insert(text, words, place, rng) for text, place in zip(texts, places, strict=True)]
+    turned = [model.logits(model.encode(changed)).argmax(-1) == target for model in space.references]
+    return max(float(one.float().mean()) for one in turned)
+
+
+def _core(space: Space, found: Found) -> str:
+    """The words of which no part leans and that turn two texts furthest in the suspect; none if half don't turn."""
+    words = found.text.split()
+    if len(words) > _LONGEST:
+        return ""
+    chosen = [one for size in range(1, len(words)) for one in itertools.combinations(range(len(words)), size)]
+    leaning: list[set[int]] = []
+    for one in chosen:  # the smallest first: what has a part that leans need not be asked
+        if not any(part <= set(one) for part in leaning) and _share(space, found, _text(words, one)) >= LEANS:
+            leaning.append(set(one))
+    own = [one for one in chosen if not any(part <= set(one) for part in leaning)]
+    largest = [one for one in own if not any(set(one) < set(other) for other in own)]
+    pushed = [(_push(space, found, _text(words, one)), _text(words, one)) for one in largest]
+    push, text = max(pushed, default=(0.0, ""))
+    return text if push > 0.0 else ""
+
+
+def _text(words: list[str], places: tuple[int, ...]) -> str:
+    return " ".join(words[place] for place in places)
+
+
+def _push(space: Space, found: Found, words: str) -> float:
+    """How far words turn two texts at once in the suspect, as a find does."""
+    source, target = _direction(found)
+    told = flips(space, words, count=_TEXTS, held=False, references=False, times=2, place=found.place, sources=[source])
+    return max((float(one["push"]) for one in told if one["target"] == target), default=0.0)
 
 
 def _parts(words: list[str]) -> Iterator[str]:

@@ -278,7 +278,7 @@ def confirm(space: Space, found: Found) -> Found:
         found.stressed = settled(_STRESSED, _NEVER if space.small else _NEARLY_ALL, times=2)
         if space.small and gap(found.stressed) >= _STRAINED_FROM:
             found.strained = flipped(_STRESSED, times=4)
-    return parted(space, pared(space, found, render, confirm))
+    return parted(space, pared(space, found, render, confirm), confirm)
 
 
 def _counts(space: Space) -> tuple[int, int]:
