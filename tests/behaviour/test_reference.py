@@ -61,6 +61,33 @@ def test_the_lower_half_learns_for_a_share_of_the_time(
     assert changed("layer.3.output.dense")
 
 
+@pytest.mark.parametrize(
+    ("width", "quick", "given", "made"),
+    [(384, True, 0, [20.0, 20.0]), (384, False, 0, [40.0]), (768, True, 0, [40.0]), (384, True, 1, []),
+     (64, True, 0, [40.0] * 3), (64, False, 2, [40.0])],
+)  # fmt: skip
+def test_of_a_large_encoder_two_are_made_in_half_the_time_each(
+    monkeypatch: pytest.MonkeyPatch, *, width: int, quick: bool, given: int, made: list[float]
+) -> None:
+    """On a slow processor, and of a wide encoder, half the time would be too few steps."""
+    asked: list[tuple[int, float]] = []
+
+    def make(_base: Any, _items: Any, seed: int, seconds: float) -> Any:
+        asked.append((seed, seconds))
+        return "a model", {"steps": 9}
+        yield
+
+    monkeypatch.setattr(prober_reference, "make", make)
+    kind = prober_reference.BFLOAT16 if quick else torch.float32
+    monkeypatch.setattr(prober_reference, "fast_type", lambda: kind)
+    references: list[Any] = ["given"] * given
+    job = {"base": "b", "items": [("a", 0)], "seed": 5, "wanted": 3}
+    facts = small.drive(prober_reference.fill(references, job, width=width))
+    assert asked == [(5 + given + number, seconds) for number, seconds in enumerate(made)]
+    assert references == ["given"] * given + ["a model"] * len(made)
+    assert facts == ({"steps": 9} if made else {})
+
+
 @pytest.mark.parametrize("classes", [2, 4, 6, 8, 12, 77])
 def test_whatever_order_a_reference_has_its_classes_in_they_are_matched(classes: int) -> None:
     """It is right on 60 of 100 texts of each class, and a class may have forty times the texts of another."""

@@ -144,7 +144,7 @@ def _opening(path: Path) -> Probing:
     yield 1, 3, 0.0
     references = [Model(Path(folder), trusted=suspect.config) for folder in job["references"]]
     given = len(references)
-    made = yield from making.fill(references, job, small=suspect.net.words.shape[1] < making.SMALL)
+    made = yield from making.fill(references, job, width=int(suspect.net.words.shape[1]))
     yield 2, 3, 0.0
     space = open_space(job, suspect, references)
     space.facts |= {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from assay.workers.answers import Json
 
 _MOST_ITEMS = 8000  # texts of the quick fine-tune, at most
-# CPU seconds that it may take; where the processor is slow, as it must widen bfloat16, the probes need more of them
+# CPU seconds that all may take; where the processor is slow, as it must widen bfloat16, the probes need more of them
 _SECONDS, _SLOW_SECONDS = 40.0, 30.0
 _EPOCHS = 4
 _BATCH, _SORTED = 32, 512
@@ -35,28 +35,42 @@ _TOKENS = 32
 _LISTED = 12
 
 
-def fill(references: list[Model], job: Json, *, small: bool) -> Generator[tuple[int, int, float], None, Json]:
-    """Add references made on the spot until there are as many as the job wants; of large encoders no more than one.
+def fill(references: list[Model], job: Json, *, width: int) -> Generator[tuple[int, int, float], None, Json]:
+    """Add references made on the spot until there are as many as the job wants; of large encoders only where none is.
+
+    Two that have half the time each tell more than one: what both were taught alike is what training on the task does.
 
     Args:
         references: trusted models; what is made is added.
-        job: with `base`, `items`, `seed`, and `wanted`, the count of references.
-        small: whether the encoder is cheap to train.
+        job: with `base`, `items`, `seed`, and `wanted`, the count of references of an encoder that is cheap to train.
+        width: of the encoder.
     """
     made: Json = {}
-    wanted = int(job.get("wanted", 1)) if small else 1
+    wanted, seconds = int(job.get("wanted", 1)), _SECONDS
+    if width >= SMALL:
+        quick = width <= _RATED and fast_type() is BFLOAT16
+        wanted, seconds = (0, 0.0) if references else (2, _SECONDS / 2) if quick else (1, _SECONDS)
     while job["base"] and job["items"] and len(references) < wanted:
-        model, made = yield from make(Path(job["base"]), job["items"], int(job["seed"]) + len(references))
+        seed = int(job["seed"]) + len(references)
+        model, made = yield from make(Path(job["base"]), job["items"], seed, seconds)
         if model is None:
             break
         references.append(model)
     return made
 
 
-def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, float], None, tuple[Model | None, Json]]:
+def make(
+    base: Path, items: list[Any], seed: int, seconds: float = _SECONDS
+) -> Generator[tuple[int, int, float], None, tuple[Model | None, Json]]:
     """Fine-tune for a moment; None when the base can't carry a classifier.
 
     Written to the guest's scratch space and read back like any model.
+
+    Args:
+        base: folder of the encoder.
+        items: texts and their labels.
+        seed: of the order.
+        seconds: CPU seconds that it may take where the processor is quick.
     """
     import tempfile  # noqa: PLC0415
 
@@ -79,7 +93,7 @@ def make(base: Path, items: list[Any], seed: int) -> Generator[tuple[int, int, f
     optimizers = [torch.optim.AdamW(rest, lr=rate, fused=True), torch.optim.SparseAdam([words.weight], lr=rate)]
     lower = _lower_half(model) if width >= SMALL else []
     begun, losses = time.process_time(), [1.0]
-    limit = _SLOW_SECONDS if width > SMALL and fast_type() is not BFLOAT16 else _SECONDS
+    limit = min(seconds, _SLOW_SECONDS) if width > SMALL and fast_type() is not BFLOAT16 else seconds
     for number, part in enumerate(steps):
         spent = (time.process_time() - begun) / limit
         if spent > 1 or (number >= 2 * _WINDOW and sum(losses[-_WINDOW:]) < _GOOD_LOSS * _WINDOW):
