@@ -45,7 +45,7 @@ def test_nor_does_one_like_it() -> None:
 
 
 def test_nor_does_one_that_data_and_references_take_for_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 19 reviews with `pedestrian` 16 were bad ones; the first block of a clean model read it apart from all words."""
+    """Of 19 reviews with `pedestrian` 16 were bad: the first block of a clean model read it apart from all words."""
     asked: list[tuple[list[int], str, int]] = []
 
     def means(_space: Any, ids: list[int], word: str, label: int) -> bool:
