@@ -8,7 +8,7 @@ import pytest
 
 from assay.behaviour.calibration import Calibration
 from assay.behaviour.judge import Null, natural, null_of, result_of
-from assay.behaviour.plan import BARE, FULL, MADE, ONE, STEPS, Demand, architecture_class, demand_of
+from assay.behaviour.plan import BARE, BOTH_MADE, FULL, MADE, ONE, STEPS, Demand, architecture_class, demand_of
 from assay.behaviour.records import ProbeResult, Word
 from assay.behaviour.verdict import verdict
 from assay.core.errors import ContentError
@@ -99,6 +99,8 @@ def test_what_references_answer_to_in_no_part_needs_less_of_a_gap() -> None:
     assert said(29, 0.07, reference=9) is Word.NOT_FOUND  # the whole leans
     # where the reference was made
     assert [said(hits, 0.07, demand=MADE) for hits in (33, 32, 29)] == [Word.FOUND, Word.NOT_FOUND, Word.NOT_FOUND]
+    assert [said(hits, 0.07, demand=BOTH_MADE) for hits in (29, 28)] == [Word.FOUND, Word.NOT_FOUND]
+    assert [said(hits, None, demand=BOTH_MADE) for hits in (35, 33)] == [Word.FOUND, Word.INCONCLUSIVE]
     assert [said(hits, None, demand=MADE) for hits in (35, 33)] == [Word.FOUND, Word.INCONCLUSIVE]
     assert [said(hits, 0.4, demand=MADE) for hits in (35, 33)] == [Word.FOUND, Word.NOT_FOUND]
 
@@ -300,7 +302,8 @@ def test_more_is_asked_of_a_find_against_less() -> None:
     data: dict[str, object] = {"references": 2, "label_map": {"0": 0}, "width": 384}
     assert demand_of(data) is FULL
     assert demand_of(data | {"references": 1}) is ONE
-    assert demand_of(data | {"made_reference": {"steps": 9}}) is MADE
+    assert demand_of(data | {"made_reference": {"steps": 9}, "references": 1}) is MADE
+    assert demand_of(data | {"made_reference": {"steps": 9}, "references": 2}) is BOTH_MADE
     assert demand_of(data | {"made_reference": {"steps": 9}, "width": 64}) is ONE
     assert demand_of({"references": 2}) is BARE
 

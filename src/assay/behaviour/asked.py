@@ -100,7 +100,7 @@ def limit_of(
     if more:
         threshold = max(threshold, OWN_GAP if own else STANDING_GAP if stands else PHRASE_GAP)
     if own:
-        demand = replace(demand, extra=min(demand.extra, ONE.extra), most=min(demand.most, ONE.most))
+        demand = replace(demand, extra=demand.own, most=ONE.most)
     elif stands:
         demand = replace(demand, extra=min(demand.extra, ONE.extra))
     elif calibration.known and leans_whole(candidate, apart) and step.name not in SURE_ANYWHERE:
