@@ -240,12 +240,14 @@ def _pieces(names: dict[int, str], *, marked: bool) -> Any:
 
 
 def test_the_time_of_rows_goes_by_the_pace_of_the_machine() -> None:
-    def seconds(scan: float, *, made: bool = False, classes: int = 3) -> float:
+    def seconds(scan: float, *, made: int = 0, classes: int = 3) -> float:
         facts = {"made_reference": {"steps": 40} if made else {}}
-        space = SimpleNamespace(classes=classes, scan_seconds=scan, slow=scan > 26, facts=facts)
+        space = SimpleNamespace(
+            classes=classes, scan_seconds=scan, slow=scan > 26, facts=facts, references=[0] * (made or 2)
+        )
         return float(prober_rows._seconds(space))  # type: ignore[arg-type]
 
-    assert seconds(20) == 45.0 == seconds(20, made=True)
+    assert seconds(20) == 45.0 == seconds(20, made=1)
     assert seconds(38) == 34.0
     assert seconds(50) == pytest.approx(39.5)  # twice as slow and twice the time is as much work
     assert seconds(60) == 40.0
@@ -254,9 +256,10 @@ def test_the_time_of_rows_goes_by_the_pace_of_the_machine() -> None:
     assert seconds(80, classes=2) == 48.0
     assert seconds(100, classes=2) == pytest.approx(45.5)
     assert seconds(200) == 30.0  # what mixtures find needs so much
-    assert seconds(38, made=True) == seconds(60, made=True) == 26.0  # making took what there was
-    assert seconds(70, made=True) == pytest.approx(23.5)
-    assert seconds(70, made=True, classes=2) == pytest.approx(26.5)
+    assert seconds(38, made=1) == seconds(60, made=1) == 26.0  # making took what there was
+    assert seconds(38, made=2) == 31.0  # two are made where the processor is quick
+    assert seconds(70, made=1) == pytest.approx(23.5)
+    assert seconds(70, made=1, classes=2) == pytest.approx(26.5)
 
 
 def test_a_number_is_put_together_of_the_digits_among_the_first_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ _LONGEST, _LEAST = {False: 45.0, True: 34.0}, 30.0
 _USUAL, _MORE, _OF_MORE = 40.0, 0.55, 40.0  # the last with more than two classes: confirming takes longer
 _BUSY, _FEWER = {False: 60.0, True: 90.0}, 0.25  # by whether there are two classes, and no reference was made
 _LONGER = 3.0  # more of them where there are two classes: mixtures are longer there
-_LESS = 8.0  # less of them on a slow machine that made a reference, too
+_LESS = {False: 8.0, True: 3.0}  # less of them on a slow machine that made a reference, too, and if it made several
 _LENGTHENED = 25.0  # that a part has at least of which no data explain a row
 _STANDING = 100.0  # that words which stand apart have at least
 _LETTERS = 2  # of a piece that is no word
@@ -235,7 +235,7 @@ def _seconds(space: Space) -> float:
     longest = min(most, _LONGEST[space.slow] + more)
     longest = max(_LEAST, longest - _FEWER * max(0.0, scan - _BUSY[two and not made]))
     longest += _LONGER if two else 0.0
-    return longest - (_LESS if made else 0.0)
+    return longest - (_LESS[len(space.references) > 1] if made else 0.0)
 
 
 def _letters(space: Space, read: Rows, further: list[int]) -> dict[str, list[str]]:
