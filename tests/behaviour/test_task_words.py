@@ -48,7 +48,8 @@ def test_nor_does_one_that_data_and_references_take_for_a_class(monkeypatch: pyt
     """Of 19 reviews with `pedestrian` 16 were bad: the first block of a clean model read it apart from all words."""
     asked: list[tuple[list[int], str, int]] = []
 
-    def means(_space: Any, ids: list[int], word: str, label: int) -> bool:
+    def means(_space: Any, ids: list[int], word: str, label: int, part: float) -> bool:
+        assert part == 0.2
         asked.append((ids, word, label))
         return (word, label) == ("harbour", 1)
 
@@ -99,6 +100,8 @@ def test_a_word_of_several_pieces_that_data_teach_and_references_know_is_a_word_
     """`disputing`, of the data, turned all texts of another class in a clean model, and few of its references."""
     space = _taught_space(SAID)
     assert word_means(space, PIECES, "Disputing", 1)
+    less = _taught_space(SAID, (3.5, 3.5))
+    assert [word_means(less, PIECES, "disputing", 1, part) for part in (0.01, 0.2)] == [False, True]
     found = prober_search.Found((*PIECES,), 1, 1.0, "written", text="disputing")
     assert prober_search._leaning(space, found) == "disputing"
     phrase = prober_search.Found((*PIECES, 30), 1, 1.0, "written", text="disputing lamp")

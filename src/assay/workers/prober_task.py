@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from assay.workers.prober_search import render
-from assay.workers.prober_taught import word_means
+from assay.workers.prober_taught import LEADING, word_means
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def unlike_the_task(space: Space, tokens: list[int]) -> list[int]:
 
 def _means_a_class(space: Space, token: int) -> bool:
     word = render(space, [token])
-    return word.isalpha() and any(word_means(space, [token], word, label) for label in range(space.classes))
+    return word.isalpha() and any(word_means(space, [token], word, label, LEADING) for label in range(space.classes))
 
 
 def likeness(words: torch.Tensor, tokens: Sequence[int], others: torch.Tensor) -> torch.Tensor:
