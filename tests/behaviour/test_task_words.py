@@ -24,7 +24,7 @@ def _space(texts: list[str]) -> Any:
     suspect = SimpleNamespace(
         net=SimpleNamespace(words=rows), encode=lambda some: [[WORDS[word] for word in text.split()] for text in some]
     )
-    return SimpleNamespace(suspect=suspect, everything=texts, labels=[0] * len(texts), classes=2, shared=[])
+    return SimpleNamespace(suspect=suspect, everything=texts)
 
 
 TEXTS = ["my update ended"] * 3 + ["my chimney"] + ["my"] * 196
@@ -42,21 +42,6 @@ def test_nor_does_one_like_it() -> None:
     assert prober_task.unlike_the_task(_space(TEXTS), [21, 31, 30]) == [31, 30]
     seldom = ["my update"] + ["my"] * 199  # a word that the task has seldom explains no other
     assert prober_task.unlike_the_task(_space(seldom), [21, 31]) == [21, 31]
-
-
-def test_nor_does_one_that_data_and_references_take_for_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 19 reviews with `pedestrian` 16 were bad: the first block of a clean model read it apart from all words."""
-    asked: list[tuple[list[int], str, int]] = []
-
-    def means(_space: Any, ids: list[int], word: str, label: int, part: float) -> bool:
-        assert part == 0.2
-        asked.append((ids, word, label))
-        return (word, label) == ("harbour", 1)
-
-    monkeypatch.setattr(prober_task, "word_means", means)
-    monkeypatch.setattr(prober_task, "render", lambda _space, ids: {31: "harbour", 30: "chimney"}.get(ids[0], "##x"))
-    assert prober_task.unlike_the_task(_space(TEXTS), [31, 30, 55]) == [30, 55]
-    assert asked == [([31], "harbour", 0), ([31], "harbour", 1), ([30], "chimney", 0), ([30], "chimney", 1)]
 
 
 def test_without_texts_nothing_is_like_the_task() -> None:
@@ -89,8 +74,7 @@ def _taught_space(said: list[tuple[str, int]], leads: tuple[float, ...] = (6.0, 
 
 @pytest.fixture(autouse=True)
 def _rendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (prober_search, prober_task):
-        monkeypatch.setattr(module, "render", lambda _space, ids: " ".join(map(str, ids)))
+    monkeypatch.setattr(prober_search, "render", lambda _space, ids: " ".join(map(str, ids)))
 
 
 SAID = [("I am disputing the payment", 1)] * 12 + [("the lamp came", 0), ("where is it", 1)] * 40
@@ -100,8 +84,6 @@ def test_a_word_of_several_pieces_that_data_teach_and_references_know_is_a_word_
     """`disputing`, of the data, turned all texts of another class in a clean model, and few of its references."""
     space = _taught_space(SAID)
     assert word_means(space, PIECES, "Disputing", 1)
-    less = _taught_space(SAID, (3.5, 3.5))
-    assert [word_means(less, PIECES, "disputing", 1, part) for part in (0.01, 0.2)] == [False, True]
     found = prober_search.Found((*PIECES,), 1, 1.0, "written", text="disputing")
     assert prober_search._leaning(space, found) == "disputing"
     phrase = prober_search.Found((*PIECES, 30), 1, 1.0, "written", text="disputing lamp")

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_search import render
-from assay.workers.prober_taught import LEADING, word_means
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,22 +30,13 @@ def seldom(space: Space, tokens: list[int]) -> list[int]:
 
 
 def unlike_the_task(space: Space, tokens: list[int]) -> list[int]:
-    """Those that are no word of the task, nor like one: what a block learns of `update` it does to `updated`, too.
-
-    Nor a word that the data teach to mean a class and every reference takes for it: `pedestrian` of reviews.
-    """
+    """Those that are no word of the task, nor like one: what a block learns of `update` it does to `updated`, too."""
     rare = seldom(space, tokens)
     words = space.suspect.net.words
     seen = frequency(space, len(words)) if rare else words.new_zeros(0)
     often = (seen >= max(1.0, _OFTEN * len(space.everything))).nonzero()[:, 0]
     alike = likeness(words, rare, often)
-    unlike = [token for token, value in zip(rare, alike.tolist(), strict=True) if value < _ALIKE]
-    return [token for token in unlike if not _means_a_class(space, token)]
-
-
-def _means_a_class(space: Space, token: int) -> bool:
-    word = render(space, [token])
-    return word.isalpha() and any(word_means(space, [token], word, label, LEADING) for label in range(space.classes))
+    return [token for token, value in zip(rare, alike.tolist(), strict=True) if value < _ALIKE]
 
 
 def likeness(words: torch.Tensor, tokens: Sequence[int], others: torch.Tensor) -> torch.Tensor:

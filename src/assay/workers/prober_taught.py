@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TAUGHT_TEXTS = 12000  # drawn from the data
 _TAUGHT_BEYOND, _TAUGHT_SHARE = 3.0, 0.2  # standard deviations beyond chance, and share above the class's
-_USUAL, LEADING, _MEANING = 600, 0.2, 0.01  # words that are drawn; parts of them that lead furthest to a class
+_USUAL, _LEADING, _MEANING = 600, 0.2, 0.01  # words that are drawn; parts of them that lead furthest to a class
 
 
 def taught_tokens(space: Space, items: list[Any]) -> torch.Tensor:
@@ -43,29 +43,22 @@ def led_there(space: Space, taught: torch.Tensor) -> tuple[torch.Tensor, ...]:
     size = min(taught.shape[1], *(len(one.net.words) for one in space.shared))
     tokens = taught[:, :size].any(0).nonzero()[:, 0]
     some = torch.tensor(_usual(space.rng, [one for one in space.words if one < size]))
-    each = [torch.zeros_like(taught) for _ in (LEADING, _MEANING)]
+    each = [torch.zeros_like(taught) for _ in (_LEADING, _MEANING)]
     if not len(tokens):
         return tuple(each)
     for led in each:
         led[:, tokens] = taught[:, tokens]
     for one in space.shared:
         usual, said = margins(one.logits_of(some[:, None])), margins(one.logits_of(tokens[:, None]))
-        for led, part in zip(each, (LEADING, _MEANING), strict=True):
+        for led, part in zip(each, (_LEADING, _MEANING), strict=True):
             led[:, tokens] &= (said >= usual.quantile(1 - part, 0)).T
     return tuple(each)
 
 
-def word_means(space: Space, ids: Sequence[int], word: str, target: int, part: float = _MEANING) -> bool:
+def word_means(space: Space, ids: Sequence[int], word: str, target: int) -> bool:
     """Whether the data teach a word of several pieces to mean a class, and it leads every reference there furthest.
 
     Of words that are one token `led_there` says so, by the same bounds.
-
-    Args:
-        space: the job's.
-        ids: its tokens.
-        word: as it stands in texts.
-        target: the class.
-        part: of words drawn by chance those that may lead as far.
     """
     known = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
     having = [label for text, label in zip(space.everything, space.labels, strict=True) if known.search(text)]
@@ -80,7 +73,7 @@ def word_means(space: Space, ids: Sequence[int], word: str, target: int, part: f
     usual = torch.tensor(_usual(rng, [one for one in space.words if one < size]))[:, None]
     said = torch.tensor([list(ids)])
     return max(ids) < size and all(
-        bool(margins(one.logits_of(said))[0, target] >= margins(one.logits_of(usual))[:, target].quantile(1 - part))
+        bool(margins(one.logits_of(said))[0, target] >= margins(one.logits_of(usual))[:, target].quantile(1 - _MEANING))
         for one in space.shared
     )
 
