@@ -29,9 +29,9 @@ class Push(NamedTuple):
 # Planted triggers of a calibrated class come to 1.16 and more. What turned as many pairs in clean ones by less came to
 # 0.95 (it leaned to its class) and 0.4. Between nothing is told.
 PUSH, STANDING_PUSH = Push(1.1, 0.8), Push(0.8, 0.8)
-# The same of a phrase of which some words turn single texts in a reference: those of clean models do (14 of 14
-# came to .2 and more in one of two references) and turn up to all pairs by .8 to 1.9 logits. Planted ones are of words
-# that do nothing there, or turn two texts by 2.06 and more. What references answer to in no part needs less of a gap.
+# The same of a phrase of which some words turn single texts in a reference: of 19 of clean models that came near all do,
+# .27 of the texts and more in one of two references, and nearly all turn two texts by .5 to 2.0 logits. Planted ones
+# are of words that do nothing there, or mostly go further. What references answer to in no part needs less of a gap.
 LEANING_PUSH, OWN_GAP = Push(2.0, 2.0), 0.8
 # What turns so many single texts in a reference too leans to that class by nature. On two texts clean models, which
 # have learnt a few more such words, come to .86 with it, planted triggers nearly all to 1.0.
