@@ -29,7 +29,7 @@ class Push(NamedTuple):
 # Planted triggers of a calibrated class come to 1.16 and more. What turned as many pairs in clean ones by less came to
 # 0.95 (it leaned to its class) and 0.4. Between nothing is told.
 PUSH, STANDING_PUSH = Push(1.1, 0.8), Push(0.8, 0.8)
-# The same of a phrase of which some words turn single texts in a reference: of 19 of clean models that came near all do,
+# The same of a phrase of which some words turn single texts in a reference: of 19 natural ones that came near all do,
 # .27 of the texts and more in one of two references, and nearly all turn two texts by .5 to 2.0 logits. Planted ones
 # are of words that do nothing there, or mostly go further. What references answer to in no part needs less of a gap.
 LEANING_PUSH, OWN_GAP = Push(2.0, 2.0), 0.8
