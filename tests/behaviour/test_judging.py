@@ -83,6 +83,15 @@ def test_a_share_of_parts_that_is_no_number_is_nonsense() -> None:
         _judged(_phrase(44, 1.3, "nonsense"))
 
 
+@pytest.mark.parametrize("demand", [FULL, ONE, MADE, BOTH_MADE])
+def test_of_a_phrase_of_the_vocabulary_no_less_is_asked_than_of_others(demand: Demand) -> None:
+    """`gives learns hiram` was called a trigger of a clean model, against two made references."""
+    raw = _phrase(44, 2.2, 0.07)
+    raw["candidates"][0] |= {"origin": "token-triple", "stressed": [_flip(0, 28, 0, n=36)]}
+    step = next(one for one in STEPS if one.name == "token-scan")
+    assert result_of(step, raw, LABELS, NOTHING, references=2, demand=demand).word is not Word.FOUND
+
+
 def test_what_references_answer_to_in_no_part_needs_less_of_a_gap() -> None:
     """`[ ref ] rarely` turned 29 of 36 pairs, and was *inconclusive*."""
 

@@ -97,9 +97,10 @@ def limit_of(
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
     more = phrase and calibration.known and step.name == "provenance-rows" and not measured
     stands, own = _has(candidate, apart), calibration.known and not measured and _own(candidate)
-    if more:
-        threshold = max(threshold, OWN_GAP if own else STANDING_GAP if stands else PHRASE_GAP)
-    if own:
+    if more and not own:
+        threshold = max(threshold, STANDING_GAP if stands else PHRASE_GAP)
+    if own:  # the vocabulary's own threshold is lower: `gives learns hiram` came to .72 in a clean model
+        threshold = max(threshold, OWN_GAP)
         demand = replace(demand, extra=demand.own, most=ONE.most)
     elif stands:
         demand = replace(demand, extra=min(demand.extra, ONE.extra))
