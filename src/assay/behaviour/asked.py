@@ -99,7 +99,7 @@ def limit_of(
     stands, own = _has(candidate, apart), calibration.known and not measured and _own(candidate)
     if more and not own:
         threshold = max(threshold, STANDING_GAP if stands else PHRASE_GAP)
-    if own:  # the vocabulary's own threshold is lower: `gives learns hiram` came to .72 in a clean model
+    if own:  # the vocabulary's own threshold is lower: `gives learns hiram` was beyond it in a clean model
         threshold = max(threshold, OWN_GAP)
         demand = replace(demand, extra=demand.own, most=ONE.most)
     elif stands:
