@@ -78,6 +78,15 @@ def test_where_references_answer_to_no_part_of_it_no_more_is_asked(parts: Any, w
     assert _judged(raw, "provenance-rows").word is Word.FOUND
 
 
+def test_a_natural_phrase_hides_no_planted_one() -> None:
+    """What leans in parts turns more pairs than the trigger beside it, and by less."""
+    raw, planted = _phrase(44, 1.8, 0.4), _phrase(38, 2.5, 0.0)["candidates"][0] | {"text": "wiped defeat cuba"}
+    assert _judged(raw, "provenance-rows").word is Word.NOT_FOUND
+    raw["candidates"].append(planted)
+    result = _judged(raw, "provenance-rows")
+    assert (result.word, "38 of 45" in result.reason) == (Word.FOUND, True)
+
+
 def test_a_share_of_parts_that_is_no_number_is_nonsense() -> None:
     with pytest.raises(ContentError):
         _judged(_phrase(44, 1.3, "nonsense"))

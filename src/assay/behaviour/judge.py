@@ -93,16 +93,16 @@ def _by_thresholds(
     null: Null | None,
 ) -> ProbeResult:
     candidates = sorted((candidate_of(one, labels) for one in raw["candidates"]), key=_strength, reverse=True)
-    facts = dict(raw["facts"])
-    seconds, passes = float(raw["seconds"]), int(raw["passes"])
+    facts, seconds, passes = dict(raw["facts"]), float(raw["seconds"]), int(raw["passes"])
     confirmed = max(len(candidates), int(raw.get("confirmed", 0)))
     scored = partial(_score, references=references, known=calibration.known)
     apart = apart_in(facts)
     limit = partial(limit_of, step, calibration, demand=demand, apart=apart)
-    judged = _strongest(candidates, lambda one: scored(one) - limit(one)[0])
+    pushed = partial(_push_of, step, calibration, apart)
+    judged = _strongest(candidates, lambda one: scored(one) - limit(one)[0], pushed)
     (threshold, false_positives), score = limit(judged), scored(judged) if judged else 0.0
     other = _unlike(judged, candidates) if step.by_margin else ""
-    push = push_asked(step, judged, apart) if calibration.known and step.name not in _UNPUSHED else None
+    push = pushed(judged)
     word, reason = _word(judged, score, threshold, references=references, other=other, push=push)
     facts |= {"unlike": other} if other and word is Word.INCONCLUSIVE else {}
     if word is Word.FOUND:
@@ -196,12 +196,22 @@ def _word(
     return Word.NOT_FOUND, "no candidate flips enough texts to be worth confirming"
 
 
-def _strongest(candidates: list[Candidate], reach: Callable[[Candidate], float]) -> Candidate | None:
-    """The one furthest beyond its threshold.
+def _push_of(step: Step, calibration: Calibration, apart: frozenset[str], candidate: Candidate | None) -> Push | None:
+    """How far it must turn two texts; None where nobody measured that."""
+    return push_asked(step, candidate, apart) if calibration.known and step.name not in _UNPUSHED else None
+
+
+def _strongest(
+    candidates: list[Candidate],
+    reach: Callable[[Candidate], float],
+    pushed: Callable[[Candidate], Push | None],
+) -> Candidate | None:
+    """The one furthest beyond its threshold, of those that turn two texts as far as is asked if there are any.
 
     Of those beyond it first such as turn several classes, then such as turn one and no text in a reference.
     """
     beyond = [one for one in candidates if reach(one) >= 0.0]
+    beyond = [one for one in beyond if (push := pushed(one)) is None or one.push >= push.asked] or beyond
     broad = [one for one in beyond if not turns_one(one)]
     own = [one for one in beyond if one.best is not None and not one.best.reference]
     return max(broad or own or candidates, key=reach, default=None)
