@@ -23,7 +23,7 @@ demo: install  ## vet a real model and a poisoned look-alike, serve, pull with t
 
 install: $(VENV)/.installed  ## .venv with assay and the demo's model
 
-test:  ## everything: linters, types, contracts, tests (15 to 20 minutes on 2 cores)
+test:  ## everything: linters, types, contracts, tests (10 to 20 minutes on 2 cores, by the machine)
 	@$(MAKE) --no-print-directory -j3 ready
 	$(PY) -m pytest -n 4 --dist loadgroup -m "not slow" --durations=20
 
