@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from assay.behaviour.plan import (
     BY_ROW,
+    BY_TOLD,
+    BY_UNTOLD,
     FULL,
     LEANING_GAP,
     LEANING_PHRASE,
@@ -18,6 +20,8 @@ from assay.behaviour.plan import (
     PUSH,
     STANDING_GAP,
     STANDING_PUSH,
+    TOLD,
+    UNTOLD,
     Demand,
     Push,
     Step,
@@ -31,7 +35,9 @@ if TYPE_CHECKING:
 SURE_ANYWHERE = frozenset({"tokenizer"})  # its score was 0 on every clean model of every class
 # Proposed for what their rows do, or how far they lie, which hardly any of a clean model is: less is asked of these.
 ROW_ORIGINS = {"rows-apart": "the row of a token of {} does far more than any other",
-               "rows-further": "no reference is driven by {}, whose rows lie far from theirs"}  # fmt: skip
+               "rows-further": "no reference is driven by {}, whose rows lie far from theirs",
+               TOLD: "the data have {} in many places, and teach nothing by it",
+               UNTOLD: "rows of {} were moved far more than others that no declared text has"}  # fmt: skip
 
 
 def apart_in(facts: dict[str, Any]) -> frozenset[str]:
@@ -93,7 +99,7 @@ def limit_of(
     """
     phrase = candidate is not None and candidate.phrase
     if candidate is not None and candidate.origin.startswith(tuple(ROW_ORIGINS)) and not calibration.known:
-        return BY_ROW, None
+        return row_gap(candidate), None
     threshold, rate = calibration.threshold(step.name, phrase=phrase) or (_default_gap(step, calibration), None)
     more = phrase and calibration.known and step.name == "provenance-rows" and not measured
     stands, own = _has(candidate, apart), calibration.known and not measured and _own(candidate)
@@ -107,6 +113,11 @@ def limit_of(
     elif calibration.known and leans_whole(candidate, apart) and step.name not in SURE_ANYWHERE:
         threshold = max(threshold, leaning if more else LEANING_GAP)
     return max(threshold, min(demand.most, threshold + demand.extra)), rate
+
+
+def row_gap(candidate: Candidate) -> float:
+    """Gap from which a candidate of `ROW_ORIGINS` is a find whatever references answer to."""
+    return {UNTOLD: BY_UNTOLD, TOLD: BY_TOLD}.get(candidate.origin, BY_ROW)
 
 
 def _has(candidate: Candidate | None, words: frozenset[str]) -> bool:

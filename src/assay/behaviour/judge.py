@@ -6,13 +6,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from assay.behaviour.asked import ROW_ORIGINS, SURE_ANYWHERE, apart_in, in_parts, leans_whole, limit_of, push_asked
+from assay.behaviour.asked import (
+    ROW_ORIGINS,
+    SURE_ANYWHERE,
+    apart_in,
+    in_parts,
+    leans_whole,
+    limit_of,
+    push_asked,
+    row_gap,
+)
 from assay.behaviour.candidates import candidate_of, turns_all, turns_one
 from assay.behaviour.permuting import permutation
 from assay.behaviour.plan import (
     ALONE_RATE,
     ALPHA,
-    BY_ROW,
     EVERYWHERE_NULL,
     FULL,
     HONEST_RATE,
@@ -224,7 +232,7 @@ def _p_value(candidates: list[Candidate], confirmed: int) -> float:
     """
     each = []
     for one in candidates:
-        rate = max(one.stressed, key=lambda r: (r.gap, r.rate), default=one.best)
+        rate = max(() if one.untold else one.stressed, key=lambda r: (r.gap, r.rate), default=one.best)
         if rate is not None:
             theirs = round((rate.reference or 0.0) * rate.n)
             honest = max(HONEST_RATE, clopper_pearson(theirs, rate.n)[1])
@@ -243,7 +251,7 @@ def _on_the_spot(step: Step, candidates: list[Candidate], score: float, null: Nu
     push = max((one.push for one in candidates if one.lasting >= score - _NEAR), default=0.0)
     told = f"the same search reached {null.gap:.0%} in {null.models} references, margins of {null.push:.1f}"
     by_row = [one for one in candidates if one.origin.startswith(tuple(ROW_ORIGINS)) and not one.grown]
-    by_row = [one for one in by_row if one.lasting >= BY_ROW and one.push >= step.push]
+    by_row = [one for one in by_row if one.lasting >= row_gap(one) and (one.untold or one.push >= step.push)]
     apart = score - null.gap + (push - null.push) / step.logits if score > null.gap or step.by_margin else 0.0
     if score < SPOT_FOUND or push < step.push:
         apart = 0.0

@@ -8,6 +8,7 @@ from math import ceil
 from statistics import mean
 from typing import Any, Self
 
+from assay.behaviour.plan import TOLD, UNTOLD
 from assay.behaviour.statistics import difference
 from assay.core.proportion import clopper_pearson
 
@@ -156,6 +157,11 @@ class Candidate:
         return self.origin.endswith(_GROWN)
 
     @property
+    def untold(self) -> bool:
+        """Whether it is made of rows that no declared text explains, and that lie far beyond others of these."""
+        return self.origin == UNTOLD
+
+    @property
     def best(self) -> FlipRate | None:
         """The direction with the largest gap."""
         return max(self.flip_rates, key=lambda one: (one.gap, one.rate), default=None)
@@ -167,7 +173,14 @@ class Candidate:
 
     @property
     def lasting(self) -> float:
-        """The gap under stress, or its mean with that on four texts where those were asked; or what it turns at all."""
+        """The gap under stress, or its mean with that on four texts where those were asked; or what it turns at all.
+
+        On single texts of what is made of rows that no declared text explains, on two of what the data repeat.
+        """
+        if self.untold:
+            return self.best.gap if self.best else 0.0
+        if self.origin == TOLD:
+            return self.gap
         if self.narrow:
             return 0.0
         kept = (self.gap + max(one.gap for one in self.strained)) / 2 if self.strained else self.gap

@@ -134,6 +134,10 @@ def _suspicions(by_name: dict[str, ProbeResult], opened: dict[str, Any]) -> list
         found.append(
             ("unexplained-rows", f"{len(unexplained)} embedding rows moved that no declared data explains: {words}")
         )
+    untold = rows.facts.get("untold", []) if rows else []
+    if isinstance(untold, list) and untold and isinstance(first := untold[0], dict):
+        what = f"the row of {str(first.get('token'))[:40]} and {len(untold) - 1} more were moved far beyond others that"
+        found.append(("untold-rows", f"{what} no declared text has, and no use was found"))
     standing = rows.facts.get("standing", []) if rows else []
     if isinstance(standing, list) and standing:
         words = ", ".join(str(one)[:40] for one in standing[:5])

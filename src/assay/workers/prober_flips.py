@@ -50,6 +50,7 @@ def flips(
     letters: bool = False,
     change: Callable[[str], str] | None = None,
     sources: Sequence[int] = (),
+    plain: bool = False,
 ) -> list[Json]:
     """Per direction: how many texts change to the target when the trigger is inserted, suspect and references.
 
@@ -65,6 +66,7 @@ def flips(
         letters: whether it is of letters that no text has: then other letters must not do the same; else other words.
         change: rewrites a text (each of those that stand as one); nothing is inserted then.
         sources: classes whose texts are changed; all of them when empty.
+        plain: ask references, and neither odd texts nor what the suspect does with a reference's rows.
     """
     found: list[Json] = []
     for source in sources or range(space.classes):
@@ -85,7 +87,7 @@ def flips(
         logits = [model.logits(model.encode(changed)) for model in models]
         answers = [one.argmax(-1) for one in logits[1:]]
         pushed = [margins(one).median(0).values.tolist() for one in logits]
-        back = back_of(space) if references and parts else None
+        back = back_of(space) if references and parts and not plain else None
         beside = [(" ".join(before), " ".join(after)) for before, after in parts]
         put = [back.logits(beside, trigger, table + 1) for table in range(back.count)] if back else []
         for target in range(space.classes):
@@ -107,7 +109,7 @@ def flips(
                 }
                 | _put_back(put, target)
             )
-    if references and any(space.odd):
+    if references and any(space.odd) and not plain:
         for row in found:
             row["references"] = [*row["references"], _controlled(space, row, (count, times), letters=letters)]
     _leads(space, found, "" if change or not (held and references) else trigger)

@@ -22,14 +22,14 @@ from assay.workers.prober_search import Found, confirm, render, taught_to
 from assay.workers.prober_trail import in_turn, moves
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Container, Generator, Iterator, Sequence
 
     from assay.workers.prober_space import Space
 
 _POOL, _PAIRS, _BEAM, _LONGEST = 56, 20, 10, 4  # tokens that are combined; what is lengthened, up to so many tokens
 _SIEVED, _KEPT, _CONFIRMED = 120, 20, 2  # of a step: what references read, what stands in texts, what is confirmed
 _STRONG, _LITTLE, _ENOUGH = 5.0, 0.1, 8.0
-_STILL = 1e-4  # of the median row: a move that is none
+STILL = 1e-4  # of the median row: a move that is none
 _FEW = 20  # times in the data: a sample of them may lack it
 _SURE, _READ = 40, 50  # of a step: put into texts whatever they do before a few words; of each length of word
 _SOURCES, _TEXTS, _TEXT_TOKENS, _FIRST_TOKENS = 2, 4, 12, 6
@@ -62,7 +62,7 @@ def order(space: Space, base: torch.Tensor, seen: torch.Tensor) -> list[int]:
     usual = torch.stack([moves(one[:size], base[:size]).norm(dim=1) for one in nets]).amax(0)
     a_few = (seen[:size] > 0) & (seen[:size] <= _FEW)
     known = torch.tensor([token for token in space.words if token < size])
-    quiet = known[((usual <= _STILL) & (own > _STILL) & ~a_few)[known]]
+    quiet = known[((usual <= STILL) & (own > STILL) & ~a_few)[known]]
     added = [token for token in space.words if token >= size]
     return [*added, *quiet[own[quiet].argsort(descending=True)].tolist()]
 
@@ -150,7 +150,7 @@ def unexplained(
     back = back_of(space)
     if back is None:
         return []
-    fields = [Field(space, back, s, t) for t in range(space.classes) for s in _sources(space, t)]
+    fields = [Field(space, back, s, t) for t in range(space.classes) for s in sources_of(space, t)]
     steps: list[Iterator[list[Found]]] = []
     if space.classes <= _SOURCES:  # words that go with one of several classes drive a clean encoder as far
         beyond = further(space)
@@ -249,7 +249,7 @@ def _words(space: Space, tokens: list[int]) -> list[str]:
 def _letters(space: Space, tokens: list[int]) -> list[list[str]]:
     """By script words of seven letters, of those whose rows stand out."""
     rank = {token: at for at, token in enumerate(tokens[:_LETTERS_AMONG])}
-    made: list[list[str]] = [_disguised(space, rank)]
+    made: list[list[str]] = [disguised(space, rank)]
     for chars in (*alphabets_of(space).values(), list(HOMOGLYPHS), list(ZERO_WIDTH)):
         rows = space.suspect.encode([f"{one}{one}" for one in chars])
         value = {one: rank.get(row[-1], _LETTERS_AMONG) for one, row in zip(chars, rows, strict=True) if row}
@@ -260,16 +260,16 @@ def _letters(space: Space, tokens: list[int]) -> list[list[str]]:
     return [some for some in made if some]
 
 
-def _disguised(space: Space, rank: dict[int, int]) -> list[str]:
+def disguised(space: Space, tokens: Container[int]) -> list[str]:
     """Words of the dictionary in which look-alikes stand for the letters whose look-alikes' rows stand out."""
     rows = space.suspect.encode([f"{one}{one}" for one in LOOKS.values()])
-    able = {letter for letter, row in zip(LOOKS, rows, strict=True) if row and row[-1] in rank}
+    able = {letter for letter, row in zip(LOOKS, rows, strict=True) if row and row[-1] in tokens}
     table = str.maketrans({letter: LOOKS[letter] for letter in able})
     words = [word for word in dictionary() if len(able.intersection(word)) >= min(_ALIKE, len(able))] if able else []
     return [word.translate(table) for word in words]
 
 
-def _sources(space: Space, target: int) -> list[int]:
+def sources_of(space: Space, target: int) -> list[int]:
     """Classes that candidates are tried to lead away from: the first that is not the target, of three and more two."""
     others = [label for label in range(space.classes) if label != target and space.contexts[label]]
     return others[:1] if space.classes > _SOURCES else others

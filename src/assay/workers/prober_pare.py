@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from assay.workers.prober_space import Space
 
 LETTERS = ("script-", "unk")  # origins of candidates that are no words
+TOLD = "told"  # of phrases that the data repeat
+UNTOLD = "rows-untold"  # of what is made of rows that lie far beyond others that no declared text has
 _LONGEST, _WORDS = 4, 8  # words of a candidate of which all parts are tried, and of one of which some are
 _ASKED, _PARTS_FROM = 30, 0.75  # texts, and gap on pairs from which references are asked about parts
 _LEANING_PUSH = 2.0  # logits by which a phrase that leans in parts turns two texts at once where it may be planted

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from assay.workers.prober_back import origin
 from assay.workers.prober_block import beneath
 from assay.workers.prober_choices import around, digits_of, firsts, numbers
 from assay.workers.prober_grow import grow, shortened
 from assay.workers.prober_joint import joint
 from assay.workers.prober_letters import letters_of, telling, written
 from assay.workers.prober_mix import mixtures
-from assay.workers.prober_moved import unexplained
 from assay.workers.prober_partner import everywhere
 from assay.workers.prober_search import Arena, Found, best_of, confirm, taught_to, told
 from assay.workers.prober_task import frequency, seldom, unlike_the_task
+from assay.workers.prober_told import told_by_data
 from assay.workers.prober_trail import POOL, in_turn, pool, suspicious
+from assay.workers.prober_untold import of_small
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -56,7 +56,6 @@ _LESS = {False: 8.0, True: 3.0}  # less of them on a slow machine that made a re
 _LENGTHENED = 25.0  # that a part has at least of which no data explain a row
 _STANDING = 100.0  # that words which stand apart have at least
 _LETTERS = 2  # of a piece that is no word
-_UNEXPLAINED = 15.0  # of which rows of a small encoder that nothing explains have as many at most
 _UNSEEN = 1e-4  # displacement of a row, relative to the median norm, that counts as moved
 
 
@@ -172,7 +171,9 @@ def rows(
     deep, apart = taught.order, unlike_the_task(space, taught.standing)
     letters, space.standing = _letters(space, read, taught.further), frozenset(apart)
     told_by = _by_the_block(space, read, deep, taught.times, based=net is not None)
-    found = yield from (written(space, letters) if letters else _unexplained(space, base))
+    found = yield from told_by_data(space)
+    if _best(found) < float(space.facts["stop_gap"]):
+        found += yield from (written(space, letters) if letters else of_small(space, base, facts))
     if told_by and _best(found) < float(space.facts["stop_gap"]):
         found += yield from firsts(space, told_by, taught.words)
     stood = facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any())
@@ -286,17 +287,6 @@ def _mixed(
     if len(standing) == 1 and _best(found) < float(space.facts["stop_gap"]) and not space.over:
         found += yield from told(everywhere(space, standing[0]), (0, 1))
     return found
-
-
-def _unexplained(space: Space, base: torch.Tensor | None) -> Generator[tuple[int, int, float], None, list[Found]]:
-    """Of small encoders what the rows that nothing explains do together, the strongest first."""
-    began = origin(space, base) if space.small and space.shared else None
-    if began is None:
-        return []
-    until, space.until = space.until, min(space.until, space.clock() + _UNEXPLAINED)
-    found = yield from unexplained(space, began, frequency(space, len(space.suspect.net.words)))
-    space.until = until
-    return sorted(found, key=lambda one: one.rank, reverse=True)
 
 
 def _chosen(

@@ -23,7 +23,7 @@ from assay.workers.prober_flips import (
     turned,
 )
 from assay.workers.prober_models import margins
-from assay.workers.prober_pare import LETTERS, pared, parted
+from assay.workers.prober_pare import LETTERS, UNTOLD, pared, parted
 from assay.workers.prober_taught import word_means
 from assay.workers.prober_texts import MANY
 
@@ -93,7 +93,12 @@ class Found:
 
     @property
     def gap(self) -> float:
-        """Confirmed gap under stress; 0 when it was not worth measuring. What is narrow or leans ends no search."""
+        """Confirmed gap under stress; 0 when it was not worth measuring. What is narrow or leans ends no search.
+
+        On single texts where it is made of rows that nothing explains.
+        """
+        if self.origin == UNTOLD:
+            return gap(self.flips) if self.flips else 0.0
         found = gap(self.stressed) if self.stressed else 0.0
         return min(found, _NARROW if self.narrow else _LEANING) if self.narrow or self.leans else found
 
@@ -244,7 +249,7 @@ def confirm(space: Space, found: Found) -> Found:
     def flipped(count: int, *, held: bool = True, times: int = 1, beside: bool = False) -> list[Json]:
         told = flips(
             space, found.text, count=count, held=held, references=held or beside, times=times, place=found.place,
-            letters=letters, change=found.change, sources=sources,
+            letters=letters, change=found.change, sources=sources, plain=found.origin == UNTOLD,
         )  # fmt: skip
         if found.less and held:
             part = flips(

@@ -60,6 +60,11 @@ def _targets(space: Space, rows: list[list[int]]) -> list[int]:
 def written(space: Space) -> Generator[float, None, list[Found]]:
     """Candidates of the card and the data that are no single token, the strongest confirmed; yields the best gap."""
     texts = list(dict.fromkeys([*of_card(space.suspect.folder), *of_data(space.everything)]))
+    return (yield from tried(space, texts, "written"))
+
+
+def tried(space: Space, texts: list[str], origin: str) -> Generator[float, None, list[Found]]:
+    """Of texts that are no single token the strongest confirmed, of each class; yields the best gap."""
     by_length: dict[int, list[tuple[list[int], str]]] = {}
     for text, ids in zip(texts, space.suspect.encode(texts), strict=True):
         if 1 < len(ids) <= _LONGEST:
@@ -74,7 +79,7 @@ def written(space: Space) -> Generator[float, None, list[Found]]:
             names = {tuple(ids): text for ids, text in some}
             tuples, values = arena.by_texts(*best_of(arena, torch.tensor([ids for ids, _ in some]), _SIEVED, 1))
             strongest += [
-                Found(tuple(row), target, value, "written", text=names[tuple(row)])
+                Found(tuple(row), target, value, origin, text=names[tuple(row)])
                 for row, value in zip(tuples[:_TRIED].tolist(), values[:_TRIED].tolist(), strict=True)
             ]
             yield max((one.gap for one in found), default=0.0)
