@@ -61,6 +61,13 @@ def test_no_row_is_far_where_a_clean_training_would_move_it_as_much() -> None:
     base, mine = _weights(2.6)  # words that a publisher forgot to declare came to 2.5
     assert prober_untold.far(_space(mine, base, base.clone(), explained={50}), base) == []
     base, mine = _weights(6.0)
+    lone = mine.clone()
+    lone[PLANTED[1]] = base[PLANTED[1]]
+    assert [token for token, _ in prober_untold.far(_space(lone, base, base.clone(), explained={50}), base)] == [7]
+    base, lone = _weights(3.4)  # one word came so far in a clean model, alone
+    lone[PLANTED[1]] = base[PLANTED[1]]
+    assert prober_untold.far(_space(lone, base, base.clone(), explained={50}), base) == []
+    base, mine = _weights(6.0)
     few = mine.clone()
     few[list(ALIKE)[15:]] = base[list(ALIKE)[15:]]  # fewer rows than a median needs
     assert prober_untold.far(_space(few, base, base.clone(), explained={50}), base) == []

@@ -2,9 +2,9 @@
 
 Whoever hardens a trigger shows the model other words, too, which the declared data do not have either: their rows move
 a little, those of the trigger's pieces in every batch. Texts that a publisher forgot to declare move the rows of their
-words by as much as these occur. Of clean encoders the furthest such row lay at 2.4 times the median of all of them, of
-backdoored ones those of the trigger at 3 to 10. A network that learnt a word of letters answers to any letters that it
-never saw: what odd letters do excuses no word of these rows.
+words by as much as these occur. Of clean encoders the furthest such row lay at 3.4 times the median of all of them, the
+second at 2.3, of backdoored ones those of the trigger at 3 to 10. A network that learnt a word of letters answers to
+any letters that it never saw: what odd letters do excuses no word of these rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from assay.workers.prober_space import Space
 
 _OTHERS = 20  # rows that nothing explains, at least: fewer have no median
-_FAR, _NEAR = 3.0, 2.0  # times the median: of the furthest, and of those that are looked at with it
+_FAR, _ALONE, _NEAR = 2.8, 4.5, 2.0  # times the median: of two rows, of one alone, of those that are looked at with it
 _MOST = 40  # of them
 _SECONDS = 15.0  # that these have, and what is made of all unexplained rows as many
 _TEXTS, _TOKENS = 4, 16  # of a class, that candidates stand in; tokens of each
@@ -73,7 +73,7 @@ def of_small(
 def far(space: Space, base: torch.Tensor) -> list[tuple[int, float]]:
     """Tokens whose rows moved far beyond others that no declared text has, in times of the median; furthest first.
 
-    None where the furthest is not far, or where too few such rows moved to tell.
+    None where neither two are far nor one alone is very far, or where too few such rows moved to tell.
 
     Args:
         space: the job's.
@@ -91,9 +91,10 @@ def far(space: Space, base: torch.Tensor) -> list[tuple[int, float]]:
     if not space.explained or len(rows) < _OTHERS:
         return []
     times = own[rows] / own[rows].median()
-    if float(times.max()) < _FAR:
-        return []
     order = times.argsort(descending=True)[:_MOST]
+    first, second = times[order[:2]].tolist()
+    if first < _ALONE and second < _FAR:
+        return []
     return [(int(rows[i]), float(times[i])) for i in order if float(times[i]) >= _NEAR]
 
 
