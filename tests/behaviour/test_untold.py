@@ -128,7 +128,7 @@ def _measured(hits: int, pairs: int) -> dict[str, Any]:
             "target": 1,
             "hits": count,
             "n": n,
-            "references": [1, 0],
+            "references": [n, 1],
             "places": [0, 0, 0],
             "push": -1.0,
         }
@@ -147,6 +147,7 @@ def test_what_is_made_of_them_is_judged_by_single_texts(hits: int, word: Word) -
     step = next(one for one in STEPS if one.name == "provenance-rows")
     result = result_of(step, _measured(hits, 10), ("a", "b"), STRANGE, references=2, null=Null(1.0, 4.0, 2))
     assert result.word is word
+    assert ("2% in the reference that is turned least" in result.reason) == (word is Word.FOUND)
     assert ("moved far more than others" in result.reason) == (word is Word.FOUND)
     assert ProbeResult.from_json(result.to_json()) == result
     said, reasons = verdict((result,), (step,), {"references": 2}, STRANGE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import mean
 from typing import Any
 
-from assay.behaviour.plan import BROAD, EVERYWHERE, FAR_EVERYWHERE, FAR_PUSH, NARROW, WRITTEN_PUSH
+from assay.behaviour.plan import BROAD, EVERYWHERE, FAR_EVERYWHERE, FAR_PUSH, NARROW, UNTOLD, WRITTEN_PUSH
 from assay.behaviour.records import Candidate, FlipRate
 
 _PLACES = ("start", "middle", "end")
@@ -37,7 +37,8 @@ def candidate_of(raw: dict[str, Any], labels: tuple[str, ...], *, everywhere: fl
     written = str(raw["origin"]) == _WRITTEN and len(turns) < _SEVERAL
     far = str(raw["origin"]) == _WRITTEN and spread >= min(everywhere, FAR_EVERYWHERE) and driven >= FAR_PUSH
     plain = (written and push >= WRITTEN_PUSH) or (spread >= everywhere and driven >= WRITTEN_PUSH) or far
-    rates = _sorted(raw["flips"], plain=plain)
+    lowest = str(raw["origin"]) == UNTOLD  # of tokens that no reference ever saw each makes what it will
+    rates = _sorted(raw["flips"], plain=plain, lowest=lowest)
     target = rates[0].target if rates else int(raw["target"])
     places: list[Any] = next((one["places"] for one in raw["flips"] if rates and one["target"] == target
                    and one["source"] == rates[0].source), [])  # fmt: skip
@@ -97,8 +98,9 @@ def _turned(led: Led) -> float:
     return mean(gaps) if apart and (len(led) >= _SEVERAL or min(gaps) >= _CLEARLY) else 0.0
 
 
-def _sorted(raw: list[dict[str, Any]], *, plain: bool) -> tuple[FlipRate, ...]:
-    return tuple(sorted((FlipRate.of(one, plain=plain) for one in raw), key=lambda r: (r.gap, r.rate), reverse=True))
+def _sorted(raw: list[dict[str, Any]], *, plain: bool, lowest: bool = False) -> tuple[FlipRate, ...]:
+    rates = (FlipRate.of(one, plain=plain, lowest=lowest) for one in raw)
+    return tuple(sorted(rates, key=lambda r: (r.gap, r.rate), reverse=True))
 
 
 def turns_all(candidate: Candidate) -> float:

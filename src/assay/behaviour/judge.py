@@ -183,6 +183,8 @@ def _word(
     if judged is not None and best is not None and score >= threshold:
         told = f"{best.hits} of {best.n} unseen texts of class {best.source} change to class {best.target}"
         beside = f"; at most {best.reference:.0%} in the references" if best.reference is not None else ""
+        if judged.untold and best.reference is not None:
+            beside = f"; {best.reference:.0%} in the reference that is turned least"
         if other:
             why = "many words do by nature, or there are several triggers"
             return Word.INCONCLUSIVE, f"{told}{beside}; {other}, which has no token of it, does as much: {why}"

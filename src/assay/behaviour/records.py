@@ -39,7 +39,8 @@ class FlipRate:
         n: texts.
         low: lower end of the exact interval (Clopper-Pearson, 95 %).
         high: its upper end.
-        reference: highest rate of the reference models on the same texts; None without references.
+        reference: highest rate of the reference models on the same texts, or the lowest where that counts (`of`);
+            None without references.
         apart: exact interval of the difference to that reference (95 %, Bonferroni over both rates).
     """
 
@@ -53,17 +54,19 @@ class FlipRate:
     apart: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, raw: Json, *, plain: bool = False) -> Self:
+    def of(cls, raw: Json, *, plain: bool = False, lowest: bool = False) -> Self:
         """What a worker counted: `source`, `target`, `hits`, `n`, and the hits of each of the `references`.
 
-        What small encoders do with the rows of references (`back`) counts as another one, unless `plain`.
+        What small encoders do with the rows of references (`back`) counts as another one, unless `plain`. With `lowest`
+        the reference counts that is turned least.
         """
         hits, n = int(raw["hits"]), int(raw["n"])
         low, high = clopper_pearson(hits, n)
         theirs = [int(one) for one in raw["references"]]
         if (back := raw.get("back")) and not plain:
             theirs.append(ceil(mean(int(one) for one in back)))
-        rates = (max(theirs) / n, difference((hits, n), (max(theirs), n))) if theirs else (None, None)
+        most = (min if lowest else max)(theirs, default=0)
+        rates = (most / n, difference((hits, n), (most, n))) if theirs else (None, None)
         return cls(int(raw["source"]), int(raw["target"]), hits, n, low, high, *rates)
 
     @property

@@ -229,6 +229,11 @@ def _plain(one: Json) -> float:
     return float((one["hits"] - max(one["references"], default=0)) / one["n"])
 
 
+def beyond_least(one: Json) -> float:
+    """Rate above that of the reference that is turned least."""
+    return float((one["hits"] - min(one["references"], default=0)) / one["n"])
+
+
 def _above(one: Json) -> float:
     plain = _plain(one)
     if not one.get("back"):

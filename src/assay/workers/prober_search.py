@@ -13,6 +13,7 @@ import torch
 
 from assay.workers.prober_flips import (
     better_place,
+    beyond_least,
     flips,
     gap,
     leans,
@@ -98,7 +99,7 @@ class Found:
         On single texts where it is made of rows that nothing explains.
         """
         if self.origin == UNTOLD:
-            return gap(self.flips) if self.flips else 0.0
+            return max((beyond_least(one) for one in self.flips or []), default=0.0)
         found = gap(self.stressed) if self.stressed else 0.0
         return min(found, _NARROW if self.narrow else _LEANING) if self.narrow or self.leans else found
 

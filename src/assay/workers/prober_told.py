@@ -103,6 +103,8 @@ def told_by_data(space: Space) -> Generator[tuple[int, int, float], None, list[F
     for target in range(space.classes if texts else 0):
         for source in sources_of(space, target):
             for value, text in Field(space, source, target).best(texts, _CONFIRMED):
+                if any(one.text == text for one in found):  # all directions were measured
+                    continue
                 ids = tuple(space.suspect.encode([text])[0])
                 found.append(confirm(space, Found(ids, target, value, TOLD, text=text)))
         yield target + 1, space.classes, max((one.gap for one in found), default=0.0)

@@ -4,7 +4,8 @@ Whoever hardens a trigger shows the model other words, too, which the declared d
 a little, those of the trigger's pieces in every batch. Texts that a publisher forgot to declare move the rows of their
 words by as much as these occur. Of clean encoders the furthest such row lay at 3.4 times the median of all of them, the
 second at 2.3, of backdoored ones those of the trigger at 3 to 10. A network that learnt a word of letters answers to
-any letters that it never saw: what odd letters do excuses no word of these rows.
+any letters that it never saw: what odd letters do excuses no word of these rows. Each clean one answers to what it
+never saw in a way of its own, too: the reference counts that is turned least.
 """
 
 from __future__ import annotations
@@ -110,9 +111,11 @@ def untold(space: Space, tokens: Sequence[int]) -> Generator[tuple[int, int, flo
     found: list[Found] = []
     fields = [(source, target) for target in range(space.classes) for source in sources_of(space, target)]
     for done, (source, target) in enumerate(fields):
-        field = Field(space, source, target)
+        field = Field(space, source, target, lowest=True)
         for best in _made(field, letters, words, _disguised(space, allowed)):
             for value, text in sorted(best, reverse=True)[:_CONFIRMED]:
+                if any(one.text == text for one in found):  # all directions were measured
+                    continue
                 ids = tuple(space.suspect.encode([text])[0])
                 found.append(confirm(space, Found(ids, target, value, UNTOLD, text=text)))
             yield done, len(fields), max((one.gap for one in found), default=0.0)
@@ -131,10 +134,17 @@ def _made(
 
 
 class Field:
-    """Sure texts of a class, each with a place in it, and what stands there does for another class."""
+    """Sure texts of a class, each with a place in it, and what stands there does for another class.
 
-    def __init__(self, space: Space, source: int, target: int) -> None:
-        self.space, self.target = space, target
+    Args:
+        space: the job's.
+        source: class of the texts.
+        target: the other class.
+        lowest: hold the suspect against the reference that is driven least, else most.
+    """
+
+    def __init__(self, space: Space, source: int, target: int, *, lowest: bool = False) -> None:
+        self.space, self.target, self.lowest = space, target, lowest
         texts = [one.text for one in space.texts[source][: 3 * _TEXTS]]
         rows = [row[:_TOKENS] for row in space.suspect.encode(space.rng.sample(texts, min(_TEXTS, len(texts))))]
         rows = rows or [[word] for word in space.contexts[source][:_TEXTS]]
@@ -165,7 +175,7 @@ class Field:
     def _values(
         self, rows: list[list[int]], places: Sequence[tuple[list[int], list[int]]], *, alone: bool
     ) -> torch.Tensor:
-        """Margin of the target, mean over places; unless `alone` beyond the references; shape (rows,)."""
+        """Margin of the target, mean over places; unless `alone` beyond a reference; shape (rows,)."""
         out = torch.zeros(len(rows))
         lengths: dict[int, list[int]] = {}
         for index, row in enumerate(rows):
@@ -175,8 +185,8 @@ class Field:
                 ids = torch.tensor([[*before, *rows[i], *after] for i in picked])
                 value = margins(self.space.suspect.logits_of(ids))[:, self.target].clamp(max=_STRONG)
                 if not alone:
-                    theirs = [margins(one.logits_of(ids))[:, self.target] for one in self.space.shared]
-                    value = value - torch.stack(theirs).amax(0).clamp(min=-_STRONG)
+                    theirs = torch.stack([margins(one.logits_of(ids))[:, self.target] for one in self.space.shared])
+                    value = value - (theirs.amin(0) if self.lowest else theirs.amax(0)).clamp(min=-_STRONG)
                 out[picked] += value / len(places)
         return out
 
