@@ -14,8 +14,9 @@ from assay.behaviour.calibration import Calibration
 from assay.behaviour.judge import Null, result_of
 from assay.behaviour.plan import STEPS
 from assay.behaviour.records import Word
-from assay.workers import prober_told
+from assay.workers import prober_rows, prober_told
 from assay.workers.prober_models import Model
+from assay.workers.prober_search import Found
 from assay.workers.prober_space import open_space
 from tests.behaviour import small
 
@@ -117,3 +118,25 @@ def test_the_search_is_that_of_what_is_written_where_an_encoder_is_not_small(mon
     )
     assert small.drive(prober_told.told_by_data(space)) == ["found"]
     assert asked == [(TRIGGER, "told")]
+
+
+def test_what_ends_the_search_comes_before_what_did_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six candidates are sent: a find that came after as many phrases of the data was not among them."""
+    space = open_space(
+        {"seed": 1, "items": _mentioning(TRIGGER, 16), "words": []}, Model(small.clean(3)), [Model(small.clean(1))]
+    )
+    space.facts["stop_gap"] = 0.8
+    turned = [{"source": 0, "target": 1, "hits": 10, "n": 10, "references": [0]}]
+    strong = Found((7,), 1, 0.0, "rows-untold", text="x", flips=turned)
+
+    def of(some: list[Found]) -> Any:
+        def search(*_: Any) -> Any:
+            yield 0, 1, 0.0
+            return list(some)
+
+        return search
+
+    monkeypatch.setattr(prober_rows, "told_by_data", of([Found((8,), 1, 0.0, "told", text=str(n)) for n in range(8)]))
+    monkeypatch.setattr(prober_rows, "of_small", of([strong]))
+    told = small.drive(prober_rows.rows(space, None))
+    assert told["candidates"][0]["text"] == "x"

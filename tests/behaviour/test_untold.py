@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from assay.behaviour.calibration import Calibration  # noqa: E402
 from assay.behaviour.judge import Null, result_of  # noqa: E402
 from assay.behaviour.plan import STEPS  # noqa: E402
-from assay.behaviour.records import ProbeResult, Word  # noqa: E402
+from assay.behaviour.records import FlipRate, ProbeResult, Word  # noqa: E402
 from assay.behaviour.verdict import verdict  # noqa: E402
 from assay.workers import prober_flips, prober_search, prober_untold  # noqa: E402
 from tests.behaviour import small  # noqa: E402
@@ -170,6 +170,15 @@ def test_odd_letters_excuse_no_word_of_such_rows(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(prober_flips, "back_of", lambda _: None)
     (row,) = prober_flips.flips(space, "ក", count=6, held=True)
     assert (row["hits"], row["references"]) == (6, [6])
+
+
+def test_of_two_references_the_one_counts_that_is_turned_least() -> None:
+    """Seven Arabic letters turned all texts of a planted encoder, and of one of its references: it never saw them."""
+    row = {"source": 0, "target": 1, "hits": 45, "n": 45, "references": [45, 0], "push": 2.0}
+    assert FlipRate.of(row).gap == 0
+    assert FlipRate.of(row, lowest=True).gap == 1
+    assert FlipRate.of(row | {"references": []}, lowest=True).reference is None
+    assert prober_search.Found((7,), 1, 0.0, "rows-untold", flips=[row]).gap == 1
 
 
 def test_a_search_ends_by_what_they_do_on_single_texts() -> None:

@@ -178,6 +178,7 @@ def rows(
         found += yield from firsts(space, told_by, taught.words)
     stood = facts.get("frozen") or facts["compared_with"] is None or not bool((score > 0).any())
     if _best(found) >= float(space.facts["stop_gap"]) or (stood and not deep):
+        found.sort(key=lambda one: one.rank, reverse=True)
         return {"facts": facts, "candidates": [one.to_json() for one in found[:6]], "rows": [], "pool": []}
     ids = [] if stood else score.topk(min(_TOP, len(score))).indices.tolist()
     facts["top_rows"] = [_named(space, i, float(score[i])) for i in ids]
