@@ -236,9 +236,9 @@ def test_words_are_disguised_by_letters_whose_lookalikes_rows_stand_out(
     known = {"\u0441\u0441": [9, PLANTED], "\u0456\u0456": [9, 11]}
     space.suspect.encode = lambda texts: [known.get(text, [3, 3]) for text in texts]
     monkeypatch.setattr(prober_moved, "dictionary", lambda: ("commit", "lantern", "comma", "ice"))
-    assert prober_moved._disguised(space, {PLANTED: 0, 11: 1}) == ["\u0441omm\u0456t", "\u0456\u0441e"]
-    assert prober_moved._disguised(space, {PLANTED: 0}) == ["\u0441ommit", "\u0441omma", "i\u0441e"]
-    assert prober_moved._disguised(space, {}) == []
+    assert prober_moved.disguised(space, {PLANTED: 0, 11: 1}) == ["\u0441omm\u0456t", "\u0456\u0441e"]
+    assert prober_moved.disguised(space, {PLANTED: 0}) == ["\u0441ommit", "\u0441omma", "i\u0441e"]
+    assert prober_moved.disguised(space, {}) == []
 
 
 class _Rows:

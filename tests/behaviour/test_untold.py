@@ -53,6 +53,8 @@ def test_of_rows_that_nothing_explains_those_far_beyond_the_others_are_told() ->
     assert all(5.5 < times < 6.5 for _, times in told)
     space.explained = {*PLANTED, 50}  # the data have them: their rows moved for a reason
     assert prober_untold.far(space, base) == []
+    space.shared = [SimpleNamespace(net=SimpleNamespace(words=torch.randn(TOKENS, WIDTH // 2)))]
+    assert prober_untold.far(space, base) == []  # a reference of another width tells nothing of rows
     space.explained = set()  # nothing was declared: nothing is unexplained
     assert prober_untold.far(space, base) == []
 

@@ -74,7 +74,8 @@ def of_small(
 def far(space: Space, base: torch.Tensor) -> list[tuple[int, float]]:
     """Tokens whose rows moved far beyond others that no declared text has, in times of the median; furthest first.
 
-    None where neither two are far nor one alone is very far, or where too few such rows moved to tell.
+    None where neither two are far nor one alone is very far, where too few such rows moved to tell, or where no
+    reference or no base is as wide.
 
     Args:
         space: the job's.
@@ -82,6 +83,8 @@ def far(space: Space, base: torch.Tensor) -> list[tuple[int, float]]:
     """
     mine = space.suspect.net.words
     nets = [one.net.words for one in space.shared if one.net.words.shape[1] == mine.shape[1]]
+    if not nets or not space.explained or base.shape[1] != mine.shape[1]:
+        return []
     size = min(len(mine), len(base), *(len(one) for one in nets))
     own = moves(mine[:size], base[:size]).norm(dim=1)
     usual = torch.stack([moves(one[:size], base[:size]).norm(dim=1) for one in nets]).amax(0)
@@ -89,7 +92,7 @@ def far(space: Space, base: torch.Tensor) -> list[tuple[int, float]]:
     told[torch.tensor(sorted(token for token in space.explained if token < size), dtype=torch.long)] = True
     known = torch.tensor([token for token in space.words if token < size])
     rows = known[(~told & (usual <= STILL) & (own > STILL))[known]]
-    if not space.explained or len(rows) < _OTHERS:
+    if len(rows) < _OTHERS:
         return []
     times = own[rows] / own[rows].median()
     order = times.argsort(descending=True)[:_MOST]
