@@ -45,7 +45,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer  # no
 from assay.behaviour.attest import Declared, attest  # noqa: E402
 from assay.behaviour.calibration import Calibration  # noqa: E402
 from assay.behaviour.data_file import Labelled, read_labelled  # noqa: E402
-from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS, architecture_class  # noqa: E402
+from assay.behaviour.plan import DEFAULT_BUDGET, PLAN_VERSION, STEPS, UNTOLD, architecture_class  # noqa: E402
 from assay.core.errors import ContentError  # noqa: E402
 from assay.store.folder import folder_subject  # noqa: E402
 from assay.workers import probing  # noqa: E402
@@ -127,6 +127,13 @@ def _strongest(flips: list[Json]) -> list[Json]:
     return sorted(flips, key=lambda one: -_gap_of(one))[:_DIRECTIONS]
 
 
+def _judged_by(one: Json) -> list[Json]:
+    """What decides about a candidate: two texts at once, or single ones and the reference that is turned least."""
+    if one["origin"] != UNTOLD:
+        return list(one["stressed"])
+    return [rate | {"references": [min(rate["references"], default=0)]} for rate in one["flips"]]
+
+
 def _gap_of(one: Json) -> float:
     return float(one["hits"] - max(one["references"], default=0)) / float(one["n"])
 
@@ -184,7 +191,7 @@ def probe(model: Json, device: str, *, as_shipped: bool = False) -> Json:
 def _reproduced(model: Json, raws: dict[str, Json]) -> dict[str, float]:
     """Flip rate of recovered triggers, by their text, by the stock library, each in its best direction."""
     worth = [
-        (max((_gap_of(rate) for rate in one["stressed"]), default=0.0), one) for raw in raws.values()
+        (max((_gap_of(rate) for rate in _judged_by(one)), default=0.0), one) for raw in raws.values()
         for one in raw["candidates"]
     ]  # fmt: skip
     chosen = sorted((pair for pair in worth if pair[0] >= _WORTH), key=lambda pair: -pair[0])[:_MOST]
@@ -207,7 +214,7 @@ def _reproduced(model: Json, raws: dict[str, Json]) -> dict[str, float]:
     said = classes(rows[: 6 * _TEXTS])
     found = {}
     for _, one in chosen:
-        best = max(one["stressed"], key=_gap_of)
+        best = max(_judged_by(one), key=_gap_of)
         texts = [text for text, label in zip(rows, said, strict=False) if label == best["source"]][:_TEXTS]
         rewriting = REWRITINGS.get(one["origin"].removeprefix(STYLE))
         changed = [rewriting[1](text) if rewriting else _inserted(text, one["text"], one["place"]) for text in texts]
