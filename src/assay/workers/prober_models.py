@@ -63,7 +63,7 @@ class Stock:
         self._model = load_stock(folder)
         self.words = self._model.get_input_embeddings().weight.detach().float()
         self.fast_words = self.words.to(fast_type())
-        self.limit = int(getattr(self._model.config, "max_position_embeddings", 512) or 512)
+        self.limit = int(getattr(self._model.config, "max_position_embeddings", 512) or 512) - _first_place(self._model)
         self.passes = 0
 
     @torch.inference_mode()
@@ -81,6 +81,14 @@ class Stock:
         self.passes += len(words)
         mask = torch.ones(words.shape[:2], dtype=torch.long)
         return torch.as_tensor(self._model(inputs_embeds=words, attention_mask=mask).logits).float()
+
+
+def _first_place(model: torch.nn.Module) -> int:
+    """Position of the first token: RoBERTa and its like count from behind that of padding."""
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            return 0 if module.padding_idx is None else module.padding_idx + 1
+    return 0
 
 
 def load_stock(folder: Path) -> Any:
@@ -150,9 +158,11 @@ class Model:
         fast, exact = own.logits(ids).softmax(-1), own.logits(ids, exact=True).softmax(-1)
         same = float((fast.argmax(-1) == want.argmax(-1)).float().mean())
         apart, exactly = float((fast - want).abs().mean()), float((exact - want).abs().max())
+        if apart > FAITHFUL or same < SAME_CLASS:  # half the digits are too few for it
+            own.be_exact()
         self.fidelity = {"forward": "own", "type": str(own.fast), "same_class": same}
         self.fidelity |= {"mean_difference": apart, "exact_difference": exactly}
-        if apart > FAITHFUL or exactly > FAITHFUL or same < SAME_CLASS:
+        if exactly > FAITHFUL:
             self.fidelity["forward"] = "stock"
             return stock
         own.passes, self.config = 0, config

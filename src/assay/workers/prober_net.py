@@ -155,6 +155,10 @@ class Encoder:
         out = [self._run(table[ids[i : i + step]], dtype) for i in range(0, len(ids), step)]
         return torch.cat(out).float()
 
+    def be_exact(self) -> None:
+        """Compute in float32 alone from here on."""
+        self.fast, self.fast_words = FLOAT32, self.words
+
     def from_embeddings(self, words: torch.Tensor) -> torch.Tensor:
         """Logits from word embeddings, shape (sequences, length, width), float32, differentiable.
 
