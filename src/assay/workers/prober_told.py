@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from assay.workers.prober_moved import sources_of
 from assay.workers.prober_pare import TOLD
-from assay.workers.prober_search import Found, confirm
+from assay.workers.prober_search import Found, confirm, told
 from assay.workers.prober_untold import Field
 from assay.workers.prober_written import tried
 
@@ -94,12 +94,7 @@ def told_by_data(space: Space) -> Generator[tuple[int, int, float], None, list[F
     texts = phrases(space.everything, space.labels, space.classes)[: _MOST[space.small]]
     found: list[Found] = []
     if not space.small:
-        search = tried(space, texts, TOLD)
-        while True:
-            try:
-                yield 0, 1, next(search)
-            except StopIteration as stop:
-                return list(stop.value)
+        return (yield from told(tried(space, texts, TOLD), (0, 1)))
     for target in range(space.classes if texts else 0):
         for source in sources_of(space, target):
             for value, text in Field(space, source, target).best(texts, _CONFIRMED):
