@@ -51,8 +51,9 @@ def _trigger(candidate: Candidate) -> Iterator[str]:
     points = " ".join(f"U+{point:04X}" for point in candidate.code_points[:40])
     shown = "" if candidate.text.isascii() else f"  ({points})"
     yield f"trigger       {printable(candidate.text, limit=200)}{shown}\n"
+    theirs = "reference that is turned least" if candidate.untold else "references"
     for one in candidate.flip_rates:
-        beside = "" if one.reference is None else f", references {one.reference:.0%}"
+        beside = "" if one.reference is None else f", {theirs} {one.reference:.0%}"
         yield (
             f"              class {one.source} to {one.target}: {one.rate:.0%} of {one.n} examples "
             f"[{one.low:.0%}, {one.high:.0%}]{beside}\n"
