@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -52,5 +52,10 @@ def test_where_half_the_digits_are_too_few_the_own_forward_pass_has_all(monkeypa
     assert (model.fidelity["forward"], model.fidelity["type"]) == ("own", "torch.float32")
     rows = torch.randint(5, len(model.net.words), (8, 6))
     assert torch.equal(model.net.logits(rows), model.net.logits(rows, exact=True))
+    monkeypatch.setattr(prober_models, "SAME_CLASS", 0.0)
+    other: Any = Model(small.clean(2))
+    other.net.fast = torch.bfloat16
+    prober_models.compute_alike(model, [other])
+    assert other.net.fast is torch.float32
     monkeypatch.setattr(prober_models, "FAITHFUL", -1.0)
     assert not Model(small.clean(1)).net.own

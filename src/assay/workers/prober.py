@@ -115,7 +115,7 @@ def _opening(path: Path) -> Probing:
     from assay.workers import prober_reference as making  # noqa: PLC0415
     from assay.workers.evaluator_text import prepare  # noqa: PLC0415
     from assay.workers.prober_common import common_words  # noqa: PLC0415
-    from assay.workers.prober_models import Model, read_tensors  # noqa: PLC0415
+    from assay.workers.prober_models import Model, compute_alike, read_tensors  # noqa: PLC0415
     from assay.workers.prober_odd import odd_texts  # noqa: PLC0415
     from assay.workers.prober_space import open_space  # noqa: PLC0415
 
@@ -145,6 +145,7 @@ def _opening(path: Path) -> Probing:
     references = [Model(Path(folder), trusted=suspect.config) for folder in job["references"]]
     given = len(references)
     made = yield from making.fill(references, job, width=int(suspect.net.words.shape[1]))
+    compute_alike(suspect, references)
     yield 2, 3, 0.0
     space = open_space(job, suspect, references)
     space.facts |= {
