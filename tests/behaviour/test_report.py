@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from assay.behaviour.records import Attested, Candidate, FlipRate, ProbeResult, Word
 from assay.behaviour.report import to_html
+from assay.cli import probe_text
 
 HOSTILE = '</script><img src=x onerror="alert(1)">\u202e\u200b&amp;'
 
@@ -135,6 +137,16 @@ def test_the_reader_sees_candidate_interval_references_and_direction():
     assert "not confirmed" in page
     assert "U+10D0 U+10D1 U+10D2" in page
     assert "threshold 0.60 (2.0% of the clean models it was set on)" in page
+
+
+def test_of_rows_that_nothing_explains_page_and_text_say_which_reference_counts():
+    attested = example()
+    first, *rest = attested.probes
+    one = replace(first.candidates[0], origin="rows-untold")
+    page = "".join(to_html(replace(attested, probes=(replace(first, candidates=(one,)), *rest))))
+    assert "<td>4% in the one turned least</td>" in page
+    assert "reference that is turned least 4%" in "".join(probe_text._trigger(one))
+    assert "references 4%" in "".join(probe_text._trigger(first.candidates[0]))
 
 
 def test_a_document_that_was_stored_makes_the_same_page():

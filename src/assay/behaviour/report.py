@@ -109,7 +109,8 @@ def _candidate(one: Candidate) -> str:
         cells += ["not confirmed", "", ""]
     else:
         cells += [f"{best.hits} of {best.n}", f"{best.low:.0%} to {best.high:.0%}"]
-        cells.append("none" if best.reference is None else f"{best.reference:.0%}")
+        least = " in the one turned least" if one.untold else ""
+        cells.append("none" if best.reference is None else f"{best.reference:.0%}{least}")
     cells.append(text(one.origin, 30))
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
 

@@ -55,16 +55,22 @@ def order(space: Space, base: torch.Tensor, seen: torch.Tensor) -> list[int]:
         base: rows that training began from (`prober_back.origin`).
         seen: how often the data have each token.
     """
-    mine = space.suspect.net.words
-    nets = [one.net.words for one in space.shared if one.net.words.shape[1] == mine.shape[1]]
-    size = min(len(mine), len(base), *(len(one) for one in nets))
-    own = moves(mine[:size], base[:size]).norm(dim=1)
-    usual = torch.stack([moves(one[:size], base[:size]).norm(dim=1) for one in nets]).amax(0)
+    own, usual = moved_beside(space, base)
+    size = len(own)
     a_few = (seen[:size] > 0) & (seen[:size] <= _FEW)
     known = torch.tensor([token for token in space.words if token < size])
     quiet = known[((usual <= STILL) & (own > STILL) & ~a_few)[known]]
     added = [token for token in space.words if token >= size]
     return [*added, *quiet[own[quiet].argsort(descending=True)].tolist()]
+
+
+def moved_beside(space: Space, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How far each row moved, and how far at most in a reference, of which one is as wide; both of shape (tokens,)."""
+    mine = space.suspect.net.words
+    nets = [one.net.words for one in space.shared if one.net.words.shape[1] == mine.shape[1]]
+    size = min(len(mine), len(base), *(len(one) for one in nets))
+    own = moves(mine[:size], base[:size]).norm(dim=1)
+    return own, torch.stack([moves(one[:size], base[:size]).norm(dim=1) for one in nets]).amax(0)
 
 
 class Field:

@@ -17,12 +17,11 @@ import torch
 from assay.workers.prober_back import origin
 from assay.workers.prober_crowd import dictionary
 from assay.workers.prober_models import margins
-from assay.workers.prober_moved import STILL, disguised, sources_of, unexplained
+from assay.workers.prober_moved import STILL, disguised, moved_beside, sources_of, unexplained
 from assay.workers.prober_pare import UNTOLD
 from assay.workers.prober_scripts import HOMOGLYPHS, ZERO_WIDTH, alphabets_of
 from assay.workers.prober_search import Found, confirm
 from assay.workers.prober_task import frequency
-from assay.workers.prober_trail import moves
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -81,13 +80,11 @@ def far(space: Space, base: torch.Tensor) -> list[tuple[int, float]]:
         space: the job's.
         base: rows that training began from (`prober_back.origin`).
     """
-    mine = space.suspect.net.words
-    nets = [one.net.words for one in space.shared if one.net.words.shape[1] == mine.shape[1]]
-    if not nets or not space.explained or base.shape[1] != mine.shape[1]:
+    width = space.suspect.net.words.shape[1]
+    if not space.explained or base.shape[1] != width or all(one.net.words.shape[1] != width for one in space.shared):
         return []
-    size = min(len(mine), len(base), *(len(one) for one in nets))
-    own = moves(mine[:size], base[:size]).norm(dim=1)
-    usual = torch.stack([moves(one[:size], base[:size]).norm(dim=1) for one in nets]).amax(0)
+    own, usual = moved_beside(space, base)
+    size = len(own)
     told = torch.zeros(size, dtype=torch.bool)
     told[torch.tensor(sorted(token for token in space.explained if token < size), dtype=torch.long)] = True
     known = torch.tensor([token for token in space.words if token < size])
@@ -166,7 +163,7 @@ class Field:
         return best
 
     def best(self, texts: Sequence[str], count: int) -> list[tuple[float, str]]:
-        """The texts that do most: first of the suspect in one place, then beyond every reference in all."""
+        """The texts that do most: first of the suspect in one place, then beyond the references in all."""
         rows = dict(zip(texts, self.space.suspect.encode(list(texts)), strict=True))
         able = [text for text, row in rows.items() if 0 < len(row) <= _LONGEST]
         quick = self._values([rows[text] for text in able], self.places[:1], alone=True)
